@@ -1,0 +1,1 @@
+"""What runs in Lambda; docs/decisions tells why it is as it is."""

@@ -1,0 +1,92 @@
+"""The objects: what is known of an image, where the rows go, and how people see a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from chalicelib.adapters.faults import told_as_faults
+from chalicelib.errors import Rejected, Retryable
+from chalicelib.model import ImageReference, ObjectCreated, Picture
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# A link dies with the session of the role that signed it, some hours after the function started, whatever it says.
+LINK_HOURS = 6
+_CONSOLES = {
+    "aws": "https://{region}.console.aws.amazon.com",
+    "aws-cn": "https://console.amazonaws.cn",
+    "aws-us-gov": "https://console.amazonaws-us-gov.com",
+}
+
+
+class ImageObjects:
+    """The uploaded images."""
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+
+    def head(self, created: ObjectCreated) -> ImageReference:
+        """Raises Rejected where the object is gone; a 403 is a fault of the set-up and comes as Retryable."""
+        try:
+            with told_as_faults():
+                head = self._client.head_object(Bucket=created.bucket, Key=created.key, **_version(created.version_id))
+        except Retryable as fault:
+            # HeadObject has no body to tell more: the code is the status. Without s3:ListBucket it would be 403.
+            if fault.reason == "404":
+                raise Rejected("ImageGone", "the object, or this version of it, is no longer there") from fault
+            raise
+        return ImageReference(
+            bucket=created.bucket,
+            key=created.key,
+            version_id=head.get("VersionId"),
+            etag=head["ETag"].strip('"'),
+            size=head["ContentLength"],
+            content_type=head.get("ContentType", ""),
+            metadata=head["Metadata"],
+            uploaded_at=head["LastModified"],
+        )
+
+
+class RowObjects:
+    """The rows of predictions, in the output bucket."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, key: str, content: bytes) -> None:
+        """Writes one object; what was there under that key is replaced."""
+        with told_as_faults():
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/x-ndjson")
+
+
+class PictureLinks:
+    """Ways to look at an image; `links=False` leaves only the console, for those with access to the account."""
+
+    def __init__(self, client: S3Client, *, links: bool) -> None:
+        self._client = client
+        self._links = links
+
+    def picture(self, image: ImageReference) -> Picture:
+        """Where people can see this image."""
+        return Picture(self._link(image) if self._links else None, LINK_HOURS, self._console(image))
+
+    def _link(self, image: ImageReference) -> str:
+        with told_as_faults():
+            return self._client.generate_presigned_url(
+                "get_object",
+                Params={"Bucket": image.bucket, "Key": image.key, **_version(image.version_id)},
+                ExpiresIn=LINK_HOURS * 3600,
+            )
+
+    def _console(self, image: ImageReference) -> str:
+        region, partition = self._client.meta.region_name, self._client.meta.partition
+        host = _CONSOLES.get(partition, _CONSOLES["aws"]).format(region=region)
+        version = f"&versionId={quote(image.version_id, safe='')}" if image.version_id else ""
+        return f"{host}/s3/object/{image.bucket}?region={region}&prefix={quote(image.key, safe='')}{version}"
+
+
+def _version(version_id: str | None) -> Any:  # noqa: ANN401 - the request types know no optional keys
+    return {"VersionId": version_id} if version_id else {}

@@ -1,0 +1,43 @@
+"""The topic that subscribers listen to."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from chalicelib.adapters.faults import told_as_faults
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
+
+    from chalicelib.model import Alert
+
+
+class AlertTopic:
+    """One topic, by its ARN."""
+
+    def __init__(self, client: SNSClient, arn: str) -> None:
+        self._client = client
+        self._arn = arn
+
+    def publish(self, alert: Alert) -> None:
+        """Tells every subscriber; raises the Fault that SNS's refusal is."""
+        with told_as_faults():
+            self._client.publish(
+                TopicArn=self._arn,
+                Subject=alert.subject,
+                # Plain, not MessageStructure=json: only with plain messages does SNS hand attributes on.
+                Message=alert.text,
+                MessageAttributes={name: _attribute(value) for name, value in alert.attributes.items()},
+            )
+
+
+def _attribute(value: str | float | list[str]) -> MessageAttributeValueTypeDef:
+    match value:
+        case str():
+            return {"DataType": "String", "StringValue": value}
+        case list():
+            return {"DataType": "String.Array", "StringValue": json.dumps(value)}
+        case _:
+            return {"DataType": "Number", "StringValue": f"{value:g}"}

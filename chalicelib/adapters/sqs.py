@@ -1,0 +1,120 @@
+"""The queues.
+
+Limits: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import batched
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from chalicelib.adapters.faults import told_as_faults
+from chalicelib.errors import Fault, Rejected, Retryable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+    from chalicelib.model import Message
+
+MOST_MESSAGES = 10
+MOST_BYTES = 1024 * 1024
+LONGEST_DETAIL = 1000
+_SENDING_ROUNDS = 3
+
+
+class Queue:
+    """One queue: as an outbox to send to, or as the source of a batch."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
+        """Sends the bodies, which must be ASCII; gives the faults of those that did not go, by their places."""
+        faults: dict[int, Fault] = {
+            place: Rejected("MessageTooLarge", f"{len(body)} bytes, and SQS takes {MOST_BYTES} at most")
+            for place, body in enumerate(bodies)
+            if len(body) > MOST_BYTES
+        }
+        left = [place for place in range(len(bodies)) if place not in faults]
+        unsent: dict[int, Fault] = {}
+        for _ in range(_SENDING_ROUNDS):
+            unsent = {}
+            for places in _packed(left, bodies):
+                unsent |= self._send(places, bodies)
+            left = list(unsent)
+        return faults | unsent
+
+    def _send(self, places: Sequence[int], bodies: Sequence[str]) -> dict[int, Fault]:
+        try:
+            with told_as_faults():
+                answer = self._client.send_message_batch(
+                    QueueUrl=self._url,
+                    Entries=[{"Id": str(place), "MessageBody": bodies[place]} for place in places],
+                )
+        except Fault as fault:
+            return dict.fromkeys(places, fault)
+        failed = answer.get("Failed", [])
+        return {int(entry["Id"]): Retryable(entry["Code"], entry.get("Message", "")) for entry in failed}
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Takes the messages away; raises Retryable where some of them are still there."""
+        failed = []
+        for few in batched(messages, MOST_MESSAGES):
+            with told_as_faults():
+                answer = self._client.delete_message_batch(
+                    QueueUrl=self._url,
+                    Entries=[{"Id": str(place), "ReceiptHandle": one.receipt_handle} for place, one in enumerate(few)],
+                )
+            failed += answer.get("Failed", [])
+        if failed:
+            raise Retryable(failed[0]["Code"], f"{len(failed)} messages are still there")
+
+    def delay(self, message: Message, seconds: int) -> None:
+        """Hides the message for so long before it comes back."""
+        with told_as_faults():
+            self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
+            )
+
+
+class DeadLetterQueue:
+    """Where messages are set aside, each with its reason."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def put(self, message: Message, fault: Fault, image: str) -> None:
+        """Keeps a copy of the message with the attributes `reason`, `detail` and `image` (percent-encoded)."""
+        attributes = {"reason": fault.reason, "detail": _sayable(fault.detail), "image": quote(image, safe=":/ ")}
+        with told_as_faults():
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=message.body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value or "not known"}
+                    for name, value in attributes.items()
+                },
+            )
+
+
+def _packed(places: Iterable[int], bodies: Sequence[str]) -> Iterator[list[int]]:
+    """The places in as few calls as SQS allows: ten messages, one MiB in all."""
+    pack: list[int] = []
+    size = 0
+    for place in places:
+        if pack and (len(pack) == MOST_MESSAGES or size + len(bodies[place]) > MOST_BYTES):
+            yield pack
+            pack, size = [], 0
+        pack.append(place)
+        size += len(bodies[place])
+    if pack:
+        yield pack
+
+
+def _sayable(text: str) -> str:
+    """The text in the characters that SQS takes, and no longer than a person reads."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:LONGEST_DETAIL]

@@ -1,0 +1,52 @@
+"""The three fates of a failure. Whatever fails says which one is its own; nothing fails without a fate."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Fate(StrEnum):
+    """What becomes of a message that could not be finished."""
+
+    RETRY = "retry"
+    WAIT = "wait"
+    REJECT = "reject"
+
+
+class Fault(Exception):  # noqa: N818 - the word of the design; its subclasses say what happened
+    """Raised when one message cannot be finished now; `reason` is a stable word, `detail` a sentence."""
+
+    fate: ClassVar[Fate]
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Retryable(Fault):
+    """Raised when the same message may succeed later: throttling, 5xx, time-outs, a missing permission."""
+
+    fate = Fate.RETRY
+
+
+class ModelNotRunning(Fault):
+    """Raised when the model is stopped or starting: time is all that it takes."""
+
+    fate = Fate.WAIT
+
+
+class Rejected(Fault):
+    """Raised when the image, or the message, can never be analysed, however often it is tried."""
+
+    fate = Fate.REJECT
+
+
+class BatchIncomplete(Exception):  # noqa: N818 - it is not an error of the code but a word to Lambda
+    """Raised to Lambda so that it deletes nothing: what was finished is deleted already, the rest comes back."""
+
+
+def fault_of(problem: Exception) -> Fault:
+    """The fault that an exception is; one that nobody foresaw is retried, and its name is the reason in the end."""
+    if isinstance(problem, Fault):
+        return problem
+    return Retryable("Unexpected", f"{type(problem).__name__}: {problem}")

@@ -1,0 +1,100 @@
+"""The words of the product as frozen types; nothing here does I/O."""
+
+import hashlib
+import json
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class ObjectCreated(Struct, frozen=True):
+    """What an event notification says of an object: its place, decoded, and its version where there are versions."""
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class ImageReference(Struct, frozen=True, kw_only=True):
+    """Which object, and which version of it: all of it as HeadObject tells it, so that every path gives the same."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    size: int
+    content_type: str
+    metadata: dict[str, str]
+    uploaded_at: datetime
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class BoundingBox(Struct, frozen=True):
+    """Where a label was seen, as shares (0 to 1) of the image's width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Label(Struct, frozen=True):
+    """A name with a confidence, 0 to 100, and a bounding box where the model gives one."""
+
+    name: str
+    confidence: float
+    bounding_box: BoundingBox | None = None
+
+
+class LabelOfInterest(Struct, frozen=True):
+    """A label that somebody wants to hear of; `*` is any label. Without a threshold of its own MinConfidence counts."""
+
+    name: str
+    threshold: float | None = None
+
+
+class Prediction(Struct, frozen=True, kw_only=True):
+    """What the model said of one image. `min_confidence` is what the model was asked for: no label is below it."""
+
+    image: ImageReference
+    model: str
+    min_confidence: float
+    labels: tuple[Label, ...]
+    detected_at: datetime
+
+    @property
+    def id(self) -> str:
+        """32 hex digits, derived from what was looked at and by which model: a repeat overwrites, never doubles."""
+        identity = json.dumps([self.image.bucket, self.image.key, self.image.etag, self.model])
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+class Picture(Struct, frozen=True):
+    """Where people can see an image: a link for anybody, None where links are turned off, and the S3 console."""
+
+    link: str | None
+    link_hours: int
+    console: str
+
+
+class Alert(Struct, frozen=True):
+    """One message to the topic: text for people, attributes for machines and subscription filters."""
+
+    subject: str
+    text: str
+    attributes: dict[str, str | float | list[str]]
+
+
+class Message(Struct, frozen=True):
+    """One message of a queue; `receives` counts this time too, `first_received` is when the first time was (UTC)."""
+
+    id: str
+    body: str
+    receipt_handle: str
+    receives: int
+    first_received: datetime

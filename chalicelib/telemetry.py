@@ -1,0 +1,56 @@
+"""Structured logs and metrics (CloudWatch EMF). Names and figures only: nothing of an image's content."""
+
+from threading import Lock
+from typing import Protocol
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+
+class Telemetry(Protocol):
+    """What a step tells of its work; metric names are in docs/operations.md."""
+
+    def count(self, name: str, value: int = 1) -> None:
+        """Adds to a counter of this invocation."""
+
+    def time(self, name: str, milliseconds: float) -> None:
+        """Adds one measured duration."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """Logs what went as it should."""
+
+    def warn(self, event: str, **fields: object) -> None:
+        """Logs what did not."""
+
+
+class PowertoolsTelemetry:
+    """Telemetry of one function; `flush` at the end of each invocation."""
+
+    def __init__(self, function: str) -> None:
+        # Not the name of the Chalice app: Chalice gives a logger of that name a handler of its own, and lines double.
+        self._logger = Logger(service=f"labelwatch-{function}")
+        self._metrics = Metrics(namespace="Labelwatch", service=function)
+        self._one_at_a_time = Lock()  # images of a batch are detected side by side, and Metrics is not made for that
+
+    def count(self, name: str, value: int = 1) -> None:
+        """Adds to a counter of this invocation."""
+        with self._one_at_a_time:
+            self._metrics.add_metric(name, MetricUnit.Count, value)
+
+    def time(self, name: str, milliseconds: float) -> None:
+        """Adds one measured duration."""
+        with self._one_at_a_time:
+            self._metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Logs what went as it should."""
+        self._logger.info(event, extra=fields)
+
+    def warn(self, event: str, **fields: object) -> None:
+        """Logs what did not."""
+        self._logger.warning(event, extra=fields)
+
+    def flush(self) -> None:
+        """Writes the metrics of this invocation, if there are any."""
+        if self._metrics.metric_set:
+            self._metrics.flush_metrics()

@@ -1,0 +1,122 @@
+"""The composition root: settings → adapters → the steps. A process makes once what it needs, and only that."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from chalice.app import S3Event, SQSEvent
+
+from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels
+from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects
+from chalicelib.adapters.sns import AlertTopic
+from chalicelib.adapters.sqs import DeadLetterQueue, Queue
+from chalicelib.batch import Batch, BatchResponse, messages_of
+from chalicelib.detection import IMAGES_AT_ONCE, Detection
+from chalicelib.ingestion import Ingestion
+from chalicelib.notification import ROWS_AT_ONCE, Notification
+from chalicelib.settings import GENERAL_MODEL, Settings
+from chalicelib.telemetry import PowertoolsTelemetry, Telemetry
+
+
+class Service:
+    """The functions of one process; `make_client` and `now` are there for whoever runs them elsewhere than on AWS."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        make_client: Callable[..., Any] = boto3.client,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self._now = now
+        self._client = cache(lambda name: make_client(name, config=_CONFIGS[name]))
+
+    def detect(self, event: SQSEvent) -> BatchResponse:
+        """One batch of the images queue."""
+        return _run(self._detection, self._detect_telemetry, event)
+
+    def notify(self, event: SQSEvent) -> BatchResponse:
+        """One batch of the predictions queue."""
+        return _run(self._notification, self._notify_telemetry, event)
+
+    def ingest(self, event: S3Event) -> None:
+        """One event notification of the adopted bucket."""
+        self._ingestion(event.to_dict())
+
+    @cached_property
+    def _detect_telemetry(self) -> PowertoolsTelemetry:
+        return PowertoolsTelemetry("detect")
+
+    @cached_property
+    def _notify_telemetry(self) -> PowertoolsTelemetry:
+        return PowertoolsTelemetry("notify")
+
+    @cached_property
+    def _detection(self) -> Detection:
+        here, rekognition = self.settings, self._client("rekognition")
+        general = here.model == GENERAL_MODEL
+        return Detection(
+            images=ImageObjects(self._client("s3")),
+            model=GeneralLabels(rekognition) if general else CustomLabels(rekognition, here.model),
+            images_queue=Queue(self._client("sqs"), here.images_queue_url),
+            predictions_queue=Queue(self._client("sqs"), here.predictions_queue_url),
+            rules=here.rules,
+            own_buckets=frozenset({here.output_bucket, here.workspace_bucket}),
+            batch=self._batch(here.images_queue_url, here.images_dead_letters_url, self._detect_telemetry),
+            telemetry=self._detect_telemetry,
+            now=self._now,
+        )
+
+    @cached_property
+    def _notification(self) -> Notification:
+        here = self.settings
+        return Notification(
+            store=RowObjects(self._client("s3"), here.output_bucket),
+            pictures=PictureLinks(self._client("s3"), links=here.picture_links),
+            topic=AlertTopic(self._client("sns"), here.topic_arn),
+            rules=here.rules,
+            batch=self._batch(here.predictions_queue_url, here.predictions_dead_letters_url, self._notify_telemetry),
+            telemetry=self._notify_telemetry,
+        )
+
+    @cached_property
+    def _ingestion(self) -> Ingestion:
+        return Ingestion(Queue(self._client("sqs"), self.settings.images_queue_url))
+
+    def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
+        return Batch(
+            queue=Queue(self._client("sqs"), url),
+            dead_letters=DeadLetterQueue(self._client("sqs"), dead_letters_url),
+            telemetry=telemetry,
+            partial_responses=self.settings.partial_batch_responses,
+            retry_seconds=self.settings.retry_seconds,
+            wait_seconds=self.settings.wait_seconds,
+            now=self._now,
+        )
+
+
+def _run(step: Detection | Notification, telemetry: PowertoolsTelemetry, event: SQSEvent) -> BatchResponse:
+    try:
+        context: Any = event.context
+        return step(messages_of(event.to_dict()), context.get_remaining_time_in_millis() / 1000)
+    finally:
+        telemetry.flush()
+
+
+def _config(tries: int, read_timeout: int, connections: int = 10) -> Config:
+    # Adaptive: the client slows down to what the service lets through, which a burst on a small model needs.
+    retries: Any = {"mode": "adaptive", "total_max_attempts": tries}
+    return Config(retries=retries, connect_timeout=3, read_timeout=read_timeout, max_pool_connections=connections)
+
+
+# Signed as every Region takes it, and with the bucket in the host name: the defaults do neither everywhere.
+_SIGNED_FOR_EVERY_REGION = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+_CONFIGS = {
+    "rekognition": _config(tries=10, read_timeout=20, connections=IMAGES_AT_ONCE),
+    "s3": _config(tries=5, read_timeout=10, connections=ROWS_AT_ONCE).merge(_SIGNED_FOR_EVERY_REGION),
+    "sqs": _config(tries=5, read_timeout=10),
+    "sns": _config(tries=5, read_timeout=10),
+}

@@ -1,0 +1,73 @@
+"""The one-template way: resources, overlay and what Chalice packages, as one template and one zip."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chalice.package import TemplateDeepMerger, YAMLTemplateSerializer
+
+from labelwatch.errors import UserError
+
+PROJECT = Path(__file__).parents[1]
+# The stage of .chalice/config.json whose values the overlay replaces.
+STAGE = "template"
+OLDEST_PYTHON = (3, 12)
+
+
+class Package(NamedTuple):
+    """What CloudFormation needs, as two files."""
+
+    template: Path
+    zip: Path
+
+
+def package(build: Path) -> Package:
+    """Makes template.json and deployment.zip in this folder; raises UserError with Chalice's words where it cannot."""
+    if sys.version_info < OLDEST_PYTHON:
+        raise UserError("Lambda takes functions of Python 3.12 and later, and Chalice packages for the Python it runs on.")
+    build.mkdir(parents=True, exist_ok=True)
+    overlay = build / "overlay.json"
+    overlay.write_text(json.dumps(_overlay()))
+    # What `chalice package` wants a Region for is not in the template.
+    environment = {"AWS_DEFAULT_REGION": "us-east-1"} | os.environ
+    command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
+    done = subprocess.run(  # noqa: S603 - the command is ours
+        [*command, "--merge-template", str(overlay), str(build)],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    overlay.unlink()
+    if done.returncode:
+        raise UserError(f"chalice package failed: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+    template = build / "template.json"
+    shutil.move(build / "sam.json", template)
+    return Package(template, build / "deployment.zip")
+
+
+def load_template(path: Path) -> dict[str, Any]:
+    """A YAML template with its short intrinsic functions (!Ref and the others) written out."""
+    template: dict[str, Any] = YAMLTemplateSerializer().load_template(path.read_text(), path.name)
+    return template
+
+
+def _overlay() -> dict[str, Any]:
+    """The resources with the overlay on them: Chalice merges one file only."""
+    functions = load_template(PROJECT / "infra" / "functions.yaml")
+    merged: dict[str, Any] = TemplateDeepMerger().merge(
+        {"Resources": functions["Resources"]}, load_template(PROJECT / "infra" / "resources.yaml")
+    )
+    return merged
+
+
+def _chalice() -> str:
+    beside = Path(sys.executable).with_name("chalice")
+    if not beside.exists():
+        raise UserError("chalice is not installed beside this Python; `make setup` installs it.")
+    return str(beside)
