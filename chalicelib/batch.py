@@ -111,7 +111,7 @@ class Batch(Struct, frozen=True, kw_only=True):
             message.id
             for message in messages
             if message.id in faults
-            and not self._set_aside(message, faults[message.id], str(images.get(message.id, "not known")))
+            and not self._set_aside(message, faults[message.id], str(images.get(message.id, "unknown")))
         }
         if returning and not self.partial_responses:
             self._delete([message for message in messages if message.id not in returning])

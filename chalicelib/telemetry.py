@@ -44,11 +44,11 @@ class PowertoolsTelemetry:
 
     def info(self, event: str, **fields: object) -> None:
         """Logs what went as it should."""
-        self._logger.info(event, extra=fields)
+        self._logger.info(event, extra=fields, stacklevel=2)
 
     def warn(self, event: str, **fields: object) -> None:
         """Logs what did not."""
-        self._logger.warning(event, extra=fields)
+        self._logger.warning(event, extra=fields, stacklevel=2)
 
     def flush(self) -> None:
         """Writes the metrics of this invocation, if there are any."""

@@ -28,7 +28,9 @@ class Package(NamedTuple):
 def package(build: Path) -> Package:
     """Makes template.json and deployment.zip in this folder; raises UserError with Chalice's words where it cannot."""
     if sys.version_info < OLDEST_PYTHON:
-        raise UserError("Lambda takes functions of Python 3.12 and later, and Chalice packages for the Python it runs on.")
+        raise UserError(
+            "Lambda takes functions of Python 3.12 and later, and Chalice packages for the Python it runs on."
+        )
     build.mkdir(parents=True, exist_ok=True)
     overlay = build / "overlay.json"
     overlay.write_text(json.dumps(_overlay()))

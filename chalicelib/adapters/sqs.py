@@ -89,13 +89,13 @@ class DeadLetterQueue:
 
     def put(self, message: Message, fault: Fault, image: str) -> None:
         """Keeps a copy of the message with the attributes `reason`, `detail` and `image` (percent-encoded)."""
-        attributes = {"reason": fault.reason, "detail": _sayable(fault.detail), "image": quote(image, safe=":/ ")}
+        attributes = {"reason": fault.reason, "detail": _sayable(fault.detail), "image": quote(image, safe=":/")}
         with told_as_faults():
             self._client.send_message(
                 QueueUrl=self._url,
                 MessageBody=message.body,
                 MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value or "not known"}
+                    name: {"DataType": "String", "StringValue": value or "unknown"}
                     for name, value in attributes.items()
                 },
             )

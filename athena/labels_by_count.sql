@@ -1,0 +1,6 @@
+-- Which labels were seen, and in how many images: the pie chart.
+SELECT label, count(DISTINCT prediction_id) AS images
+FROM rekognition_customlabels_analytics
+WHERE label IS NOT NULL
+GROUP BY label
+ORDER BY images DESC, label

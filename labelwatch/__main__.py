@@ -1,0 +1,88 @@
+"""The command line: what to do, in words; the doing is elsewhere."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from labelwatch.errors import UserError
+from labelwatch.package import PROJECT
+
+BUILD = PROJECT / "build"
+CACHE = PROJECT / ".labelwatch" / "models"
+
+app = typer.Typer(
+    help="Labelwatch tells people when their images contain what they look for. "
+    "Start with [bold]labelwatch demo[/bold]: it needs no AWS account.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+local = typer.Typer(help="The embedded cloud: everything on this machine, nothing on AWS.", no_args_is_help=True)
+app.add_typer(local, name="local")
+
+Images = Annotated[
+    Path | None,
+    typer.Option(help="A folder with a sub-folder of images for each label; without it, leaves are drawn."),
+]
+
+
+@app.command()
+def demo(images: Images = None) -> None:
+    """Show the main job: train a stand-in of the model, deploy, upload images, and see what becomes of each.
+
+    Ends with the alerts as .eml files and a pie chart under build/demo, and fails unless every image is accounted for.
+    """
+    from labelwatch import demo as showing  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
+
+    showing.run(images, BUILD / "demo", CACHE, Console())
+
+
+@app.command()
+def package(
+    build: Annotated[Path, typer.Option(help="The folder that takes template.json and deployment.zip.")] = BUILD,
+) -> None:
+    """Make the one-template way's two files: build/template.json and build/deployment.zip."""
+    from labelwatch.package import package as make  # noqa: PLC0415 - see above
+
+    made = make(build)
+    Console().print(f"{made.template}\n{made.zip}", highlight=False, soft_wrap=True)
+
+
+@local.command()
+def up(
+    images: Images = None,
+    port: Annotated[int | None, typer.Option(help="The endpoint's port; without it, a free one.")] = None,
+) -> None:
+    """Start the embedded cloud, deploy into it, and follow the pipeline until Ctrl-C."""
+    from labelwatch.local import follow  # noqa: PLC0415 - see above
+
+    follow.run(images, BUILD / "up", CACHE, port, Console())
+
+
+@local.command()
+def evaluate(
+    images: Annotated[Path, typer.Argument(help="A folder with a sub-folder of images for each label.")],
+    splits: Annotated[int, typer.Option(min=1, help="How many random splits to try.")] = 5,
+    each: Annotated[int, typer.Option(min=2, help="How many images of each label to train on.")] = 30,
+) -> None:
+    """Say how often the model's stand-in is right on images of this folder that it was not trained on."""
+    from labelwatch.local import judging  # noqa: PLC0415 - see above
+
+    judging.run(images, splits, each, Console())
+
+
+def main() -> None:
+    """The command; what the user can mend is told in one sentence, with exit code 1."""
+    try:
+        app()
+    except UserError as mistake:
+        print(f"labelwatch: {mistake}", file=sys.stderr)  # noqa: T201 - plain, for whatever reads it
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The packaged template and zip, deployed into the embedded cloud as CloudFormation deploys them into AWS."""
+
+import copy
+import json
+from typing import Any
+
+from labelwatch import stack
+from labelwatch.local.cloud import REGION, Cloud
+from labelwatch.package import Package
+
+STACK = "labelwatch"
+PACKAGES_BUCKET = "labelwatch-packages"
+# ministack asks for the name of each call; AWS knows no actions of these names and asks for the plain ones.
+_BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
+
+
+def deploy(cloud: Cloud, package: Package, parameters: dict[str, str]) -> dict[str, str]:
+    """Deploys through a change set and gives the stack's outputs; raises UserError with the failed resource's words."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=PACKAGES_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.upload_file(str(package.zip), PACKAGES_BUCKET, package.zip.name)
+    template = stack.pointing_at(json.loads(package.template.read_text()), PACKAGES_BUCKET, package.zip.name)
+    s3.put_object(Bucket=PACKAGES_BUCKET, Key="template.json", Body=json.dumps(as_deployed_here(template)).encode())
+    url = f"{cloud.endpoint}/{PACKAGES_BUCKET}/template.json"
+    return stack.deploy(cloud.client("cloudformation"), STACK, url, parameters, poll_seconds=0.2)
+
+
+def as_deployed_here(template: dict[str, Any]) -> dict[str, Any]:
+    """The template with the only two differences between here and AWS; docs/verified.md lists them.
+
+    The statements that refuse plain HTTP are left out, since loopback has nothing else, and the roles' SQS actions
+    stand under the emulator's names as well.
+    """
+    changed: dict[str, Any] = copy.deepcopy(template)
+    for name, resource in template["Resources"].items():
+        properties = changed["Resources"][name]["Properties"]
+        for policy in properties.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                statement["Action"] = _with_batch_actions(statement["Action"])
+        statements = resource["Properties"].get("PolicyDocument", {}).get("Statement", [])
+        left = [statement for statement in statements if statement["Sid"] != "TlsOnly"]
+        if left:
+            properties["PolicyDocument"]["Statement"] = left
+        elif statements:
+            del changed["Resources"][name]
+    return changed
+
+
+def _with_batch_actions(actions: Any) -> Any:  # noqa: ANN401 - a name, a list of names or an intrinsic function
+    if isinstance(actions, dict):
+        return actions
+    names = [actions] if isinstance(actions, str) else actions
+    return names + [_BATCH_ACTIONS[name] for name in names if name in _BATCH_ACTIONS]

@@ -1,0 +1,83 @@
+"""What has become of each image: read from where the pipeline leaves it, never asked of the pipeline."""
+
+import json
+from typing import Any
+
+from msgspec import Struct
+
+from labelwatch.local.session import Session
+
+PREFIX = "predictions/"
+# Long enough not to see the same one at every look, short enough not to be in the way of whoever looks as well.
+_SECONDS_OUT_OF_SIGHT = 5
+
+
+class Predicted(Struct, frozen=True):
+    """An image's rows are stored: its key, its labels, the surest first, and whether an alert is due."""
+
+    key: str
+    labels: tuple[tuple[str, float], ...]
+    alert_due: bool
+    row_key: str
+
+
+class SetAside(Struct, frozen=True):
+    """A message is a dead letter: the image as `s3://bucket/key`, percent-encoded, and why."""
+
+    image: str
+    reason: str
+    detail: str
+
+
+class Watch:
+    """Looks at the buckets and queues of a session; each call tells only what is new."""
+
+    def __init__(self, session: Session) -> None:
+        self._s3 = session.cloud.client("s3")
+        self._sqs = session.cloud.client("sqs")
+        self._output = session.outputs["OutputBucket"]
+        self._dead_letters = [session.outputs[name] for name in ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")]
+        self._seen: set[str] = set()
+
+    def new_predictions(self) -> list[Predicted]:
+        """The predictions whose rows have come since the last look."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._output, Prefix=PREFIX)
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        return [self._predicted(key) for key in self._unseen(keys)]
+
+    def new_dead_letters(self) -> list[SetAside]:
+        """The messages that were set aside since the last look; they stay where they are."""
+        found = {message["MessageId"]: message for url in self._dead_letters for message in self._received(url)}
+        return [_set_aside(found[message_id]) for message_id in self._unseen(list(found))]
+
+    def _unseen(self, names: list[str]) -> list[str]:
+        new = [name for name in names if name not in self._seen]
+        self._seen.update(new)
+        return new
+
+    def _predicted(self, row_key: str) -> Predicted:
+        content = self._s3.get_object(Bucket=self._output, Key=row_key)["Body"].read()
+        rows = [json.loads(line) for line in content.splitlines()]
+        labels = [(row["label"], row["confidence"]) for row in rows if row["label"] is not None]
+        return Predicted(
+            key=rows[0]["image"],
+            labels=tuple(sorted(labels, key=lambda pair: -pair[1])),
+            alert_due=any(row["of_interest"] for row in rows),
+            row_key=row_key,
+        )
+
+    def _received(self, url: str) -> list[dict[str, Any]]:
+        answer = self._sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=_SECONDS_OUT_OF_SIGHT,
+        )
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        return messages
+
+
+def _set_aside(message: dict[str, Any]) -> SetAside:
+    attributes = message.get("MessageAttributes", {})
+    said = {name: attributes.get(name, {}).get("StringValue", "not recorded") for name in SetAside.__struct_fields__}
+    return SetAside(**said)

@@ -1,0 +1,77 @@
+"""The embedded cloud that stays: uploads by hand, and what becomes of them told as it happens."""
+
+import shlex
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from labelwatch.demo import MIN_CONFIDENCE, labels_of_interest
+from labelwatch.local import session as local
+from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY
+from labelwatch.local.collection import collection
+from labelwatch.local.fates import Predicted, SetAside, Watch
+from labelwatch.local.mailbox import Mail
+from labelwatch.local.session import Session
+from labelwatch.package import package
+
+SECONDS_BETWEEN_LOOKS = 0.5
+
+type News = Predicted | SetAside | Mail
+
+
+def run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
+    """Follows the pipeline until Ctrl-C, then stops everything."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with console.status("training the model's stand-in, packaging, deploying ..."):
+        photographs = collection(images, folder / "leaves")
+        classifier = photographs.classifier(cache, lambda: None)
+        packaged = package(folder / "package")
+    wanted = labels_of_interest(list(photographs.to_train))
+    sample = next(path for paths in photographs.to_try.values() for path in paths)
+    try:
+        with local.running(
+            folder, packaged, classifier, labels_of_interest=wanted, min_confidence=MIN_CONFIDENCE, port=port
+        ) as session:
+            console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
+            console.print(f"Endpoint: {session.cloud.endpoint}\nUpload from another terminal, as often as you like:\n")
+            console.print(upload_line(session.cloud.endpoint, sample), highlight=False, soft_wrap=True, markup=False)
+            console.print("\nWhat becomes of each image is told here. Ctrl-C stops everything.\n")
+            _follow(session, console)
+    except KeyboardInterrupt:
+        console.print("\nStopped.")
+
+
+def upload_line(endpoint: str, sample: Path) -> str:
+    """An upload that works as printed, in the shell of the project's folder or any other."""
+    aws = Path(sys.executable).with_name("aws")
+    keys = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_DEFAULT_REGION={REGION}"
+    target = f"s3://{local.INPUT_BUCKET}/field 1/{sample.name}"
+    command = [str(aws), "--endpoint-url", endpoint, "s3", "cp", str(sample.absolute()), target]
+    return f"{keys} {shlex.join(command)}"
+
+
+def _follow(session: Session, console: Console) -> None:
+    watch = Watch(session)
+    told = 0
+    while True:
+        mails = session.mailbox.mails[told:]
+        told += len(mails)
+        everything: list[News] = [*watch.new_predictions(), *watch.new_dead_letters(), *mails]
+        for news in everything:
+            console.print(f"{time.strftime('%H:%M:%S')}  {escape(in_words(news))}", highlight=False, soft_wrap=True)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def in_words(news: News) -> str:
+    """One line for the terminal."""
+    match news:
+        case Predicted(key=key, labels=labels):
+            return f"{key}: {', '.join(f'{name} {sure:.1f} %' for name, sure in labels) or 'no label'}"
+        case SetAside(image=image, reason=reason, detail=detail):
+            return f"{image}: dead letter, {reason} ({detail})"
+        case Mail(subject=subject, file=file):
+            return f"alert: {subject} -> {file}"

@@ -1,0 +1,69 @@
+"""The whole of it, running on one machine: the model's stand-in, the cloud, the deployed package and the mailbox."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labelwatch.athena import Athena
+from labelwatch.local import cloud, deployment, protocol, standin
+from labelwatch.local.cloud import Cloud
+from labelwatch.local.mailbox import Mailbox
+from labelwatch.local.standin import Classifier, StandIn
+from labelwatch.package import Package
+
+ADDRESS = "grower@example.com"
+INPUT_BUCKET = "labelwatch-images"
+OUTPUT_BUCKET = "labelwatch-predictions"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What runs; `outputs` are the stack's."""
+
+    cloud: Cloud
+    standin: StandIn
+    mailbox: Mailbox
+    athena: Athena
+    outputs: dict[str, str]
+
+
+@contextmanager
+def running(  # noqa: PLR0913 - what a deployment is asked for, by name
+    folder: Path,
+    package: Package,
+    classifier: Classifier,
+    *,
+    labels_of_interest: str,
+    min_confidence: float,
+    port: int | None = None,
+) -> Iterator[Session]:
+    """Everything up, deployed and with its table, until the block ends; `folder` takes the state and the mail."""
+    objects: dict[str, Any] = {}
+
+    def read(bucket: str, key: str, version: str | None) -> bytes:
+        which = {"VersionId": version} if version else {}
+        content: bytes = objects["s3"].get_object(Bucket=bucket, Key=key, **which)["Body"].read()
+        return content
+
+    model = StandIn(classifier, standin.model_arn(cloud.REGION), read)
+    with protocol.served(model.operations) as rekognition, cloud.running(folder / "cloud", rekognition, port) as here:
+        objects["s3"] = here.client("s3")
+        outputs = deployment.deploy(
+            here,
+            package,
+            {
+                "CustomModelARN": model.arn,
+                "EmailNotification": ADDRESS,
+                "InputBucketName": INPUT_BUCKET,
+                "LabelsofInterest": labels_of_interest,
+                "MinConfidence": f"{min_confidence:g}",
+                "OutputBucketName": OUTPUT_BUCKET,
+            },
+        )
+        athena = Athena(here.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
+        athena.create_table(outputs["OutputBucket"])
+        mailbox = Mailbox(here.client("sqs"), here.client("sns"), outputs["AlertsTopicArn"], ADDRESS, folder / "alerts")
+        with closing(mailbox):
+            yield Session(here, model, mailbox, athena, outputs)
