@@ -57,7 +57,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         try:
             return kind.parse(text)
         except ValueError as problem:
-            raise SettingError(f"{name} is {text!r}, but {problem or f'it must be {kind.what}'}") from None
+            raise SettingError(f"{name} is {text!r}, but {str(problem) or f'it must be {kind.what}'}") from None
 
     return Settings(
         model=value("CustomModelARN", _MODEL),

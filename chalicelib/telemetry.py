@@ -28,7 +28,8 @@ class PowertoolsTelemetry:
 
     def __init__(self, function: str) -> None:
         # Not the name of the Chalice app: Chalice gives a logger of that name a handler of its own, and lines double.
-        self._logger = Logger(service=f"labelwatch-{function}")
+        # No location: it would always be one of the lines below.
+        self._logger = Logger(service=f"labelwatch-{function}", location=None)
         self._metrics = Metrics(namespace="Labelwatch", service=function)
         self._one_at_a_time = Lock()  # images of a batch are detected side by side, and Metrics is not made for that
 
@@ -44,11 +45,11 @@ class PowertoolsTelemetry:
 
     def info(self, event: str, **fields: object) -> None:
         """Logs what went as it should."""
-        self._logger.info(event, extra=fields, stacklevel=2)
+        self._logger.info(event, extra=fields)
 
     def warn(self, event: str, **fields: object) -> None:
         """Logs what did not."""
-        self._logger.warning(event, extra=fields, stacklevel=2)
+        self._logger.warning(event, extra=fields)
 
     def flush(self) -> None:
         """Writes the metrics of this invocation, if there are any."""

@@ -17,6 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from labelwatch.errors import UserError
 from labelwatch.local import features
 
 VERSION = 1
@@ -34,7 +35,7 @@ FAR = 8
 Vector = NDArray[np.float64]
 
 
-class FolderError(ValueError):
+class FolderError(UserError):
     """Raised when a folder cannot be learned from. The message is one sentence for the person who chose the folder."""
 
 

@@ -49,7 +49,7 @@ def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator
 
     Raises UserError where the port is taken or the cloud does not come up.
     """
-    port = _free_port(port)
+    port = free_port(port)
     folder.mkdir(parents=True, exist_ok=True)
     cloud = Cloud(f"http://127.0.0.1:{port}", folder / "ministack.log")
     with cloud.log.open("wb") as log:
@@ -93,7 +93,8 @@ def _environment(folder: Path, port: int, rekognition: str) -> dict[str, str]:
     }
 
 
-def _free_port(wanted: int | None) -> int:
+def free_port(wanted: int | None) -> int:
+    """The port that is wanted, or any; raises UserError where that one is taken."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", wanted or 0))

@@ -28,21 +28,18 @@ def deploy(cloud: Cloud, package: Package, parameters: dict[str, str]) -> dict[s
 def as_deployed_here(template: dict[str, Any]) -> dict[str, Any]:
     """The template with the only two differences between here and AWS; docs/verified.md lists them.
 
-    The statements that refuse plain HTTP are left out, since loopback has nothing else, and the roles' SQS actions
-    stand under the emulator's names as well.
+    The statements that refuse plain HTTP refuse TLS instead, which loopback has none of (taken out, they would leave
+    the topics with their open default policy), and the roles' SQS actions stand under the emulator's names as well.
     """
     changed: dict[str, Any] = copy.deepcopy(template)
-    for name, resource in template["Resources"].items():
-        properties = changed["Resources"][name]["Properties"]
+    for resource in changed["Resources"].values():
+        properties = resource["Properties"]
         for policy in properties.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
                 statement["Action"] = _with_batch_actions(statement["Action"])
-        statements = resource["Properties"].get("PolicyDocument", {}).get("Statement", [])
-        left = [statement for statement in statements if statement["Sid"] != "TlsOnly"]
-        if left:
-            properties["PolicyDocument"]["Statement"] = left
-        elif statements:
-            del changed["Resources"][name]
+        for statement in properties.get("PolicyDocument", {}).get("Statement", []):
+            if statement["Sid"] == "TlsOnly":
+                statement["Condition"] = {"Bool": {"aws:SecureTransport": "true"}}
     return changed
 
 

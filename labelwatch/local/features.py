@@ -12,7 +12,7 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label as connected
 from skimage.measure import regionprops_table
 
-VERSION = 1
+VERSION = 2
 """Raise by one with every change of the numbers: a cached classifier of another version is not used."""
 
 SIDE = 128

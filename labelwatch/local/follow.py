@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from labelwatch.demo import MIN_CONFIDENCE, labels_of_interest
 from labelwatch.local import session as local
-from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY
+from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, free_port
 from labelwatch.local.collection import collection
 from labelwatch.local.fates import Predicted, SetAside, Watch
 from labelwatch.local.mailbox import Mail
@@ -25,6 +25,7 @@ type News = Predicted | SetAside | Mail
 
 def run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
     """Follows the pipeline until Ctrl-C, then stops everything."""
+    free_port(port)  # now, and not when all else is done
     shutil.rmtree(folder, ignore_errors=True)
     with console.status("training the model's stand-in, packaging, deploying ..."):
         photographs = collection(images, folder / "leaves")

@@ -1,0 +1,113 @@
+"""The running pipeline as the end-to-end tests handle it."""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+from PIL import Image
+
+from labelwatch.local.fates import Predicted, SetAside, Watch
+from labelwatch.local.session import INPUT_BUCKET, Session
+
+SECONDS_TO_WAIT = 60
+COLOURS = {"leaf-smut": (200, 0, 0), "brown-spot": (0, 0, 200), "bacterial-leaf-blight": (0, 200, 0)}
+
+
+class ByColour:
+    """A classifier that a test can foresee: pure colours are labels, all else is none."""
+
+    def classify(self, image: Image.Image) -> list[tuple[str, float]]:
+        seen = np.asarray(image.convert("RGB")).mean(axis=(0, 1))
+        near = [name for name, colour in COLOURS.items() if np.abs(seen - colour).max() < 20]
+        return [(name, 97.0) for name in near]
+
+
+def picture(label: str = "leaf-smut", form: str = "JPEG") -> bytes:
+    """An image in which the stand-in sees this label; any other word gives one in which it sees none."""
+    content = io.BytesIO()
+    Image.new("RGB", (96, 96), COLOURS.get(label, (128, 128, 128))).save(content, form)
+    return content.getvalue()
+
+
+class Pipeline:
+    """The running pipeline, and what has become of the uploads so far."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.standin = session.standin
+        self.outputs = session.outputs
+        self.predictions: dict[str, Predicted] = {}
+        self.dead_letters: dict[str, SetAside] = {}
+        self._s3 = session.cloud.client("s3")
+        self._watch = Watch(session)
+
+    def upload(self, *keys: str, content: bytes | None = None, **more: Any) -> None:
+        for key in keys:
+            body = picture() if content is None else content
+            self._s3.put_object(Bucket=INPUT_BUCKET, Key=key, Body=body, **more)
+
+    def wait_until(self, ready: Callable[[], bool], what: str) -> None:
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while not ready():
+            assert time.monotonic() < until, f"{what} did not happen in {SECONDS_TO_WAIT} s"
+            time.sleep(0.1)
+            self.look()
+
+    def look(self) -> None:
+        self.predictions |= {one.key: one for one in self._watch.new_predictions()}
+        letters = {
+            unquote(one.image).removeprefix(f"s3://{INPUT_BUCKET}/"): one for one in self._watch.new_dead_letters()
+        }
+        self.dead_letters |= letters
+
+    def wait_for(self, *keys: str) -> None:
+        """Waits until each of these is a prediction or a dead letter."""
+        self.wait_until(lambda: all(key in self.predictions or key in self.dead_letters for key in keys), "a fate")
+
+    def alerts_of(self, key: str) -> list[Path]:
+        return [mail.file for mail in self.session.mailbox.mails if self.predictions[key].row_key in mail.predictions]
+
+    def wait_for_alert(self, key: str) -> Path:
+        self.wait_for(key)
+        self.wait_until(lambda: bool(self.alerts_of(key)), "an alert")
+        return self.alerts_of(key)[0]
+
+    def waiting(self, queue: str) -> int:
+        """How many messages a queue holds, in sight or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.session.cloud.client("sqs").get_queue_attributes(
+            QueueUrl=self.outputs[queue], AttributeNames=names
+        )
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def wait_until_empty(self) -> None:
+        self.wait_until(
+            lambda: self.waiting("ImagesQueueUrl") + self.waiting("PredictionsQueueUrl") == 0, "empty queues"
+        )
+
+
+def functions(session: Session) -> dict[str, str]:
+    """The names of the deployed functions, by what they are called in the template."""
+    resources = session.cloud.client("cloudformation").describe_stack_resources(StackName="labelwatch")
+    return {
+        one["LogicalResourceId"]: one["PhysicalResourceId"]
+        for one in resources["StackResources"]
+        if one["ResourceType"] == "AWS::Lambda::Function"
+    }
+
+
+def set_environment(session: Session, function: str, **changes: str) -> None:
+    client = session.cloud.client("lambda")
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    client.update_function_configuration(FunctionName=function, Environment={"Variables": variables | changes})
+
+
+def set_mapping(session: Session, function: str, **changes: Any) -> None:
+    """Changes the event source mapping of a function."""
+    client = session.cloud.client("lambda")
+    (mapping,) = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    client.update_event_source_mapping(UUID=mapping["UUID"], **changes)

@@ -1,0 +1,140 @@
+"""The commands as a person at a terminal meets them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
+LEAVES = Path(__file__).parents[3] / "shared" / "leaves"
+MOST_SECONDS = 120
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LABELWATCH, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=MOST_SECONDS,
+        check=False,
+        env=os.environ | {"COLUMNS": "160"} | environment,
+    )
+
+
+def test_the_demo_accounts_for_every_image_and_leaves_mails_and_a_picture() -> None:
+    done = run("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "34 of 34 images that were uploaded are accounted for." in done.stdout
+    assert re.search(r"field 1/notes\.jpg +│ InvalidImageFormatException", done.stdout)
+    assert re.search(r"field 1/television\.png +│ no label +│ no", done.stdout)
+    (pie,) = re.findall(r"pie chart of the labels: (\S+)", done.stdout)
+    with Image.open(pie) as picture:
+        assert picture.format == "PNG"
+    mails = list(Path(pie).parent.glob("alerts/*.eml"))
+    assert mails
+    assert all(b"Subject: Labelwatch: " in mail.read_bytes() for mail in mails)
+
+
+@pytest.mark.skipif(not LEAVES.is_dir(), reason="the real leaf photos are not beside the project")
+def test_the_demo_takes_a_folder_of_one_s_own_images() -> None:
+    done = run("demo", "--images", str(LEAVES))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "26 of 26 images that were uploaded are accounted for." in done.stdout
+    assert "the leaves are drawn" not in done.stdout
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    done = run("demo", "--images", str(tmp_path / "none"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "none is not a folder" in done.stderr
+
+
+def test_an_image_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for number in range(5):
+            (tmp_path / label / f"{number}.jpg").write_bytes(b"no image")
+    done = run("demo", "--images", str(tmp_path))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert re.search(r"labelwatch: .*\.jpg cannot be read as an image", done.stderr)
+
+
+def test_a_port_that_is_taken_is_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        done = run("local", "up", "--port", str(port))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"port {port} is taken" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("demo",), ("package",), ("local",), ("local", "up"), ("local", "evaluate")])
+def test_help_teaches(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 5
+
+
+def test_the_stand_in_is_judged_in_figures(tmp_path: Path) -> None:
+    for label, colour in (("dark", 10), ("bright", 200)):
+        (tmp_path / label).mkdir()
+        for number in range(6):
+            Image.effect_noise((96, 96), 20 + number).point(lambda v, c=colour: v // 5 + c).convert("RGB").save(
+                tmp_path / label / f"{number}.png"
+            )
+    done = run("local", "evaluate", str(tmp_path), "--splits", "2", "--each", "3")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Right on \d+\.\d% of 6 images after training on 6 \(mean of 2 random splits", done.stdout)
+
+
+@pytest.fixture
+def up() -> Iterator[subprocess.Popen[str]]:
+    """`labelwatch local up` as a process that a test reads from."""
+    process = subprocess.Popen(
+        [LABELWATCH, "local", "up"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"COLUMNS": "300", "PYTHONUNBUFFERED": "1"},
+    )
+    watchdog = threading.Timer(MOST_SECONDS, process.kill)
+    watchdog.start()
+    yield process
+    watchdog.cancel()
+    process.kill()
+    process.wait()
+    assert process.stdout
+    process.stdout.close()
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> str:
+    assert process.stdout
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if re.search(pattern, line):
+            return line.strip()
+    raise AssertionError(f"{pattern} was not printed, but this:\n{''.join(seen)}")
+
+
+def test_up_prints_an_upload_line_that_works_follows_the_image_and_stops_on_ctrl_c(
+    up: subprocess.Popen[str],
+) -> None:
+    endpoint = read_until(up, "^Endpoint: ").removeprefix("Endpoint: ")
+    line = read_until(up, "s3 cp")
+    subprocess.run(line, shell=True, check=True, capture_output=True, timeout=MOST_SECONDS)  # noqa: S602 - as printed
+    assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
+    up.send_signal(signal.SIGINT)
+    assert read_until(up, "^Stopped")
+    assert up.wait(MOST_SECONDS) == 0
+    port = int(endpoint.rpartition(":")[2])
+    with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
+        probe.connect(("127.0.0.1", port))

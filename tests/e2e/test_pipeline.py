@@ -1,0 +1,224 @@
+"""From an upload to an alert, through the deployed package, under the roles of the template."""
+
+import email
+import email.policy
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+
+from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
+from labelwatch.local.standin import RateLimit
+from tests.builders import notification, s3_record
+from tests.e2e.pipeline import Pipeline, functions, picture, set_environment, set_mapping
+
+
+def mail_of(pipeline: Pipeline, key: str) -> EmailMessage:
+    content = pipeline.wait_for_alert(key).read_bytes()
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+@pytest.mark.parametrize(
+    "key", ["plain.jpg", "field 7/leaf 1.jpg", "稲 田/葉 №3.jpg", "x%2Fy.jpg", "a+b & c=d?.jpg", "folder/"]
+)
+def test_an_upload_under_any_name_becomes_a_row_and_an_alert(pipeline: Pipeline, key: str) -> None:
+    pipeline.upload(key)
+    mail = mail_of(pipeline, key)
+    assert pipeline.predictions[key].labels == (("leaf-smut", 97.0),)
+    assert "leaf-smut" in mail["Subject"]
+
+
+def test_a_label_that_nobody_asked_for_becomes_a_row_and_no_alert(pipeline: Pipeline) -> None:
+    pipeline.upload("spot.jpg", content=picture("brown-spot"))
+    pipeline.wait_for("spot.jpg")
+    pipeline.wait_until_empty()
+    assert not pipeline.predictions["spot.jpg"].alert_due
+    assert pipeline.alerts_of("spot.jpg") == []
+
+
+def test_an_image_without_a_label_is_kept_too(pipeline: Pipeline) -> None:
+    pipeline.upload("nothing.png", content=picture("nothing", "PNG"))
+    pipeline.wait_for("nothing.png")
+    assert pipeline.predictions["nothing.png"].labels == ()
+
+
+def test_the_link_in_the_alert_shows_the_picture_to_anybody(pipeline: Pipeline) -> None:
+    pipeline.upload("linked ü.jpg")
+    mail = mail_of(pipeline, "linked ü.jpg")
+    link = next(url for url in re.findall(r"See it:\s+(\S+)", mail.get_content()) if "linked%20" in url)
+    with urllib.request.urlopen(link) as answer:  # noqa: S310 - the embedded cloud's own link
+        assert answer.read() == picture()
+
+
+def test_a_row_holds_what_the_uploader_said_of_the_image(pipeline: Pipeline) -> None:
+    pipeline.upload("said.jpg", ContentType="image/jpeg", Metadata={"camera": "north-4"})
+    pipeline.wait_for("said.jpg")
+    (row,) = pipeline.session.athena.query(
+        "SELECT bucket, content_type, metadata['camera'] AS camera, size, dt, date_trunc('day', uploaded_at) AS day "
+        "FROM rekognition_customlabels_analytics WHERE image = 'said.jpg'"
+    )
+    assert (row["bucket"], row["content_type"], row["camera"]) == (INPUT_BUCKET, "image/jpeg", "north-4")
+    assert row["size"] == str(len(picture()))
+    assert str(row["day"]).startswith(str(row["dt"]))
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "reason"),
+    [
+        ("notes.jpg", b"Spray on Tuesday.", "InvalidImageFormatException"),
+        ("empty.jpg", b"", "EmptyImage"),
+        ("cut.jpg", picture()[:300], "InvalidImageFormatException"),
+        ("large.jpg", b"x" * (15 * 1024 * 1024 + 1), "ImageTooLarge"),
+    ],
+)
+def test_what_no_model_can_look_at_is_a_dead_letter_with_its_reason(
+    pipeline: Pipeline, key: str, content: bytes, reason: str
+) -> None:
+    pipeline.upload(key, content=content)
+    pipeline.wait_for(key)
+    assert pipeline.dead_letters[key].reason == reason
+    assert pipeline.dead_letters[key].detail
+
+
+def test_an_object_that_is_gone_is_a_dead_letter_that_says_so(pipeline: Pipeline) -> None:
+    send(pipeline, notification(s3_record("gone.jpg", bucket=INPUT_BUCKET, object={"versionId": None})))
+    pipeline.wait_for("gone.jpg")
+    assert pipeline.dead_letters["gone.jpg"].reason == "ImageGone"
+
+
+def test_an_event_of_the_output_bucket_is_refused_since_it_would_never_end(pipeline: Pipeline) -> None:
+    send(pipeline, notification(s3_record("x.json", bucket=OUTPUT_BUCKET)))
+    image = f"s3://{OUTPUT_BUCKET}/x.json"
+    pipeline.wait_for(image)
+    assert pipeline.dead_letters[image].reason == "OwnBucket"
+
+
+def test_a_body_of_several_records_is_split_and_each_meets_its_fate(pipeline: Pipeline) -> None:
+    keys = ["part 1.jpg", "part 2.jpg", "part 3.jpg"]
+    s3 = pipeline.session.cloud.client("s3")
+    s3.put_bucket_notification_configuration(Bucket=INPUT_BUCKET, NotificationConfiguration={})
+    try:
+        pipeline.upload(*keys)
+        records = [s3_record(key, bucket=INPUT_BUCKET, object={"versionId": None}) for key in keys]
+        send(pipeline, notification(*records, {"eventSource": "aws:ses"}))
+        pipeline.wait_for(*keys, "unknown")
+        assert pipeline.dead_letters["unknown"].reason == "NotAnS3Event"
+    finally:
+        listening = {"QueueArn": pipeline.outputs["ImagesQueueArn"], "Events": ["s3:ObjectCreated:*"]}
+        s3.put_bucket_notification_configuration(
+            Bucket=INPUT_BUCKET, NotificationConfiguration={"QueueConfigurations": [listening]}
+        )
+
+
+def test_a_burst_on_a_slow_model_loses_nothing(pipeline: Pipeline) -> None:
+    pipeline.standin.rate = RateLimit(20)
+    keys = [f"burst/{number:03}.jpg" for number in range(100)]
+    pipeline.upload(*keys)
+    pipeline.wait_for(*keys)
+    assert set(keys) <= set(pipeline.predictions)
+
+
+def test_errors_of_the_service_cost_time_and_nothing_else(pipeline: Pipeline) -> None:
+    pipeline.standin.error_rates = {"InternalServerError": 0.2, "ThrottlingException": 0.2}
+    keys = [f"errors/{number:02}.jpg" for number in range(20)]
+    pipeline.upload(*keys)
+    pipeline.wait_for(*keys)
+    assert set(keys) <= set(pipeline.predictions)
+
+
+def test_images_wait_for_a_stopped_model_and_are_looked_at_when_it_runs(pipeline: Pipeline) -> None:
+    rekognition = {"ProjectVersionArn": pipeline.standin.arn}
+    pipeline.standin.operations["StopProjectVersion"](rekognition)
+    pipeline.upload("patient.jpg")
+    calls = pipeline.standin.calls
+    pipeline.wait_until(lambda: pipeline.standin.calls > calls, "a refused call")
+    assert "patient.jpg" not in pipeline.predictions
+    pipeline.standin.starting_seconds = 0
+    pipeline.standin.operations["StartProjectVersion"]({**rekognition, "MinInferenceUnits": 1})
+    pipeline.wait_for("patient.jpg")
+    assert "patient.jpg" in pipeline.predictions
+
+
+@pytest.fixture(params=["partial batch responses", "delete and raise"])
+def way(request: pytest.FixtureRequest, pipeline: Pipeline) -> Iterator[str]:
+    """Either way of giving back what failed: with the mapping's flag, as deployed, and without it."""
+    partial = request.param == "partial batch responses"
+    _set_way(pipeline, partial=partial)
+    yield request.param
+    _set_way(pipeline, partial=True)
+
+
+def _set_way(pipeline: Pipeline, *, partial: bool) -> None:
+    detect = functions(pipeline.session)["Detect"]
+    set_environment(pipeline.session, detect, PARTIAL_BATCH_RESPONSES="yes" if partial else "no")
+    set_mapping(pipeline.session, detect, FunctionResponseTypes=["ReportBatchItemFailures"] if partial else [])
+
+
+def test_neither_way_of_giving_back_loses_or_repeats_a_message(pipeline: Pipeline, way: str) -> None:
+    good = [f"{way}/{number:02}.jpg" for number in range(20)]
+    bad = [f"{way}/notes {number}.jpg" for number in range(3)]
+    calls = pipeline.standin.calls
+    pipeline.standin.answer_with("AccessDeniedException", times=4)
+    detect = functions(pipeline.session)["Detect"]
+    set_mapping(pipeline.session, detect, Enabled=False)  # so that they come in full batches
+    for place, key in enumerate(good):
+        pipeline.upload(key)
+        if place % 7 == 0:
+            pipeline.upload(bad[place // 7], content=b"no image")
+    set_mapping(pipeline.session, detect, Enabled=True)
+    pipeline.wait_for(*good, *bad)
+    pipeline.wait_until_empty()
+    assert set(good) <= set(pipeline.predictions)
+    assert set(bad) <= set(pipeline.dead_letters)
+    # Each once, and the four that were refused once more: nothing that was finished came back.
+    assert pipeline.standin.calls - calls == len(good) + len(bad) + 4
+
+
+def test_an_alert_reaches_only_subscribers_whose_filter_it_passes(pipeline: Pipeline) -> None:
+    sqs, sns = pipeline.session.cloud.client("sqs"), pipeline.session.cloud.client("sns")
+    url = sqs.create_queue(QueueName="blight-only")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    sns.subscribe(
+        TopicArn=pipeline.outputs["AlertsTopicArn"],
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes={"FilterPolicy": json.dumps({"labels": ["bacterial-leaf-blight"]})},
+    )
+    pipeline.upload("filtered/smut.jpg")
+    pipeline.wait_for_alert("filtered/smut.jpg")
+    pipeline.upload("filtered/blight.jpg", content=picture("bacterial-leaf-blight"))
+    pipeline.wait_for_alert("filtered/blight.jpg")
+    (received,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=5)["Messages"]
+    assert "blight.jpg" in json.loads(received["Body"])["Subject"]
+
+
+def test_the_functions_run_under_the_roles_of_the_template_and_may_do_no_more(pipeline: Pipeline) -> None:
+    """Without its right to publish, notify stores the row, tells nobody, and gives the message back."""
+    iam = pipeline.session.cloud.client("iam")
+    role = pipeline.outputs["NotifyRoleArn"].rpartition("/")[2]
+    policy = iam.get_role_policy(RoleName=role, PolicyName="notify")["PolicyDocument"]
+    without = policy | {"Statement": [one for one in policy["Statement"] if one["Sid"] != "TellSubscribers"]}
+    iam.put_role_policy(RoleName=role, PolicyName="notify", PolicyDocument=json.dumps(without))
+    pipeline.upload("untold.jpg")
+    pipeline.wait_for("untold.jpg")
+    assert pipeline.waiting("PredictionsQueueUrl") == 1
+    assert pipeline.alerts_of("untold.jpg") == []
+    iam.put_role_policy(RoleName=role, PolicyName="notify", PolicyDocument=json.dumps(policy))
+    pipeline.wait_for_alert("untold.jpg")
+
+
+def send(pipeline: Pipeline, body: str) -> None:
+    pipeline.session.cloud.client("sqs").send_message(QueueUrl=pipeline.outputs["ImagesQueueUrl"], MessageBody=body)

@@ -1,0 +1,147 @@
+"""Hand-written stand-ins for the ports of the steps: they keep what they were given, and fail when they are told to."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from chalicelib.batch import Batch
+from chalicelib.errors import Fault
+from chalicelib.model import Alert, ImageReference, Label, Message, ObjectCreated, Picture
+from tests.builders import MODEL, NOW, image
+
+
+class Failing:
+    """Raises `fault`, if there is one, at every call."""
+
+    fault: Exception | None = None
+
+    def _fail_if_told(self) -> None:
+        if self.fault:
+            raise self.fault
+
+
+class FakeQueue(Failing):
+    """A queue as an outbox and as the source of a batch."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.deleted: list[str] = []
+        self.delays: dict[str, int] = {}
+        self.unsendable: dict[str, Fault] = {}
+
+    def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
+        self._fail_if_told()
+        failed = {
+            place: fault for place, body in enumerate(bodies) for part, fault in self.unsendable.items() if part in body
+        }
+        self.sent += [body for place, body in enumerate(bodies) if place not in failed]
+        return failed
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        self._fail_if_told()
+        self.deleted += [message.id for message in messages]
+
+    def delay(self, message: Message, seconds: int) -> None:
+        self._fail_if_told()
+        self.delays[message.id] = seconds
+
+
+class FakeDeadLetters(Failing):
+    def __init__(self) -> None:
+        self.letters: dict[str, tuple[str, str]] = {}
+
+    def put(self, message: Message, fault: Fault, image: str) -> None:
+        self._fail_if_told()
+        self.letters[message.id] = (fault.reason, image)
+
+
+class FakeImages(Failing):
+    """Every object is there, of 1 KiB, unless `objects` says otherwise."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, ImageReference | Fault] = {}
+
+    def head(self, created: ObjectCreated) -> ImageReference:
+        self._fail_if_told()
+        found = self.objects.get(created.key, image(created.key, bucket=created.bucket, version_id=created.version_id))
+        if isinstance(found, Fault):
+            raise found
+        return found
+
+
+class FakeModel(Failing):
+    """Sees a leaf-smut of 95 in everything, unless `answers` says otherwise."""
+
+    name = MODEL
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[Label, ...] | Exception] = {}
+        self.asked: list[tuple[str, float]] = []
+
+    def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
+        self._fail_if_told()
+        self.asked.append((image.key, min_confidence))
+        answer = self.answers.get(image.key, (Label("leaf-smut", 95.0),))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class FakeStore(Failing):
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.refused: dict[str, Fault] = {}
+
+    def put(self, key: str, content: bytes) -> None:
+        self._fail_if_told()
+        for part, fault in self.refused.items():
+            if part in content.decode():
+                raise fault
+        self.objects[key] = content
+
+
+class FakePictures(Failing):
+    def picture(self, image: ImageReference) -> Picture:
+        self._fail_if_told()
+        return Picture(f"https://link/{image.key}", 6, f"https://console/{image.key}")
+
+
+class FakeTopic(Failing):
+    def __init__(self) -> None:
+        self.alerts: list[Alert] = []
+
+    def publish(self, alert: Alert) -> None:
+        self._fail_if_told()
+        self.alerts.append(alert)
+
+
+class FakeTelemetry:
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.times: list[tuple[str, float]] = []
+        self.log: list[tuple[str, dict[str, object]]] = []
+
+    def count(self, name: str, value: int = 1) -> None:
+        self.counts[name] += value
+
+    def time(self, name: str, milliseconds: float) -> None:
+        self.times.append((name, milliseconds))
+
+    def info(self, event: str, **fields: object) -> None:
+        self.log.append((event, fields))
+
+    def warn(self, event: str, **fields: object) -> None:
+        self.log.append((event, fields))
+
+
+def batch_of(
+    queue: FakeQueue, dead_letters: FakeDeadLetters, telemetry: FakeTelemetry, *, partial_responses: bool = True
+) -> Batch:
+    return Batch(
+        queue=queue,
+        dead_letters=dead_letters,
+        telemetry=telemetry,
+        partial_responses=partial_responses,
+        retry_seconds=30,
+        wait_seconds=3600,
+        now=lambda: NOW,
+    )

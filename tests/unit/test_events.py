@@ -1,0 +1,138 @@
+import json
+from typing import Any
+from urllib.parse import quote_plus
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib import events
+from chalicelib.errors import Rejected
+from chalicelib.model import ObjectCreated
+from tests.builders import notification, s3_record
+
+any_json = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def created_by(record: dict[str, Any]) -> ObjectCreated | None:
+    (raw,) = events.records(notification(record))
+    return events.object_created(raw)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "key"),
+    [
+        ("a+b%2Bc.jpg", "a b+c.jpg"),
+        ("x%252Fy.jpg", "x%2Fy.jpg"),
+        ("%E7%A8%B2/%E8%91%89.jpg", "稲/葉.jpg"),
+        ("100%25.jpg", "100%.jpg"),
+        ("plain/leaf.jpg", "plain/leaf.jpg"),
+    ],
+)
+def test_a_key_is_decoded_exactly_once(encoded: str, key: str) -> None:
+    created = created_by(s3_record(object={"key": encoded}))
+    assert created is not None
+    assert created.key == key
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_any_key_comes_back_as_it_was_uploaded(key: str) -> None:
+    created = created_by(s3_record(object={"key": quote_plus(key)}))
+    assert created == ObjectCreated("images", key, "v1")
+
+
+def test_an_object_of_a_bucket_without_versions_has_none() -> None:
+    record = s3_record()
+    del record["s3"]["object"]["versionId"]
+    assert created_by(record) == ObjectCreated("images", "leaf.jpg", None)
+
+
+@pytest.mark.parametrize(
+    "name", ["ObjectCreated:Put", "ObjectCreated:CompleteMultipartUpload", "s3:ObjectCreated:Copy"]
+)
+def test_every_way_of_creating_an_object_counts(name: str) -> None:
+    assert created_by(s3_record(eventName=name)) is not None
+
+
+@pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"])
+def test_what_creates_nothing_is_passed_over(name: str) -> None:
+    assert created_by(s3_record(eventName=name)) is None
+
+
+def test_the_folder_marker_of_the_console_is_passed_over() -> None:
+    assert created_by(s3_record("field 1/", object={"size": 0})) is None
+
+
+def test_a_name_that_ends_like_a_folder_does_not_pass_over_an_image() -> None:
+    assert created_by(s3_record("field 1/")) is not None
+
+
+def test_an_empty_object_is_not_passed_over_for_its_size_alone() -> None:
+    assert created_by(s3_record("leaf.jpg", object={"size": 0})) is not None
+
+
+def test_the_test_event_of_s3_holds_no_records() -> None:
+    assert events.records('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"images"}') == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "hello",
+        "[]",
+        "null",
+        "{}",
+        '{"Records":[]}',
+        '{"Records":"none"}',
+        '{"Event":"s3:OtherEvent"}',
+        '{"detail-type":"Object Created","source":"aws.s3"}',
+        '{"Type":"Notification","Message":"{}"}',
+        "[" * 100_000,
+    ],
+)
+def test_a_body_that_is_no_notification_is_rejected_with_its_reason(body: str) -> None:
+    with pytest.raises(Rejected, match=r"^NotAnS3Event: the message is no S3 event notification: ."):
+        events.records(body)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{}, {"eventSource": "aws:s3"}, s3_record(s3={}), s3_record(s3={"bucket": {"name": 7}, "object": {"key": "k"}}), 7],
+)
+def test_a_record_of_another_shape_is_rejected_with_the_place_that_is_wrong(record: Any) -> None:
+    with pytest.raises(Rejected, match=r"^NotAnS3Event: the record is not one of S3: ."):
+        events.object_created(msgspec.Raw(json.dumps(record).encode()))
+
+
+def test_a_record_of_another_service_is_rejected_by_name() -> None:
+    with pytest.raises(Rejected, match=r"^NotAnS3Event: the record is of 'aws:ses', not of 'aws:s3'$"):
+        created_by(s3_record(eventSource="aws:ses"))
+
+
+def test_a_record_of_its_own_stands_in_its_body_unchanged() -> None:
+    records = [s3_record("a.jpg"), {"anything": ["at all", 1.50, "稲"]}]
+    parts = [json.loads(events.body_of(raw)) for raw in events.records(notification(*records))]
+    assert parts == [{"Records": [record]} for record in records]
+
+
+@given(st.text() | any_json.map(json.dumps))
+def test_any_body_is_read_or_rejected(body: str) -> None:
+    try:
+        for record in events.records(body):
+            events.object_created(record)
+    except Rejected as fault:
+        assert fault.reason == "NotAnS3Event"  # noqa: PT017 - either outcome is right
+
+
+@given(any_json)
+def test_any_record_is_read_or_rejected(record: Any) -> None:
+    try:
+        events.object_created(msgspec.Raw(json.dumps(record).encode()))
+    except Rejected as fault:
+        assert fault.reason == "NotAnS3Event"  # noqa: PT017 - either outcome is right

@@ -1,0 +1,146 @@
+import json
+
+import pytest
+
+from chalicelib.detection import encoded
+from chalicelib.errors import ModelNotRunning, Rejected, Retryable
+from chalicelib.model import Label, Message, Prediction
+from chalicelib.notification import Notification
+from chalicelib.rows import row_key
+from tests.builders import message, prediction, rules
+from tests.fakes import (
+    FakeDeadLetters,
+    FakePictures,
+    FakeQueue,
+    FakeStore,
+    FakeTelemetry,
+    FakeTopic,
+    batch_of,
+)
+
+SMUT = Label("leaf-smut", 95)
+SPOT = Label("brown-spot", 99)
+
+
+class Bench:
+    """The step with a fake in each port."""
+
+    def __init__(self) -> None:
+        self.store, self.pictures, self.topic = FakeStore(), FakePictures(), FakeTopic()
+        self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
+        self.step = Notification(
+            store=self.store,
+            pictures=self.pictures,
+            topic=self.topic,
+            rules=rules(("leaf-smut", 90)),
+            batch=batch_of(self.source, self.dead_letters, self.telemetry),
+            telemetry=self.telemetry,
+        )
+
+    def __call__(self, *messages: Message) -> list[str]:
+        """The ids of the messages that come back."""
+        return [item["itemIdentifier"] for item in self.step(messages, 60)["batchItemFailures"]]
+
+    @property
+    def told(self) -> list[object]:
+        return [alert.attributes["images"] for alert in self.topic.alerts]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def arriving(one: Prediction, message_id: str = "m1") -> Message:
+    return message(encoded(one), message_id)
+
+
+def test_a_prediction_is_stored_under_its_key(bench: Bench) -> None:
+    seen = prediction(SMUT, SPOT)
+    assert bench(arriving(seen)) == []
+    lines = bench.store.objects[row_key(seen)].decode().splitlines()
+    assert [json.loads(line)["label"] for line in lines] == ["leaf-smut", "brown-spot"]
+
+
+def test_a_repeat_overwrites_and_never_doubles(bench: Bench) -> None:
+    for _ in range(2):
+        bench(arriving(prediction(SMUT)))
+    assert len(bench.store.objects) == 1
+
+
+def test_a_label_of_interest_is_told(bench: Bench) -> None:
+    bench(arriving(prediction(SMUT, SPOT)))
+    (alert,) = bench.topic.alerts
+    assert alert.attributes["labels"] == ["leaf-smut"]
+    assert "https://link/leaf.jpg" in alert.text
+
+
+@pytest.mark.parametrize("labels", [(), (SPOT,), (Label("leaf-smut", 89.9),)])
+def test_what_nobody_asked_for_is_stored_and_not_told(bench: Bench, labels: tuple[Label, ...]) -> None:
+    bench(arriving(prediction(*labels)))
+    assert len(bench.store.objects) == 1
+    assert bench.topic.alerts == []
+
+
+def test_the_predictions_of_one_invocation_are_told_in_one_alert(bench: Bench) -> None:
+    bench(*(arriving(prediction(SMUT, key=f"{number}.jpg"), str(number)) for number in range(100)))
+    assert [len(images) for images in bench.told if isinstance(images, list)] == [100]
+
+
+def test_a_prediction_that_came_twice_at_once_is_told_once(bench: Bench) -> None:
+    assert bench(arriving(prediction(SMUT), "m1"), arriving(prediction(SMUT), "m2")) == []
+    assert bench.told == [["leaf.jpg"]]
+
+
+def test_what_could_not_be_stored_is_not_told_and_comes_back(bench: Bench) -> None:
+    bench.store.refused["bad.jpg"] = Retryable("SlowDown", "later")
+    returned = bench(arriving(prediction(SMUT, key="bad.jpg"), "bad"), arriving(prediction(SMUT), "good"))
+    assert returned == ["bad"]
+    assert bench.told == [["leaf.jpg"]]
+
+
+def test_where_the_alert_fails_only_what_it_would_have_told_of_comes_back(bench: Bench) -> None:
+    bench.topic.fault = Retryable("InternalError", "later")
+    returned = bench(arriving(prediction(SMUT), "worth"), arriving(prediction(SPOT, key="other.jpg"), "not"))
+    assert returned == ["worth"]
+    assert len(bench.store.objects) == 2
+
+
+def test_what_is_no_prediction_is_a_dead_letter_and_takes_no_neighbour_with_it(bench: Bench) -> None:
+    assert bench(message("hello", "odd"), message("[" * 100_000, "deep"), arriving(prediction(SMUT))) == []
+    assert bench.dead_letters.letters == {"odd": ("NotAPrediction", "unknown"), "deep": ("NotAPrediction", "unknown")}
+    assert bench.told == [["leaf.jpg"]]
+
+
+PORTS = ["store", "pictures", "topic"]
+FAULTS = [
+    Retryable("SlowDown", "later"),
+    ModelNotRunning("ResourceNotReadyException", "stopped"),
+    Rejected("InvalidParameter", "never"),
+]
+
+
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("fault", FAULTS, ids=["retry", "wait", "reject"])
+def test_whichever_port_fails_and_how_the_message_meets_the_fate_of_the_fault(
+    bench: Bench, port: str, fault: Exception
+) -> None:
+    getattr(bench, port).fault = fault
+    returned = bench(arriving(prediction(SMUT)))
+    assert bench.topic.alerts == []
+    if isinstance(fault, Rejected):
+        assert (returned, bench.dead_letters.letters) == ([], {"m1": ("InvalidParameter", "s3://images/leaf.jpg")})
+    else:
+        assert (returned, bench.dead_letters.letters) == (["m1"], {})
+        assert bench.source.delays == {"m1": 3600 if isinstance(fault, ModelNotRunning) else 30}
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_a_fault_that_nobody_foresaw_loses_no_message(bench: Bench, port: str) -> None:
+    getattr(bench, port).fault = KeyError("a bug")
+    assert bench(arriving(prediction(SMUT))) == ["m1"]
+
+
+def test_what_was_stored_and_told_is_counted(bench: Bench) -> None:
+    bench(arriving(prediction(SMUT), "a"), arriving(prediction(SPOT, key="b.jpg"), "b"))
+    assert bench.telemetry.counts == {"PredictionsStored": 2, "Alerts": 1, "PredictionsAlerted": 1}

@@ -1,0 +1,135 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.model import LabelOfInterest
+from chalicelib.settings import SettingError, load, read
+from tests.builders import ENVIRONMENT
+
+
+def with_(**changes: str) -> dict[str, str]:
+    return ENVIRONMENT | changes
+
+
+def test_the_labels_of_interest_are_read_with_their_own_thresholds_and_without_blanks() -> None:
+    settings = read(with_(LabelsofInterest="  bacterial-leaf-blight ,leaf-smut : 90.5 "))
+    assert settings.rules.labels_of_interest == (
+        LabelOfInterest("bacterial-leaf-blight", None),
+        LabelOfInterest("leaf-smut", 90.5),
+    )
+
+
+def test_a_label_may_hold_a_colon_where_a_threshold_follows() -> None:
+    assert read(with_(LabelsofInterest="rice:smut:90")).rules.labels_of_interest == (LabelOfInterest("rice:smut", 90),)
+
+
+def test_ten_labels_are_taken_and_an_eleventh_is_refused() -> None:
+    ten = [f"label-{number}" for number in range(10)]
+    assert len(read(with_(LabelsofInterest=",".join(ten))).rules.labels_of_interest) == 10
+    with pytest.raises(SettingError, match=r"LabelsofInterest .* it names 11 labels, and 10 are the most"):
+        read(with_(LabelsofInterest=",".join([*ten, "one-more"])))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("leaf-smut, Leaf-Smut:90", "names 'leaf-smut' more than once"),
+        ("*, *:50", "names '\\*' more than once"),
+        ("leaf-smut,,rust", "'' between its commas names no label"),
+        ("leaf-smut,", "'' between its commas names no label"),
+        (":90", "':90' between its commas names no label"),
+        ("leaf-smut:", "the threshold of 'leaf-smut' is '' and must be a number from 0 to 100"),
+        ("leaf-smut:101", "the threshold of 'leaf-smut' is '101'"),
+        ("leaf-smut:-1", "the threshold of 'leaf-smut' is '-1'"),
+        ("leaf-smut:nan", "the threshold of 'leaf-smut' is 'nan'"),
+        ("leaf-smut:high", "the threshold of 'leaf-smut' is 'high'"),
+    ],
+)
+def test_a_mistake_in_the_labels_of_interest_is_named(text: str, complaint: str) -> None:
+    with pytest.raises(SettingError, match=f"^LabelsofInterest is .*{complaint}"):
+        read(with_(LabelsofInterest=text))
+
+
+@pytest.mark.parametrize("text", ["-1", "100.1", "nan", "inf", "1e2", "eighty", "8_0", "８０"])
+def test_a_confidence_that_is_no_number_from_0_to_100_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^MinConfidence is .*, but it must be a number from 0 to 100$"):
+        read(with_(MinConfidence=text))
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("100", 100), (" 72.5 ", 72.5)])
+def test_a_confidence_from_0_to_100_is_taken(text: str, value: float) -> None:
+    assert read(with_(MinConfidence=text)).rules.min_confidence == value
+
+
+@pytest.mark.parametrize("name", sorted(ENVIRONMENT))
+def test_a_variable_that_is_missing_is_named(name: str) -> None:
+    environ = {key: value for key, value in ENVIRONMENT.items() if key != name}
+    with pytest.raises(SettingError, match=f"^{name} is not set; it must be "):
+        read(environ)
+
+
+@pytest.mark.parametrize("name", sorted(set(ENVIRONMENT) - {"LabelsofInterest"}))
+def test_a_variable_that_is_unusable_is_named_with_what_would_be_right(name: str) -> None:
+    with pytest.raises(SettingError, match=f"^{name} is 'no good!', but it must be (a|the) "):
+        read(with_(**{name: "no good!"}))
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "general",
+        "arn:aws-cn:rekognition:cn-north-1:123456789012:project/p/version/v.1/1",
+        "arn:aws-us-gov:rekognition:us-gov-west-1:123456789012:project/My_Project-1/version/My.v_1/1700000000000",
+    ],
+)
+def test_a_model_of_any_partition_is_taken_and_the_word_general(arn: str) -> None:
+    assert read(with_(CustomModelARN=arn)).model == arn
+
+
+@pytest.mark.parametrize("arn", ["General", "arn:aws:rekognition:eu-west-1:123456789012:project/p", "arn:aws:s3:::x"])
+def test_what_is_no_version_of_a_model_is_refused(arn: str) -> None:
+    with pytest.raises(SettingError, match=r"^CustomModelARN .* the ARN of a version of a Custom Labels model"):
+        read(with_(CustomModelARN=arn))
+
+
+def test_the_safe_ways_are_the_defaults() -> None:
+    settings = read(ENVIRONMENT)
+    assert not settings.partial_batch_responses
+    assert settings.picture_links
+    assert settings.adopted_bucket == ""
+    assert (settings.retry_seconds, settings.wait_seconds) == (30, 3600)
+
+
+@pytest.mark.parametrize("name", ["PARTIAL_BATCH_RESPONSES", "PICTURE_LINKS"])
+def test_a_switch_takes_yes_and_no_only(name: str) -> None:
+    with pytest.raises(SettingError, match=f"^{name} is 'true', but it must be yes or no$"):
+        read(with_(**{name: "true"}))
+
+
+@pytest.mark.parametrize("text", ["0", "1.5", "43201", "soon"])
+def test_a_delay_is_a_whole_number_of_seconds_that_sqs_takes(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^WAIT_SECONDS .* whole number of seconds from 1 to 43200"):
+        read(with_(WAIT_SECONDS=text))
+
+
+def test_an_adopted_bucket_is_taken() -> None:
+    assert read(with_(ADOPTED_BUCKET="old.bucket")).adopted_bucket == "old.bucket"
+
+
+def test_a_mistake_ends_the_process_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in with_(MinConfidence="high").items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as end:
+        load()
+    assert end.value.code == "labelwatch: MinConfidence is 'high', but it must be a number from 0 to 100"
+
+
+@given(st.text())
+def test_any_text_as_labels_of_interest_is_read_or_refused_by_name(text: str) -> None:
+    try:
+        labels = read(with_(LabelsofInterest=text)).rules.labels_of_interest
+    except SettingError as mistake:
+        assert str(mistake).startswith("LabelsofInterest is ")  # noqa: PT017 - either outcome is right
+    else:
+        assert 1 <= len(labels) <= 10
+        assert all(label.name == label.name.strip() != "" for label in labels)
