@@ -15,14 +15,21 @@ _BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage"
 
 
 def deploy(cloud: Cloud, package: Package, parameters: dict[str, str]) -> dict[str, str]:
-    """Deploys through a change set and gives the stack's outputs; raises UserError with the failed resource's words."""
+    """Deploys the package and gives the stack's outputs; raises UserError with the failed resource's words."""
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=PACKAGES_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.upload_file(str(package.zip), PACKAGES_BUCKET, package.zip.name)
     template = stack.pointing_at(json.loads(package.template.read_text()), PACKAGES_BUCKET, package.zip.name)
-    s3.put_object(Bucket=PACKAGES_BUCKET, Key="template.json", Body=json.dumps(as_deployed_here(template)).encode())
-    url = f"{cloud.endpoint}/{PACKAGES_BUCKET}/template.json"
-    return stack.deploy(cloud.client("cloudformation"), STACK, url, parameters, poll_seconds=0.2)
+    return deploy_template(cloud, STACK, template, parameters)
+
+
+def deploy_template(cloud: Cloud, name: str, template: dict[str, Any], parameters: dict[str, str]) -> dict[str, str]:
+    """Creates this stack through a change set and gives its outputs; raises UserError as `deploy` does."""
+    key = f"{name}.json"
+    content = json.dumps(as_deployed_here(template)).encode()
+    cloud.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
+    url = f"{cloud.endpoint}/{PACKAGES_BUCKET}/{key}"
+    return stack.deploy(cloud.client("cloudformation"), name, url, parameters, poll_seconds=0.2)
 
 
 def as_deployed_here(template: dict[str, Any]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def test_the_items_of_a_batch_are_worked_on_at_the_same_time() -> None:
 
 def test_what_is_not_done_when_the_time_is_over_is_retried_and_its_neighbours_are_kept() -> None:
     released = threading.Event()
-    results, faults = attempt_all({"quick": 1, "slow": released.wait}, seconds_left=0)
+    results, faults = attempt_all({"quick": 1, "slow": lambda: released.wait(5)}, seconds_left=0)
     released.set()
     assert results == {"quick": 1}
     assert faults["slow"].reason == "OutOfTime"

@@ -93,7 +93,7 @@ def test_the_test_event_of_s3_holds_no_records() -> None:
         '{"Event":"s3:OtherEvent"}',
         '{"detail-type":"Object Created","source":"aws.s3"}',
         '{"Type":"Notification","Message":"{}"}',
-        "[" * 100_000,
+        '{"x":' + "[" * 100_000,
     ],
 )
 def test_a_body_that_is_no_notification_is_rejected_with_its_reason(body: str) -> None:
@@ -108,6 +108,11 @@ def test_a_body_that_is_no_notification_is_rejected_with_its_reason(body: str) -
 def test_a_record_of_another_shape_is_rejected_with_the_place_that_is_wrong(record: Any) -> None:
     with pytest.raises(Rejected, match=r"^NotAnS3Event: the record is not one of S3: ."):
         events.object_created(msgspec.Raw(json.dumps(record).encode()))
+
+
+def test_a_record_that_is_nested_without_end_is_rejected() -> None:
+    with pytest.raises(Rejected, match=r"^NotAnS3Event: the record is not one of S3: ."):
+        events.object_created(msgspec.Raw(b'{"eventSource":"aws:s3","x":' + b"[" * 100_000))
 
 
 def test_a_record_of_another_service_is_rejected_by_name() -> None:

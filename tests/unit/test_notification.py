@@ -107,7 +107,7 @@ def test_where_the_alert_fails_only_what_it_would_have_told_of_comes_back(bench:
 
 
 def test_what_is_no_prediction_is_a_dead_letter_and_takes_no_neighbour_with_it(bench: Bench) -> None:
-    assert bench(message("hello", "odd"), message("[" * 100_000, "deep"), arriving(prediction(SMUT))) == []
+    assert bench(message("hello", "odd"), message('{"x":' + "[" * 100_000, "deep"), arriving(prediction(SMUT))) == []
     assert bench.dead_letters.letters == {"odd": ("NotAPrediction", "unknown"), "deep": ("NotAPrediction", "unknown")}
     assert bench.told == [["leaf.jpg"]]
 

@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ def test_any_key_and_label_stay_on_the_line_of_their_row(key: str, label: str) -
     assert (json.loads(line)["image"], json.loads(line)["label"]) == (key, label)
 
 
-def test_times_are_written_as_athena_reads_them() -> None:
-    (row,) = rows_of(prediction(detected_at=NOW.replace(microsecond=999_999)), WANTED)
-    assert row.detected_at == "2026-11-22 10:00:00.999"
+@pytest.mark.parametrize(("microsecond", "written"), [(0, "000"), (1_999, "001"), (999_999, "999")])
+def test_times_are_written_as_athena_reads_them(microsecond: int, written: str) -> None:
+    (row,) = rows_of(prediction(detected_at=NOW.replace(microsecond=microsecond)), WANTED)
+    assert row.detected_at == f"2026-11-22 10:00:00.{written}"
