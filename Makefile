@@ -41,6 +41,6 @@ clean: ## Take away what was built, and the environment
 
 setup: .venv/ready
 
-.venv/ready: requirements-dev.txt requirements.txt pyproject.toml
+.venv/ready: requirements-dev.txt scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup
 	@touch $@
