@@ -101,7 +101,7 @@ def _matching(pattern: str, text: str) -> str:
 
 
 def _between(low: int, high: int, text: str) -> float:
-    number = float(_matching(r"\d+(\.\d+)?", text))
+    number = float(_matching(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text.lower()))
     if not low <= number <= high:
         raise ValueError
     return number

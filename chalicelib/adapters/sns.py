@@ -40,4 +40,4 @@ def _attribute(value: str | float | list[str]) -> MessageAttributeValueTypeDef:
         case list():
             return {"DataType": "String.Array", "StringValue": json.dumps(value)}
         case _:
-            return {"DataType": "Number", "StringValue": f"{value:g}"}
+            return {"DataType": "Number", "StringValue": str(round(value, 4))}

@@ -32,11 +32,11 @@ class Queue:
         self._url = url
 
     def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
-        """Sends the bodies, which must be ASCII; gives the faults of those that did not go, by their places."""
+        """Sends the bodies in as few calls as can be; gives the faults of those that did not go, by their places."""
         faults: dict[int, Fault] = {
-            place: Rejected("MessageTooLarge", f"{len(body)} bytes, and SQS takes {MOST_BYTES} at most")
+            place: Rejected("MessageTooLarge", f"{_size(body)} bytes, and SQS takes {MOST_BYTES} at most")
             for place, body in enumerate(bodies)
-            if len(body) > MOST_BYTES
+            if _size(body) > MOST_BYTES
         }
         left = [place for place in range(len(bodies)) if place not in faults]
         unsent: dict[int, Fault] = {}
@@ -61,16 +61,22 @@ class Queue:
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Takes the messages away; raises Retryable where some of them are still there."""
-        failed = []
-        for few in batched(messages, MOST_MESSAGES):
+        faults = [fault for few in batched(messages, MOST_MESSAGES) for fault in self._delete(few)]
+        if faults:
+            raise Retryable(faults[0].reason, f"{len(faults)} messages are still there: {faults[0].detail}")
+
+    def _delete(self, messages: Sequence[Message]) -> list[Fault]:
+        try:
             with told_as_faults():
                 answer = self._client.delete_message_batch(
                     QueueUrl=self._url,
-                    Entries=[{"Id": str(place), "ReceiptHandle": one.receipt_handle} for place, one in enumerate(few)],
+                    Entries=[
+                        {"Id": str(place), "ReceiptHandle": one.receipt_handle} for place, one in enumerate(messages)
+                    ],
                 )
-            failed += answer.get("Failed", [])
-        if failed:
-            raise Retryable(failed[0]["Code"], f"{len(failed)} messages are still there")
+        except Fault as fault:
+            return [fault] * len(messages)
+        return [Retryable(entry["Code"], entry.get("Message", "")) for entry in answer.get("Failed", [])]
 
     def delay(self, message: Message, seconds: int) -> None:
         """Hides the message for so long before it comes back."""
@@ -106,13 +112,17 @@ def _packed(places: Iterable[int], bodies: Sequence[str]) -> Iterator[list[int]]
     pack: list[int] = []
     size = 0
     for place in places:
-        if pack and (len(pack) == MOST_MESSAGES or size + len(bodies[place]) > MOST_BYTES):
+        if pack and (len(pack) == MOST_MESSAGES or size + _size(bodies[place]) > MOST_BYTES):
             yield pack
             pack, size = [], 0
         pack.append(place)
-        size += len(bodies[place])
+        size += _size(bodies[place])
     if pack:
         yield pack
+
+
+def _size(body: str) -> int:
+    return len(body.encode())
 
 
 def _sayable(text: str) -> str:

@@ -4,10 +4,14 @@ Limits: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.ht
 """
 
 import io
+import warnings
 
 from PIL import Image, UnidentifiedImageError
 
 from labelwatch.local.protocol import Refusal
+
+# Pillow warns of pictures that are very large; here they are refused, by their sides.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 MOST_BYTES_IN_S3 = 15 * 1024 * 1024
 MOST_BYTES_IN_A_CALL = 4 * 1024 * 1024

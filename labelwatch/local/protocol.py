@@ -58,6 +58,8 @@ def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
             return 200, operations[name](request)
         except Refusal as refusal:
             return refusal.status, {"__type": refusal.code, "Message": str(refusal)}
+        except Exception as problem:  # noqa: BLE001 - what a service answers when it breaks
+            return 500, {"__type": "InternalServerError", "Message": f"{type(problem).__name__}: {problem}"}
 
     def _valid(request: dict[str, Any], name: str) -> dict[str, Any]:
         if name not in operations:
@@ -70,6 +72,7 @@ def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes, and the second would wait for a late ACK
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -94,6 +97,6 @@ def _parsed(body: bytes) -> dict[str, Any]:
         image = request.get("Image", {})
         if "Bytes" in image:
             image["Bytes"] = base64.b64decode(image["Bytes"], validate=True)
-    except (ValueError, TypeError, AttributeError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         raise Refusal("SerializationException", "The body is not the JSON that the operation takes.") from None
     return request

@@ -1,0 +1,241 @@
+"""The objects on moto, versions and all, and the links to pictures as each Region and partition wants them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib import wiring
+from chalicelib.adapters.s3 import LINK_HOURS, ImageObjects, PictureLinks, RowObjects
+from chalicelib.errors import Rejected, Retryable
+from chalicelib.model import ImageReference, ObjectCreated, Picture
+from tests import builders
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "leaves-in"
+KEY = "field 7/grün+1.jpg"
+HOSTS = {
+    "us-east-1": "leaves-in.s3.amazonaws.com",
+    "eu-west-1": "leaves-in.s3.eu-west-1.amazonaws.com",
+    "eu-central-1": "leaves-in.s3.eu-central-1.amazonaws.com",
+    "cn-north-1": "leaves-in.s3.cn-north-1.amazonaws.com.cn",
+    "us-gov-west-1": "leaves-in.s3.us-gov-west-1.amazonaws.com",
+}
+CONSOLES = {
+    "eu-central-1": "https://eu-central-1.console.aws.amazon.com",
+    "cn-north-1": "https://console.amazonaws.cn",
+    "us-gov-west-1": "https://console.amazonaws-us-gov.com",
+}
+every_region = pytest.mark.parametrize("region", HOSTS)
+
+
+@pytest.fixture
+def bucket(s3: S3Client) -> str:
+    """A bucket without versions."""
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    return BUCKET
+
+
+@pytest.fixture
+def versioned(s3: S3Client, bucket: str) -> str:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return bucket
+
+
+def upload(s3: S3Client, content: bytes = b"leaf", key: str = KEY, **more: Any) -> str:
+    """Uploads, and gives the version."""
+    return s3.put_object(Bucket=BUCKET, Key=key, Body=content, **more).get("VersionId", "")
+
+
+def head(s3: S3Client, version: str | None = None, bucket: str = BUCKET) -> ImageReference:
+    return ImageObjects(s3).head(ObjectCreated(bucket, KEY, version))
+
+
+def image(key: str = KEY, **changes: Any) -> ImageReference:
+    """An image in the bucket whose links and console addresses are known above."""
+    return builders.image(key, **{"bucket": BUCKET, "version_id": "v+1/x"} | changes)
+
+
+def picture(of: ImageReference, region: str = "eu-central-1", *, links: bool = True) -> Picture:
+    """The picture with the client that the service itself makes in this Region."""
+    with closing(boto3.client("s3", region_name=region, config=wiring._CONFIGS["s3"])) as client:
+        return PictureLinks(client, links=links).picture(of)
+
+
+def link(of: ImageReference, region: str = "eu-central-1") -> str:
+    found = picture(of, region).link
+    assert found is not None
+    return found
+
+
+@pytest.mark.usefixtures("versioned")
+def test_the_reference_is_what_the_object_says_of_itself(s3: S3Client) -> None:
+    version = upload(s3, b"leaf", ContentType="image/png", Metadata={"field": "7"})
+    seen = head(s3)
+    assert seen == ImageReference(
+        bucket=BUCKET,
+        key=KEY,
+        version_id=version,
+        etag="bab4ff04cc14af66e4d42c85f888cfe6",  # of b"leaf", and without quotes
+        size=4,
+        content_type="image/png",
+        metadata={"field": "7"},
+        uploaded_at=seen.uploaded_at,
+    )
+
+
+@pytest.mark.usefixtures("bucket")
+def test_the_time_of_the_upload_is_in_utc_and_says_so(s3: S3Client) -> None:
+    upload(s3)
+    assert head(s3).uploaded_at.utcoffset() == timedelta(0)
+
+
+@pytest.mark.usefixtures("bucket")
+def test_an_object_without_versions_has_none(s3: S3Client) -> None:
+    upload(s3)
+    assert head(s3).version_id is None
+
+
+@pytest.mark.usefixtures("versioned")
+def test_a_named_version_is_looked_at_though_a_newer_one_is_there(s3: S3Client) -> None:
+    older = upload(s3, b"older")
+    upload(s3, b"the newer one")
+    assert (head(s3, older).version_id, head(s3, older).size) == (older, 5)
+
+
+@pytest.mark.usefixtures("versioned")
+def test_the_newest_version_is_looked_at_where_none_is_named(s3: S3Client) -> None:
+    upload(s3, b"older")
+    newer = upload(s3, b"the newer one")
+    assert head(s3).version_id == newer
+
+
+@pytest.mark.usefixtures("bucket")
+def test_an_object_that_is_missing_is_rejected_as_gone(s3: S3Client) -> None:
+    with pytest.raises(Rejected, match=r"^ImageGone: "):
+        head(s3)
+
+
+@pytest.mark.usefixtures("versioned")
+def test_a_version_that_was_removed_is_rejected_as_gone(s3: S3Client) -> None:
+    removed = upload(s3)
+    upload(s3)
+    s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=removed)
+    with pytest.raises(Rejected, match=r"^ImageGone: "):
+        head(s3, removed)
+
+
+@pytest.mark.usefixtures("versioned")
+def test_a_deleted_object_is_rejected_as_gone(s3: S3Client) -> None:
+    upload(s3)
+    s3.delete_object(Bucket=BUCKET, Key=KEY)
+    with pytest.raises(Rejected, match=r"^ImageGone: "):
+        head(s3)
+
+
+@pytest.mark.usefixtures("versioned")
+def test_a_version_outlives_the_deletion_of_its_object(s3: S3Client) -> None:
+    version = upload(s3)
+    s3.delete_object(Bucket=BUCKET, Key=KEY)
+    assert head(s3, version).version_id == version
+
+
+@pytest.mark.parametrize("status", [301, 400, 403, 500, 503])
+def test_any_other_refusal_of_head_is_retryable(s3: S3Client, status: int) -> None:
+    with Stubber(s3) as stub:
+        # HeadObject has no body: all that botocore can say is the status.
+        stub.add_client_error("head_object", str(status), http_status_code=status)
+        with pytest.raises(Retryable, match=rf"^{status}: "):
+            head(s3)
+
+
+def test_a_request_that_cannot_be_made_is_retryable(s3: S3Client) -> None:
+    with pytest.raises(Retryable, match=r"^ParamValidationError: "):
+        head(s3, bucket="not a bucket")
+
+
+def test_rows_are_stored_as_they_are(s3: S3Client, bucket: str) -> None:
+    RowObjects(s3, bucket).put("predictions/dt=2026-11-22/0.json", b'{"image":"a"}\n')
+    assert s3.get_object(Bucket=bucket, Key="predictions/dt=2026-11-22/0.json")["Body"].read() == b'{"image":"a"}\n'
+
+
+def test_rows_that_were_there_are_overwritten(s3: S3Client, bucket: str) -> None:
+    for content in (b"first\n", b"second\n"):
+        RowObjects(s3, bucket).put("row", content)
+    assert s3.get_object(Bucket=bucket, Key="row")["Body"].read() == b"second\n"
+
+
+def test_rows_say_that_they_are_lines_of_json(s3: S3Client, bucket: str) -> None:
+    RowObjects(s3, bucket).put("row", b"{}\n")
+    assert s3.head_object(Bucket=bucket, Key="row")["ContentType"] == "application/x-ndjson"
+
+
+def test_rows_that_cannot_be_stored_are_retryable(s3: S3Client) -> None:
+    with pytest.raises(Retryable, match=r"^NoSuchBucket: "):
+        RowObjects(s3, "no-such-bucket").put("row", b"{}\n")
+
+
+@every_region
+def test_a_link_leads_to_the_bucket_in_its_region(region: str) -> None:
+    assert urlsplit(link(image(), region)).hostname == HOSTS[region]
+
+
+@every_region
+def test_a_link_is_signed_as_every_region_takes_it(region: str) -> None:
+    query = parse_qs(urlsplit(link(image(), region)).query)
+    assert (query["X-Amz-Algorithm"], f"/{region}/s3/" in query["X-Amz-Credential"][0]) == (["AWS4-HMAC-SHA256"], True)
+
+
+def test_a_link_holds_for_the_hours_that_the_alert_names() -> None:
+    assert parse_qs(urlsplit(link(image())).query)["X-Amz-Expires"] == [str(picture(image()).link_hours * 3600)]
+
+
+def test_a_link_asks_for_no_longer_than_s3_grants() -> None:
+    assert 1 <= LINK_HOURS <= 7 * 24
+
+
+def test_a_link_is_to_the_version_that_was_looked_at() -> None:
+    assert parse_qs(urlsplit(link(image(version_id="v+1/x"))).query)["versionId"] == ["v+1/x"]
+
+
+def test_a_link_to_an_object_without_versions_names_none() -> None:
+    assert "versionId" not in parse_qs(urlsplit(link(image(version_id=None))).query)
+
+
+def test_a_link_to_a_bucket_with_dots_fits_the_certificate() -> None:
+    assert urlsplit(link(image(bucket="a.b.c"))).hostname == "s3.eu-central-1.amazonaws.com"
+
+
+def test_the_key_of_a_link_is_percent_encoded() -> None:
+    assert urlsplit(link(image("grün/a b+c?&#%'.jpg"))).path == "/gr%C3%BCn/a%20b%2Bc%3F%26%23%25%27.jpg"
+
+
+@pytest.mark.parametrize("region", CONSOLES)
+def test_the_console_is_the_one_of_the_partition(region: str) -> None:
+    assert picture(image(), region).console == (
+        f"{CONSOLES[region]}/s3/object/leaves-in?region={region}"
+        "&prefix=field%207%2Fgr%C3%BCn%2B1.jpg&versionId=v%2B1%2Fx"
+    )
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
+def test_a_key_survives_the_console_address(key: str) -> None:
+    assert parse_qs(urlsplit(picture(image(key, version_id=None)).console).query)["prefix"] == [key]
+
+
+def test_links_that_are_turned_off_are_none() -> None:
+    assert picture(image(), links=False).link is None
+
+
+def test_the_console_is_there_where_links_are_turned_off() -> None:
+    assert picture(image(), links=False).console == picture(image()).console

@@ -1,0 +1,124 @@
+"""The topic on moto: what arrives at a queue that subscribes, and what a filter policy keeps from it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.adapters.sns import AlertTopic
+from chalicelib.errors import Retryable
+from chalicelib.model import Alert
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+
+@pytest.fixture
+def topic(sns: SNSClient) -> str:
+    return sns.create_topic(Name="alerts")["TopicArn"]
+
+
+def alert(subject: str = "Labelwatch: leaf-smut", text: str = "leaf-smut 99.5 %\n", **attributes: Any) -> Alert:
+    usual: dict[str, Any] = {"labels": ["leaf-smut", "rust"], "confidence": 99.5, "bucket": "leaves-in"}
+    return Alert(subject, text, usual | attributes)
+
+
+def subscribe(sns: SNSClient, sqs: SQSClient, topic: str, **policy: Any) -> str:
+    """A queue that listens to the topic, under this filter policy if there is one; gives its URL."""
+    url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    attributes = {"FilterPolicy": json.dumps(policy)} if policy else {}
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+    return url
+
+
+def envelopes(sqs: SQSClient, url: str) -> list[dict[str, Any]]:
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def arrived(sns: SNSClient, sqs: SQSClient, topic: str, published: Alert) -> dict[str, Any]:
+    """The envelope that a subscriber without a filter gets."""
+    url = subscribe(sns, sqs, topic)
+    AlertTopic(sns, topic).publish(published)
+    (envelope,) = envelopes(sqs, url)
+    return envelope
+
+
+def hears(sns: SNSClient, sqs: SQSClient, topic: str, published: Alert, **policy: Any) -> bool:
+    """Whether a subscriber with this filter policy gets the alert."""
+    url = subscribe(sns, sqs, topic, **policy)
+    AlertTopic(sns, topic).publish(published)
+    return bool(envelopes(sqs, url))
+
+
+def test_the_text_arrives_as_it_is(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
+    text = 'leaf-smut 99.5 % in grün 葉.jpg\n\n{"default": "no structure"}\n'
+    assert arrived(sns, sqs, topic, alert(text=text))["Message"] == text
+
+
+def test_the_subject_arrives(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
+    assert arrived(sns, sqs, topic, alert(subject="Labelwatch: rust"))["Subject"] == "Labelwatch: rust"
+
+
+@pytest.mark.parametrize(
+    ("value", "attribute"),
+    [
+        ("leaves-in", {"Type": "String", "Value": "leaves-in"}),
+        (["leaf-smut", "grün"], {"Type": "String.Array", "Value": '["leaf-smut", "gr\\u00fcn"]'}),
+        ([], {"Type": "String.Array", "Value": "[]"}),
+        (99.5, {"Type": "Number", "Value": "99.5"}),
+        (100.0, {"Type": "Number", "Value": "100.0"}),
+        (0.0, {"Type": "Number", "Value": "0.0"}),
+    ],
+)
+def test_an_attribute_has_the_type_of_its_value(
+    sns: SNSClient, sqs: SQSClient, topic: str, value: str | float | list[str], attribute: dict[str, str]
+) -> None:
+    assert arrived(sns, sqs, topic, alert(told=value))["MessageAttributes"]["told"] == attribute
+
+
+def test_a_subscriber_to_one_of_the_labels_hears_of_it(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
+    assert hears(sns, sqs, topic, alert(labels=["rust", "leaf-smut"]), labels=["leaf-smut"])
+
+
+def test_a_subscriber_to_another_label_hears_nothing(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
+    assert not hears(sns, sqs, topic, alert(labels=["rust", "leaf-smut"]), labels=["mildew"])
+
+
+def test_a_part_of_a_label_is_another_label(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
+    assert not hears(sns, sqs, topic, alert(labels=["leaf-smut"]), labels=["leaf"])
+
+
+@pytest.mark.parametrize("confidence", [90.0, 99.99, 100.0])
+def test_a_subscriber_hears_of_what_reaches_its_confidence(
+    sns: SNSClient, sqs: SQSClient, topic: str, confidence: float
+) -> None:
+    assert hears(sns, sqs, topic, alert(confidence=confidence), confidence=[{"numeric": [">=", 90]}])
+
+
+@pytest.mark.parametrize("confidence", [89.99, 9.5, 0.0])
+def test_a_subscriber_hears_nothing_of_what_does_not_reach_its_confidence(
+    sns: SNSClient, sqs: SQSClient, topic: str, confidence: float
+) -> None:
+    assert not hears(sns, sqs, topic, alert(confidence=confidence), confidence=[{"numeric": [">=", 90]}])
+
+
+@pytest.mark.parametrize("buckets", ["leaves-in", ["leaves-in", "adopted"]])
+def test_one_bucket_and_several_are_filtered_alike(
+    sns: SNSClient, sqs: SQSClient, topic: str, buckets: str | list[str]
+) -> None:
+    assert hears(sns, sqs, topic, alert(bucket=buckets), bucket=["leaves-in"])
+
+
+def test_a_topic_that_is_not_there_is_retryable(sns: SNSClient, topic: str) -> None:
+    with pytest.raises(Retryable, match=r"^NotFound: "):
+        AlertTopic(sns, topic + "-gone").publish(alert())
+
+
+def test_a_subject_that_sns_refuses_is_retryable(sns: SNSClient, topic: str) -> None:
+    with pytest.raises(Retryable, match=r"^InvalidParameter: "):
+        AlertTopic(sns, topic).publish(alert(subject="x" * 101))

@@ -1,0 +1,260 @@
+"""The queues on moto, which holds senders to SQS's limits; what it never answers comes from botocore's Stubber."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.stub import Stubber
+from msgspec.structs import replace
+
+from chalicelib.adapters.sqs import LONGEST_DETAIL, MOST_BYTES, DeadLetterQueue, Queue
+from chalicelib.errors import Rejected, Retryable
+from chalicelib.model import Message
+from tests import builders
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+KIB = 1024
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+SAYABLE = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+BROKEN = {"SenderFault": False, "Code": "InternalError", "Message": "try again"}
+
+
+@pytest.fixture
+def url(sqs: SQSClient) -> str:
+    return sqs.create_queue(QueueName="images")["QueueUrl"]
+
+
+def message(handle: str = "handle", body: str = "body") -> Message:
+    return replace(builders.message(body), receipt_handle=handle)
+
+
+def calls(sqs: SQSClient, operation: str) -> list[list[dict[str, Any]]]:
+    """Fills with the entries of each call of this batch operation from now on."""
+    seen: list[list[dict[str, Any]]] = []
+
+    def keep(params: dict[str, Any], **_: object) -> None:
+        seen.append(params["Entries"])
+
+    sqs.meta.events.register(f"provide-client-params.sqs.{operation}", keep)
+    return seen
+
+
+def received(sqs: SQSClient, url: str) -> list[MessageTypeDef]:
+    """Everything that is visible in the queue."""
+    found: list[MessageTypeDef] = []
+    while some := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+        "Messages"
+    ):
+        found += some
+    return found
+
+
+def bodies_in(sqs: SQSClient, url: str) -> list[str]:
+    return sorted(one["Body"] for one in received(sqs, url))
+
+
+def set_aside(sqs: SQSClient, url: str, reason: str = "R", detail: str = "d", image: str = "i") -> dict[str, str]:
+    """The attributes of the dead letter that this fault makes."""
+    DeadLetterQueue(sqs, url).put(message(), Rejected(reason, detail), image)
+    (letter,) = received(sqs, url)
+    return {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+
+
+@contextmanager
+def answering(sqs: SQSClient, operation: str, failed: Sequence[Sequence[int]]) -> Iterator[None]:
+    """One answer of a batch operation for each list of failed places, and no call more or less than that."""
+    with Stubber(sqs) as stub:
+        for places in failed:
+            entries = [{"Id": str(place), **BROKEN} for place in places]
+            stub.add_response(operation, {"Successful": [], "Failed": entries})
+        yield
+        stub.assert_no_pending_responses()
+
+
+def test_every_one_of_more_than_ten_bodies_arrives(sqs: SQSClient, url: str) -> None:
+    bodies = [f"{number:02d}" for number in range(23)]
+    assert Queue(sqs, url).send(bodies) == {}
+    assert bodies_in(sqs, url) == bodies
+
+
+def test_ten_messages_go_in_one_call(sqs: SQSClient, url: str) -> None:
+    sent = calls(sqs, "SendMessageBatch")
+    Queue(sqs, url).send(["body"] * 23)
+    assert [len(entries) for entries in sent] == [10, 10, 3]
+
+
+def test_no_body_makes_no_call(sqs: SQSClient, url: str) -> None:
+    sent = calls(sqs, "SendMessageBatch")
+    Queue(sqs, url).send([])
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "in_a_call"),
+    [
+        ([256 * KIB] * 4, [4]),
+        ([256 * KIB] * 3 + [256 * KIB + 1], [3, 1]),
+        ([300 * KIB] * 7, [3, 3, 1]),
+        ([KIB, MOST_BYTES, KIB], [1, 1, 1]),
+    ],
+)
+def test_one_mebibyte_goes_in_one_call(sqs: SQSClient, url: str, sizes: list[int], in_a_call: list[int]) -> None:
+    sent = calls(sqs, "SendMessageBatch")
+    assert Queue(sqs, url).send(["x" * size for size in sizes]) == {}
+    assert [len(entries) for entries in sent] == in_a_call
+
+
+def test_a_body_over_one_mebibyte_is_rejected_by_its_place(sqs: SQSClient, url: str) -> None:
+    faults = Queue(sqs, url).send(["before", "x" * (MOST_BYTES + 1), "after"])
+    assert {place: (type(fault), fault.reason) for place, fault in faults.items()} == {1: (Rejected, "MessageTooLarge")}
+
+
+def test_the_neighbours_of_a_body_over_one_mebibyte_go(sqs: SQSClient, url: str) -> None:
+    Queue(sqs, url).send(["before", "x" * (MOST_BYTES + 1), "after"])
+    assert bodies_in(sqs, url) == ["after", "before"]
+
+
+def test_only_what_did_not_go_is_sent_again(sqs: SQSClient, url: str) -> None:
+    sent = calls(sqs, "SendMessageBatch")
+    with answering(sqs, "send_message_batch", [[1, 2], [2], []]):
+        Queue(sqs, url).send(["a", "b", "c"])
+    assert [[entry["MessageBody"] for entry in entries] for entries in sent] == [["a", "b", "c"], ["b", "c"], ["c"]]
+
+
+def test_what_goes_at_the_second_try_is_no_fault(sqs: SQSClient, url: str) -> None:
+    with answering(sqs, "send_message_batch", [[0], []]):
+        assert Queue(sqs, url).send(["a", "b"]) == {}
+
+
+def test_what_never_goes_is_reported_by_its_place(sqs: SQSClient, url: str) -> None:
+    with answering(sqs, "send_message_batch", [[1], [1], [1]]):
+        faults = Queue(sqs, url).send(["a", "b", "c"])
+    assert {place: (type(fault), fault.reason) for place, fault in faults.items()} == {1: (Retryable, "InternalError")}
+
+
+def test_a_call_that_fails_is_repeated_after_its_neighbour_went(sqs: SQSClient, url: str) -> None:
+    sent = calls(sqs, "SendMessageBatch")
+    with Stubber(sqs) as stub:
+        stub.add_client_error("send_message_batch", "ServiceUnavailable", http_status_code=503)
+        for _ in range(2):
+            stub.add_response("send_message_batch", {"Successful": [], "Failed": []})
+        assert Queue(sqs, url).send(["body"] * 12) == {}
+    assert [len(entries) for entries in sent] == [10, 2, 10]
+
+
+def test_a_queue_that_is_not_there_is_a_fault_of_every_body(sqs: SQSClient, url: str) -> None:
+    faults = Queue(sqs, url + "-gone").send(["body"] * 12)
+    assert {place: type(fault) for place, fault in faults.items()} == dict.fromkeys(range(12), Retryable)
+
+
+def test_more_than_ten_messages_are_deleted(sqs: SQSClient, url: str) -> None:
+    Queue(sqs, url).send(["body"] * 23)
+    Queue(sqs, url).delete([message(one["ReceiptHandle"]) for one in received(sqs, url)])
+    shown = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])
+    assert shown["Attributes"] == {"ApproximateNumberOfMessagesNotVisible": "0"}
+
+
+def test_ten_messages_are_deleted_in_one_call(sqs: SQSClient, url: str) -> None:
+    Queue(sqs, url).send(["body"] * 23)
+    messages = [message(one["ReceiptHandle"]) for one in received(sqs, url)]
+    deleted = calls(sqs, "DeleteMessageBatch")
+    Queue(sqs, url).delete(messages)
+    assert [len(entries) for entries in deleted] == [10, 10, 3]
+
+
+def test_messages_that_are_still_there_are_retryable(sqs: SQSClient, url: str) -> None:
+    with (
+        answering(sqs, "delete_message_batch", [[0, 3]]),
+        pytest.raises(Retryable, match=r"^InternalError: 2 messages"),
+    ):
+        Queue(sqs, url).delete([message()] * 5)
+
+
+def test_a_deletion_that_fails_leaves_the_next_ten_alone(sqs: SQSClient, url: str) -> None:
+    deleted = calls(sqs, "DeleteMessageBatch")
+    with answering(sqs, "delete_message_batch", [[0], []]), pytest.raises(Retryable):
+        Queue(sqs, url).delete([message()] * 12)
+    assert [len(entries) for entries in deleted] == [10, 2]
+
+
+def test_a_deletion_that_is_refused_whole_leaves_no_other_untried(sqs: SQSClient, url: str) -> None:
+    deleted = calls(sqs, "DeleteMessageBatch")
+    with Stubber(sqs) as stub:
+        stub.add_client_error("delete_message_batch", "ServiceUnavailable")
+        stub.add_response("delete_message_batch", {"Successful": [], "Failed": []})
+        with pytest.raises(Retryable, match=r"^ServiceUnavailable: 10 messages are still there"):
+            Queue(sqs, url).delete([message()] * 12)
+    assert [len(entries) for entries in deleted] == [10, 2]
+
+
+def test_a_delayed_message_is_hidden_for_so_long(sqs: SQSClient, url: str) -> None:
+    with Stubber(sqs) as stub:
+        expected = {"QueueUrl": url, "ReceiptHandle": "handle", "VisibilityTimeout": 3600}
+        stub.add_response("change_message_visibility", {}, expected)
+        Queue(sqs, url).delay(message(), 3600)
+
+
+def test_a_message_delayed_by_nothing_comes_back_at_once(sqs: SQSClient, url: str) -> None:
+    Queue(sqs, url).send(["body"])
+    (first,) = received(sqs, url)
+    Queue(sqs, url).delay(message(first["ReceiptHandle"]), 0)
+    assert [one["MessageId"] for one in received(sqs, url)] == [first["MessageId"]]
+
+
+def test_a_delay_that_sqs_refuses_is_retryable(sqs: SQSClient, url: str) -> None:
+    with pytest.raises(Retryable, match=r"^ReceiptHandleIsInvalid: "):
+        Queue(sqs, url).delay(message("unknown"), 30)
+
+
+def test_a_dead_letter_has_the_body_unchanged(sqs: SQSClient, url: str) -> None:
+    body = '{"Records": [{"key": "b\\u00e4r"}]}'
+    DeadLetterQueue(sqs, url).put(message(body=body), Rejected("EmptyImage", "zero bytes"), "s3://b/k")
+    assert bodies_in(sqs, url) == [body]
+
+
+def test_a_dead_letter_says_why_and_of_which_image(sqs: SQSClient, url: str) -> None:
+    said = set_aside(sqs, url, reason="EmptyImage", detail="the object has zero bytes", image="s3://leaves/a.jpg")
+    assert said == {"reason": "EmptyImage", "detail": "the object has zero bytes", "image": "s3://leaves/a.jpg"}
+
+
+def test_the_image_of_a_dead_letter_is_percent_encoded(sqs: SQSClient, url: str) -> None:
+    said = set_aside(sqs, url, image="s3://leaves/grün & alt/\x00\ufffe%1.jpg")
+    assert said["image"] == "s3://leaves/gr%C3%BCn%20%26%20alt/%00%EF%BF%BE%251.jpg"
+
+
+def test_the_detail_of_a_dead_letter_keeps_every_script(sqs: SQSClient, url: str) -> None:
+    assert set_aside(sqs, url, detail="Größe 葉 🍃 zu groß")["detail"] == "Größe 葉 🍃 zu groß"
+
+
+@pytest.mark.parametrize("detail", ["a\x00b", "a\x1bb", "a\x7fb", "a\nb", "a\ufffeb", "a\uffffb", "a\ud800b"])
+def test_what_sqs_refuses_is_a_blank_in_the_detail(sqs: SQSClient, url: str, detail: str) -> None:
+    assert set_aside(sqs, url, detail=detail)["detail"] == "a b"
+
+
+def test_every_character_of_a_detail_is_one_that_sqs_takes(sqs: SQSClient, url: str) -> None:
+    every = "".join(map(chr, range(0x10000)))
+    queue = DeadLetterQueue(sqs, url)
+    for start in range(0, len(every), LONGEST_DETAIL):
+        queue.put(message(), Rejected("R", every[start : start + LONGEST_DETAIL]), "i")
+    details = [one["MessageAttributes"]["detail"]["StringValue"] for one in received(sqs, url)]
+    assert [detail for detail in details if not SAYABLE.fullmatch(detail)] == []
+
+
+def test_a_detail_is_no_longer_than_a_person_reads(sqs: SQSClient, url: str) -> None:
+    assert len(set_aside(sqs, url, detail="x" * 100_000)["detail"]) == LONGEST_DETAIL
+
+
+def test_a_blank_attribute_is_unknown_since_sqs_takes_none(sqs: SQSClient, url: str) -> None:
+    assert set_aside(sqs, url, detail="", image="") == {"reason": "R", "detail": "unknown", "image": "unknown"}
+
+
+def test_a_dead_letter_that_was_not_written_is_retryable(sqs: SQSClient, url: str) -> None:
+    with pytest.raises(Retryable):
+        DeadLetterQueue(sqs, url + "-gone").put(message(), Rejected("R", "d"), "i")

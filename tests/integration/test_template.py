@@ -1,0 +1,319 @@
+"""The merged template and the zip, read as they are: what AWS asks for and no emulator checks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.batch import LAST_RECEIVE
+from labelwatch.local.deployment import as_deployed_here
+from labelwatch.package import Package
+from tests.builders import ENVIRONMENT
+
+Template = dict[str, Any]
+PROSE = {"Description", "AlarmDescription", "ConstraintDescription"}
+REGION = re.compile(r"\b[a-z]{2}(-gov|-iso[a-z]?)?-(north|south|east|west|central)[a-z]*-\d\b")
+FOURTEEN_DAYS = 14 * 24 * 3600
+QUEUES = {"ImagesQueue", "PredictionsQueue"}
+BUCKETS = {"InputBucket", "OutputBucket", "WorkspaceBucket"}
+DEAD_LETTERS = {"ImagesDeadLetters", "PredictionsDeadLetters"}
+
+every_bucket = pytest.mark.parametrize("name", sorted(BUCKETS))
+
+
+class Recording(dict[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self, *values: Mapping[str, str]) -> None:
+        super().__init__(*values)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def resources(template: Template, kind: str) -> dict[str, Template]:
+    return {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == kind}
+
+
+def functions(template: Template) -> dict[str, Template]:
+    return resources(template, "AWS::Serverless::Function")
+
+
+def mappings(template: Template) -> list[tuple[Template, Template, Template]]:
+    """Each event source mapping, with its function and its queue."""
+    queues = resources(template, "AWS::SQS::Queue")
+    return [
+        (event["Properties"], function, queues[event["Properties"]["Queue"]["Fn::GetAtt"][0]])
+        for function in functions(template).values()
+        for event in function["Events"].values()
+        if event["Type"] == "SQS"
+    ]
+
+
+def statements(template: Template) -> Iterator[tuple[str, Template]]:
+    """Each statement of the roles, with its role."""
+    for name, role in resources(template, "AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            yield from ((name, statement) for statement in policy["PolicyDocument"]["Statement"])
+
+
+def guards(template: Template, kind: str, field: str) -> dict[str, list[Template]]:
+    """The statements of the resource policies of this kind, by the resource that they are attached to."""
+    return {
+        target["Ref"]: properties["PolicyDocument"]["Statement"]
+        for properties in resources(template, kind).values()
+        for target in listed(properties[field])
+    }
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """Every name and string in the template, save what is written for people only."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from leaves(inner) if key not in PROSE else ()
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def tls_only(action: str, resource: Any) -> Template:
+    condition = {"Bool": {"aws:SecureTransport": "false"}}
+    who = {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*"}
+    return {**who, "Action": action, "Resource": resource, "Condition": condition}
+
+
+def tls_statements(template: Template) -> list[Template]:
+    documents = [one["Properties"].get("PolicyDocument", {}) for one in template["Resources"].values()]
+    return [one for document in documents for one in document.get("Statement", []) if one["Sid"] == "TlsOnly"]
+
+
+def without_the_two(template: Template) -> Template:
+    """The template without what `as_deployed_here` may change: when TlsOnly refuses, and the batch names."""
+    changed = copy.deepcopy(template)
+    for statement in tls_statements(changed):
+        del statement["Condition"]
+    for _, statement in statements(changed):
+        if not isinstance(statement["Action"], dict):
+            statement["Action"] = [name for name in listed(statement["Action"]) if not name.endswith("Batch")]
+    return changed
+
+
+def test_the_functions_are_those_of_the_app(template: Template) -> None:
+    assert {one["Handler"] for one in functions(template).values()} == {"app.detect", "app.notify"}
+
+
+def test_every_function_has_a_role_of_the_template(template: Template) -> None:
+    roles = {json.dumps({"Fn::GetAtt": [name, "Arn"]}) for name in resources(template, "AWS::IAM::Role")}
+    assert {json.dumps(one["Role"]) for one in functions(template).values()} <= roles
+
+
+def test_no_two_functions_share_a_role(template: Template) -> None:
+    roles = [json.dumps(one["Role"]) for one in functions(template).values()]
+    assert len(set(roles)) == len(roles)
+
+
+@pytest.mark.parametrize("placeholder", ["overlay", "replaced-by", "000000000000"])
+def test_no_placeholder_is_left(packaged: Package, placeholder: str) -> None:
+    assert placeholder not in packaged.template.read_text()
+
+
+def test_every_variable_without_a_default_is_given_to_each_function(template: Template) -> None:
+    environment = Recording(ENVIRONMENT)
+    settings.read(environment)
+    needed = set()
+    for name in environment.asked:
+        try:
+            settings.read({other: value for other, value in ENVIRONMENT.items() if other != name})
+        except settings.SettingError:
+            needed.add(name)
+    given = [set(one["Environment"]["Variables"]) for one in functions(template).values()]
+    assert [needed - names for names in given] == [set(), set()]
+
+
+def test_no_function_is_given_a_variable_that_nothing_reads(template: Template) -> None:
+    environment = Recording(ENVIRONMENT)
+    settings.read(environment)
+    given = {name for one in functions(template).values() for name in one["Environment"]["Variables"]}
+    assert given - environment.asked == set()
+
+
+def test_a_function_that_answers_with_item_failures_is_told_so(template: Template) -> None:
+    told = [one["Environment"]["Variables"]["PARTIAL_BATCH_RESPONSES"] for one in functions(template).values()]
+    assert told == ["yes", "yes"]
+
+
+def test_every_mapping_reports_item_failures(template: Template) -> None:
+    assert [one["FunctionResponseTypes"] for one, _, _ in mappings(template)] == [["ReportBatchItemFailures"]] * 2
+
+
+def test_no_partition_is_written_down(template: Template) -> None:
+    assert [text for text in leaves(template) if re.search(r"arn:aws[\w-]*:", text)] == []
+
+
+def test_no_region_is_written_down(template: Template) -> None:
+    assert [text for text in leaves(template) if REGION.search(text)] == []
+
+
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+def test_a_message_is_hidden_for_six_times_as_long_as_its_function_and_its_window_may_take(template: Template) -> None:
+    hidden = [
+        queue["VisibilityTimeout"] >= 6 * function["Timeout"] + mapping.get("MaximumBatchingWindowInSeconds", 0)
+        for mapping, function, queue in mappings(template)
+    ]
+    assert hidden == [True, True]
+
+
+def test_two_batches_at_once_are_allowed_at_least(template: Template) -> None:
+    assert [one["ScalingConfig"]["MaximumConcurrency"] >= 2 for one, _, _ in mappings(template)] == [True, True]
+
+
+def test_a_batch_of_more_than_ten_has_a_window(template: Template) -> None:
+    large = [one for one, _, _ in mappings(template) if one["BatchSize"] > 10]
+    assert [one["MaximumBatchingWindowInSeconds"] >= 1 for one in large] == [True]
+
+
+def test_no_function_reserves_concurrency(packaged: Package) -> None:
+    assert "ReservedConcurrentExecutions" not in packaged.template.read_text()
+
+
+def test_the_queues_are_those_of_the_design(template: Template) -> None:
+    assert set(resources(template, "AWS::SQS::Queue")) == QUEUES | DEAD_LETTERS
+
+
+@pytest.mark.parametrize("name", sorted(QUEUES))
+def test_the_handler_sets_aside_before_the_queue_does(template: Template, name: str) -> None:
+    redrive = resources(template, "AWS::SQS::Queue")[name]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == max(LAST_RECEIVE + 1, 5)
+
+
+@pytest.mark.parametrize("name", sorted(QUEUES))
+def test_a_queue_hands_over_to_its_own_dead_letters(template: Template, name: str) -> None:
+    redrive = resources(template, "AWS::SQS::Queue")[name]["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [name.replace("Queue", "DeadLetters"), "Arn"]}
+
+
+@pytest.mark.parametrize("name", sorted(QUEUES | DEAD_LETTERS))
+def test_a_queue_keeps_its_messages_for_fourteen_days(template: Template, name: str) -> None:
+    assert resources(template, "AWS::SQS::Queue")[name]["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+def test_every_queue_is_encrypted_with_a_key_that_lets_s3_in(template: Template) -> None:
+    queues = resources(template, "AWS::SQS::Queue").values()
+    assert [(queue["SqsManagedSseEnabled"], "KmsMasterKeyId" in queue) for queue in queues] == [(True, False)] * 4
+
+
+def test_s3_may_send_for_the_input_bucket_of_this_account_only(template: Template) -> None:
+    policy = guards(template, "AWS::SQS::QueuePolicy", "Queues")["ImagesQueue"]
+    (allowed,) = [statement for statement in policy if statement["Effect"] == "Allow"]
+    assert (allowed["Principal"], allowed["Action"]) == ({"Service": "s3.amazonaws.com"}, "sqs:SendMessage")
+    assert allowed["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnEquals": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${InputBucketName}"}},
+    }
+
+
+def test_s3_is_asked_to_notify_only_when_the_queue_lets_it_in(template: Template) -> None:
+    assert "ImagesQueuePolicy" in listed(template["Resources"]["InputBucket"]["DependsOn"])
+
+
+@every_bucket
+def test_a_bucket_is_private(template: Template, name: str) -> None:
+    block = resources(template, "AWS::S3::Bucket")[name]["PublicAccessBlockConfiguration"]
+    wanted = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+    assert block == dict.fromkeys(wanted, True)
+
+
+@every_bucket
+def test_a_bucket_is_encrypted(template: Template, name: str) -> None:
+    (rule,) = resources(template, "AWS::S3::Bucket")[name]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+
+
+@every_bucket
+def test_a_bucket_outlives_its_stack_but_not_a_failed_first_creation(template: Template, name: str) -> None:
+    assert template["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+def test_the_buckets_are_those_of_the_design(template: Template) -> None:
+    assert set(resources(template, "AWS::S3::Bucket")) == BUCKETS
+
+
+def test_the_input_bucket_keeps_versions(template: Template) -> None:
+    versions = resources(template, "AWS::S3::Bucket")["InputBucket"]["VersioningConfiguration"]
+    assert versions == {"Status": "Enabled"}
+
+
+@every_bucket
+def test_a_bucket_and_its_objects_take_tls_only(template: Template, name: str) -> None:
+    arn = {"Fn::GetAtt": [name, "Arn"]}
+    wanted = tls_only("s3:*", [arn, {"Fn::Sub": f"${{{name}.Arn}}/*"}])
+    assert wanted in guards(template, "AWS::S3::BucketPolicy", "Bucket")[name]
+
+
+@pytest.mark.parametrize("name", sorted(QUEUES | DEAD_LETTERS))
+def test_a_queue_takes_tls_only(template: Template, name: str) -> None:
+    wanted = tls_only("sqs:*", {"Fn::GetAtt": [name, "Arn"]})
+    assert wanted in guards(template, "AWS::SQS::QueuePolicy", "Queues")[name]
+
+
+def test_every_topic_takes_tls_only(template: Template) -> None:
+    policies = guards(template, "AWS::SNS::TopicPolicy", "Topics")
+    topics = list(resources(template, "AWS::SNS::Topic"))
+    assert [tls_only("sns:Publish", {"Ref": name}) in policies[name] for name in topics] == [True, True]
+
+
+def test_no_role_may_do_whatever_it_wants(template: Template) -> None:
+    assert [one for _, one in statements(template) if "*" in "".join(leaves(one["Action"]))] == []
+
+
+def test_only_general_labels_are_asked_of_no_resource(template: Template) -> None:
+    broad = [
+        (role, one["Action"], one["Resource"]) for role, one in statements(template) if "*" in leaves(one["Resource"])
+    ]
+    general = ["AsksGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]
+    model = ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]
+    assert broad == [("DetectRole", {"Fn::If": general}, {"Fn::If": model})]
+
+
+def test_only_lambda_takes_a_role(template: Template) -> None:
+    trusts = [role["AssumeRolePolicyDocument"]["Statement"] for role in resources(template, "AWS::IAM::Role").values()]
+    lambdas = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    assert trusts == [[lambdas]] * 3
+
+
+def test_the_template_deployed_here_differs_in_two_things_only(template: Template) -> None:
+    assert without_the_two(as_deployed_here(template)) == without_the_two(template)
+
+
+def test_the_template_itself_stays_as_it_was(template: Template) -> None:
+    before = copy.deepcopy(template)
+    as_deployed_here(template)
+    assert template == before
+
+
+def test_plain_http_is_let_in_here_and_tls_is_not(template: Template) -> None:
+    guard = {json.dumps(one["Condition"]) for one in tls_statements(as_deployed_here(template))}
+    assert guard == {'{"Bool": {"aws:SecureTransport": "true"}}'}
+
+
+def test_a_role_gains_nothing_here_but_the_batch_names_of_what_it_may_do(template: Template) -> None:
+    pairs = zip(statements(template), statements(as_deployed_here(template)), strict=True)
+    gained = {
+        name for (_, there), (_, here) in pairs for name in {*leaves(here["Action"])} - {*leaves(there["Action"])}
+    }
+    assert gained == {"sqs:SendMessageBatch", "sqs:DeleteMessageBatch"}
