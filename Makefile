@@ -1,7 +1,8 @@
 # Everything runs in .venv, which is set up by itself from the locked requirements; nothing else is touched.
 BIN := .venv/bin
-IMAGES ?=
-PORT ?=
+# In the environment, and not in the commands' text: a folder's name may hold anything.
+export IMAGES ?=
+export PORT ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint format package lock clean setup
@@ -10,10 +11,10 @@ help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Run the main job and show it (IMAGES=folder for your own images)
-	@$(BIN)/labelwatch demo $(if $(IMAGES),--images "$(IMAGES)")
+	@$(BIN)/labelwatch demo $${IMAGES:+--images "$$IMAGES"}
 
 up: setup ## Start the embedded cloud and follow it until Ctrl-C (IMAGES=folder, PORT=number)
-	@$(BIN)/labelwatch local up $(if $(IMAGES),--images "$(IMAGES)") $(if $(PORT),--port "$(PORT)")
+	@$(BIN)/labelwatch local up $${IMAGES:+--images "$$IMAGES"} $${PORT:+--port "$$PORT"}
 
 test: setup ## Run every test: unit, integration, end to end
 	@$(BIN)/pytest tests/unit --cov --cov-report=term --cov-fail-under=95 -q

@@ -19,7 +19,8 @@ MOST_TRIES = 10
 # The queue's own redrive takes a message away after its 20th receive and gives no reason: the handler comes first.
 LAST_RECEIVE = 19
 LONGEST_RETRY_DELAY = 20  # times the first delay
-SECONDS_TO_SETTLE = 10
+# One call to SQS or SNS that fails slowly takes no longer than this, by the time-outs in the wiring.
+SECONDS_TO_SETTLE = 20
 
 
 class BatchResponse(TypedDict):

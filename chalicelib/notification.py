@@ -63,22 +63,28 @@ class Notification(Struct, frozen=True, kw_only=True):
 
     def _tell(self, stored: Mapping[str, Prediction]) -> dict[str, Fault]:
         """One alert for them all; where it fails, the faults of the messages that it would have told of."""
-        worth = {key: one for key, one in stored.items() if self.rules.worth_an_alert(one)}
-        if not worth:
-            return {}
+        sights: dict[str, Sight] = {}
+        faults: dict[str, Fault] = {}
+        for key, prediction in stored.items():
+            labels = self.rules.worth_an_alert(prediction)
+            if not labels:
+                continue
+            try:
+                sights[key] = Sight(prediction, labels, self.pictures.picture(prediction.image))
+            except Exception as problem:  # noqa: BLE001 - one that cannot be shown must not silence the others
+                faults[key] = fault_of(problem)
+        if not sights:
+            return faults
+        # The same prediction may stand in two messages of one batch; it is told once.
+        once = {sight.prediction.id: sight for sight in sights.values()}
         try:
-            # The same prediction may stand in two messages of one batch; it is told once.
-            once = {prediction.id: prediction for prediction in worth.values()}
-            self.topic.publish(alerts.alert_of([self._sight(prediction) for prediction in once.values()]))
+            self.topic.publish(alerts.alert_of(list(once.values())))
         except Exception as problem:  # noqa: BLE001 - whatever it is, these come back and the others are finished
-            return dict.fromkeys(worth, fault_of(problem))
+            return faults | dict.fromkeys(sights, fault_of(problem))
         self.telemetry.count("Alerts")
         self.telemetry.count("PredictionsAlerted", len(once))
         self.telemetry.info("alert published", predictions=sorted(once))
-        return {}
-
-    def _sight(self, prediction: Prediction) -> Sight:
-        return Sight(prediction, self.rules.worth_an_alert(prediction), self.pictures.picture(prediction.image))
+        return faults
 
 
 def _read(messages: Sequence[Message]) -> tuple[dict[str, Prediction], dict[str, Fault]]:

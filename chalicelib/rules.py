@@ -1,5 +1,7 @@
 """Which labels of a prediction are worth an alert."""
 
+import unicodedata
+
 from msgspec import Struct
 
 from chalicelib.model import Label, LabelOfInterest, Prediction
@@ -21,8 +23,8 @@ class Rules(Struct, frozen=True):
 
     def is_of_interest(self, label: Label) -> bool:
         """Whether the label reached the threshold of a label of interest; a name of its own goes before `*`."""
-        wanted = {one.name.casefold(): one for one in self.labels_of_interest}
-        match = wanted.get(label.name.casefold()) or wanted.get(ANY_LABEL)
+        wanted = {folded(one.name): one for one in self.labels_of_interest}
+        match = wanted.get(folded(label.name)) or wanted.get(ANY_LABEL)
         if match is None:
             return False
         return label.confidence >= (self.min_confidence if match.threshold is None else match.threshold)
@@ -31,3 +33,8 @@ class Rules(Struct, frozen=True):
         """The labels that somebody wants to hear of, the surest first; empty where there is nothing to tell."""
         found = filter(self.is_of_interest, prediction.labels)
         return tuple(sorted(found, key=lambda label: -label.confidence))
+
+
+def folded(name: str) -> str:
+    """The name as names are compared: upper and lower case are the same, and so are the two ways to write an accent."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

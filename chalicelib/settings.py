@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from chalicelib.model import LabelOfInterest
-from chalicelib.rules import Rules
+from chalicelib.rules import Rules, folded
 
 GENERAL_MODEL = "general"
 MOST_LABELS_OF_INTEREST = 10
@@ -77,8 +77,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         adopted_bucket=value("ADOPTED_BUCKET", _BUCKET_OR_NONE),
         partial_batch_responses=value("PARTIAL_BATCH_RESPONSES", _YES_OR_NO, default="no"),
         picture_links=value("PICTURE_LINKS", _YES_OR_NO, default="yes"),
-        retry_seconds=value("RETRY_SECONDS", _SECONDS, default="30"),
-        wait_seconds=value("WAIT_SECONDS", _SECONDS, default="3600"),
+        retry_seconds=value("RETRY_SECONDS", _RETRY_SECONDS, default="30"),
+        wait_seconds=value("WAIT_SECONDS", _WAIT_SECONDS, default="3600"),
     )
 
 
@@ -107,6 +107,11 @@ def _between(low: int, high: int, text: str) -> float:
     return number
 
 
+def _seconds(most: int) -> _Kind[int]:
+    what = f"a whole number of seconds from 1 to {most}"
+    return _Kind(what, lambda text: int(_between(1, most, _matching(r"\d+", text))))
+
+
 def _yes_or_no(text: str) -> bool:
     return _matching("yes|no", text) == "yes"
 
@@ -115,9 +120,9 @@ def _labels_of_interest(text: str) -> tuple[LabelOfInterest, ...]:
     labels = tuple(_label_of_interest(part.strip()) for part in text.split(","))
     if len(labels) > MOST_LABELS_OF_INTEREST:
         raise ValueError(f"it names {len(labels)} labels, and {MOST_LABELS_OF_INTEREST} are the most")
-    names = [label.name.casefold() for label in labels]
+    names = [folded(label.name) for label in labels]
     for label in labels:
-        if names.count(label.name.casefold()) > 1:
+        if names.count(folded(label.name)) > 1:
             raise ValueError(f"it names {label.name!r} more than once (upper and lower case are the same)")
     return labels
 
@@ -152,6 +157,6 @@ _TOPIC_ARN = _text("the ARN of an SNS topic", r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w
 _BUCKET = _text("the name of an S3 bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _BUCKET_OR_NONE = _text("the name of an S3 bucket, or nothing", r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", may_be_blank=True)
 _YES_OR_NO = _Kind("yes or no", _yes_or_no)
-_SECONDS = _Kind(
-    "a whole number of seconds from 1 to 43200", lambda text: int(_between(1, 43_200, _matching(r"\d+", text)))
-)
+# SQS hides a message for 12 hours at most, from its receive on; the longest delay of a retry is 20 times the first.
+_RETRY_SECONDS = _seconds(900)
+_WAIT_SECONDS = _seconds(42_000)

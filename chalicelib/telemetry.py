@@ -53,5 +53,6 @@ class PowertoolsTelemetry:
 
     def flush(self) -> None:
         """Writes the metrics of this invocation, if there are any."""
-        if self._metrics.metric_set:
-            self._metrics.flush_metrics()
+        with self._one_at_a_time:
+            if self._metrics.metric_set:
+                self._metrics.flush_metrics()

@@ -106,10 +106,10 @@ def _run(step: Detection | Notification, telemetry: PowertoolsTelemetry, event: 
         telemetry.flush()
 
 
-def _config(tries: int, read_timeout: int, connections: int = 10) -> Config:
+def _config(tries: int, read_timeout: float, connections: int = 10) -> Config:
     # Adaptive: the client slows down to what the service lets through, which a burst on a small model needs.
     retries: Any = {"mode": "adaptive", "total_max_attempts": tries}
-    return Config(retries=retries, connect_timeout=3, read_timeout=read_timeout, max_pool_connections=connections)
+    return Config(retries=retries, connect_timeout=2, read_timeout=read_timeout, max_pool_connections=connections)
 
 
 # Signed as every Region takes it, and with the bucket in the host name: the defaults do neither everywhere.
@@ -117,6 +117,7 @@ _SIGNED_FOR_EVERY_REGION = Config(signature_version="s3v4", s3={"addressing_styl
 _CONFIGS = {
     "rekognition": _config(tries=10, read_timeout=20, connections=IMAGES_AT_ONCE),
     "s3": _config(tries=5, read_timeout=10, connections=ROWS_AT_ONCE).merge(_SIGNED_FOR_EVERY_REGION),
-    "sqs": _config(tries=5, read_timeout=10),
-    "sns": _config(tries=5, read_timeout=10),
+    # What comes after the work must fail in time for Lambda to hear of it (batch.SECONDS_TO_SETTLE).
+    "sqs": _config(tries=3, read_timeout=3),
+    "sns": _config(tries=3, read_timeout=3),
 }

@@ -1,10 +1,13 @@
 """The command line: what to do, in words; the doing is elsewhere."""
 
+import io
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from labelwatch.errors import UserError
@@ -38,7 +41,7 @@ def demo(images: Images = None) -> None:
     """
     from labelwatch import demo as showing  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
 
-    showing.run(images, BUILD / "demo", CACHE, Console())
+    showing.run(images, BUILD / "demo", CACHE, _console())
 
 
 @app.command()
@@ -49,18 +52,20 @@ def package(
     from labelwatch.package import package as make  # noqa: PLC0415 - see above
 
     made = make(build)
-    Console().print(f"{made.template}\n{made.zip}", highlight=False, soft_wrap=True)
+    _console().print(f"{made.template}\n{made.zip}", soft_wrap=True)
 
 
 @local.command()
 def up(
     images: Images = None,
-    port: Annotated[int | None, typer.Option(help="The endpoint's port; without it, a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The endpoint's port; without it, a free one.")
+    ] = None,
 ) -> None:
     """Start the embedded cloud, deploy into it, and follow the pipeline until Ctrl-C."""
     from labelwatch.local import follow  # noqa: PLC0415 - see above
 
-    follow.run(images, BUILD / "up", CACHE, port, Console())
+    follow.run(images, BUILD / "up", CACHE, port, _console())
 
 
 @local.command()
@@ -72,16 +77,34 @@ def evaluate(
     """Say how often the model's stand-in is right on images of this folder that it was not trained on."""
     from labelwatch.local import judging  # noqa: PLC0415 - see above
 
-    judging.run(images, splits, each, Console())
+    judging.run(images, splits, each, _console())
 
 
 def main() -> None:
     """The command; what the user can mend is told in one sentence, with exit code 1."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too must stop what was started
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without these letters shows others
     try:
         app()
     except UserError as mistake:
-        print(f"labelwatch: {mistake}", file=sys.stderr)  # noqa: T201 - plain, for whatever reads it
-        raise SystemExit(1) from None
+        _end(str(mistake))
+    except OSError as problem:
+        _end(f"{problem.strerror or problem}: {problem.filename or 'while writing'}")
+    except (BotoCoreError, ClientError) as problem:
+        _end(f"a call to the cloud failed: {problem}")
+
+
+def _end(sentence: str) -> NoReturn:
+    print(f"labelwatch: {sentence}", file=sys.stderr)  # noqa: T201 - plain, for whatever reads it
+    raise SystemExit(1)
+
+
+def _console() -> Console:
+    """What is printed is names of files and labels, which may look like markup and are none."""
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 if __name__ == "__main__":

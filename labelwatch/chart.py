@@ -24,7 +24,9 @@ def pie(counts: Mapping[str, int], title: str, file: Path) -> None:
         wedgeprops={"edgecolor": "white", "linewidth": 1.5},
     )
     legend = [f"{name}: {count} ({count / total:.0%})" for name, count in counts.items()]
-    figure.legend(wedges, legend, loc="outside right center", frameon=False, fontsize=12)
+    shown = figure.legend(wedges, legend, loc="outside right center", frameon=False, fontsize=12)
+    for text in shown.get_texts():
+        text.set_parse_math(False)  # a label with a $ in it is no formula
     axes.set_title(title, fontsize=14)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=120)

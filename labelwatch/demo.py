@@ -1,7 +1,6 @@
 """The main job, shown: photographs in, alerts out, through the package that AWS would get."""
 
 import io
-import shutil
 import time
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +18,7 @@ from labelwatch.errors import UserError
 from labelwatch.local import session as local
 from labelwatch.local.collection import Collection, collection
 from labelwatch.local.fates import Predicted, SetAside, Watch
+from labelwatch.local.folder import owned
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.session import Session
 from labelwatch.package import package
@@ -64,7 +64,11 @@ def labels_of_interest(labels: list[str]) -> str:
 
 def run(images: Path | None, folder: Path, cache: Path, console: Console) -> None:
     """Runs it all and shows it; raises UserError unless each image that was uploaded has met its fate."""
-    shutil.rmtree(folder, ignore_errors=True)
+    with owned(folder):
+        _run(images, folder, cache, console)
+
+
+def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> None:
     with _progress(console) as progress:
         if images is None:
             console.print("No folder of images was given, so the leaves are drawn and the model learns from drawings.")
@@ -142,11 +146,14 @@ def _show(console: Console, result: Result, counts: dict[str, int], wanted: str,
     console.print(_alerts(result))
     console.print(_dead_letters(result))
     console.print(_counts(counts))
-    picture = folder / "labels.png"
-    chart.pie(counts, "Images by label", picture)
     console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
     console.print(f"{len(result.mails)} alerts, for any mail program: {folder / 'alerts'}/*.eml", soft_wrap=True)
-    console.print(f"The pie chart of the labels: {picture}", soft_wrap=True)
+    if counts:
+        picture = folder / "labels.png"
+        chart.pie(counts, "Images by label", picture)
+        console.print(f"The pie chart of the labels: {picture}", soft_wrap=True)
+    else:
+        console.print("No image has a label, so there is no pie chart.")
     met = len(result.uploaded) - len(result.unaccounted)
     console.print(f"{met} of {len(result.uploaded)} images that were uploaded are accounted for.", style="bold")
 

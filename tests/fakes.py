@@ -100,8 +100,13 @@ class FakeStore(Failing):
 
 
 class FakePictures(Failing):
+    def __init__(self) -> None:
+        self.unsignable: dict[str, Fault] = {}
+
     def picture(self, image: ImageReference) -> Picture:
         self._fail_if_told()
+        if image.key in self.unsignable:
+            raise self.unsignable[image.key]
         return Picture(f"https://link/{image.key}", 6, f"https://console/{image.key}")
 
 

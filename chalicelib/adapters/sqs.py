@@ -38,26 +38,29 @@ class Queue:
             for place, body in enumerate(bodies)
             if _size(body) > MOST_BYTES
         }
-        left = [place for place in range(len(bodies)) if place not in faults]
-        unsent: dict[int, Fault] = {}
-        for _ in range(_SENDING_ROUNDS):
-            unsent = {}
-            for places in _packed(left, bodies):
-                unsent |= self._send(places, bodies)
-            left = list(unsent)
-        return faults | unsent
+        sendable = [place for place in range(len(bodies)) if place not in faults]
+        for places in _packed(sendable, bodies):
+            try:
+                faults |= self._send(places, bodies)
+            except Fault as fault:
+                faults |= dict.fromkeys(places, fault)
+        return faults
 
     def _send(self, places: Sequence[int], bodies: Sequence[str]) -> dict[int, Fault]:
-        try:
+        """Sends one call's worth; SQS may take some of the messages and not others, and those are sent again."""
+        failed: dict[int, Fault] = {}
+        for _ in range(_SENDING_ROUNDS):
             with told_as_faults():
                 answer = self._client.send_message_batch(
                     QueueUrl=self._url,
                     Entries=[{"Id": str(place), "MessageBody": bodies[place]} for place in places],
                 )
-        except Fault as fault:
-            return dict.fromkeys(places, fault)
-        failed = answer.get("Failed", [])
-        return {int(entry["Id"]): Retryable(entry["Code"], entry.get("Message", "")) for entry in failed}
+            refused = answer.get("Failed", [])
+            failed = {int(entry["Id"]): Retryable(entry["Code"], entry.get("Message", "")) for entry in refused}
+            if not failed:
+                break
+            places = list(failed)
+        return failed
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Takes the messages away; raises Retryable where some of them are still there."""

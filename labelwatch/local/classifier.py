@@ -57,6 +57,11 @@ def read_folder(folder: Path) -> dict[str, list[Path]]:
         found = f"only {inside[0].name}" if inside else "none"
         raise FolderError(f"{folder} must have a sub-folder of images for each of two labels or more, and has {found}")
     for label, paths in images.items():
+        if not label.isprintable():
+            message = (
+                f"{folder} has a sub-folder {label!r}, which is no name for a label: use letters that can be shown"
+            )
+            raise FolderError(message)
         if len(paths) < FEWEST:
             raise FolderError(
                 f"{folder / label} has {len(paths)} images: a label needs {FEWEST} or more (.jpg, .jpeg, .png)"

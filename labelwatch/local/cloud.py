@@ -1,14 +1,15 @@
 """The embedded cloud: ministack as a child process, on loopback, its state in a folder of its own, IAM enforced."""
 
+import errno
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Cloud:
             region_name=REGION,
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
-            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}),
+            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, proxies={}),
         )
 
 
@@ -49,6 +50,7 @@ def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator
 
     Raises UserError where the port is taken or the cloud does not come up.
     """
+    _forget_the_user()
     port = free_port(port)
     folder.mkdir(parents=True, exist_ok=True)
     cloud = Cloud(f"http://127.0.0.1:{port}", folder / "ministack.log")
@@ -93,14 +95,22 @@ def _environment(folder: Path, port: int, rekognition: str) -> dict[str, str]:
     }
 
 
+def _forget_the_user() -> None:
+    """Takes the user's own AWS profile and files out of this process: they have no say here, and may be broken."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(name, None)
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+
 def free_port(wanted: int | None) -> int:
     """The port that is wanted, or any; raises UserError where that one is taken."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", wanted or 0))
-        except OSError:
+        except OSError as problem:
+            taken = "is taken" if problem.errno == errno.EADDRINUSE else f"cannot be had ({problem.strerror})"
             raise UserError(
-                f"port {wanted} is taken; name another with --port, or leave it out for a free one."
+                f"port {wanted} {taken}; name another with --port, or leave it out for a free one."
             ) from None
         port: int = probe.getsockname()[1]
         return port
@@ -109,11 +119,16 @@ def free_port(wanted: int | None) -> int:
 def _wait_until_healthy(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
     until = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < until and process.poll() is None:
+        connection = HTTPConnection(cloud.endpoint.removeprefix("http://"), timeout=1)
         try:
-            with urllib.request.urlopen(f"{cloud.endpoint}/_localstack/health", timeout=1):  # noqa: S310 - http, ours
-                return
+            connection.request("GET", "/_localstack/health")
+            connection.getresponse()
         except OSError:
             time.sleep(0.05)
+        else:
+            return
+        finally:
+            connection.close()
     raise UserError(f"the embedded cloud did not come up; {cloud.log} says why.")
 
 

@@ -1,19 +1,18 @@
 """The embedded cloud that stays: uploads by hand, and what becomes of them told as it happens."""
 
 import shlex
-import shutil
 import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from labelwatch.demo import MIN_CONFIDENCE, labels_of_interest
 from labelwatch.local import session as local
 from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, free_port
 from labelwatch.local.collection import collection
 from labelwatch.local.fates import Predicted, SetAside, Watch
+from labelwatch.local.folder import owned
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.session import Session
 from labelwatch.package import package
@@ -26,7 +25,11 @@ type News = Predicted | SetAside | Mail
 def run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
     """Follows the pipeline until Ctrl-C, then stops everything."""
     free_port(port)  # now, and not when all else is done
-    shutil.rmtree(folder, ignore_errors=True)
+    with owned(folder):
+        _run(images, folder, cache, port, console)
+
+
+def _run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
     with console.status("training the model's stand-in, packaging, deploying ..."):
         photographs = collection(images, folder / "leaves")
         classifier = photographs.classifier(cache, lambda: None)
@@ -39,7 +42,7 @@ def run(images: Path | None, folder: Path, cache: Path, port: int | None, consol
         ) as session:
             console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
             console.print(f"Endpoint: {session.cloud.endpoint}\nUpload from another terminal, as often as you like:\n")
-            console.print(upload_line(session.cloud.endpoint, sample), highlight=False, soft_wrap=True, markup=False)
+            console.print(upload_line(session.cloud.endpoint, sample), soft_wrap=True)
             console.print("\nWhat becomes of each image is told here. Ctrl-C stops everything.\n")
             _follow(session, console)
     except KeyboardInterrupt:
@@ -63,7 +66,7 @@ def _follow(session: Session, console: Console) -> None:
         told += len(mails)
         everything: list[News] = [*watch.new_predictions(), *watch.new_dead_letters(), *mails]
         for news in everything:
-            console.print(f"{time.strftime('%H:%M:%S')}  {escape(in_words(news))}", highlight=False, soft_wrap=True)
+            console.print(f"{time.strftime('%H:%M:%S')}  {in_words(news)}", soft_wrap=True)
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 

@@ -65,15 +65,15 @@ class Mailbox:
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
 
     def _kept(self, envelope: dict[str, Any]) -> Mail:
-        mail = as_email(envelope, self._address)
-        name = re.sub(r"[^\w.-]+", "-", mail["Subject"]).strip("-.")[:80]
+        subject = envelope["Subject"]
+        name = re.sub(r"[^\w.-]+", "-", subject).strip("-.")[:80]
         file = self._folder / f"{len(self.mails) + 1:03d}-{name}.eml"
-        file.write_bytes(mail.as_bytes())
+        file.write_bytes(as_eml(envelope, self._address))
         predictions = json.loads(envelope["MessageAttributes"]["predictions"]["Value"])
-        return Mail(mail["Subject"], frozenset(predictions), file)
+        return Mail(subject, frozenset(predictions), file)
 
 
-def as_email(envelope: dict[str, Any], address: str) -> EmailMessage:
+def as_eml(envelope: dict[str, Any], address: str) -> bytes:
     """The envelope that SNS hands to a queue, as the mail that it would have sent."""
     mail = EmailMessage()
     mail["From"] = SENDER
@@ -82,4 +82,5 @@ def as_email(envelope: dict[str, Any], address: str) -> EmailMessage:
     mail["Date"] = email.utils.format_datetime(datetime.fromisoformat(envelope["Timestamp"]))
     mail["Message-ID"] = f"<{envelope['MessageId']}@sns.local>"
     mail.set_content(envelope["Message"])
-    return mail
+    # A subject of SNS is under 100 characters; folded, it would begin with a blank.
+    return mail.as_bytes(policy=mail.policy.clone(max_line_length=150))

@@ -60,6 +60,32 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert "none is not a folder" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("demo", "--images", "/proc/1/mem"), ("package", "--build", "/proc/none")])
+def test_what_the_machine_refuses_is_one_sentence(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith("labelwatch: ")
+
+
+def test_labels_that_look_like_markup_or_formulas_are_shown_as_they_are(tmp_path: Path) -> None:
+    for label, colour in (("[bold]a$^$", 40), (":smile:b$\\q$", 200)):
+        (tmp_path / label).mkdir()
+        for number in range(8):
+            noise = Image.effect_noise((96, 96), 40 + number)
+            noise.point(lambda value, base=colour: value // 5 + base).convert("RGB").save(
+                tmp_path / label / f"{number}.png"
+            )
+    done = run("demo", "--images", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "field 1/[bold]a$^$ 1.png" in done.stdout
+    assert ":smile:b$" in done.stdout
+
+
+@pytest.mark.parametrize("environment", [{"AWS_PROFILE": "nobody"}, {"HTTP_PROXY": "http://127.0.0.1:9"}])
+def test_the_demo_does_not_depend_on_the_user_s_own_set_up(environment: dict[str, str]) -> None:
+    assert run("demo", **environment).returncode == 0
+
+
 def test_an_image_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
@@ -128,16 +154,16 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> str:
     raise AssertionError(f"{pattern} was not printed, but this:\n{''.join(seen)}")
 
 
-def test_up_prints_an_upload_line_that_works_follows_the_image_and_stops_on_ctrl_c(
-    up: subprocess.Popen[str],
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_up_prints_an_upload_line_that_works_follows_the_image_and_stops_all_when_it_ends(
+    up: subprocess.Popen[str], ending: signal.Signals, code: int
 ) -> None:
     endpoint = read_until(up, "^Endpoint: ").removeprefix("Endpoint: ")
     line = read_until(up, "s3 cp")
     subprocess.run(line, shell=True, check=True, capture_output=True, timeout=MOST_SECONDS)  # noqa: S602 - as printed
     assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
-    up.send_signal(signal.SIGINT)
-    assert read_until(up, "^Stopped")
-    assert up.wait(MOST_SECONDS) == 0
+    up.send_signal(ending)
+    assert up.wait(MOST_SECONDS) == code
     port = int(endpoint.rpartition(":")[2])
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
         probe.connect(("127.0.0.1", port))

@@ -11,6 +11,7 @@ import pytest
 from chalice.app import S3Event, SQSEvent
 
 from chalicelib import settings
+from chalicelib.batch import SECONDS_TO_SETTLE
 from chalicelib.errors import BatchIncomplete, Retryable
 from chalicelib.wiring import Service
 from tests.builders import ENVIRONMENT, message, notification, s3_record, sqs_event
@@ -73,6 +74,19 @@ def service(aws: FakeAws, **environment: str) -> Service:
 
 def event_of(*bodies: str) -> SQSEvent:
     return SQSEvent(sqs_event(*(message(body, f"m{place}") for place, body in enumerate(bodies))), CONTEXT)
+
+
+@pytest.mark.parametrize("name", ["sqs", "sns"])
+def test_a_call_that_fails_slowly_leaves_the_time_to_settle(name: str) -> None:
+    configs: dict[str, Any] = {}
+
+    def make_client(service: str, *, config: object) -> None:
+        configs[service] = config
+
+    Service(settings.read(ENVIRONMENT), make_client=make_client)._client(name)
+    config = configs[name]
+    slowest = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
+    assert slowest < SECONDS_TO_SETTLE
 
 
 def test_detect_sends_a_prediction_on(aws: FakeAws) -> None:

@@ -106,6 +106,13 @@ def test_where_the_alert_fails_only_what_it_would_have_told_of_comes_back(bench:
     assert len(bench.store.objects) == 2
 
 
+def test_a_picture_that_cannot_be_linked_to_silences_no_other(bench: Bench) -> None:
+    bench.pictures.unsignable["bad.jpg"] = Retryable("NoCredentialsError", "later")
+    returned = bench(arriving(prediction(SMUT, key="bad.jpg"), "bad"), arriving(prediction(SMUT), "good"))
+    assert returned == ["bad"]
+    assert bench.told == [["leaf.jpg"]]
+
+
 def test_what_is_no_prediction_is_a_dead_letter_and_takes_no_neighbour_with_it(bench: Bench) -> None:
     assert bench(message("hello", "odd"), message('{"x":' + "[" * 100_000, "deep"), arriving(prediction(SMUT))) == []
     assert bench.dead_letters.letters == {"odd": ("NotAPrediction", "unknown"), "deep": ("NotAPrediction", "unknown")}

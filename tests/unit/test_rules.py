@@ -39,6 +39,10 @@ def test_labels_compare_without_regard_to_case(wanted: str, seen: str) -> None:
     assert rules((wanted, None)).is_of_interest(Label(seen, 99))
 
 
+def test_an_accent_may_be_written_in_either_way() -> None:
+    assert rules(("br\u00fblure", None)).is_of_interest(Label("bru\u0302lure", 99))
+
+
 def test_a_label_that_nobody_asked_for_is_none_of_interest() -> None:
     assert not rules(("leaf-smut", None)).is_of_interest(Label("brown-spot", 100))
 

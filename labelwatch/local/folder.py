@@ -1,0 +1,22 @@
+"""A folder that one run of a command has to itself."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from labelwatch.errors import UserError
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Empties the folder and keeps others out until the block ends; raises UserError where somebody else is in it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another run is at work in {folder}; let it end, or stop it.") from None
+        shutil.rmtree(folder, ignore_errors=True)
+        yield

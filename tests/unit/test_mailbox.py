@@ -1,0 +1,29 @@
+import email
+import email.message
+import email.policy
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelwatch.local.mailbox import as_eml
+
+printable_ascii = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
+
+
+def envelope(subject: str = "Labelwatch: rust", text: str = "rust\n") -> dict[str, str]:
+    return {"Subject": subject, "Message": text, "Timestamp": "2026-11-22T10:00:00.123Z", "MessageId": "m-1"}
+
+
+@given(st.lists(printable_ascii, min_size=1, max_size=2))
+def test_a_subject_is_read_as_it_was_sent(words: list[str]) -> None:
+    subject = f"Labelwatch: {' '.join(words)}"
+    mail = email.message_from_bytes(as_eml(envelope(subject), "grower@example.com"), policy=email.policy.default)
+    assert mail["Subject"] == subject
+
+
+def test_a_text_in_any_script_and_with_long_links_is_read_as_it_was_sent() -> None:
+    text = "Picture: 葉 №3.jpg\nSee it: https://link/" + "x" * 2000 + "\n"
+    mail = email.message_from_bytes(as_eml(envelope(text=text), "grower@example.com"), policy=email.policy.default)
+    assert isinstance(mail, email.message.EmailMessage)
+    assert mail.get_content() == text
+    assert mail["To"] == "grower@example.com"
