@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from botocore.session import get_session
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 Operations = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
@@ -49,7 +50,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
-    service = get_session().get_service_model("rekognition")
+    service = ServiceModel(Loader().load_service_model("rekognition", "service-2"), "rekognition")
 
     def answer(target: str, body: bytes) -> tuple[int, dict[str, Any]]:
         name = target.removeprefix(TARGET_PREFIX)
