@@ -3,6 +3,7 @@
 import io
 import signal
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -33,6 +34,22 @@ Images = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        _console().print(metadata.version("labelwatch"))
+        raise typer.Exit
+
+
+@app.callback()
+def _for_all_commands(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def demo(images: Images = None) -> None:
     """Show the main job: train a stand-in of the model, deploy, upload images, and see what becomes of each.
@@ -48,7 +65,7 @@ def demo(images: Images = None) -> None:
 def package(
     build: Annotated[Path, typer.Option(help="The folder that takes template.json and deployment.zip.")] = BUILD,
 ) -> None:
-    """Make the one-template way's two files: build/template.json and build/deployment.zip."""
+    """Make the two files that CloudFormation deploys: build/template.json and build/deployment.zip."""
     from labelwatch.package import package as make  # noqa: PLC0415 - see above
 
     made = make(build)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from labelwatch.errors import UserError
 from labelwatch.local import classifier, leaves
 from labelwatch.local.classifier import Classifier
 
@@ -27,6 +28,17 @@ class Collection(Struct, frozen=True):
     def classifier(self, cache: Path, on_image: Callable[[], None]) -> Classifier:
         """The classifier trained on this, from the cache where the same images were learned before."""
         return classifier.train_cached(self.to_train, cache, on_image)
+
+
+def checked(images: Path | None, workplace: Path) -> Path | None:
+    """The folder of images as a full path; raises UserError where it is unfit, or would be emptied as the workplace."""
+    if images is None:
+        return None
+    images = images.expanduser().resolve()
+    if images.is_relative_to(workplace.resolve()):
+        raise UserError(f"{images} lies in {workplace}, which is emptied at each start; copy the images elsewhere.")
+    classifier.read_folder(images)
+    return images
 
 
 def collection(folder: Path | None, drawings: Path) -> Collection:

@@ -2,10 +2,11 @@
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 from msgspec import Struct
 
-from labelwatch.local.session import Session
+from labelwatch.local.session import INPUT_BUCKET, Session
 
 PREFIX = "predictions/"
 # Long enough not to see the same one at every look, short enough not to be in the way of whoever looks as well.
@@ -27,6 +28,11 @@ class SetAside(Struct, frozen=True):
     image: str
     reason: str
     detail: str
+
+    @property
+    def key(self) -> str:
+        """The image's key, or all that is known of it where that is not an object of the input bucket."""
+        return unquote(self.image).removeprefix(f"s3://{INPUT_BUCKET}/")
 
 
 class Watch:

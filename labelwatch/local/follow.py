@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from labelwatch.demo import MIN_CONFIDENCE, labels_of_interest
+from labelwatch.demo import MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
 from labelwatch.local import session as local
 from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, free_port
-from labelwatch.local.collection import collection
+from labelwatch.local.collection import checked, collection
 from labelwatch.local.fates import Predicted, SetAside, Watch
 from labelwatch.local.folder import owned
 from labelwatch.local.mailbox import Mail
@@ -25,11 +25,14 @@ type News = Predicted | SetAside | Mail
 def run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
     """Follows the pipeline until Ctrl-C, then stops everything."""
     free_port(port)  # now, and not when all else is done
+    images = checked(images, folder)
     with owned(folder):
         _run(images, folder, cache, port, console)
 
 
 def _run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
+    if images is None:
+        console.print(NO_FOLDER)
     with console.status("training the model's stand-in, packaging, deploying ..."):
         photographs = collection(images, folder / "leaves")
         classifier = photographs.classifier(cache, lambda: None)
@@ -75,7 +78,7 @@ def in_words(news: News) -> str:
     match news:
         case Predicted(key=key, labels=labels):
             return f"{key}: {', '.join(f'{name} {sure:.1f} %' for name, sure in labels) or 'no label'}"
-        case SetAside(image=image, reason=reason, detail=detail):
-            return f"{image}: dead letter, {reason} ({detail})"
+        case SetAside(reason=reason, detail=detail):
+            return f"{news.key}: dead letter, {reason} ({detail})"
         case Mail(subject=subject, file=file):
             return f"alert: {subject} -> {file}"

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -59,10 +58,7 @@ class Pipeline:
 
     def look(self) -> None:
         self.predictions |= {one.key: one for one in self._watch.new_predictions()}
-        letters = {
-            unquote(one.image).removeprefix(f"s3://{INPUT_BUCKET}/"): one for one in self._watch.new_dead_letters()
-        }
-        self.dead_letters |= letters
+        self.dead_letters |= {one.key: one for one in self._watch.new_dead_letters()}
 
     def wait_for(self, *keys: str) -> None:
         """Waits until each of these is a prediction or a dead letter."""

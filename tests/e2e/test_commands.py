@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from labelwatch.package import PROJECT
+
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 LEAVES = Path(__file__).parents[3] / "shared" / "leaves"
 MOST_SECONDS = 120
@@ -44,6 +46,7 @@ def test_the_demo_accounts_for_every_image_and_leaves_mails_and_a_picture() -> N
     mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
     assert mails
     assert all(mail["Subject"].startswith("Labelwatch: ") for mail in mails)
+    assert len(list(Path(pie).parent.glob("predictions/dt=*/*.json"))) == 33
 
 
 @pytest.mark.skipif(not LEAVES.is_dir(), reason="the real leaf photos are not beside the project")
@@ -77,13 +80,26 @@ def test_labels_that_look_like_markup_or_formulas_are_shown_as_they_are(tmp_path
             )
     done = run("demo", "--images", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "field 1/[bold]a$^$ 1.png" in done.stdout
+    assert "field 1/[bold]a$^$/" in done.stdout
     assert ":smile:b$" in done.stdout
 
 
 @pytest.mark.parametrize("environment", [{"AWS_PROFILE": "nobody"}, {"HTTP_PROXY": "http://127.0.0.1:9"}])
 def test_the_demo_does_not_depend_on_the_user_s_own_set_up(environment: dict[str, str]) -> None:
     assert run("demo", **environment).returncode == 0
+
+
+def test_a_mistake_leaves_the_last_result_where_it_is(tmp_path: Path) -> None:
+    kept = PROJECT / "build" / "demo" / "kept"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text("of the last run")
+    for folder in (tmp_path / "misspelt", kept.parent):
+        assert run("demo", "--images", str(folder)).returncode == 1
+    assert kept.read_text() == "of the last run"
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version").stdout)
 
 
 def test_an_image_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
