@@ -115,6 +115,19 @@ def test_a_body_of_several_records_is_split_and_each_meets_its_fate(pipeline: Pi
         )
 
 
+def test_without_a_model_of_one_s_own_the_general_labels_are_asked(pipeline: Pipeline) -> None:
+    detect = functions(pipeline.session)["Detect"]
+    set_environment(pipeline.session, detect, CustomModelARN="general")
+    pipeline.upload("general.jpg")
+    pipeline.wait_for("general.jpg")
+    pipeline.wait_until_empty()  # a function that is changed while it runs leaves its message for later
+    set_environment(pipeline.session, detect, CustomModelARN=pipeline.standin.arn)
+    (row,) = pipeline.session.athena.query(
+        "SELECT model, label FROM rekognition_customlabels_analytics WHERE image = 'general.jpg'"
+    )
+    assert row == {"model": "general", "label": "leaf-smut"}
+
+
 def test_a_burst_on_a_slow_model_loses_nothing(pipeline: Pipeline) -> None:
     pipeline.standin.rate = RateLimit(20)
     keys = [f"burst/{number:03}.jpg" for number in range(100)]
