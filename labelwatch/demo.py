@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from labelwatch.athena import LABELS_BY_COUNT
 from labelwatch.errors import UserError
 from labelwatch.local import session as local
+from labelwatch.local.cloud import check_machine
 from labelwatch.local.collection import Collection, checked, collection
 from labelwatch.local.fates import Predicted, SetAside, Watch
 from labelwatch.local.folder import owned
@@ -37,6 +38,7 @@ def labels_of_interest(labels: list[str]) -> str:
 
 def run(images: Path | None, folder: Path, cache: Path, console: Console) -> None:
     """Runs it all and shows it; raises UserError unless each image that was uploaded has met its fate."""
+    check_machine()
     images = checked(images, folder)
     with owned(folder):
         _run(images, folder, cache, console)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -41,6 +42,15 @@ class Cloud:
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, proxies={}),
+        )
+
+
+def check_machine(system: str = platform.system(), machine: str = platform.machine()) -> None:
+    """Raises UserError where the functions' zip cannot run."""
+    if (system, machine) != ("Linux", "x86_64"):
+        raise UserError(
+            f"the functions run from the very zip that AWS gets, which is for Linux on x86-64, and this is {system} on "
+            f"{machine}; use such a machine, or a virtual one."
         )
 
 

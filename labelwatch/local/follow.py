@@ -9,7 +9,7 @@ from rich.console import Console
 
 from labelwatch.demo import MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
 from labelwatch.local import session as local
-from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, free_port
+from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, check_machine, free_port
 from labelwatch.local.collection import checked, collection
 from labelwatch.local.fates import Predicted, SetAside, Watch
 from labelwatch.local.folder import owned
@@ -24,6 +24,7 @@ type News = Predicted | SetAside | Mail
 
 def run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
     """Follows the pipeline until Ctrl-C, then stops everything."""
+    check_machine()
     free_port(port)  # now, and not when all else is done
     images = checked(images, folder)
     with owned(folder):
