@@ -47,7 +47,8 @@ def package(build: Path) -> Package:
     )
     overlay.unlink()
     if done.returncode:
-        raise UserError(f"chalice package failed: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+        *_, last = ["it said nothing", *(done.stderr or done.stdout).strip().splitlines()]
+        raise UserError(f"chalice package failed: {last}")
     template = build / "template.json"
     shutil.move(build / "sam.json", template)
     return Package(template, build / "deployment.zip")

@@ -65,12 +65,22 @@ class Mailbox:
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
 
     def _kept(self, envelope: dict[str, Any]) -> Mail:
-        subject = envelope["Subject"]
+        subject = subject_of(envelope)
         name = re.sub(r"[^\w.-]+", "-", subject).strip("-.")[:80]
         file = self._folder / f"{len(self.mails) + 1:03d}-{name}.eml"
         file.write_bytes(as_eml(envelope, self._address))
-        predictions = json.loads(envelope["MessageAttributes"]["predictions"]["Value"])
-        return Mail(subject, frozenset(predictions), file)
+        return Mail(subject, predictions_of(envelope), file)
+
+
+def subject_of(envelope: dict[str, Any]) -> str:
+    """The subject; whoever publishes by hand may leave it out, and then SNS writes this."""
+    return envelope.get("Subject") or "AWS Notification Message"
+
+
+def predictions_of(envelope: dict[str, Any]) -> frozenset[str]:
+    """The keys of the rows that the message tells of; none where it is not one of Labelwatch."""
+    attribute = envelope.get("MessageAttributes", {}).get("predictions", {})
+    return frozenset(json.loads(attribute.get("Value", "[]")))
 
 
 def as_eml(envelope: dict[str, Any], address: str) -> bytes:
@@ -78,7 +88,7 @@ def as_eml(envelope: dict[str, Any], address: str) -> bytes:
     mail = EmailMessage()
     mail["From"] = SENDER
     mail["To"] = address
-    mail["Subject"] = envelope["Subject"]
+    mail["Subject"] = subject_of(envelope)
     mail["Date"] = email.utils.format_datetime(datetime.fromisoformat(envelope["Timestamp"]))
     mail["Message-ID"] = f"<{envelope['MessageId']}@sns.local>"
     mail.set_content(envelope["Message"])

@@ -96,6 +96,7 @@ def test_a_mistake_leaves_the_last_result_where_it_is(tmp_path: Path) -> None:
     for folder in (tmp_path / "misspelt", kept.parent):
         assert run("demo", "--images", str(folder)).returncode == 1
     assert kept.read_text() == "of the last run"
+    kept.unlink()
 
 
 def test_the_version_is_told() -> None:

@@ -5,7 +5,7 @@ import email.policy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwatch.local.mailbox import as_eml
+from labelwatch.local.mailbox import as_eml, predictions_of
 
 printable_ascii = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
 
@@ -27,3 +27,15 @@ def test_a_text_in_any_script_and_with_long_links_is_read_as_it_was_sent() -> No
     assert isinstance(mail, email.message.EmailMessage)
     assert mail.get_content() == text
     assert mail["To"] == "grower@example.com"
+
+
+def test_an_alert_is_known_by_the_rows_that_it_tells_of() -> None:
+    attributes = {"predictions": {"Type": "String.Array", "Value": '["predictions/dt=2026-11-22/a.json"]'}}
+    assert predictions_of({"MessageAttributes": attributes}) == {"predictions/dt=2026-11-22/a.json"}
+
+
+def test_a_message_that_somebody_published_by_hand_is_a_mail_too() -> None:
+    by_hand = {"Message": "hello", "Timestamp": "2026-11-22T10:00:00.123Z", "MessageId": "m-1"}
+    mail = email.message_from_bytes(as_eml(by_hand, "grower@example.com"), policy=email.policy.default)
+    assert mail["Subject"] == "AWS Notification Message"
+    assert predictions_of(by_hand) == frozenset()
