@@ -1,8 +1,10 @@
 """Labelwatch: the event sources and what each of them sets off. README has the picture of the flow."""
 
-from chalice.app import Chalice, S3Event, SQSEvent
+from collections.abc import Callable
 
-from chalicelib import settings
+from chalice.app import AuthRequest, AuthResponse, Chalice, Request, Response, S3Event, SQSEvent
+
+from chalicelib import rest, settings
 from chalicelib.batch import BatchResponse
 from chalicelib.wiring import Service
 
@@ -26,6 +28,33 @@ def detect(event: SQSEvent) -> BatchResponse:
 )
 def notify(event: SQSEvent) -> BatchResponse:
     return service.notify(event)
+
+
+# A token that was revoked works on for as long as API Gateway remembers the answer: 30 s at most.
+@app.authorizer(ttl_seconds=30)
+def authorize(request: AuthRequest) -> AuthResponse:
+    return service.authorize(request)
+
+
+@app.route("/uploads", methods=["POST"], authorizer=authorize)
+def uploads() -> Response:
+    return service.issue_ticket(app.current_request)  # type: ignore[arg-type] # it is there while a view runs
+
+
+# Not Chalice's own CORS: that is fixed when it is packaged, and the origin is a parameter of the stack.
+@app.route("/uploads", methods=["OPTIONS"])
+def preflight() -> Response:
+    return rest.preflight(here.upload_origin)
+
+
+@app.route("/health", methods=["GET"])
+def health() -> Response:
+    return rest.health()
+
+
+@app.middleware("http")
+def one_shape(request: Request, answer: Callable[[Request], Response]) -> Response:
+    return rest.in_our_shape(answer(request), here.upload_origin)
 
 
 # Only for a bucket that the stack does not own, and only with `chalice deploy`: README says when.

@@ -12,12 +12,10 @@ from msgspec import Struct
 from chalicelib import events
 from chalicelib.batch import Batch, BatchResponse, Outbox
 from chalicelib.errors import Fault, Rejected, fault_of
-from chalicelib.model import ImageReference, Label, Message, ObjectCreated, Prediction
+from chalicelib.model import MOST_IMAGE_BYTES, ImageReference, Label, Message, ObjectCreated, Prediction
 from chalicelib.rules import Rules
 from chalicelib.telemetry import Telemetry
 
-# https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
-MOST_BYTES = 15 * 1024 * 1024
 IMAGES_AT_ONCE = 10
 
 
@@ -87,8 +85,10 @@ class Detection(Struct, frozen=True, kw_only=True):
         image = self.images.head(created)
         if image.size == 0:
             raise Rejected("EmptyImage", "the object has zero bytes")
-        if image.size > MOST_BYTES:
-            raise Rejected("ImageTooLarge", f"the object has {image.size} bytes; the model takes {MOST_BYTES} at most")
+        if image.size > MOST_IMAGE_BYTES:
+            raise Rejected(
+                "ImageTooLarge", f"the object has {image.size} bytes; the model takes {MOST_IMAGE_BYTES} at most"
+            )
         started = perf_counter()
         labels = self.model.labels(image, self.rules.lowest_threshold)
         milliseconds = (perf_counter() - started) * 1000

@@ -1,4 +1,7 @@
-"""The three fates of a failure. Whatever fails says which one is its own; nothing fails without a fate."""
+"""The three fates of a message's failure, and what a client of the REST API did wrong.
+
+Whatever fails in the pipeline says which fate is its own; nothing fails without one.
+"""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -39,6 +42,16 @@ class Rejected(Fault):
     """Raised when the image, or the message, can never be analysed, however often it is tried."""
 
     fate = Fate.REJECT
+
+
+class BadRequest(Exception):  # noqa: N818 - the protocol's word
+    """Raised when a request says what cannot be done; `code` is a stable word, `field` the part of it, if it is one."""
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
 
 
 class BatchIncomplete(Exception):  # noqa: N818 - it is not an error of the code but a word to Lambda

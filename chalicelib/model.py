@@ -6,6 +6,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+# https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
+MOST_IMAGE_BYTES = 15 * 1024 * 1024
+
 
 class ObjectCreated(Struct, frozen=True):
     """What an event notification says of an object: its place, decoded, and its version where there are versions."""
@@ -98,3 +101,36 @@ class Message(Struct, frozen=True):
     receipt_handle: str
     receives: int
     first_received: datetime
+
+
+class Claim(Struct, frozen=True):
+    """What a bearer token claims: whose it is, and the SHA-256 of its secret in hex. The secret itself is not kept."""
+
+    client: str
+    digest: str
+
+
+class TokenRecord(Struct, frozen=True):
+    """What is known of a client's upload token; times are UTC, None for what has not happened."""
+
+    client: str
+    created_at: datetime
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class SignedPost(Struct, frozen=True):
+    """A form that puts one object into a bucket: where to send it, and the fields that must go before the file."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class Ticket(Struct, frozen=True):
+    """What a client gets to upload one image: the signed form, the object's key, the end (UTC), a line for a shell."""
+
+    url: str
+    fields: dict[str, str]
+    key: str
+    expires_at: str
+    curl: str

@@ -30,11 +30,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     predictions_queue_url: str
     predictions_dead_letters_url: str
     topic_arn: str
+    input_bucket: str
+    table_name: str
     output_bucket: str
     workspace_bucket: str
     adopted_bucket: str
     partial_batch_responses: bool
     picture_links: bool
+    upload_origin: str
+    ticket_seconds: int
     retry_seconds: int
     wait_seconds: int
 
@@ -72,11 +76,15 @@ def read(environ: Mapping[str, str]) -> Settings:
         predictions_queue_url=value("PREDICTIONS_QUEUE_URL", _QUEUE_URL),
         predictions_dead_letters_url=value("PREDICTIONS_DEAD_LETTERS_URL", _QUEUE_URL),
         topic_arn=value("TOPIC_ARN", _TOPIC_ARN),
+        input_bucket=value("InputBucketName", _BUCKET),
+        table_name=value("TABLE_NAME", _TABLE),
         output_bucket=value("OutputBucketName", _BUCKET),
         workspace_bucket=value("WORKSPACE_BUCKET", _BUCKET),
         adopted_bucket=value("ADOPTED_BUCKET", _BUCKET_OR_NONE),
         partial_batch_responses=value("PARTIAL_BATCH_RESPONSES", _YES_OR_NO, default="no"),
         picture_links=value("PICTURE_LINKS", _YES_OR_NO, default="yes"),
+        upload_origin=value("UPLOAD_ORIGIN", _ORIGIN_OR_NONE),
+        ticket_seconds=value("TICKET_SECONDS", _TICKET_SECONDS, default="900"),
         retry_seconds=value("RETRY_SECONDS", _RETRY_SECONDS, default="30"),
         wait_seconds=value("WAIT_SECONDS", _WAIT_SECONDS, default="3600"),
     )
@@ -156,7 +164,14 @@ _QUEUE_URL = _text("the URL of an SQS queue", r"https?://[^\s/]+/\S*[\w-]")
 _TOPIC_ARN = _text("the ARN of an SNS topic", r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+")
 _BUCKET = _text("the name of an S3 bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _BUCKET_OR_NONE = _text("the name of an S3 bucket, or nothing", r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", may_be_blank=True)
+_TABLE = _text("the name of a DynamoDB table", r"[\w.-]{3,255}")
+_ORIGIN_OR_NONE = _text(
+    "the origin of one web page (https://example.com, without a path), or nothing",
+    r"|https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?",
+    may_be_blank=True,
+)
 _YES_OR_NO = _Kind("yes or no", _yes_or_no)
+_TICKET_SECONDS = _seconds(900)
 # SQS hides a message for 12 hours at most, from its receive on; the longest delay of a retry is 20 times the first.
 _RETRY_SECONDS = _seconds(900)
 _WAIT_SECONDS = _seconds(42_000)

@@ -1,24 +1,30 @@
 """The composition root: settings → adapters → the steps. A process makes once what it needs, and only that."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from chalice.app import S3Event, SQSEvent
+from chalice.app import AuthRequest, AuthResponse, AuthRoute, Request, Response, S3Event, SQSEvent
 
+from chalicelib import rest
+from chalicelib.adapters.dynamodb import TokenTable
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels
-from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects
+from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
 from chalicelib.adapters.sns import AlertTopic
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.batch import Batch, BatchResponse, messages_of
 from chalicelib.detection import IMAGES_AT_ONCE, Detection
+from chalicelib.errors import BadRequest
 from chalicelib.ingestion import Ingestion
 from chalicelib.notification import ROWS_AT_ONCE, Notification
 from chalicelib.settings import GENERAL_MODEL, Settings
 from chalicelib.telemetry import PowertoolsTelemetry, Telemetry
+from chalicelib.tokens import Authorization
+from chalicelib.uploads import Uploads
 
 
 class Service:
@@ -45,6 +51,46 @@ class Service:
     def ingest(self, event: S3Event) -> None:
         """One event notification of the adopted bucket."""
         self._ingestion(event.to_dict())
+
+    def authorize(self, request: AuthRequest) -> AuthResponse:
+        """Whoever holds a token may ask for upload tickets, and for nothing else."""
+        with _flushed(self._authorize_telemetry):
+            client = self._authorization(request.token)
+        routes: list[str | AuthRoute] = [AuthRoute("/uploads", ["POST"])] if client else []
+        return AuthResponse(routes, principal_id=client or "nobody")
+
+    def issue_ticket(self, request: Request) -> Response:
+        """One request for an upload ticket, of the client that `authorize` found."""
+        with _flushed(self._uploads_telemetry):
+            try:
+                return rest.created(self._uploads(request.context["authorizer"]["principalId"], request.raw_body))
+            except BadRequest as problem:
+                return rest.refused(problem)
+
+    @cached_property
+    def _authorize_telemetry(self) -> PowertoolsTelemetry:
+        return PowertoolsTelemetry("authorize")
+
+    @cached_property
+    def _uploads_telemetry(self) -> PowertoolsTelemetry:
+        return PowertoolsTelemetry("uploads")
+
+    @cached_property
+    def _authorization(self) -> Authorization:
+        return Authorization(
+            tokens=TokenTable(self._client("dynamodb"), self.settings.table_name),
+            telemetry=self._authorize_telemetry,
+            now=self._now,
+        )
+
+    @cached_property
+    def _uploads(self) -> Uploads:
+        return Uploads(
+            signer=UploadForms(self._client("s3"), self.settings.input_bucket),
+            telemetry=self._uploads_telemetry,
+            ticket_seconds=self.settings.ticket_seconds,
+            now=self._now,
+        )
 
     @cached_property
     def _detect_telemetry(self) -> PowertoolsTelemetry:
@@ -99,9 +145,15 @@ class Service:
 
 
 def _run(step: Detection | Notification, telemetry: PowertoolsTelemetry, event: SQSEvent) -> BatchResponse:
-    try:
+    with _flushed(telemetry):
         context: Any = event.context
         return step(messages_of(event.to_dict()), context.get_remaining_time_in_millis() / 1000)
+
+
+@contextmanager
+def _flushed(telemetry: PowertoolsTelemetry) -> Iterator[None]:
+    try:
+        yield
     finally:
         telemetry.flush()
 
@@ -112,12 +164,15 @@ def _config(tries: int, read_timeout: float, connections: int = 10) -> Config:
     return Config(retries=retries, connect_timeout=2, read_timeout=read_timeout, max_pool_connections=connections)
 
 
-# Signed as every Region takes it, and with the bucket in the host name: the defaults do neither everywhere.
-_SIGNED_FOR_EVERY_REGION = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+# Signed as every Region takes it, with bucket and Region in the host name: the defaults do none of it everywhere.
+_SIGNED_FOR_EVERY_REGION = Config(
+    signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+)
 _CONFIGS = {
     "rekognition": _config(tries=10, read_timeout=20, connections=IMAGES_AT_ONCE),
     "s3": _config(tries=5, read_timeout=10, connections=ROWS_AT_ONCE).merge(_SIGNED_FOR_EVERY_REGION),
     # What comes after the work must fail in time for Lambda to hear of it (batch.SECONDS_TO_SETTLE).
     "sqs": _config(tries=3, read_timeout=3),
+    "dynamodb": _config(tries=3, read_timeout=3),
     "sns": _config(tries=3, read_timeout=3),
 }

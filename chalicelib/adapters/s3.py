@@ -1,4 +1,4 @@
-"""The objects: what is known of an image, where the rows go, and how people see a picture."""
+"""The objects: what is known of an image, how one comes in, where the rows go, and how people see a picture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from chalicelib.adapters.faults import told_as_faults
 from chalicelib.errors import Rejected, Retryable
-from chalicelib.model import ImageReference, ObjectCreated, Picture
+from chalicelib.model import MOST_IMAGE_BYTES, ImageReference, ObjectCreated, Picture, SignedPost
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,6 +47,29 @@ class ImageObjects:
             metadata=head["Metadata"],
             uploaded_at=head["LastModified"],
         )
+
+
+class UploadForms:
+    """Forms that put one image into a bucket, with the rights of whoever signs them.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+    """
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def sign(self, key: str, content_type: str, seconds: int) -> SignedPost:
+        """The policy binds the bucket, the very key, the type, 1 byte to 15 MB and the time."""
+        with told_as_faults():
+            post = self._client.generate_presigned_post(
+                self._bucket,
+                key,
+                Fields={"Content-Type": content_type},
+                Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, MOST_IMAGE_BYTES]],
+                ExpiresIn=seconds,
+            )
+        return SignedPost(post["url"], post["fields"])
 
 
 class RowObjects:

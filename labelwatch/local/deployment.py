@@ -9,6 +9,7 @@ from labelwatch.local.cloud import REGION, Cloud
 from labelwatch.package import Package
 
 STACK = "labelwatch"
+API_STAGE = "api"
 PACKAGES_BUCKET = "labelwatch-packages"
 # ministack asks for the name of each call; AWS knows no actions of these names and asks for the plain ones.
 _BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
@@ -29,16 +30,28 @@ def deploy_template(cloud: Cloud, name: str, template: dict[str, Any], parameter
     content = json.dumps(as_deployed_here(template)).encode()
     cloud.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
     url = f"{cloud.endpoint}/{PACKAGES_BUCKET}/{key}"
-    return stack.deploy(cloud.client("cloudformation"), name, url, parameters, poll_seconds=0.2)
+    outputs = stack.deploy(cloud.client("cloudformation"), name, url, parameters, poll_seconds=0.2)
+    if "RestAPIId" in outputs:
+        # Gateway responses count from the next deployment of the API on.
+        cloud.client("apigateway").create_deployment(restApiId=outputs["RestAPIId"], stageName=API_STAGE)
+    return outputs
+
+
+def api_url(cloud: Cloud, outputs: dict[str, str]) -> str:
+    """Where the REST API answers here; on AWS it is the output EndpointURL."""
+    return f"{cloud.endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
 
 
 def as_deployed_here(template: dict[str, Any]) -> dict[str, Any]:
-    """The template with the only two differences between here and AWS; docs/verified.md lists them.
+    """The template with the only three differences between here and AWS; docs/verified.md lists them.
 
     The statements that refuse plain HTTP refuse TLS instead, which loopback has none of (taken out, they would leave
-    the topics with their open default policy), and the roles' SQS actions stand under the emulator's names as well.
+    the topics with their open default policy), the roles' SQS actions stand under the emulator's names as well, and the
+    gateway responses are resources of their own, since the emulator does not read them in the API's definition.
     """
     changed: dict[str, Any] = copy.deepcopy(template)
+    api = changed["Resources"].get("RestAPI", {"Properties": {}})
+    changed["Resources"] |= _gateway_responses(api["Properties"].pop("GatewayResponses", {}))
     for resource in changed["Resources"].values():
         properties = resource["Properties"]
         for policy in properties.get("Policies", []):
@@ -55,3 +68,21 @@ def _with_batch_actions(actions: Any) -> Any:  # noqa: ANN401 - a name, a list o
         return actions
     names = [actions] if isinstance(actions, str) else actions
     return names + [_BATCH_ACTIONS[name] for name in names if name in _BATCH_ACTIONS]
+
+
+def _gateway_responses(responses: dict[str, Any]) -> dict[str, Any]:
+    return {
+        f"Response{kind.title().replace('_', '')}": {
+            "Type": "AWS::ApiGateway::GatewayResponse",
+            "Properties": {
+                "RestApiId": {"Ref": "RestAPI"},
+                "ResponseType": kind,
+                **response,
+                "ResponseParameters": {
+                    f"gatewayresponse.header.{name}": value
+                    for name, value in response["ResponseParameters"]["Headers"].items()
+                },
+            },
+        }
+        for kind, response in responses.items()
+    }

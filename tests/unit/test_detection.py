@@ -4,9 +4,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from chalicelib.detection import MOST_BYTES, Detection
+from chalicelib.detection import Detection
 from chalicelib.errors import ModelNotRunning, Rejected, Retryable
-from chalicelib.model import Label, Message, Prediction
+from chalicelib.model import MOST_IMAGE_BYTES, Label, Message, Prediction
 from tests.builders import MODEL, NOW, image, message, notification, rules, s3_record
 from tests.fakes import FakeDeadLetters, FakeImages, FakeModel, FakeQueue, FakeTelemetry, batch_of
 
@@ -121,7 +121,7 @@ def test_an_event_of_a_bucket_that_labelwatch_writes_to_is_refused(bench: Bench,
     assert bench.model.asked == []
 
 
-@pytest.mark.parametrize(("size", "reason"), [(0, "EmptyImage"), (MOST_BYTES + 1, "ImageTooLarge")])
+@pytest.mark.parametrize(("size", "reason"), [(0, "EmptyImage"), (MOST_IMAGE_BYTES + 1, "ImageTooLarge")])
 def test_an_object_that_no_model_takes_is_rejected_without_a_call_to_it(bench: Bench, size: int, reason: str) -> None:
     bench.images.objects["leaf.jpg"] = image(size=size)
     assert bench(upload()) == []
@@ -129,7 +129,7 @@ def test_an_object_that_no_model_takes_is_rejected_without_a_call_to_it(bench: B
     assert bench.model.asked == []
 
 
-@pytest.mark.parametrize("size", [1, MOST_BYTES])
+@pytest.mark.parametrize("size", [1, MOST_IMAGE_BYTES])
 def test_an_object_of_a_size_that_the_model_takes_is_looked_at(bench: Bench, size: int) -> None:
     bench.images.objects["leaf.jpg"] = image(size=size)
     bench(upload())

@@ -1,0 +1,93 @@
+"""The stack's table: one item for each client's upload token, under the partition `token`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.adapters.faults import told_as_faults
+from chalicelib.model import Claim, TokenRecord
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+_TOKENS: AttributeValueTypeDef = {"S": "token"}
+
+
+class TokenTable:
+    """Upload tokens by client; a revoked one is kept without its hash, so that nothing matches it."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def use(self, claim: Claim, now: datetime) -> bool:
+        """Whether the claim holds; one conditional write asks it and notes the last use, so no race divides them."""
+        return self._update(
+            claim.client,
+            "SET last_used_at = :now",
+            "digest = :digest",
+            {":now": _time(now), ":digest": {"S": claim.digest}},
+        )
+
+    def add(self, claim: Claim, now: datetime) -> bool:
+        """Keeps a new token; False where the client has one that is not revoked."""
+        with told_as_faults():
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item={**_key(claim.client), "digest": {"S": claim.digest}, "created_at": _time(now)},
+                    ConditionExpression="attribute_not_exists(digest)",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    def revoke(self, client: str, now: datetime) -> bool:
+        """Takes the token out of force; False where the client has none that is."""
+        return self._update(
+            client, "SET revoked_at = :now REMOVE digest", "attribute_exists(digest)", {":now": _time(now)}
+        )
+
+    def all(self) -> list[TokenRecord]:
+        """What is known of every client's token, by client."""
+        with told_as_faults():
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="kind = :kind",
+                ExpressionAttributeValues={":kind": _TOKENS},
+                ConsistentRead=True,
+            )
+            return [_record(item) for page in pages for item in page["Items"]]
+
+    def _update(self, client: str, change: str, condition: str, values: dict[str, AttributeValueTypeDef]) -> bool:
+        with told_as_faults():
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(client),
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+
+def _key(client: str) -> dict[str, AttributeValueTypeDef]:
+    return {"kind": _TOKENS, "id": {"S": client}}
+
+
+def _time(moment: datetime) -> AttributeValueTypeDef:
+    return {"S": moment.astimezone(UTC).isoformat(timespec="seconds")}
+
+
+def _record(item: dict[str, AttributeValueTypeDef]) -> TokenRecord:
+    times = {
+        name: datetime.fromisoformat(item[name]["S"])
+        for name in ("created_at", "last_used_at", "revoked_at")
+        if name in item
+    }
+    return TokenRecord(item["id"]["S"], **times)

@@ -1,0 +1,69 @@
+"""The answers of the REST API; docs/openapi.yaml is the contract."""
+
+import msgspec
+from chalice.app import Response
+from msgspec import Struct
+
+from chalicelib import __version__
+from chalicelib.errors import BadRequest
+from chalicelib.model import Ticket
+
+type Headers = dict[str, str | list[str]]
+
+_JSON: Headers = {"Content-Type": "application/json"}
+# What Chalice itself refuses, before a view is called or after it broke: our code and message instead of its own.
+_CHALICE_ERRORS = {
+    405: ("MethodNotAllowed", "There is POST /uploads and GET /health."),
+    415: ("UnsupportedMediaType", "Send JSON and say so; with curl: -H 'Content-Type: application/json'"),
+    500: ("InternalError", "Something went wrong here, not with the request; try it again."),
+}
+
+
+class _Error(Struct, frozen=True):
+    code: str
+    message: str
+    field: str | None
+
+
+def created(ticket: Ticket) -> Response:
+    """201, with the ticket; nobody on the way may keep it."""
+    return Response(msgspec.json.encode(ticket).decode(), _JSON | {"Cache-Control": "no-store"}, 201)
+
+
+def health() -> Response:
+    """200, with the version and nothing else."""
+    return Response(msgspec.json.encode({"version": __version__}).decode(), _JSON, 200)
+
+
+def refused(problem: BadRequest) -> Response:
+    """400, with what would be right."""
+    return error(400, problem.code, problem.message, problem.field)
+
+
+def preflight(origin: str) -> Response:
+    """What a browser asks before it sends a page's request; 403 where no page may send one."""
+    if not origin:
+        return error(403, "NoOrigin", "No web page may call this API, since no UploadOrigin is set.")
+    allowed: Headers = {
+        "Access-Control-Allow-Methods": "POST",
+        "Access-Control-Allow-Headers": "Authorization,Content-Type",
+        "Access-Control-Max-Age": "7200",
+    }
+    return Response("", allowed, 204)
+
+
+def error(status: int, code: str, message: str, field: str | None = None, headers: Headers | None = None) -> Response:
+    """The one shape of every error."""
+    body = msgspec.json.encode({"error": _Error(code, message, field)}).decode()
+    return Response(body, _JSON | (headers or {}), status)
+
+
+def in_our_shape(response: Response, origin: str) -> Response:
+    """The response, or Chalice's own error in the one shape; open to the page of the origin, if there is one."""
+    if isinstance(response.body, dict) and response.status_code in _CHALICE_ERRORS:
+        code, message = _CHALICE_ERRORS[response.status_code]
+        allow = {name: value for name, value in response.headers.items() if name == "Allow"}
+        response = error(response.status_code, code, message, headers=allow)
+    if origin:
+        response.headers["Access-Control-Allow-Origin"] = origin
+    return response
