@@ -27,10 +27,20 @@ app = typer.Typer(
 )
 local = typer.Typer(help="The embedded cloud: everything on this machine, nothing on AWS.", no_args_is_help=True)
 app.add_typer(local, name="local")
+tokens = typer.Typer(
+    help="Upload tokens: who may ask for upload tickets. Region and credentials as the AWS tools take them.",
+    no_args_is_help=True,
+)
+app.add_typer(tokens, name="tokens")
 
 Images = Annotated[
     Path | None,
     typer.Option(help="A folder with a sub-folder of images for each label; without it, leaves are drawn."),
+]
+
+Stack = Annotated[str, typer.Option(help="The CloudFormation stack; labelwatch-STAGE where chalice deploy is used.")]
+Client = Annotated[
+    str, typer.Argument(help="Whose token it is, such as camera-north; its uploads fall under this name.")
 ]
 
 
@@ -70,6 +80,37 @@ def package(
 
     made = make(build)
     _console().print(f"{made.template}\n{made.zip}", soft_wrap=True)
+
+
+@tokens.command()
+def create(client: Client, stack: Stack = "labelwatch") -> None:
+    """Make an upload token for a client and print it: this once, since only its hash is kept.
+
+    Nothing but the token goes to standard output: TOKEN=$(labelwatch tokens create camera-north)
+    """
+    from labelwatch import tokens as upload_tokens  # noqa: PLC0415 - see above
+
+    name = upload_tokens.checked(client)
+    print(upload_tokens.create(upload_tokens.token_table(stack), name))  # noqa: T201 - plain, for whatever reads it
+    print("Keep it now: it cannot be shown again.", file=sys.stderr)  # noqa: T201
+
+
+@tokens.command("list")
+def list_(stack: Stack = "labelwatch") -> None:
+    """Show whose tokens there are, when they were made and last used, and which are revoked. Times are UTC."""
+    from labelwatch import tokens as upload_tokens  # noqa: PLC0415 - see above
+
+    _console().print(upload_tokens.shown(upload_tokens.records(upload_tokens.token_table(stack))))
+
+
+@tokens.command()
+def revoke(client: Client, stack: Stack = "labelwatch") -> None:
+    """Take a client's token out of force. Its images stay, and a new token of the same name has the same folder."""
+    from labelwatch import tokens as upload_tokens  # noqa: PLC0415 - see above
+
+    name = upload_tokens.checked(client)
+    upload_tokens.revoke(upload_tokens.token_table(stack), name)
+    _console().print(f"{client}'s token is revoked. {upload_tokens.HOW_SOON}")
 
 
 @local.command()

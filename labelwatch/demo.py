@@ -9,9 +9,11 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from labelwatch import tokens
 from labelwatch.athena import LABELS_BY_COUNT
 from labelwatch.errors import UserError
 from labelwatch.local import session as local
+from labelwatch.local import tickets
 from labelwatch.local.cloud import check_machine
 from labelwatch.local.collection import Collection, checked, collection
 from labelwatch.local.fates import Predicted, SetAside, Watch
@@ -23,6 +25,7 @@ from labelwatch.package import package
 LABELS_OF_INTEREST = ("bacterial-leaf-blight", "leaf-smut:90")
 MIN_CONFIDENCE = 60.0
 SECONDS_TO_WAIT = 120
+CLIENT = "demo"
 # As the console makes keys of folders and files: blanks, signs and any script.
 PLACES = ("field 1", "field 2 (north)", "稲 田", "plot a+b", "100% organic")
 NO_FOLDER = "No folder of images was given, so the leaves are drawn and the model learns from drawings."
@@ -39,6 +42,7 @@ def labels_of_interest(labels: list[str]) -> str:
 def run(images: Path | None, folder: Path, cache: Path, console: Console) -> None:
     """Runs it all and shows it; raises UserError unless each image that was uploaded has met its fate."""
     check_machine()
+    tickets.check_curl()
     images = checked(images, folder)
     with owned(folder):
         _run(images, folder, cache, console)
@@ -55,8 +59,8 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
         progress.update(task, completed=photographs.count)
         console.print(
             f"The stand-in learns from {photographs.count} images. {sum(map(len, photographs.to_try.values()))} others "
-            "are uploaded, under folders that are made up, and two on purpose: a picture of nothing known, and a file "
-            "that is no image."
+            "are uploaded: half by curl with upload tickets, half with AWS credentials under folders that are made up. "
+            "And two on purpose: a picture of nothing known, and a file that is no image."
         )
         task = progress.add_task("packaging with chalice", total=1)
         packaged = package(folder / "package")
@@ -79,13 +83,9 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
 
 
 def _upload_and_wait(session: Session, photographs: Collection, progress: Progress) -> Result:
-    uploads = _uploads(photographs)
-    s3 = session.cloud.client("s3")
-    s3.put_object(Bucket=local.INPUT_BUCKET, Key=f"{PLACES[0]}/", Body=b"")  # the console's folder marker
-    task = progress.add_task("uploading", total=len(uploads))
-    for key, content in uploads.items():
-        s3.put_object(Bucket=local.INPUT_BUCKET, Key=key, Body=content)
-        progress.advance(task)
+    everything = [(label, path) for label, paths in photographs.to_try.items() for path in paths]
+    uploads = _with_tickets(session, [path for _, path in everything[::2]], progress)
+    uploads += _with_credentials(session, _contents(everything[1::2]), progress)
     task = progress.add_task("waiting for every image's fate", total=len(uploads))
     watch = Watch(session)
     predictions: dict[str, Predicted] = {}
@@ -109,17 +109,34 @@ def _keep_rows(session: Session, result: Result, folder: Path) -> None:
         s3.download_file(local.OUTPUT_BUCKET, prediction.row_key, str(file))
 
 
-def _uploads(photographs: Collection) -> dict[str, bytes]:
+def _with_tickets(session: Session, files: list[Path], progress: Progress) -> list[str]:
+    """Uploads as somebody without AWS credentials, and gives the keys that the service chose."""
+    token = tokens.create(session.tokens, CLIENT)
+    return [
+        tickets.upload(session.api, token, file)
+        for file in progress.track(files, description="uploading with tickets, by curl")
+    ]
+
+
+def _with_credentials(session: Session, contents: dict[str, bytes], progress: Progress) -> list[str]:
+    """Uploads as the console and the AWS CLI do, and gives the keys."""
+    s3 = session.cloud.client("s3")
+    s3.put_object(Bucket=local.INPUT_BUCKET, Key=f"{PLACES[0]}/", Body=b"")  # the console's folder marker
+    for key, content in progress.track(contents.items(), description="uploading with AWS credentials"):
+        s3.put_object(Bucket=local.INPUT_BUCKET, Key=key, Body=content)
+    return list(contents)
+
+
+def _contents(images: list[tuple[str, Path]]) -> dict[str, bytes]:
     """What is put into the bucket, by key: the images, one file that is none, and a picture of nothing known."""
-    uploads = {
+    contents = {
         f"{PLACES[number % len(PLACES)]}/{label}/{path.name}": path.read_bytes()
-        for label, paths in photographs.to_try.items()
-        for number, path in enumerate(paths)
+        for number, (label, path) in enumerate(images)
     }
     noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     picture = io.BytesIO()
     Image.fromarray(noise).save(picture, "PNG")
-    return uploads | {UNLIKE_ANYTHING: picture.getvalue(), NOT_AN_IMAGE: b"Spray on Tuesday.\n"}
+    return contents | {UNLIKE_ANYTHING: picture.getvalue(), NOT_AN_IMAGE: b"Spray on Tuesday.\n"}
 
 
 def _progress(console: Console) -> Progress:

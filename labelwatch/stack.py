@@ -33,7 +33,20 @@ def deploy(
         cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=waiting)
     except (ClientError, WaiterError) as problem:
         raise UserError(f"the stack {name} was not created: {_why(cloudformation, name) or problem}") from None
-    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    return outputs(cloudformation, name)
+
+
+def outputs(cloudformation: Any, name: str) -> dict[str, str]:  # noqa: ANN401 - the client of any endpoint
+    """The outputs of the stack; raises UserError where there is no such stack."""
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as problem:
+        if problem.response["Error"]["Code"] != "ValidationError":
+            raise
+        where = cloudformation.meta.region_name
+        raise UserError(
+            f"there is no stack {name} in {where}; name it with --stack, its Region with AWS_DEFAULT_REGION."
+        ) from None
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 

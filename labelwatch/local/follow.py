@@ -7,8 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from labelwatch.demo import MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
+from labelwatch import tokens
+from labelwatch.demo import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
 from labelwatch.local import session as local
+from labelwatch.local import tickets
 from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, check_machine, free_port
 from labelwatch.local.collection import checked, collection
 from labelwatch.local.fates import Predicted, SetAside, Watch
@@ -47,6 +49,12 @@ def _run(images: Path | None, folder: Path, cache: Path, port: int | None, conso
             console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
             console.print(f"Endpoint: {session.cloud.endpoint}\nUpload from another terminal, as often as you like:\n")
             console.print(upload_line(session.cloud.endpoint, sample), soft_wrap=True)
+            token = tokens.create(session.tokens, CLIENT)
+            console.print(
+                f"\nOr without AWS credentials, through a ticket of the REST API, with the token {token}\n",
+                soft_wrap=True,
+            )
+            console.print(tickets.upload_line(session.api, token, sample.absolute()), soft_wrap=True)
             console.print("\nWhat becomes of each image is told here. Ctrl-C stops everything.\n")
             _follow(session, console)
     except KeyboardInterrupt:

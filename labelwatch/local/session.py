@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.adapters.dynamodb import TokenTable
 from labelwatch.athena import Athena
 from labelwatch.local import cloud, deployment, protocol, standin
 from labelwatch.local.cloud import Cloud
@@ -27,6 +28,16 @@ class Session:
     mailbox: Mailbox
     athena: Athena
     outputs: dict[str, str]
+
+    @property
+    def api(self) -> str:
+        """The REST API's address, without a slash at its end."""
+        return deployment.api_url(self.cloud, self.outputs)
+
+    @property
+    def tokens(self) -> TokenTable:
+        """The stack's upload tokens."""
+        return TokenTable(self.cloud.client("dynamodb"), self.outputs["TableName"])
 
 
 @contextmanager

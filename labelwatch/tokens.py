@@ -1,0 +1,82 @@
+"""Upload tokens of a stack: make one, list them, take one out of force."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from rich.table import Table
+
+from chalicelib.adapters.dynamodb import TokenTable
+from chalicelib.errors import Fault
+from chalicelib.model import TokenRecord
+from chalicelib.tokens import CLIENT, CLIENT_IN_WORDS, new_token
+from labelwatch import stack
+from labelwatch.errors import UserError
+
+# API Gateway remembers an answer of the authorizer for 30 s; a ticket lives 15 minutes.
+HOW_SOON = "The token stops working within 30 seconds; a ticket that it got before, after 15 minutes at most."
+
+
+def token_table(stack_name: str, make_client: Any = boto3.client) -> TokenTable:  # noqa: ANN401 - as boto3's own
+    """The table of the stack in the Region and account that the AWS tools would take; raises UserError without one."""
+    outputs = stack.outputs(make_client("cloudformation"), stack_name)
+    if "TableName" not in outputs:
+        raise UserError(
+            f"the stack {stack_name} has no table of upload tokens; deploy this version of Labelwatch first."
+        )
+    return TokenTable(make_client("dynamodb"), outputs["TableName"])
+
+
+def checked(client: str) -> str:
+    """The client's name; raises UserError where it is unfit for one."""
+    if not re.fullmatch(CLIENT, client):
+        raise UserError(f"{client!r} is no name of a client: it must have {CLIENT_IN_WORDS}.")
+    return client
+
+
+def create(table: TokenTable, client: str) -> str:
+    """The client's new token, which nobody can show again; raises UserError where it has one in force."""
+    token, claim = new_token(client)
+    try:
+        added = table.add(claim, datetime.now(UTC))
+    except Fault as fault:
+        raise _unreachable(fault) from None
+    if not added:
+        raise UserError(f"{client} has a token; revoke it first (labelwatch tokens revoke {client}), or name another.")
+    return token
+
+
+def revoke(table: TokenTable, client: str) -> None:
+    """Takes the client's token out of force; raises UserError where there is none."""
+    try:
+        revoked = table.revoke(client, datetime.now(UTC))
+    except Fault as fault:
+        raise _unreachable(fault) from None
+    if not revoked:
+        raise UserError(f"{client} has no token in force; labelwatch tokens list shows who has.")
+
+
+def records(table: TokenTable) -> list[TokenRecord]:
+    """What is known of each client's token."""
+    try:
+        return table.all()
+    except Fault as fault:
+        raise _unreachable(fault) from None
+
+
+def shown(tokens: list[TokenRecord]) -> Table:
+    """The tokens as a table for the terminal; times in UTC."""
+    table = Table("client", "created", "last used", "state")
+    for one in tokens:
+        state = f"revoked {_time(one.revoked_at)}" if one.revoked_at else "in force"
+        table.add_row(one.client, _time(one.created_at), _time(one.last_used_at), state)
+    return table
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "never"
+
+
+def _unreachable(fault: Fault) -> UserError:
+    return UserError(f"the table of upload tokens does not answer: {fault.reason}: {fault.detail}")
