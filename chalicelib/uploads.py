@@ -1,5 +1,6 @@
 """The uploads step: a client's request → a ticket that puts one image under the client's own prefix."""
 
+import base64
 import re
 import secrets
 import unicodedata
@@ -77,7 +78,9 @@ def read(body: str | bytes) -> Wanted:
 
 def key_of(client: str, now: datetime, filename: str) -> str:
     """`uploads/<client>/<date>/<unguessable>-<cleaned name>`: at most 1,024 bytes, without control characters."""
-    return f"uploads/{client}/{now:%Y-%m-%d}/{secrets.token_hex(16)}-{cleaned(filename)}"
+    # 80 bits in 16 letters and digits: the name after them is still read in a mail's subject.
+    unguessable = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return f"uploads/{client}/{now:%Y-%m-%d}/{unguessable}-{cleaned(filename)}"
 
 
 def cleaned(filename: str) -> str:

@@ -50,10 +50,8 @@ def _run(images: Path | None, folder: Path, cache: Path, port: int | None, conso
             console.print(f"Endpoint: {session.cloud.endpoint}\nUpload from another terminal, as often as you like:\n")
             console.print(upload_line(session.cloud.endpoint, sample), soft_wrap=True)
             token = tokens.create(session.tokens, CLIENT)
-            console.print(
-                f"\nOr without AWS credentials, through a ticket of the REST API, with the token {token}\n",
-                soft_wrap=True,
-            )
+            console.print("\nOr without AWS credentials, through an upload ticket, with this token:\n")
+            console.print(f"{token}\n", soft_wrap=True)
             console.print(tickets.upload_line(session.api, token, sample.absolute()), soft_wrap=True)
             console.print("\nWhat becomes of each image is told here. Ctrl-C stops everything.\n")
             _follow(session, console)

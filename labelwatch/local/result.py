@@ -58,7 +58,9 @@ def show(console: Console, result: Result, counts: dict[str, int], folder: Path)
 
 
 def _fates(result: Result) -> Table:
-    table = Table("image", Column("labels", no_wrap=True), "alerted", title="What became of the images")
+    table = Table(
+        Column("image", overflow="fold"), Column("labels", no_wrap=True), "alerted", title="What became of the images"
+    )
     for key in result.uploaded:
         prediction = result.predictions.get(key)
         if prediction is None:
