@@ -10,7 +10,6 @@ from chalicelib.model import Ticket
 
 type Headers = dict[str, str | list[str]]
 
-_JSON: Headers = {"Content-Type": "application/json"}
 # What Chalice itself refuses, before a view is called or after it broke: our code and message instead of its own.
 _CHALICE_ERRORS = {
     405: ("MethodNotAllowed", "There is POST /uploads and GET /health."),
@@ -27,12 +26,12 @@ class _Error(Struct, frozen=True):
 
 def created(ticket: Ticket) -> Response:
     """201, with the ticket; nobody on the way may keep it."""
-    return Response(msgspec.json.encode(ticket).decode(), _JSON | {"Cache-Control": "no-store"}, 201)
+    return _answer(201, ticket, {"Cache-Control": "no-store"})
 
 
 def health() -> Response:
     """200, with the version and nothing else."""
-    return Response(msgspec.json.encode({"version": __version__}).decode(), _JSON, 200)
+    return _answer(200, {"version": __version__})
 
 
 def refused(problem: BadRequest) -> Response:
@@ -54,8 +53,7 @@ def preflight(origin: str) -> Response:
 
 def error(status: int, code: str, message: str, field: str | None = None, headers: Headers | None = None) -> Response:
     """The one shape of every error."""
-    body = msgspec.json.encode({"error": _Error(code, message, field)}).decode()
-    return Response(body, _JSON | (headers or {}), status)
+    return _answer(status, {"error": _Error(code, message, field)}, headers)
 
 
 def in_our_shape(response: Response, origin: str) -> Response:
@@ -67,3 +65,10 @@ def in_our_shape(response: Response, origin: str) -> Response:
     if origin:
         response.headers["Access-Control-Allow-Origin"] = origin
     return response
+
+
+def _answer(status: int, content: object, headers: Headers | None = None) -> Response:
+    # Not as ASCII, which json.dumps would give: a curl line is read, and copied, by people.
+    body = msgspec.json.encode(content).decode()
+    own: Headers = {"Content-Type": "application/json"}
+    return Response(body, own | (headers or {}), status)

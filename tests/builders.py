@@ -15,6 +15,7 @@ ENVIRONMENT = {
     "CustomModelARN": MODEL,
     "LabelsofInterest": "bacterial-leaf-blight, leaf-smut:90",
     "MinConfidence": "80",
+    "InputBucketName": "images",
     "OutputBucketName": "predictions",
     "WORKSPACE_BUCKET": "predictions-workspace",
     "IMAGES_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:images",
@@ -24,6 +25,7 @@ ENVIRONMENT = {
     "PREDICTIONS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/predictions",
     "PREDICTIONS_DEAD_LETTERS_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/predictions-dead",
     "TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts",
+    "TABLE_NAME": "labelwatch-table",
 }
 
 

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 from chalicelib.batch import Batch
 from chalicelib.errors import Fault
-from chalicelib.model import Alert, ImageReference, Label, Message, ObjectCreated, Picture
+from chalicelib.model import Alert, Claim, ImageReference, Label, Message, ObjectCreated, Picture, SignedPost
 from tests.builders import MODEL, NOW, image
 
 
@@ -117,6 +118,30 @@ class FakeTopic(Failing):
     def publish(self, alert: Alert) -> None:
         self._fail_if_told()
         self.alerts.append(alert)
+
+
+class FakeSigner(Failing):
+    def __init__(self) -> None:
+        self.signed: list[tuple[str, str, int]] = []
+
+    def sign(self, key: str, content_type: str, seconds: int) -> SignedPost:
+        self._fail_if_told()
+        self.signed.append((key, content_type, seconds))
+        return SignedPost("https://images.s3/", {"key": key})
+
+
+class FakeTokens(Failing):
+    """Knows the claims of `known`, with the time of their last use."""
+
+    def __init__(self) -> None:
+        self.known: dict[Claim, datetime | None] = {}
+
+    def use(self, claim: Claim, now: datetime) -> bool:
+        self._fail_if_told()
+        if claim not in self.known:
+            return False
+        self.known[claim] = now
+        return True
 
 
 class FakeTelemetry:

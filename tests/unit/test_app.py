@@ -4,18 +4,23 @@ import importlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from chalice.app import S3Event, SQSEvent
+import yaml
+from chalice.app import AuthRequest, Request, S3Event, SQSEvent
+from chalice.test import Client
 
 from chalicelib import settings
 from chalicelib.batch import SECONDS_TO_SETTLE
 from chalicelib.errors import BatchIncomplete, Retryable
+from chalicelib.tokens import new_token
 from chalicelib.wiring import Service
 from tests.builders import ENVIRONMENT, message, notification, s3_record, sqs_event
 
+PROJECT = Path(__file__).parents[2]
 CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
 
 
@@ -36,6 +41,7 @@ class FakeAws:
             "detect_custom_labels": {"CustomLabels": [{"Name": "leaf-smut", "Confidence": 95.0}]},
             "detect_labels": {"Labels": [{"Name": "Plant", "Confidence": 99.0}]},
             "generate_presigned_url": "https://link",
+            "generate_presigned_post": {"url": "https://images.s3/", "fields": {"key": "k"}},
         }
 
     def client(self, service: str, *, config: object) -> Any:
@@ -159,6 +165,57 @@ def test_an_invocation_without_metrics_writes_none(aws: FakeAws, capsys: pytest.
     assert "_aws" not in capsys.readouterr().out
 
 
+def request_of(body: bytes, client: str = "camera-north") -> Request:
+    event = {
+        "multiValueQueryStringParameters": None,
+        "headers": {"content-type": "application/json"},
+        "pathParameters": None,
+        "requestContext": {"httpMethod": "POST", "resourcePath": "/uploads", "authorizer": {"principalId": client}},
+        "body": body.decode(),
+        "stageVariables": None,
+        "isBase64Encoded": False,
+    }
+    return Request(event, CONTEXT)
+
+
+def test_a_request_becomes_a_ticket_of_the_client_that_was_authorized(aws: FakeAws) -> None:
+    answer = service(aws).issue_ticket(request_of(b'{"filename": "leaf 1.jpg"}'))
+    assert answer.status_code == 201
+    assert json.loads(answer.body)["key"].startswith("uploads/camera-north/")
+    (signed,) = aws.calls_of("generate_presigned_post")
+    assert signed["ExpiresIn"] == 900
+
+
+def test_a_ticket_s_time_can_be_made_shorter(aws: FakeAws) -> None:
+    service(aws, TICKET_SECONDS="60").issue_ticket(request_of(b'{"filename": "leaf 1.jpg"}'))
+    (signed,) = aws.calls_of("generate_presigned_post")
+    assert signed["ExpiresIn"] == 60
+
+
+def test_a_bad_request_is_answered_with_its_field(aws: FakeAws) -> None:
+    answer = service(aws).issue_ticket(request_of(b"{}"))
+    assert (answer.status_code, json.loads(answer.body)["error"]["field"]) == (400, "filename")
+    assert aws.calls == []
+
+
+def test_a_token_opens_the_tickets_and_no_other_route(aws: FakeAws) -> None:
+    arn = "arn:aws:execute-api:eu-west-1:123456789012:abc/api/POST/uploads"
+    token, claim = new_token("camera-north")
+    request = AuthRequest("TOKEN", f"Bearer {token}", arn)
+    answer = service(aws).authorize(request).to_dict(request)
+    assert answer["principalId"] == "camera-north"
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Resource"]) == ("Allow", [arn])
+    (asked,) = aws.calls_of("update_item")
+    assert asked["ExpressionAttributeValues"][":digest"] == {"S": claim.digest}
+
+
+def test_what_is_no_token_opens_nothing(aws: FakeAws) -> None:
+    request = AuthRequest("TOKEN", "Bearer x", "arn:aws:execute-api:eu-west-1:123456789012:abc/api/POST/uploads")
+    (statement,) = service(aws).authorize(request).to_dict(request)["policyDocument"]["Statement"]
+    assert statement["Resource"] == []
+
+
 @pytest.fixture
 def load_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ModuleType]]:
     def load(**environment: str) -> ModuleType:
@@ -188,3 +245,53 @@ def test_ingest_is_declared_only_where_a_bucket_is_adopted(load_app: Callable[..
     sources = sources_of(load_app(ADOPTED_BUCKET="old-bucket"))
     assert sources["ingest"].bucket == "old-bucket"
     assert sources["ingest"].events == ["s3:ObjectCreated:*"]
+
+
+def test_the_routes_are_those_of_the_contract(load_app: Callable[..., ModuleType]) -> None:
+    contract = yaml.safe_load((PROJECT / "docs" / "openapi.yaml").read_text())
+    routes = load_app().app.routes
+    assert {(path, method.lower()) for path, methods in routes.items() for method in methods} == {
+        (path, method) for path, methods in contract["paths"].items() for method in methods
+    }
+
+
+def test_the_contract_has_the_version_that_the_api_tells(load_app: Callable[..., ModuleType]) -> None:
+    contract = yaml.safe_load((PROJECT / "docs" / "openapi.yaml").read_text())
+    with Client(load_app().app) as client:
+        assert client.http.get("/health").json_body == {"version": contract["info"]["version"]}
+
+
+def test_every_route_but_health_and_the_preflight_wants_a_token(load_app: Callable[..., ModuleType]) -> None:
+    routes = load_app().app.routes
+    open_to_all = {
+        (path, method) for path, methods in routes.items() for method, one in methods.items() if not one.authorizer
+    }
+    assert open_to_all == {("/health", "GET"), ("/uploads", "OPTIONS")}
+
+
+def test_an_answer_of_the_authorizer_is_remembered_for_less_than_a_minute(load_app: Callable[..., ModuleType]) -> None:
+    (authorizer,) = load_app().app.builtin_auth_handlers
+    assert 0 < authorizer.ttl_seconds < 60
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type", "error"),
+    [
+        ("PUT", "/health", "application/json", (405, "MethodNotAllowed")),
+        ("GET", "/health", "text/plain", (415, "UnsupportedMediaType")),
+        ("OPTIONS", "/uploads", "application/json", (403, "NoOrigin")),
+    ],
+)
+def test_what_is_refused_has_the_one_shape(
+    load_app: Callable[..., ModuleType], method: str, path: str, content_type: str, error: tuple[int, str]
+) -> None:
+    with Client(load_app().app) as client:
+        answer = client.http.request(method, path, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json_body["error"]["code"]) == error
+    assert answer.json_body["error"]["message"]
+
+
+def test_a_configured_page_may_call(load_app: Callable[..., ModuleType]) -> None:
+    with Client(load_app(UPLOAD_ORIGIN="https://example.com").app) as client:
+        answers = [client.http.request("OPTIONS", "/uploads"), client.http.get("/health")]
+    assert [one.headers["Access-Control-Allow-Origin"] for one in answers] == ["https://example.com"] * 2

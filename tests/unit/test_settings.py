@@ -97,6 +97,8 @@ def test_the_safe_ways_are_the_defaults() -> None:
     assert not settings.partial_batch_responses
     assert settings.picture_links
     assert settings.adopted_bucket == ""
+    assert settings.upload_origin == ""
+    assert settings.ticket_seconds == 900
     assert (settings.retry_seconds, settings.wait_seconds) == (30, 3600)
 
 
@@ -114,6 +116,25 @@ def test_a_delay_is_a_whole_number_of_seconds_that_sqs_takes(text: str) -> None:
 
 def test_an_adopted_bucket_is_taken() -> None:
     assert read(with_(ADOPTED_BUCKET="old.bucket")).adopted_bucket == "old.bucket"
+
+
+@pytest.mark.parametrize("origin", ["https://example.com", "https://a.example.com:8443", "http://localhost:3000"])
+def test_an_origin_of_one_page_is_taken(origin: str) -> None:
+    assert read(with_(UPLOAD_ORIGIN=origin)).upload_origin == origin
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "example.com", "http://example.com", "https://example.com/", "https://a.com,https://b.com"]
+)
+def test_what_is_no_origin_of_one_page_is_refused(origin: str) -> None:
+    with pytest.raises(SettingError, match=r"^UPLOAD_ORIGIN is .* the origin of one web page \(https://example.com"):
+        read(with_(UPLOAD_ORIGIN=origin))
+
+
+@pytest.mark.parametrize("text", ["0", "901", "soon"])
+def test_a_ticket_lives_for_15_minutes_at_most(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^TICKET_SECONDS .* whole number of seconds from 1 to 900"):
+        read(with_(TICKET_SECONDS=text))
 
 
 def test_a_mistake_ends_the_process_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
