@@ -36,6 +36,7 @@ ACCEPTED: dict[str, list[str]] = {
     ],
     "AdoptedBucketName": ["", "abc", "my.old.bucket"],
     "DatabaseName": ["labelwatch", "a", "leaves_2026"],
+    "UploadOrigin": ["", "https://example.com", "https://leaves.example.com:8443", "http://localhost:3000"],
 }
 REFUSED: dict[str, list[str]] = {
     "CustomModelARN": [
@@ -67,6 +68,14 @@ REFUSED: dict[str, list[str]] = {
     ],
     "AdoptedBucketName": ["ab", "Leaves", ".leaves", "leaves_in", "a" * 64],
     "DatabaseName": ["", "Labelwatch", "1leaf", "leaf-smut", "a" * 129],
+    "UploadOrigin": [
+        "*",
+        "null",
+        "example.com",
+        "http://example.com",
+        "https://example.com/",
+        "https://a.de,https://b.de",
+    ],
 }
 
 
@@ -105,6 +114,11 @@ def test_a_good_value_is_accepted(template: Template, name: str, value: str) -> 
 @each(REFUSED)
 def test_a_bad_value_is_refused(template: Template, name: str, value: str) -> None:
     assert not accepts(template["Parameters"][name], value)
+
+
+@each({"UPLOAD_ORIGIN": ACCEPTED["UploadOrigin"]})
+def test_the_functions_take_the_origin_that_the_template_accepts(name: str, value: str) -> None:
+    settings.read({**ENVIRONMENT, name: value})
 
 
 @each({name: ACCEPTED[name] for name in ("CustomModelARN", "LabelsofInterest", "OutputBucketName")})

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BUCKET = "leaves-in"
 KEY = "field 7/grün+1.jpg"
 HOSTS = {
-    "us-east-1": "leaves-in.s3.amazonaws.com",
+    "us-east-1": "leaves-in.s3.us-east-1.amazonaws.com",
     "eu-west-1": "leaves-in.s3.eu-west-1.amazonaws.com",
     "eu-central-1": "leaves-in.s3.eu-central-1.amazonaws.com",
     "cn-north-1": "leaves-in.s3.cn-north-1.amazonaws.com.cn",

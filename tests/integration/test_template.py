@@ -13,7 +13,7 @@ import pytest
 from chalicelib import settings
 from chalicelib.batch import LAST_RECEIVE
 from labelwatch.local.deployment import as_deployed_here
-from labelwatch.package import Package
+from labelwatch.package import PROJECT, Package
 from tests.builders import ENVIRONMENT
 
 Template = dict[str, Any]
@@ -53,7 +53,7 @@ def mappings(template: Template) -> list[tuple[Template, Template, Template]]:
     return [
         (event["Properties"], function, queues[event["Properties"]["Queue"]["Fn::GetAtt"][0]])
         for function in functions(template).values()
-        for event in function["Events"].values()
+        for event in function.get("Events", {}).values()
         if event["Type"] == "SQS"
     ]
 
@@ -102,9 +102,12 @@ def tls_statements(template: Template) -> list[Template]:
     return [one for document in documents for one in document.get("Statement", []) if one["Sid"] == "TlsOnly"]
 
 
-def without_the_two(template: Template) -> Template:
-    """The template without what `as_deployed_here` may change: when TlsOnly refuses, and the batch names."""
+def without_the_three(template: Template) -> Template:
+    """The template without what `as_deployed_here` may change: when TlsOnly refuses, batch names, gateway responses."""
     changed = copy.deepcopy(template)
+    changed["Resources"]["RestAPI"]["Properties"].pop("GatewayResponses", None)
+    for name in resources(changed, "AWS::ApiGateway::GatewayResponse"):
+        del changed["Resources"][name]
     for statement in tls_statements(changed):
         del statement["Condition"]
     for _, statement in statements(changed):
@@ -114,7 +117,12 @@ def without_the_two(template: Template) -> Template:
 
 
 def test_the_functions_are_those_of_the_app(template: Template) -> None:
-    assert {one["Handler"] for one in functions(template).values()} == {"app.detect", "app.notify"}
+    assert {one["Handler"] for one in functions(template).values()} == {
+        "app.detect",
+        "app.notify",
+        "app.authorize",
+        "app.app",
+    }
 
 
 def test_every_function_has_a_role_of_the_template(template: Template) -> None:
@@ -142,7 +150,7 @@ def test_every_variable_without_a_default_is_given_to_each_function(template: Te
         except settings.SettingError:
             needed.add(name)
     given = [set(one["Environment"]["Variables"]) for one in functions(template).values()]
-    assert [needed - names for names in given] == [set(), set()]
+    assert [needed - names for names in given] == [set()] * 4
 
 
 def test_no_function_is_given_a_variable_that_nothing_reads(template: Template) -> None:
@@ -154,7 +162,7 @@ def test_no_function_is_given_a_variable_that_nothing_reads(template: Template) 
 
 def test_a_function_that_answers_with_item_failures_is_told_so(template: Template) -> None:
     told = [one["Environment"]["Variables"]["PARTIAL_BATCH_RESPONSES"] for one in functions(template).values()]
-    assert told == ["yes", "yes"]
+    assert told == ["yes"] * 4
 
 
 def test_every_mapping_reports_item_failures(template: Template) -> None:
@@ -293,11 +301,22 @@ def test_only_general_labels_are_asked_of_no_resource(template: Template) -> Non
 def test_only_lambda_takes_a_role(template: Template) -> None:
     trusts = [role["AssumeRolePolicyDocument"]["Statement"] for role in resources(template, "AWS::IAM::Role").values()]
     lambdas = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    assert trusts == [[lambdas]] * 3
+    assert trusts == [[lambdas]] * 5
 
 
-def test_the_template_deployed_here_differs_in_two_things_only(template: Template) -> None:
-    assert without_the_two(as_deployed_here(template)) == without_the_two(template)
+def test_the_template_deployed_here_differs_in_three_things_only(template: Template) -> None:
+    assert without_the_three(as_deployed_here(template)) == without_the_three(template)
+
+
+def test_the_gateway_responses_deployed_here_say_what_those_of_the_template_say(template: Template) -> None:
+    here = resources(as_deployed_here(template), "AWS::ApiGateway::GatewayResponse")
+    there = gateway_responses(template)
+    assert {one["ResponseType"]: one["ResponseTemplates"] for one in here.values()} == {
+        name: one["ResponseTemplates"] for name, one in there.items()
+    }
+    assert {one["ResponseType"]: one.get("StatusCode") for one in here.values()} == {
+        name: one.get("StatusCode") for name, one in there.items()
+    }
 
 
 def test_the_template_itself_stays_as_it_was(template: Template) -> None:
@@ -317,3 +336,77 @@ def test_a_role_gains_nothing_here_but_the_batch_names_of_what_it_may_do(templat
         name for (_, there), (_, here) in pairs for name in {*leaves(here["Action"])} - {*leaves(there["Action"])}
     }
     assert gained == {"sqs:SendMessageBatch", "sqs:DeleteMessageBatch"}
+
+
+def gateway_responses(template: Template) -> dict[str, Template]:
+    responses: dict[str, Template] = template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
+    return responses
+
+
+def test_every_answer_of_api_gateway_itself_is_an_error_of_the_one_shape(template: Template) -> None:
+    for response in gateway_responses(template).values():
+        (media_type, content) = next(iter(response["ResponseTemplates"].items()))
+        error = json.loads(content)["error"]
+        assert (media_type, set(error)) == ("application/json", {"code", "message", "field"})
+        assert error["code"]
+        assert error["message"]
+
+
+def test_no_answer_of_api_gateway_itself_repeats_what_was_sent(template: Template) -> None:
+    """Its own message may hold the Authorization header."""
+    assert "context.error.message" not in json.dumps(gateway_responses(template))
+
+
+def test_what_is_not_foreseen_has_the_one_shape_too(template: Template) -> None:
+    assert {"DEFAULT_4XX", "DEFAULT_5XX"} <= set(gateway_responses(template))
+
+
+def test_the_api_is_open_to_a_page_only_where_an_origin_is_set(template: Template) -> None:
+    if_there_is_one = {"Fn::If": ["LetsAPageUpload", {"Fn::Sub": "'${UploadOrigin}'"}, {"Ref": "AWS::NoValue"}]}
+    headers = [one["ResponseParameters"]["Headers"] for one in gateway_responses(template).values()]
+    assert headers == [{"Access-Control-Allow-Origin": if_there_is_one}] * len(headers)
+
+
+def test_the_input_bucket_is_open_to_forms_of_a_page_only_where_an_origin_is_set(template: Template) -> None:
+    condition, cors, otherwise = resources(template, "AWS::S3::Bucket")["InputBucket"]["CorsConfiguration"]["Fn::If"]
+    assert (condition, otherwise) == ("LetsAPageUpload", {"Ref": "AWS::NoValue"})
+    (rule,) = cors["CorsRules"]
+    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["POST"], [{"Ref": "UploadOrigin"}])
+
+
+def test_no_other_bucket_is_open_to_a_page(template: Template) -> None:
+    open_to_pages = {name for name, one in resources(template, "AWS::S3::Bucket").items() if "CorsConfiguration" in one}
+    assert open_to_pages == {"InputBucket"}
+
+
+def test_the_rate_that_the_contract_states_is_the_one_that_is_set(template: Template) -> None:
+    (limit,) = resources(template, "AWS::Serverless::Api")["RestAPI"]["MethodSettings"]
+    assert (limit["HttpMethod"], limit["ResourcePath"]) == ("*", "/*")
+    contract = (PROJECT / "docs" / "openapi.yaml").read_text()
+    assert f"{limit['ThrottlingRateLimit']} requests a second" in contract
+    assert f"{limit['ThrottlingBurstLimit']} at once" in contract
+
+
+def test_the_api_answers_before_api_gateway_gives_up(template: Template) -> None:
+    """After 29 s: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html."""
+    timeouts = [functions(template)[name]["Timeout"] for name in ("APIHandler", "Authorize")]
+    assert max(timeouts) < 29
+
+
+def test_a_token_opens_nothing_but_the_tokens_of_the_table(template: Template) -> None:
+    (statement,) = [one for role, one in statements(template) if role == "AuthorizeRole" and one["Sid"] == "UseTokens"]
+    assert (statement["Action"], statement["Resource"]) == ("dynamodb:UpdateItem", {"Fn::GetAtt": ["Table", "Arn"]})
+    assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["token"]}}
+
+
+def test_a_form_can_be_signed_for_uploads_only(template: Template) -> None:
+    (statement,) = [one for role, one in statements(template) if role == "UploadsRole" and one["Sid"] == "SignUploads"]
+    assert (statement["Action"], statement["Resource"]) == (
+        "s3:PutObject",
+        {"Fn::Sub": "${InputBucket.Arn}/uploads/*"},
+    )
+
+
+def test_the_table_can_be_brought_back_to_any_time(template: Template) -> None:
+    recovery = resources(template, "AWS::DynamoDB::Table")["Table"]["PointInTimeRecoverySpecification"]
+    assert recovery == {"PointInTimeRecoveryEnabled": True}

@@ -1,0 +1,105 @@
+"""Upload tokens on moto, in a table as the deployment's template makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from chalicelib.adapters.dynamodb import TokenTable
+from chalicelib.errors import Retryable
+from chalicelib.model import Claim, TokenRecord
+from tests.builders import NOW
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+NAME = "labelwatch-table"
+CLAIM = Claim("camera-north", "a" * 64)
+LATER = NOW + timedelta(days=1)
+# Kept to the second.
+THEN, THEN_LATER = NOW.replace(microsecond=0), LATER.replace(microsecond=0)
+
+
+@pytest.fixture
+def dynamodb(account: None, template: dict[str, Any]) -> Iterator[DynamoDBClient]:  # noqa: ARG001 - it must be there first
+    properties = template["Resources"]["Table"]["Properties"]
+    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
+    with closing(boto3.client("dynamodb")) as client:
+        client.create_table(TableName=NAME, **{name: properties[name] for name in wanted})
+        yield client
+
+
+@pytest.fixture
+def tokens(dynamodb: DynamoDBClient) -> TokenTable:
+    return TokenTable(dynamodb, NAME)
+
+
+def test_a_token_that_was_added_may_be_used_and_its_use_is_noted(tokens: TokenTable) -> None:
+    assert tokens.add(CLAIM, NOW)
+    assert tokens.all() == [TokenRecord("camera-north", THEN)]
+    assert tokens.use(CLAIM, LATER)
+    assert tokens.all() == [TokenRecord("camera-north", THEN, last_used_at=THEN_LATER)]
+
+
+@pytest.mark.parametrize("claim", [Claim("camera-north", "b" * 64), Claim("camera-south", "a" * 64)])
+def test_no_other_secret_and_no_other_client_is_let_in_and_nothing_is_written(tokens: TokenTable, claim: Claim) -> None:
+    tokens.add(CLAIM, NOW)
+    assert not tokens.use(claim, LATER)
+    assert tokens.all() == [TokenRecord("camera-north", THEN)]
+
+
+def test_a_client_has_one_token_at_a_time(tokens: TokenTable) -> None:
+    tokens.add(CLAIM, NOW)
+    assert not tokens.add(Claim("camera-north", "b" * 64), LATER)
+    assert tokens.use(CLAIM, LATER)
+
+
+def test_a_revoked_token_is_refused_and_still_listed_without_its_hash(
+    tokens: TokenTable, dynamodb: DynamoDBClient
+) -> None:
+    tokens.add(CLAIM, NOW)
+    assert tokens.revoke("camera-north", LATER)
+    assert not tokens.use(CLAIM, LATER)
+    assert tokens.all() == [TokenRecord("camera-north", THEN, revoked_at=THEN_LATER)]
+    assert "digest" not in dynamodb.scan(TableName=NAME)["Items"][0]
+
+
+def test_a_client_whose_token_was_revoked_may_have_a_new_one(tokens: TokenTable) -> None:
+    tokens.add(CLAIM, NOW)
+    tokens.revoke("camera-north", NOW)
+    new = Claim("camera-north", "b" * 64)
+    assert tokens.add(new, LATER)
+    assert (tokens.use(CLAIM, LATER), tokens.use(new, LATER)) == (False, True)
+
+
+@pytest.mark.parametrize("revoked_before", [False, True])
+def test_what_is_not_in_force_cannot_be_revoked(tokens: TokenTable, revoked_before: bool) -> None:  # noqa: FBT001
+    if revoked_before:
+        tokens.add(CLAIM, NOW)
+        tokens.revoke("camera-north", NOW)
+    assert not tokens.revoke("camera-north", LATER)
+
+
+def test_a_use_that_comes_after_the_end_does_not_bring_a_token_back(tokens: TokenTable) -> None:
+    assert not tokens.use(CLAIM, NOW)
+    assert tokens.all() == []
+
+
+def test_all_clients_are_listed_and_nothing_else_of_the_table(tokens: TokenTable, dynamodb: DynamoDBClient) -> None:
+    for client in ("b", "a", "c"):
+        tokens.add(Claim(client, "a" * 64), NOW)
+    dynamodb.put_item(TableName=NAME, Item={"kind": {"S": "another"}, "id": {"S": "x"}})
+    assert [one.client for one in tokens.all()] == ["a", "b", "c"]
+
+
+def test_a_refusal_of_the_service_is_a_fault_that_keeps_its_name(dynamodb: DynamoDBClient) -> None:
+    with Stubber(dynamodb) as stub:
+        stub.add_client_error("update_item", "ProvisionedThroughputExceededException", "slow down")
+        with pytest.raises(Retryable, match="ProvisionedThroughputExceededException: slow down"):
+            TokenTable(dynamodb, NAME).use(CLAIM, NOW)

@@ -1,0 +1,124 @@
+"""The REST API in one process, with Chalice's own test client, and what it is deployed as."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from chalice.deploy.swagger import SwaggerGenerator
+from chalice.test import Client
+
+from chalicelib.adapters.dynamodb import TokenTable
+from chalicelib.tokens import new_token
+from tests.builders import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+REGION, ACCOUNT = "eu-central-1", "123456789012"
+HANDLER = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:labelwatch-prod"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def app(account: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:  # noqa: ARG001 - it must be there first
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    sys.modules.pop("app", None)
+    yield importlib.import_module("app")
+    sys.modules.pop("app", None)
+
+
+@pytest.fixture
+def token(app: ModuleType, template: dict[str, Any]) -> str:  # noqa: ARG001 - the account that it is in
+    properties = template["Resources"]["Table"]["Properties"]
+    client: DynamoDBClient = boto3.client("dynamodb")
+    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
+    client.create_table(TableName=ENVIRONMENT["TABLE_NAME"], **{name: properties[name] for name in wanted})
+    token, claim = new_token("camera-north")
+    TokenTable(client, ENVIRONMENT["TABLE_NAME"]).add(claim, datetime.now(UTC))
+    client.close()
+    return token
+
+
+def post(app: ModuleType, body: bytes, **headers: str) -> Any:
+    with Client(app.app) as client:
+        return client.http.post("/uploads", headers=JSON | headers, body=body)
+
+
+def test_a_token_gets_a_ticket_under_its_client_s_prefix(app: ModuleType, token: str) -> None:
+    answer = post(app, b'{"filename": "leaf 1.jpg"}', Authorization=f"Bearer {token}")
+    assert answer.status_code == 201
+    assert answer.json_body["key"].startswith("uploads/camera-north/")
+    assert answer.json_body["url"] == f"https://images.s3.{REGION}.amazonaws.com/"
+
+
+def test_without_a_token_there_is_no_ticket(app: ModuleType) -> None:
+    assert post(app, b'{"filename": "leaf 1.jpg"}').status_code == 401
+
+
+def test_a_wrong_token_gets_no_ticket(app: ModuleType, token: str) -> None:
+    assert post(app, b'{"filename": "a.jpg"}', Authorization=f"Bearer {token[:-1]}_").status_code == 403
+
+
+def test_a_bad_request_is_400_in_the_one_shape(app: ModuleType, token: str) -> None:
+    answer = post(app, b'{"filename": 7}', Authorization=f"Bearer {token}")
+    assert (answer.status_code, answer.json_body["error"]["field"]) == (400, "filename")
+
+
+def test_curl_s_own_content_type_is_told_the_header_that_is_missing(app: ModuleType, token: str) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = post(app, b'{"filename": "a.jpg"}', Authorization=f"Bearer {token}", **form)
+    assert answer.status_code == 415
+    assert "-H 'Content-Type: application/json'" in answer.json_body["error"]["message"]
+
+
+def test_what_breaks_inside_is_500_in_the_one_shape_and_the_log_has_no_token(
+    app: ModuleType, token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = {
+        "requestContext": {"httpMethod": "POST", "resourcePath": "/uploads", "authorizer": {}},
+        "headers": {**JSON, "Authorization": f"Bearer {token}"},
+        "body": '{"filename": "leaf.jpg"}',
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "isBase64Encoded": False,
+    }
+    answer = app.app(event, None)
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (500, "InternalError")
+    assert "Caught exception for path /uploads" in caplog.text
+    assert token not in caplog.text
+
+
+def test_the_definition_that_chalice_deploy_sends_is_the_template_s(app: ModuleType, template: dict[str, Any]) -> None:
+    deployed = {
+        "api_handler_name": "labelwatch-prod",
+        "api_handler_arn": HANDLER,
+        "lambda_functions": {"labelwatch-prod-authorize": {"arn": f"{HANDLER}-authorize"}},
+    }
+    sent = SwaggerGenerator(REGION, deployed).generate_swagger(app.app)
+    assert filled_in(template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]) == sent
+
+
+def filled_in(definition: Any) -> Any:
+    """The template's definition with the values that CloudFormation would put in."""
+    values = {
+        "AWS::Partition": "aws",
+        "AWS::Region": REGION,
+        "APIHandler.Arn": HANDLER,
+        "Authorize.Arn": f"{HANDLER}-authorize",
+    }
+    if isinstance(definition, dict):
+        if set(definition) == {"Fn::Sub"}:
+            return re.sub(r"\$\{([^}]+)\}", lambda match: values[match[1]], definition["Fn::Sub"])
+        return {name: filled_in(value) for name, value in definition.items()}
+    return [filled_in(one) for one in definition] if isinstance(definition, list) else definition
