@@ -6,7 +6,6 @@ import secrets
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 import msgspec
@@ -110,6 +109,8 @@ def _filename(content: dict[str, Any]) -> str:
     if "filename" not in content:
         raise BadRequest("MissingField", f"filename is missing; the body must be such as {EXAMPLE}.", "filename")
     filename = content["filename"]
+    if isinstance(filename, str) and "\ufffd" in filename:  # API Gateway puts it where bytes are no UTF-8
+        raise BadRequest("InvalidJson", f"The body must be JSON in UTF-8, such as {EXAMPLE}.", "filename")
     if not isinstance(filename, str) or not filename.strip() or "\0" in filename:
         what = f"the name of a file, of 1 to {LONGEST_FILENAME} characters, such as leaf 1.jpg"
         raise BadRequest("InvalidField", f"filename must be {what}.", "filename")
@@ -126,9 +127,9 @@ def _content_type(content: dict[str, Any], filename: str) -> str:
         if content["content_type"] in types:
             return str(content["content_type"])
         raise BadRequest("UnsupportedType", f"content_type must be {' or '.join(types)}.", "content_type")
-    ending = PurePosixPath(filename).suffix.lower()
-    if ending in CONTENT_TYPES:
-        return CONTENT_TYPES[ending]
+    for ending, content_type in CONTENT_TYPES.items():
+        if filename.lower().endswith(ending):
+            return content_type
     raise BadRequest(
         "UnsupportedType",
         f"The name does not end in {', '.join(CONTENT_TYPES)}, the images that the model looks at; "

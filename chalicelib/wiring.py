@@ -56,7 +56,8 @@ class Service:
         """Whoever holds a token may ask for upload tickets, and for nothing else."""
         with _flushed(self._authorize_telemetry):
             client = self._authorization(request.token)
-        routes: list[str | AuthRoute] = [AuthRoute("/uploads", ["POST"])] if client else []
+        # API Gateway takes the path with a slash at its end, too.
+        routes: list[str | AuthRoute] = [AuthRoute(path, ["POST"]) for path in ("/uploads", "/uploads/") if client]
         return AuthResponse(routes, principal_id=client or "nobody")
 
     def issue_ticket(self, request: Request) -> Response:

@@ -91,7 +91,12 @@ def create(client: Client, stack: Stack = "labelwatch") -> None:
     from labelwatch import tokens as upload_tokens  # noqa: PLC0415 - see above
 
     name = upload_tokens.checked(client)
-    print(upload_tokens.create(upload_tokens.token_table(stack), name))  # noqa: T201 - plain, for whatever reads it
+    table = upload_tokens.token_table(stack)
+    try:
+        print(upload_tokens.create(table, name), flush=True)  # noqa: T201 - plain, for whatever reads it
+    except OSError:
+        upload_tokens.revoke(table, name)  # nobody has seen it
+        raise
     print("Keep it now: it cannot be shown again.", file=sys.stderr)  # noqa: T201
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
-from rich.table import Table
+from rich.table import Column, Table
 
 from chalicelib.adapters.dynamodb import TokenTable
 from chalicelib.errors import Fault
@@ -20,12 +20,16 @@ HOW_SOON = "The token stops working within 30 seconds; a ticket that it got befo
 
 def token_table(stack_name: str, make_client: Any = boto3.client) -> TokenTable:  # noqa: ANN401 - as boto3's own
     """The table of the stack in the Region and account that the AWS tools would take; raises UserError without one."""
-    outputs = stack.outputs(make_client("cloudformation"), stack_name)
+    try:
+        cloudformation, dynamodb = make_client("cloudformation"), make_client("dynamodb")
+    except ValueError as problem:  # an endpoint that is no URL, a figure that is none
+        raise UserError(f"the AWS settings of this shell or profile cannot be used: {problem}") from None
+    outputs = stack.outputs(cloudformation, stack_name)
     if "TableName" not in outputs:
         raise UserError(
             f"the stack {stack_name} has no table of upload tokens; deploy this version of Labelwatch first."
         )
-    return TokenTable(make_client("dynamodb"), outputs["TableName"])
+    return TokenTable(dynamodb, outputs["TableName"])
 
 
 def checked(client: str) -> str:
@@ -67,7 +71,7 @@ def records(table: TokenTable) -> list[TokenRecord]:
 
 def shown(tokens: list[TokenRecord]) -> Table:
     """The tokens as a table for the terminal; times in UTC."""
-    table = Table("client", "created", "last used", "state")
+    table = Table(*(Column(name, overflow="fold") for name in ("client", "created", "last used", "state")))
     for one in tokens:
         state = f"revoked {_time(one.revoked_at)}" if one.revoked_at else "in force"
         table.add_row(one.client, _time(one.created_at), _time(one.last_used_at), state)

@@ -38,7 +38,9 @@ class TokenTable:
                 self._client.put_item(
                     TableName=self._table,
                     Item={**_key(claim.client), "digest": {"S": claim.digest}, "created_at": _time(now)},
-                    ConditionExpression="attribute_not_exists(digest)",
+                    # The second: this write again, where its first answer was lost on the way.
+                    ConditionExpression="attribute_not_exists(digest) OR digest = :digest",
+                    ExpressionAttributeValues={":digest": {"S": claim.digest}},
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 return False

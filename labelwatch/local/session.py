@@ -49,6 +49,7 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
     labels_of_interest: str,
     min_confidence: float,
     port: int | None = None,
+    upload_origin: str = "",
 ) -> Iterator[Session]:
     """Everything up, deployed and with its table, until the block ends; `folder` takes the state and the mail."""
     objects: dict[str, Any] = {}
@@ -71,6 +72,7 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
                 "LabelsofInterest": labels_of_interest,
                 "MinConfidence": f"{min_confidence:g}",
                 "OutputBucketName": OUTPUT_BUCKET,
+                "UploadOrigin": upload_origin,
             },
         )
         athena = Athena(here.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])

@@ -11,7 +11,11 @@ from pathlib import Path
 from labelwatch.errors import UserError
 
 SECONDS_TO_WAIT = 60
-_GET_CURL = 'import json, sys; print(json.load(sys.stdin)["curl"])'
+# The ticket's line for the shell; of an error the message, and a line that ends the shell as failed.
+_GET_CURL = (
+    "import json, sys; answer = json.load(sys.stdin); "
+    "print(answer.get('curl', 'exit 1')); 'error' in answer and print(answer['error']['message'], file=sys.stderr)"
+)
 
 
 def check_curl() -> None:
@@ -29,9 +33,9 @@ def request_words(api: str, token: str, filename: str) -> list[str]:
 
 
 def upload_line(api: str, token: str, file: Path) -> str:
-    """Both steps in one line for a shell: ask for a ticket, do what it says."""
-    request = shlex.join(request_words(api, token, str(file)))
-    return f"{request} | {shlex.join([sys.executable, '-c', _GET_CURL])} | sh"
+    """Both steps in one line for a shell: ask for a ticket, do what it says in the file's folder."""
+    request = shlex.join(request_words(api, token, file.name))
+    return f"(cd {shlex.quote(str(file.parent))} && {request} | {shlex.join([sys.executable, '-c', _GET_CURL])} | sh)"
 
 
 def upload(api: str, token: str, file: Path) -> str:

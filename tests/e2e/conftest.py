@@ -7,7 +7,7 @@ import pytest
 from labelwatch.local import session as local
 from labelwatch.local.standin import CALLS_PER_SECOND, RateLimit
 from labelwatch.package import Package, package
-from tests.e2e.pipeline import ByColour, Pipeline, functions, set_environment
+from tests.e2e.pipeline import ORIGIN, ByColour, Pipeline, functions, set_environment
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,12 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Package:
 def running(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> Iterator[Pipeline]:
     folder = tmp_path_factory.mktemp("session")
     with local.running(
-        folder, packaged, ByColour(), labels_of_interest="bacterial-leaf-blight, leaf-smut:90", min_confidence=50
+        folder,
+        packaged,
+        ByColour(),
+        labels_of_interest="bacterial-leaf-blight, leaf-smut:90",
+        min_confidence=50,
+        upload_origin=ORIGIN,
     ) as session:
         pipeline = Pipeline(session)
         pipeline.wait_until_empty()  # S3's test event: a function that is changed while it runs leaves it for later

@@ -13,6 +13,8 @@ from labelwatch.local.fates import Predicted, SetAside, Watch
 from labelwatch.local.session import INPUT_BUCKET, Session
 
 SECONDS_TO_WAIT = 60
+# The one page that may upload.
+ORIGIN = "https://leaves.example.com"
 COLOURS = {"leaf-smut": (200, 0, 0), "brown-spot": (0, 0, 200), "bacterial-leaf-blight": (0, 200, 0)}
 
 

@@ -205,7 +205,7 @@ def test_a_token_opens_the_tickets_and_no_other_route(aws: FakeAws) -> None:
     answer = service(aws).authorize(request).to_dict(request)
     assert answer["principalId"] == "camera-north"
     (statement,) = answer["policyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Resource"]) == ("Allow", [arn])
+    assert (statement["Effect"], statement["Resource"]) == ("Allow", [arn, f"{arn}/"])
     (asked,) = aws.calls_of("update_item")
     assert asked["ExpressionAttributeValues"][":digest"] == {"S": claim.digest}
 

@@ -12,7 +12,9 @@ from tests.fakes import FakeSigner, FakeTelemetry
 
 # As JSON in UTF-8 can bring it: no lone surrogates.
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-filenames = texts.filter(lambda text: text.strip() and "\0" not in text).map(lambda text: text[:LONGEST_FILENAME])
+filenames = texts.filter(lambda text: text.strip() and not set(text) & {"\0", "\ufffd"}).map(
+    lambda text: text[:LONGEST_FILENAME]
+)
 
 
 @pytest.fixture
@@ -75,6 +77,7 @@ def test_the_type_is_what_is_said_or_what_the_name_ends_in(body: bytes, content_
         (b'{"filename": "leaf.jpg"', "InvalidJson", None, "must be JSON"),
         (b'{"filename": "\xff.jpg"}', "InvalidJson", None, "must be JSON in UTF-8"),
         (b'{"filename": "\\ud800.jpg"}', "InvalidJson", None, "surrogate"),
+        ('{"filename": "\ufffd.jpg"}'.encode(), "InvalidJson", "filename", "must be JSON in UTF-8"),
         (b"[" * 100_000, "InvalidJson", None, "must be JSON"),
         (b'["leaf.jpg"]', "InvalidBody", None, "must be a JSON object, such as"),
         (b'"leaf.jpg"', "InvalidBody", None, "must be a JSON object"),

@@ -1,0 +1,283 @@
+"""From a token to a prediction, through the REST API of the deployed package, with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from labelwatch import tokens
+from labelwatch.local import tickets
+from labelwatch.package import PROJECT
+from tests.e2e.pipeline import ORIGIN, Pipeline, functions, picture, set_environment
+
+CLIENT = "camera-north"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def api(running: Pipeline) -> str:
+    return running.session.api
+
+
+@pytest.fixture(scope="module")
+def token(running: Pipeline) -> str:
+    return tokens.create(running.session.tokens, CLIENT)
+
+
+def ask(api: str, token: str, filename: str = "leaf 1.jpg", **more: Any) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}", "Origin": ORIGIN}
+    return requests.post(f"{api}/uploads", headers=headers, json={"filename": filename, **more}, timeout=60)
+
+
+def ticket(api: str, token: str, **more: Any) -> dict[str, Any]:
+    answer = ask(api, token, **more)
+    assert answer.status_code == 201, answer.text
+    content: dict[str, Any] = answer.json()
+    return content
+
+
+def send(ticket: dict[str, Any], content: bytes | None = None, **fields: str) -> requests.Response:
+    """Sends the form as it is, but for these fields."""
+    file = picture() if content is None else content
+    return requests.post(
+        ticket["url"],
+        data=ticket["fields"] | fields,
+        files={"file": ("leaf.jpg", file)},
+        headers={"Origin": ORIGIN},
+        timeout=60,
+    )
+
+
+def error_of(answer: requests.Response) -> tuple[int, str, str | None]:
+    error = answer.json()["error"]
+    assert set(answer.json()) == {"error"}
+    assert set(error) == {"code", "message", "field"}
+    return answer.status_code, error["code"], error["field"]
+
+
+def test_a_ticket_and_curl_make_a_prediction_under_the_client_s_prefix(
+    pipeline: Pipeline, api: str, token: str, tmp_path: Path
+) -> None:
+    file = tmp_path / 'it\'s a "leaf", $HOME; `id`\n稲.jpg'
+    file.write_bytes(picture())
+    key = tickets.upload(api, token, file)
+    assert re.fullmatch(rf"uploads/{CLIENT}/\d{{4}}-\d\d-\d\d/[a-z2-7]{{16}}-it-s-a-leaf-HOME-id-稲\.jpg", key)
+    pipeline.wait_for_alert(key)
+    assert pipeline.predictions[key].labels == (("leaf-smut", 97.0),)
+
+
+def test_a_ticket_of_the_other_type_makes_a_prediction_too(pipeline: Pipeline, api: str, token: str) -> None:
+    granted = ticket(api, token, filename="0042", content_type="image/png")
+    assert send(granted, picture(form="PNG")).ok
+    pipeline.wait_for(granted["key"])
+    (row,) = pipeline.session.athena.query(
+        f"SELECT content_type FROM rekognition_customlabels_analytics WHERE image = '{granted['key']}'"  # noqa: S608
+    )
+    assert row["content_type"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        pytest.param({"key": "field 1/leaf.jpg"}, 100, id="another key"),
+        pytest.param({"key": "uploads/camera-south/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg"}, 100, id="another client's"),
+        pytest.param({"key": f"uploads/{CLIENT}/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg"}, 100, id="another of one's own"),
+        pytest.param({"Content-Type": "text/html"}, 100, id="another type"),
+        pytest.param({"acl": "public-read"}, 100, id="a field more"),
+        pytest.param({}, 0, id="zero bytes"),
+        pytest.param({}, 15 * 1024 * 1024 + 1, id="15 MB and 1 byte"),
+        pytest.param({}, 16_000_000, id="16 MB"),
+    ],
+)
+def test_a_form_that_differs_from_its_ticket_is_refused_and_stores_nothing(
+    pipeline: Pipeline, api: str, token: str, fields: dict[str, str], size: int
+) -> None:
+    s3 = pipeline.session.cloud.client("s3")
+    granted = ticket(api, token)
+    answer = send(granted, b"x" * size, **fields)
+    assert 400 <= answer.status_code < 500, answer.text
+    for key in {granted["key"], fields.get("key", granted["key"])}:
+        assert s3.list_objects_v2(Bucket=pipeline.outputs["InputBucket"], Prefix=key).get("KeyCount") == 0
+
+
+def test_an_image_of_exactly_15_mb_is_taken(pipeline: Pipeline, api: str, token: str) -> None:
+    granted = ticket(api, token)
+    assert send(granted, picture().ljust(15 * 1024 * 1024, b"\0")).ok
+    pipeline.wait_for(granted["key"])
+
+
+@pytest.fixture
+def short_tickets(pipeline: Pipeline) -> Iterator[None]:
+    handler = functions(pipeline.session)["APIHandler"]
+    set_environment(pipeline.session, handler, TICKET_SECONDS="1")
+    yield
+    set_environment(pipeline.session, handler, TICKET_SECONDS="900")
+
+
+@pytest.mark.usefixtures("short_tickets")
+def test_a_ticket_that_is_over_is_refused(pipeline: Pipeline, api: str, token: str) -> None:
+    granted = ticket(api, token)
+    time.sleep(2.5)
+    assert send(granted).status_code == 403
+    listed = pipeline.session.cloud.client("s3").list_objects_v2(
+        Bucket=pipeline.outputs["InputBucket"], Prefix=granted["key"]
+    )
+    assert listed["KeyCount"] == 0
+
+
+def test_every_client_writes_under_its_own_name(pipeline: Pipeline, api: str) -> None:
+    south = tokens.create(pipeline.session.tokens, "camera-south")
+    assert ticket(api, south)["key"].startswith("uploads/camera-south/")
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"{", (400, "InvalidJson", None)),
+        (b"[]", (400, "InvalidBody", None)),
+        (b"{}", (400, "MissingField", "filename")),
+        (b'{"filename": ""}', (400, "InvalidField", "filename")),
+        (b'{"filename": "' + b"a" * 10_000 + b'.jpg"}', (400, "InvalidField", "filename")),
+        (b'{"filename": "leaf.gif"}', (400, "UnsupportedType", "content_type")),
+        (b'{"filename": "leaf.jpg", "content_type": "text/html"}', (400, "UnsupportedType", "content_type")),
+    ],
+)
+def test_a_bad_request_is_told_what_would_be_right(
+    api: str, token: str, body: bytes, error: tuple[int, str, str | None]
+) -> None:
+    headers = JSON | {"Authorization": f"Bearer {token}"}
+    assert error_of(requests.post(f"{api}/uploads", headers=headers, data=body, timeout=60)) == error
+
+
+def test_without_a_token_it_is_401_and_with_a_wrong_one_403(api: str, token: str) -> None:
+    body = {"filename": "leaf.jpg"}
+    assert error_of(requests.post(f"{api}/uploads", json=body, timeout=60)) == (401, "NoToken", "Authorization")
+    for wrong in (f"{token[:-1]}_", token.replace(CLIENT, "camera-south"), "x", f"{token} {token}"):
+        assert error_of(ask(api, wrong)) == (403, "WrongToken", "Authorization")
+
+
+def test_curl_without_a_content_type_is_told_the_header_that_is_missing(api: str, token: str) -> None:
+    command = ["curl", "-sS", f"{api}/uploads", "-H", f"Authorization: Bearer {token}", "-d", '{"filename": "a.jpg"}']
+    answer = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    assert answer["error"]["code"] == "UnsupportedMediaType"
+    assert "-H 'Content-Type: application/json'" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/uploads"), ("PUT", "/health"), ("POST", "/nope")])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}])
+def test_what_is_not_there_is_404_and_says_what_is(api: str, method: str, path: str, headers: dict[str, str]) -> None:
+    answer = requests.request(method, f"{api}{path}", headers=headers, timeout=60)
+    assert error_of(answer) == (404, "NotFound", None)
+    assert "POST /uploads and GET /health" in answer.json()["error"]["message"]
+
+
+def test_health_needs_no_token_and_tells_the_version_only(api: str) -> None:
+    answer = requests.get(f"{api}/health", timeout=60)
+    assert (answer.status_code, list(answer.json())) == (200, ["version"])
+
+
+def test_a_page_of_the_origin_may_ask_and_send_and_no_other_page(api: str, token: str, pipeline: Pipeline) -> None:
+    asked = requests.options(f"{api}/uploads", headers={"Origin": ORIGIN}, timeout=60)
+    assert (asked.status_code, asked.headers["Access-Control-Allow-Headers"]) == (204, "Authorization,Content-Type")
+    granted = ask(api, token)
+    refused = ask(api, "wrong")
+    assert [one.status_code for one in (granted, refused)] == [201, 403]
+    assert {one.headers["Access-Control-Allow-Origin"] for one in (asked, granted, refused)} == {ORIGIN}
+    sent = send(granted.json())
+    assert sent.headers["Access-Control-Allow-Origin"] == ORIGIN
+    elsewhere = requests.post(
+        granted.json()["url"],
+        data=granted.json()["fields"],
+        files={"file": picture()},
+        headers={"Origin": "https://elsewhere.example.com"},
+        timeout=60,
+    )
+    assert "Access-Control-Allow-Origin" not in elsewhere.headers
+    pipeline.wait_for(granted.json()["key"])
+
+
+def test_an_upload_has_no_more_rights_than_the_role_that_signed_it(pipeline: Pipeline, api: str, token: str) -> None:
+    with without(pipeline, "UploadsRoleArn", "uploads", "SignUploads"):
+        assert send(ticket(api, token)).status_code == 403
+
+
+def test_a_table_that_cannot_be_asked_is_500_in_the_one_shape_and_lets_nobody_in(pipeline: Pipeline, api: str) -> None:
+    new = tokens.create(pipeline.session.tokens, "camera-east")
+    with without(pipeline, "AuthorizeRoleArn", "authorize", "UseTokens"):
+        assert error_of(ask(api, new)) == (500, "InternalError", None)
+
+
+class without:  # noqa: N801 - it reads as a word
+    """Takes a statement out of a role's policy until the block ends."""
+
+    def __init__(self, pipeline: Pipeline, role_output: str, policy: str, sid: str) -> None:
+        self._iam = pipeline.session.cloud.client("iam")
+        self._names = {"RoleName": pipeline.outputs[role_output].rpartition("/")[2], "PolicyName": policy}
+        self._sid = sid
+
+    def __enter__(self) -> None:
+        self._document = self._iam.get_role_policy(**self._names)["PolicyDocument"]
+        statements = [one for one in self._document["Statement"] if one["Sid"] != self._sid]
+        assert len(statements) == len(self._document["Statement"]) - 1
+        self._put(self._document | {"Statement": statements})
+
+    def __exit__(self, *_: object) -> None:
+        self._put(self._document)
+
+    def _put(self, document: dict[str, Any]) -> None:
+        self._iam.put_role_policy(**self._names, PolicyDocument=json.dumps(document))
+
+
+def test_a_revoked_token_stops_within_a_minute_and_its_use_was_noted(pipeline: Pipeline, api: str) -> None:
+    table = pipeline.session.tokens
+    gone = tokens.create(table, "camera-west")
+    assert ask(api, gone).status_code == 201
+    (record,) = [one for one in table.all() if one.client == "camera-west"]
+    assert record.last_used_at
+    tokens.revoke(table, "camera-west")
+    pipeline.wait_until(lambda: ask(api, gone).status_code == 403, "a refusal")  # in 60 s, or it fails
+
+
+def test_no_token_is_in_any_log(pipeline: Pipeline, api: str, token: str) -> None:
+    wrong = f"{token[:-1]}_"
+    assert [ask(api, token).status_code, ask(api, wrong).status_code] == [201, 403]
+    logs = pipeline.session.cloud.client("logs")
+    groups = [one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]]
+    events = [
+        event["message"]
+        for group in groups
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        for event in page["events"]
+    ]
+    assert [one for one in events if "ticket issued" in one]
+    assert [one for one in events if "token refused" in one]
+    assert not [one for one in events if token.rpartition("_")[2] in one or wrong[-43:] in one]
+
+
+def test_the_deployed_api_keeps_its_contract(api: str, token: str, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", str(PROJECT / "docs" / "openapi.yaml")]
+    chosen = [
+        "--url",
+        api,
+        "-H",
+        f"Authorization: Bearer {token}",
+        "--max-examples",
+        "60",
+        "--generation-deterministic",
+    ]
+    # API Gateway has no 405: a method that a path does not have is a 404 (docs/uploads.md).
+    checks = ["--checks", "all", "--exclude-checks", "unsupported_method", "--continue-on-failure"]
+    done = subprocess.run(
+        [*command, *chosen, *checks], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert re.search(r"Tested: 3\b", done.stdout)
