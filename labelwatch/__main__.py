@@ -1,6 +1,7 @@
 """The command line: what to do, in words; the doing is elsewhere."""
 
 import io
+import os
 import signal
 import sys
 from importlib import metadata
@@ -155,6 +156,8 @@ def main() -> None:
     except UserError as mistake:
         _end(str(mistake))
     except OSError as problem:
+        # Where standard output is what failed, the interpreter must not fail on it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _end(f"{problem.strerror or problem}: {problem.filename or 'while writing'}")
     except (BotoCoreError, ClientError) as problem:
         _end(f"a call to the cloud failed: {problem}")

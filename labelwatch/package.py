@@ -34,8 +34,10 @@ def package(build: Path) -> Package:
     build.mkdir(parents=True, exist_ok=True)
     overlay = build / "overlay.json"
     overlay.write_text(json.dumps(_overlay()))
-    # What `chalice package` wants a Region for is not in the template.
-    environment = {"AWS_DEFAULT_REGION": "us-east-1"} | os.environ
+    # One Region, and nothing of the user's AWS set-up, which may be broken: the template is the same for all of them.
+    users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nobody = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    environment = users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"}
     command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
     done = subprocess.run(  # noqa: S603 - the command is ours
         [*command, "--merge-template", str(overlay), str(build)],

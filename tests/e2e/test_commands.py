@@ -37,6 +37,7 @@ def test_the_demo_accounts_for_every_image_and_leaves_mails_and_a_picture() -> N
     done = run("demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "34 of 34 images that were uploaded are accounted for." in done.stdout
+    assert len(set(re.findall(r"uploads/demo/[0-9-]{10}/[a-z2-7]{16}-", done.stdout))) == 16  # half, by tickets
     assert re.search(r"field 1/notes\.jpg +│ InvalidImageFormatException", done.stdout)
     assert re.search(r"field 1/television\.png +│ no label +│ no", done.stdout)
     (pie,) = re.findall(r"pie chart of the labels: (\S+)", done.stdout)
@@ -80,7 +81,7 @@ def test_labels_that_look_like_markup_or_formulas_are_shown_as_they_are(tmp_path
             )
     done = run("demo", "--images", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "field 1/[bold]a$^$/" in done.stdout
+    assert "/[bold]a$^$/" in done.stdout
     assert ":smile:b$" in done.stdout
 
 
@@ -122,7 +123,21 @@ def test_a_port_that_is_taken_is_one_sentence() -> None:
     assert f"port {port} is taken" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("demo",), ("package",), ("local",), ("local", "up"), ("local", "evaluate")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("demo",),
+        ("package",),
+        ("local",),
+        ("local", "up"),
+        ("local", "evaluate"),
+        ("tokens",),
+        ("tokens", "create"),
+        ("tokens", "list"),
+        ("tokens", "revoke"),
+    ],
+)
 def test_help_teaches(arguments: tuple[str, ...]) -> None:
     done = run(*arguments, "--help")
     assert done.returncode == 0
@@ -169,6 +184,21 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> str:
         if re.search(pattern, line):
             return line.strip()
     raise AssertionError(f"{pattern} was not printed, but this:\n{''.join(seen)}")
+
+
+def test_up_prints_a_line_that_uploads_with_a_ticket(up: subprocess.Popen[str]) -> None:
+    token = read_until(up, "^labelwatch_demo_")
+    line = read_until(up, "/uploads ")
+    assert token in line
+    subprocess.run(line, shell=True, check=True, capture_output=True, timeout=MOST_SECONDS)  # noqa: S602 - as printed
+    assert read_until(up, r"uploads/demo/.*\.jpg: [\w-]+ \d")
+    done = subprocess.run(  # noqa: S602 - the same with a wrong token
+        line.replace(token, "wrong"), shell=True, check=False, capture_output=True, text=True, timeout=MOST_SECONDS
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("The token is wrong or was revoked.")
+    up.send_signal(signal.SIGTERM)
+    assert up.wait(MOST_SECONDS) == 143
 
 
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 0), (signal.SIGHUP, 129)])

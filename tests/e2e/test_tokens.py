@@ -1,0 +1,117 @@
+"""labelwatch tokens, as an operator meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.test_uploads import ask
+
+LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
+
+
+def run(pipeline: Pipeline, *arguments: str, stdout: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
+    """The command with the environment of an operator whose AWS is the embedded cloud; `stdout` is a file's name.
+
+    A change to nothing takes the variable away.
+    """
+    variables = {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": pipeline.session.cloud.endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    } | changes
+    environment = {name: value for name, value in variables.items() if value}
+    command = [LABELWATCH, "tokens", *arguments]
+    if stdout:
+        with Path(stdout).open("w") as file:
+            return subprocess.run(
+                command, env=environment, stdout=file, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            )
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_token_is_made_listed_used_and_revoked(pipeline: Pipeline) -> None:
+    made = run(pipeline, "create", "gate-1")
+    assert made.returncode == 0, made.stderr
+    token = made.stdout.strip()
+    assert made.stdout == f"{token}\n"  # nothing else: TOKEN=$(labelwatch tokens create gate-1)
+    assert "cannot be shown again" in made.stderr
+    assert "never" in line_of(pipeline, "gate-1")
+    assert ask(pipeline.session.api, token).status_code == 201
+    assert "never" not in line_of(pipeline, "gate-1")
+    revoked = run(pipeline, "revoke", "gate-1")
+    assert "within 30 seconds" in revoked.stdout.replace("\n", " ")
+    assert "revoked" in line_of(pipeline, "gate-1")
+    again = run(pipeline, "create", "gate-1")
+    assert again.stdout != made.stdout
+    assert "in force" in line_of(pipeline, "gate-1")
+
+
+def line_of(pipeline: Pipeline, client: str) -> str:
+    listed = run(pipeline, "list", COLUMNS="160").stdout
+    return next(line for line in listed.splitlines() if client in line)
+
+
+def test_a_long_name_is_listed_whole_in_a_narrow_terminal(pipeline: Pipeline) -> None:
+    name = "greenhouse-camera-north-east-row-0012-position-a-very-long-name"
+    run(pipeline, "create", name)
+    listed = run(pipeline, "list", COLUMNS="60").stdout
+    cells = [line.split("│")[1].strip() for line in listed.splitlines() if line.count("│") > 1]
+    assert name in "".join(cells)
+
+
+def test_no_secret_is_in_the_table(pipeline: Pipeline) -> None:
+    secret = run(pipeline, "create", "gate-2").stdout.strip().rpartition("_")[2]
+    items = pipeline.session.cloud.client("dynamodb").scan(TableName=pipeline.outputs["TableName"])["Items"]
+    assert [one for one in items if one["id"]["S"] == "gate-2"]
+    assert secret not in str(items)
+
+
+def test_a_token_that_nobody_could_see_is_not_in_force(pipeline: Pipeline) -> None:
+    lost = run(pipeline, "create", "gate-3", stdout="/dev/full")
+    assert lost.returncode == 1
+    assert run(pipeline, "create", "gate-3").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "said"),
+    [
+        (("create", "Gate 4"), {}, "must have 1 to 63 lower-case letters, digits and hyphens"),
+        (("revoke", "a/b"), {}, "must have 1 to 63 lower-case letters"),
+        (("revoke", "nobody"), {}, "nobody has no token in force; labelwatch tokens list shows who has"),
+        (
+            ("list", "--stack", "no-such-stack"),
+            {},
+            f"there is no stack no-such-stack in {REGION}; name it with --stack",
+        ),
+        (("list",), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "Unable to locate credentials"),
+        (("list",), {"AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL": ""}, "You must specify a region"),
+        (("list",), {"AWS_ENDPOINT_URL": "foo"}, "the AWS settings of this shell or profile cannot be used"),
+        (("list",), {"AWS_MAX_ATTEMPTS": "x"}, "the AWS settings of this shell or profile cannot be used"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_a_failure(
+    pipeline: Pipeline, arguments: tuple[str, ...], changes: dict[str, str], said: str
+) -> None:
+    done = run(pipeline, *arguments, **changes)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert done.stderr.startswith("labelwatch: ")
+    assert said in done.stderr
+
+
+def test_a_client_that_has_a_token_is_told_what_to_do(pipeline: Pipeline) -> None:
+    run(pipeline, "create", "gate-5")
+    again = run(pipeline, "create", "gate-5")
+    assert again.returncode == 1
+    assert "revoke it first (labelwatch tokens revoke gate-5), or name another" in again.stderr
