@@ -36,7 +36,11 @@ def package(build: Path) -> Package:
     overlay.write_text(json.dumps(_overlay()))
     # One Region, and nothing of the user's AWS set-up, which may be broken: the template is the same for all of them.
     users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nobody = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    nobody = {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
     environment = users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"}
     command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
     done = subprocess.run(  # noqa: S603 - the command is ours
