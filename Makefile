@@ -3,6 +3,7 @@ BIN := .venv/bin
 # In the environment, and not in the commands' text: a folder's name may hold anything.
 export IMAGES ?=
 export PORT ?=
+export ORIGIN ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint format package lock clean setup
@@ -11,10 +12,10 @@ help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Run the main job and show it (IMAGES=folder for your own images)
-	@$(BIN)/labelwatch demo $${IMAGES:+--images "$$IMAGES"}
+	@exec $(BIN)/labelwatch demo $${IMAGES:+--images "$$IMAGES"}
 
-up: setup ## Start the embedded cloud and follow it until Ctrl-C (IMAGES=folder, PORT=number)
-	@$(BIN)/labelwatch local up $${IMAGES:+--images "$$IMAGES"} $${PORT:+--port "$$PORT"}
+up: setup ## Start the embedded cloud and follow it until Ctrl-C (IMAGES=folder, PORT=number, ORIGIN=page)
+	@exec $(BIN)/labelwatch local up $${IMAGES:+--images "$$IMAGES"} $${PORT:+--port "$$PORT"} $${ORIGIN:+--origin "$$ORIGIN"}
 
 test: setup ## Run every test: unit, integration, end to end
 	@$(BIN)/pytest tests/unit --cov --cov-report=term --cov-fail-under=95 -q

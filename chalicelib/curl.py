@@ -17,7 +17,7 @@ def upload_line(post: SignedPost, file: str) -> str:
     """The line for the file of this name, in whatever folder the shell is."""
     # form-string, not form: a value is never taken for a file's name.
     fields = [word for name, value in post.fields.items() for word in ("--form-string", f"{name}={value}")]
-    return shlex.join(["curl", "--fail-with-body", *fields, "--form", f"file=@{_name(file)}", post.url])
+    return shlex.join(["curl", "-sS", "--fail-with-body", *fields, "--form", f"file=@{_name(file)}", post.url])
 
 
 def _name(file: str) -> str:

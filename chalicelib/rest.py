@@ -13,7 +13,10 @@ type Headers = dict[str, str | list[str]]
 # What Chalice itself refuses, before a view is called or after it broke: our code and message instead of its own.
 _CHALICE_ERRORS = {
     405: ("MethodNotAllowed", "There is POST /uploads and GET /health."),
-    415: ("UnsupportedMediaType", "Send JSON and say so; with curl: -H 'Content-Type: application/json'"),
+    415: (
+        "UnsupportedMediaType",
+        "Send JSON, and say so (curl: -H 'Content-Type: application/json'); the image goes to S3.",
+    ),
     500: ("InternalError", "Something went wrong here, not with the request; try it again."),
 }
 

@@ -68,9 +68,8 @@ def read(body: str | bytes) -> Wanted:
     content = _object(body)
     for name in content:
         if name not in _FIELDS:
-            raise BadRequest(
-                "UnknownField", f"There is no field of this name; the fields are {' and '.join(_FIELDS)}.", name
-            )
+            fields = " and ".join(_FIELDS)
+            raise BadRequest("UnknownField", f"There is no field {name[:50]}; the fields are {fields}.", name[:50])
     filename = _filename(content)
     return Wanted(filename, _content_type(content, filename))
 
@@ -132,7 +131,7 @@ def _content_type(content: dict[str, Any], filename: str) -> str:
             return content_type
     raise BadRequest(
         "UnsupportedType",
-        f"The name does not end in {', '.join(CONTENT_TYPES)}, the images that the model looks at; "
-        f"if it is one of these, say so in content_type: {' or '.join(types)}.",
-        "content_type",
+        f"The model looks at JPEG and PNG only: filename must end in {', '.join(CONTENT_TYPES)}; "
+        f"of such an image under another name, content_type must say {' or '.join(types)}.",
+        "filename",
     )

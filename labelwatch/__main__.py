@@ -125,11 +125,14 @@ def up(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="The endpoint's port; without it, a free one.")
     ] = None,
+    origin: Annotated[
+        str, typer.Option(help="The origin of a web page that may upload, such as http://localhost:3000.")
+    ] = "",
 ) -> None:
     """Start the embedded cloud, deploy into it, and follow the pipeline until Ctrl-C."""
     from labelwatch.local import follow  # noqa: PLC0415 - see above
 
-    follow.run(images, BUILD / "up", CACHE, port, _console())
+    follow.run(images, BUILD / "up", CACHE, port, origin, _console())
 
 
 @local.command()

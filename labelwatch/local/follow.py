@@ -21,19 +21,25 @@ from labelwatch.package import package
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
+_AS_ROOT = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_DEFAULT_REGION={REGION}"
+
 type News = Predicted | SetAside | Mail
 
 
-def run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
+def run(  # noqa: PLR0913, PLR0917 - what the command is asked for
+    images: Path | None, folder: Path, cache: Path, port: int | None, origin: str, console: Console
+) -> None:
     """Follows the pipeline until Ctrl-C, then stops everything."""
     check_machine()
     free_port(port)  # now, and not when all else is done
     images = checked(images, folder)
     with owned(folder):
-        _run(images, folder, cache, port, console)
+        _run(images, folder, cache, port, origin, console)
 
 
-def _run(images: Path | None, folder: Path, cache: Path, port: int | None, console: Console) -> None:
+def _run(  # noqa: PLR0913, PLR0917 - the same
+    images: Path | None, folder: Path, cache: Path, port: int | None, origin: str, console: Console
+) -> None:
     if images is None:
         console.print(NO_FOLDER)
     with console.status("training the model's stand-in, packaging, deploying ..."):
@@ -44,15 +50,23 @@ def _run(images: Path | None, folder: Path, cache: Path, port: int | None, conso
     sample = next(path for paths in photographs.to_try.values() for path in paths)
     try:
         with local.running(
-            folder, packaged, classifier, labels_of_interest=wanted, min_confidence=MIN_CONFIDENCE, port=port
+            folder,
+            packaged,
+            classifier,
+            labels_of_interest=wanted,
+            min_confidence=MIN_CONFIDENCE,
+            port=port,
+            upload_origin=origin,
         ) as session:
             console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
             console.print(f"Endpoint: {session.cloud.endpoint}\nUpload from another terminal, as often as you like:\n")
             console.print(upload_line(session.cloud.endpoint, sample), soft_wrap=True)
             token = tokens.create(session.tokens, CLIENT)
-            console.print("\nOr without AWS credentials, through an upload ticket, with this token:\n")
-            console.print(f"{token}\n", soft_wrap=True)
-            console.print(tickets.upload_line(session.api, token, sample.absolute()), soft_wrap=True)
+            console.print("\nOr without AWS credentials, through an upload ticket (both lines):\n")
+            console.print(f"API={session.api} TOKEN={token}", soft_wrap=True)
+            console.print(tickets.upload_line(sample.absolute()), soft_wrap=True)
+            console.print("\nWho may ask for tickets:\n")
+            console.print(tokens_line(session.cloud.endpoint), soft_wrap=True)
             console.print("\nWhat becomes of each image is told here. Ctrl-C stops everything.\n")
             _follow(session, console)
     except KeyboardInterrupt:
@@ -61,11 +75,18 @@ def _run(images: Path | None, folder: Path, cache: Path, port: int | None, conso
 
 def upload_line(endpoint: str, sample: Path) -> str:
     """An upload that works as printed, in the shell of the project's folder or any other."""
-    aws = Path(sys.executable).with_name("aws")
-    keys = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_DEFAULT_REGION={REGION}"
     target = f"s3://{local.INPUT_BUCKET}/field 1/{sample.name}"
-    command = [str(aws), "--endpoint-url", endpoint, "s3", "cp", str(sample.absolute()), target]
-    return f"{keys} {shlex.join(command)}"
+    command = [_beside("aws"), "--endpoint-url", endpoint, "s3", "cp", str(sample.absolute()), target]
+    return f"{_AS_ROOT} {shlex.join(command)}"
+
+
+def tokens_line(endpoint: str) -> str:
+    """`labelwatch tokens list` on this cloud; `create NAME` and `revoke NAME` are the same."""
+    return f"AWS_ENDPOINT_URL={endpoint} {_AS_ROOT} {shlex.join([_beside('labelwatch'), 'tokens', 'list'])}"
+
+
+def _beside(command: str) -> str:
+    return str(Path(sys.executable).with_name(command))
 
 
 def _follow(session: Session, console: Console) -> None:

@@ -45,7 +45,7 @@ def show(console: Console, result: Result, counts: dict[str, int], folder: Path)
     console.print(f"\n{LABELS_BY_COUNT.relative_to(PROJECT)}, asked through Athena:")
     console.print(_counts(counts))
     console.print(f"{len(result.mails)} alerts, for any mail program: {folder / 'alerts'}/*.eml", soft_wrap=True)
-    console.print("  (their links work while the embedded cloud runs: `make up`)")
+    console.print("  (their links ended with this cloud; those of `make up` work while it runs)")
     console.print(f"The rows, as the output bucket has them: {folder / PREFIX}/dt=*/*.json", soft_wrap=True)
     if counts:
         picture = folder / "labels.png"

@@ -11,10 +11,11 @@ from pathlib import Path
 from labelwatch.errors import UserError
 
 SECONDS_TO_WAIT = 60
-# The ticket's line for the shell; of an error the message, and a line that ends the shell as failed.
+# The ticket's line for the shell; of an error the message, and a line that ends the shell as failed. Without a single
+# quote, so that it is read in one.
 _GET_CURL = (
-    "import json, sys; answer = json.load(sys.stdin); "
-    "print(answer.get('curl', 'exit 1')); 'error' in answer and print(answer['error']['message'], file=sys.stderr)"
+    "import json, sys; a = json.load(sys.stdin); "
+    'print(a.get("curl", "exit 1")); "error" in a and print(a["error"]["message"], file=sys.stderr)'
 )
 
 
@@ -26,15 +27,10 @@ def check_curl() -> None:
         )
 
 
-def request_words(api: str, token: str, filename: str) -> list[str]:
-    """The command that asks for a ticket."""
-    headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
-    return ["curl", "-sS", f"{api}/uploads", *headers, "-d", json.dumps({"filename": filename})]
-
-
-def upload_line(api: str, token: str, file: Path) -> str:
-    """Both steps in one line for a shell: ask for a ticket, do what it says in the file's folder."""
-    request = shlex.join(request_words(api, token, file.name))
+def upload_line(file: Path) -> str:
+    """Both steps in one line for a shell that has API and TOKEN: a ticket, and what it says, in the file's folder."""
+    body = shlex.quote(json.dumps({"filename": file.name}))
+    request = f'curl -sS "$API/uploads" -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d {body}'
     return f"(cd {shlex.quote(str(file.parent))} && {request} | {shlex.join([sys.executable, '-c', _GET_CURL])} | sh)"
 
 
@@ -43,7 +39,8 @@ def upload(api: str, token: str, file: Path) -> str:
 
     Raises UserError with the answer where either step is refused.
     """
-    answer = _run(request_words(api, token, file.name), file.parent)
+    headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
+    answer = _run(["curl", "-sS", f"{api}/uploads", *headers, "-d", json.dumps({"filename": file.name})], file.parent)
     try:
         ticket = json.loads(answer)
         line, key = str(ticket["curl"]), str(ticket["key"])

@@ -196,15 +196,17 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
 ) -> None:
     endpoint = read_until(up, "^Endpoint: ").removeprefix("Endpoint: ")
     line = read_until(up, "s3 cp")
-    token = read_until(up, "^labelwatch_demo_")
-    line_with_ticket = read_until(up, "/uploads ")
+    api_and_token = read_until(up, "^API=")
+    line_with_ticket = f"{api_and_token}\n{read_until(up, '/uploads')}"
+    tokens = read_until(up, "tokens list")
     as_printed(line)
     assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
     as_printed(line_with_ticket)
     assert read_until(up, r"uploads/demo/.*\.jpg: [\w-]+ \d")
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        as_printed(line_with_ticket.replace(token, "wrong"))
+        as_printed(line_with_ticket.replace("TOKEN=", "TOKEN=not-"))
     assert refused.value.stderr.startswith("The token is wrong or was revoked.")
+    as_printed(tokens)
     up.send_signal(ending)
     assert up.wait(MOST_SECONDS) == code
     port = int(endpoint.rpartition(":")[2])

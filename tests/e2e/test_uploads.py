@@ -166,7 +166,7 @@ def test_every_client_writes_under_its_own_name(pipeline: Pipeline, api: str) ->
         (b"{}", (400, "MissingField", "filename")),
         (b'{"filename": ""}', (400, "InvalidField", "filename")),
         (b'{"filename": "' + b"a" * 10_000 + b'.jpg"}', (400, "InvalidField", "filename")),
-        (b'{"filename": "leaf.gif"}', (400, "UnsupportedType", "content_type")),
+        (b'{"filename": "leaf.gif"}', (400, "UnsupportedType", "filename")),
         (b'{"filename": "leaf.jpg", "content_type": "text/html"}', (400, "UnsupportedType", "content_type")),
     ],
 )

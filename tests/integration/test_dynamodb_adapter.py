@@ -60,6 +60,10 @@ def test_a_client_has_one_token_at_a_time(tokens: TokenTable) -> None:
     assert tokens.use(CLAIM, LATER)
 
 
+def test_a_write_whose_answer_was_lost_may_be_done_again(tokens: TokenTable) -> None:
+    assert [tokens.add(CLAIM, NOW), tokens.add(CLAIM, NOW)] == [True, True]
+
+
 def test_a_revoked_token_is_refused_and_still_listed_without_its_hash(
     tokens: TokenTable, dynamodb: DynamoDBClient
 ) -> None:

@@ -39,8 +39,17 @@ def test_a_ticket_has_the_form_the_key_the_end_and_a_line_for_a_shell(uploads: U
     assert re.fullmatch(r"uploads/camera-north/2026-11-22/[a-z2-7]{16}-leaf-1\.jpg", ticket.key)
     assert ticket.expires_at == "2026-11-22T10:15:00Z"
     assert ticket.curl == (
-        f"curl --fail-with-body --form-string key={ticket.key} --form 'file=@leaf 1.jpg' https://images.s3/"
+        f"curl -sS --fail-with-body --form-string key={ticket.key} --form 'file=@leaf 1.jpg' https://images.s3/"
     )
+
+
+def test_a_ticket_is_for_the_type_that_was_asked_for_and_for_the_time_that_was_set(
+    signer: FakeSigner, telemetry: FakeTelemetry
+) -> None:
+    short = Uploads(signer=signer, telemetry=telemetry, ticket_seconds=60, now=lambda: NOW)
+    ticket = short("camera-north", b'{"filename": "leaf.png"}')
+    assert signer.signed == [(ticket.key, "image/png", 60)]
+    assert ticket.expires_at == "2026-11-22T10:01:00Z"
 
 
 def test_a_ticket_is_counted_and_logged_with_its_key_and_no_more(uploads: Uploads, telemetry: FakeTelemetry) -> None:
@@ -91,9 +100,9 @@ def test_the_type_is_what_is_said_or_what_the_name_ends_in(body: bytes, content_
         (b'{"filename": "a\\u0000.jpg"}', "InvalidField", "filename", "must be the name of a file"),
         (b'{"filename": "%s"}' % (b"a" * 10_000), "InvalidField", "filename", "has 10000 characters; 255 are the most"),
         (b'{"filename": "%s.jpg"}' % (b"a" * 252), "InvalidField", "filename", "has 256 characters"),
-        (b'{"filename": "a.jpg", "type": "image/png"}', "UnknownField", "type", "fields are filename and content_type"),
-        (b'{"filename": "leaf.gif"}', "UnsupportedType", "content_type", "does not end in .jpg, .jpeg, .png"),
-        (b'{"filename": "leaf"}', "UnsupportedType", "content_type", "say so in content_type: image/jpeg or image/png"),
+        (b'{"filename": "a.jpg", "type": "image/png"}', "UnknownField", "type", "no field type; the fields are"),
+        (b'{"filename": "leaf.gif"}', "UnsupportedType", "filename", "filename must end in .jpg, .jpeg, .png"),
+        (b'{"filename": "leaf"}', "UnsupportedType", "filename", "content_type must say image/jpeg or image/png"),
         (b'{"filename": "a.jpg", "content_type": "image/gif"}', "UnsupportedType", "content_type", "must be image"),
         (b'{"filename": "a.jpg", "content_type": null}', "UnsupportedType", "content_type", "must be image/jpeg or"),
         (b'{"filename": "a.jpg", "content_type": ["image/png"]}', "UnsupportedType", "content_type", "must be image"),
