@@ -53,9 +53,12 @@ def upload(api: str, token: str, file: Path) -> str:
 def _run(command: list[str], folder: Path) -> str:
     # Loopback is not for a proxy to reach.
     environment = os.environ | {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
-    done = subprocess.run(  # noqa: S603 - the command is ours, and the ticket's line is our service's
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - the command is ours, and the ticket's line is our service's
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"curl had no answer in {SECONDS_TO_WAIT} s.") from None
     if done.returncode:
         *_, last = ["it said nothing", *(done.stdout + done.stderr).strip().splitlines()]
         raise UserError(f"curl failed with exit code {done.returncode}: {last}")
