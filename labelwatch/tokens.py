@@ -1,6 +1,8 @@
 """Upload tokens of a stack: make one, list them, take one out of force."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,10 +44,8 @@ def checked(client: str) -> str:
 def create(table: TokenTable, client: str) -> str:
     """The client's new token, which nobody can show again; raises UserError where it has one in force."""
     token, claim = new_token(client)
-    try:
+    with _faults_told():
         added = table.add(claim, datetime.now(UTC))
-    except Fault as fault:
-        raise _unreachable(fault) from None
     if not added:
         raise UserError(f"{client} has a token; revoke it first (labelwatch tokens revoke {client}), or name another.")
     return token
@@ -53,20 +53,16 @@ def create(table: TokenTable, client: str) -> str:
 
 def revoke(table: TokenTable, client: str) -> None:
     """Takes the client's token out of force; raises UserError where there is none."""
-    try:
+    with _faults_told():
         revoked = table.revoke(client, datetime.now(UTC))
-    except Fault as fault:
-        raise _unreachable(fault) from None
     if not revoked:
         raise UserError(f"{client} has no token in force; labelwatch tokens list shows who has.")
 
 
 def records(table: TokenTable) -> list[TokenRecord]:
     """What is known of each client's token."""
-    try:
+    with _faults_told():
         return table.all()
-    except Fault as fault:
-        raise _unreachable(fault) from None
 
 
 def shown(tokens: list[TokenRecord]) -> Table:
@@ -82,5 +78,9 @@ def _time(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "never"
 
 
-def _unreachable(fault: Fault) -> UserError:
-    return UserError(f"the table of upload tokens does not answer: {fault.reason}: {fault.detail}")
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    try:
+        yield
+    except Fault as fault:
+        raise UserError(f"the table of upload tokens does not answer: {fault.reason}: {fault.detail}") from None
