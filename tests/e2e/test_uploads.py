@@ -256,20 +256,27 @@ class without:  # noqa: N801 - it reads as a word
         self._iam.put_role_policy(**self._names, PolicyDocument=json.dumps(document))
 
 
+def messages_of(pipeline: Pipeline, group: str) -> list[str]:
+    pages = pipeline.session.cloud.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    return [event["message"] for page in pages for event in page["events"]]
+
+
+def test_each_function_writes_to_the_group_that_the_stack_keeps_for_it(
+    pipeline: Pipeline, api: str, token: str
+) -> None:
+    assert [ask(api, token).status_code, ask(api, "wrong").status_code] == [201, 403]
+    assert [one for one in messages_of(pipeline, "/aws/lambda/labelwatch") if "ticket issued" in one]
+    assert [one for one in messages_of(pipeline, "/aws/lambda/labelwatch-authorize") if "token refused" in one]
+
+
 def test_no_token_is_in_any_log(pipeline: Pipeline, api: str, token: str) -> None:
     wrong = f"{token[:-1]}_"
     assert [ask(api, token).status_code, ask(api, wrong).status_code] == [201, 403]
-    logs = pipeline.session.cloud.client("logs")
-    groups = [one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]]
-    events = [
-        event["message"]
-        for group in groups
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-        for event in page["events"]
-    ]
-    assert [one for one in events if "ticket issued" in one]
-    assert [one for one in events if "token refused" in one]
-    assert not [one for one in events if token.rpartition("_")[2] in one or wrong[-43:] in one]
+    groups = pipeline.session.cloud.client("logs").describe_log_groups()["logGroups"]
+    messages = [message for group in groups for message in messages_of(pipeline, group["logGroupName"])]
+    assert [one for one in messages if "ticket issued" in one]
+    assert [one for one in messages if "token refused" in one]
+    assert not [one for one in messages if token.rpartition("_")[2] in one or wrong[-43:] in one]
 
 
 def test_the_deployed_api_keeps_its_contract(api: str, token: str, tmp_path: Path) -> None:

@@ -298,6 +298,24 @@ def test_only_general_labels_are_asked_of_no_resource(template: Template) -> Non
     assert broad == [("DetectRole", {"Fn::If": general}, {"Fn::If": model})]
 
 
+def test_every_function_writes_to_a_group_of_its_own_that_is_kept_for_a_stated_time(template: Template) -> None:
+    groups = resources(template, "AWS::Logs::LogGroup")
+    written = [one["LoggingConfig"]["LogGroup"]["Ref"] for one in functions(template).values()]
+    assert len(set(written)) == len(written)
+    assert [groups[name]["RetentionInDays"] for name in written] == [90] * 4
+
+
+def test_a_role_may_write_to_the_log_of_its_own_function_only(template: Template) -> None:
+    written = {
+        one["Role"]["Fn::GetAtt"][0]: one["LoggingConfig"]["LogGroup"]["Ref"] for one in functions(template).values()
+    }
+    allowed = {role: one for role, one in statements(template) if one["Sid"] == "WriteLogs"}
+    assert {role: allowed[role]["Resource"] for role in written} == {
+        role: {"Fn::GetAtt": [group, "Arn"]} for role, group in written.items()
+    }
+    assert {name for one in allowed.values() for name in one["Action"]} == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
 def test_only_lambda_takes_a_role(template: Template) -> None:
     trusts = [role["AssumeRolePolicyDocument"]["Statement"] for role in resources(template, "AWS::IAM::Role").values()]
     lambdas = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
