@@ -93,8 +93,9 @@ def create(client: Client, stack: Stack = "labelwatch") -> None:
 
     name = upload_tokens.checked(client)
     table = upload_tokens.token_table(stack)
+    token = upload_tokens.create(table, name)
     try:
-        print(upload_tokens.create(table, name), flush=True)  # noqa: T201 - plain, for whatever reads it
+        print(token, flush=True)  # noqa: T201 - plain, for whatever reads it
     except OSError:
         upload_tokens.revoke(table, name)  # nobody has seen it
         raise

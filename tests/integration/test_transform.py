@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import Any
 
 import pytest
@@ -15,13 +16,17 @@ from labelwatch import stack
 Template = dict[str, Any]
 
 
-@pytest.fixture
-def transformed(template: Template) -> Template:
+def transform(template: Template, **parameters: str) -> Template:
     pointing = stack.pointing_at(template, "bucket", "key")
     given = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
     defaults = {name: one["Default"] for name, one in template["Parameters"].items() if "Default" in one}
-    result: Template = Translator({}, Parser()).translate(copy.deepcopy(pointing), defaults | given)
+    result: Template = Translator({}, Parser()).translate(copy.deepcopy(pointing), defaults | given | parameters)
     return result
+
+
+@pytest.fixture
+def transformed(template: Template) -> Template:
+    return transform(template)
 
 
 def resources(template: Template, kind: str) -> list[Template]:
@@ -35,8 +40,16 @@ def test_the_api_has_one_stage_and_it_is_limited(transformed: Template) -> None:
     assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == 50
 
 
-def test_a_changed_origin_reaches_the_gateway_responses_since_every_update_deploys_the_api(template: Template) -> None:
-    assert template["Resources"]["RestAPI"]["Properties"]["AlwaysDeploy"] is True
+def test_a_changed_origin_deploys_the_api_anew_and_so_reaches_the_gateway_responses(template: Template) -> None:
+    """By the definition alone the two deployments would be one: its parameters are not yet filled in."""
+    before = transform(template)
+    time.sleep(1.1)  # the transform tells its runs apart by the second
+    after = transform(template, UploadOrigin="https://example.com")
+    assert not deployments(before) & deployments(after)
+
+
+def deployments(template: Template) -> set[str]:
+    return {name for name, one in template["Resources"].items() if one["Type"] == "AWS::ApiGateway::Deployment"}
 
 
 def test_the_gateway_responses_stand_in_the_api_s_definition(transformed: Template, template: Template) -> None:
