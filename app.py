@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chalice.app import AuthRequest, AuthResponse, Chalice, Request, Response, S3Event, SQSEvent
+from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate, Request, Response, S3Event, SQSEvent
 
 from chalicelib import rest, settings
 from chalicelib.batch import BatchResponse
@@ -28,6 +28,12 @@ def detect(event: SQSEvent) -> BatchResponse:
 )
 def notify(event: SQSEvent) -> BatchResponse:
     return service.notify(event)
+
+
+# A subscription that is unconfirmed, or that SNS switched off, tells nobody; there is an alarm on what this counts.
+@app.schedule(Rate(1, unit=Rate.HOURS))
+def watch(event: CloudWatchEvent) -> None:  # noqa: ARG001 - only that an hour has passed
+    service.watch()
 
 
 # A token that was revoked works on for as long as API Gateway remembers the answer: 30 s at most.

@@ -30,6 +30,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     predictions_queue_url: str
     predictions_dead_letters_url: str
     topic_arn: str
+    operations_topic_arn: str
+    email: str
+    stack_name: str
     input_bucket: str
     table_name: str
     output_bucket: str
@@ -76,6 +79,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         predictions_queue_url=value("PREDICTIONS_QUEUE_URL", _QUEUE_URL),
         predictions_dead_letters_url=value("PREDICTIONS_DEAD_LETTERS_URL", _QUEUE_URL),
         topic_arn=value("TOPIC_ARN", _TOPIC_ARN),
+        operations_topic_arn=value("OPERATIONS_TOPIC_ARN", _TOPIC_ARN),
+        email=value("EmailNotification", _EMAIL),
+        stack_name=value("STACK_NAME", _STACK),
         input_bucket=value("InputBucketName", _BUCKET),
         table_name=value("TABLE_NAME", _TABLE),
         output_bucket=value("OutputBucketName", _BUCKET),
@@ -162,6 +168,8 @@ _CONFIDENCE = _Kind("a number from 0 to 100", lambda text: _between(0, 100, text
 _QUEUE_ARN = _text("the ARN of an SQS queue", r"arn:[\w-]+:sqs:[\w-]+:\d{12}:[\w-]+")
 _QUEUE_URL = _text("the URL of an SQS queue", r"https?://[^\s/]+/\S*[\w-]")
 _TOPIC_ARN = _text("the ARN of an SNS topic", r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+")
+_EMAIL = _text("an e-mail address", r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+")
+_STACK = _text("the name of a CloudFormation stack", r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
 _BUCKET = _text("the name of an S3 bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _BUCKET_OR_NONE = _text("the name of an S3 bucket, or nothing", r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", may_be_blank=True)
 _TABLE = _text("the name of a DynamoDB table", r"[\w.-]{3,255}")

@@ -3,8 +3,8 @@
 from threading import Lock
 from typing import Protocol
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 
 class Telemetry(Protocol):
@@ -24,13 +24,15 @@ class Telemetry(Protocol):
 
 
 class PowertoolsTelemetry:
-    """Telemetry of one function; `flush` at the end of each invocation."""
+    """Telemetry of one function of one stack; `flush` at the end of each invocation."""
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, function: str, stack: str) -> None:
         # Not the name of the Chalice app: Chalice gives a logger of that name a handler of its own, and lines double.
         # No location: it would always be one of the lines below.
         self._logger = Logger(service=f"labelwatch-{function}", location=None)
-        self._metrics = Metrics(namespace="Labelwatch", service=function)
+        self._metrics = EphemeralMetrics(namespace="Labelwatch", service=function)
+        # Ephemeral: the usual kind is one for the whole process. By stack: two of one account would else count as one.
+        self._metrics.set_default_dimensions(stack=stack)
         self._one_at_a_time = Lock()  # images of a batch are detected side by side, and Metrics is not made for that
 
     def count(self, name: str, value: int = 1) -> None:

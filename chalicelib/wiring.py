@@ -14,7 +14,7 @@ from chalicelib import rest
 from chalicelib.adapters.dynamodb import TokenTable
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels
 from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
-from chalicelib.adapters.sns import AlertTopic
+from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.batch import Batch, BatchResponse, messages_of
 from chalicelib.detection import IMAGES_AT_ONCE, Detection
@@ -25,6 +25,7 @@ from chalicelib.settings import GENERAL_MODEL, Settings
 from chalicelib.telemetry import PowertoolsTelemetry, Telemetry
 from chalicelib.tokens import Authorization
 from chalicelib.uploads import Uploads
+from chalicelib.watching import Watching
 
 
 class Service:
@@ -52,6 +53,11 @@ class Service:
         """One event notification of the adopted bucket."""
         self._ingestion(event.to_dict())
 
+    def watch(self) -> None:
+        """One look at who is told."""
+        with _flushed(self._watch_telemetry):
+            self._watching()
+
     def authorize(self, request: AuthRequest) -> AuthResponse:
         """Whoever holds a token may ask for upload tickets, and for nothing else."""
         with _flushed(self._authorize_telemetry):
@@ -70,11 +76,11 @@ class Service:
 
     @cached_property
     def _authorize_telemetry(self) -> PowertoolsTelemetry:
-        return PowertoolsTelemetry("authorize")
+        return self._telemetry("authorize")
 
     @cached_property
     def _uploads_telemetry(self) -> PowertoolsTelemetry:
-        return PowertoolsTelemetry("uploads")
+        return self._telemetry("uploads")
 
     @cached_property
     def _authorization(self) -> Authorization:
@@ -95,11 +101,11 @@ class Service:
 
     @cached_property
     def _detect_telemetry(self) -> PowertoolsTelemetry:
-        return PowertoolsTelemetry("detect")
+        return self._telemetry("detect")
 
     @cached_property
     def _notify_telemetry(self) -> PowertoolsTelemetry:
-        return PowertoolsTelemetry("notify")
+        return self._telemetry("notify")
 
     @cached_property
     def _detection(self) -> Detection:
@@ -132,6 +138,19 @@ class Service:
     @cached_property
     def _ingestion(self) -> Ingestion:
         return Ingestion(Queue(self._client("sqs"), self.settings.images_queue_url))
+
+    @cached_property
+    def _watch_telemetry(self) -> PowertoolsTelemetry:
+        return self._telemetry("watch")
+
+    @cached_property
+    def _watching(self) -> Watching:
+        here, sns = self.settings, self._client("sns")
+        topics = tuple(TopicSubscriptions(sns, arn) for arn in (here.topic_arn, here.operations_topic_arn))
+        return Watching(topics, here.email, self._watch_telemetry)
+
+    def _telemetry(self, function: str) -> PowertoolsTelemetry:
+        return PowertoolsTelemetry(function, self.settings.stack_name)
 
     def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
         return Batch(

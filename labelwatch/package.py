@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,8 +55,14 @@ def package(build: Path) -> Package:
         *_, last = ["it said nothing", *(done.stderr or done.stdout).strip().splitlines()]
         raise UserError(f"chalice package failed: {last}")
     template = build / "template.json"
-    shutil.move(build / "sam.json", template)
+    template.write_text(json.dumps(_with_outputs_for_people(json.loads((build / "sam.json").read_text())), indent=2))
+    (build / "sam.json").unlink()
     return Package(template, build / "deployment.zip")
+
+
+def resources() -> dict[str, Any]:
+    """The template of all but the functions."""
+    return load_template(PROJECT / "infra" / "resources.yaml")
 
 
 def load_template(path: Path) -> dict[str, Any]:
@@ -70,9 +75,15 @@ def _overlay() -> dict[str, Any]:
     """The resources with the overlay on them: Chalice merges one file only."""
     functions = load_template(PROJECT / "infra" / "functions.yaml")
     merged: dict[str, Any] = TemplateDeepMerger().merge(
-        {"Resources": functions["Resources"]}, load_template(PROJECT / "infra" / "resources.yaml")
+        {name: functions[name] for name in ("Resources", "Outputs")}, resources()
     )
     return merged
+
+
+def _with_outputs_for_people(template: dict[str, Any]) -> dict[str, Any]:
+    """Without Chalice's own outputs, which say nothing of what they are."""
+    told = {name: output for name, output in template["Outputs"].items() if "Description" in output}
+    return template | {"Outputs": told}
 
 
 def _chalice() -> str:

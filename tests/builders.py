@@ -25,6 +25,9 @@ ENVIRONMENT = {
     "PREDICTIONS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/predictions",
     "PREDICTIONS_DEAD_LETTERS_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/predictions-dead",
     "TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts",
+    "OPERATIONS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:operations",
+    "EmailNotification": "grower@example.com",
+    "STACK_NAME": "labelwatch",
     "TABLE_NAME": "labelwatch-table",
 }
 

@@ -144,6 +144,23 @@ class FakeTokens(Failing):
         return True
 
 
+class FakeSubscriptions(Failing):
+    """A topic to which these addresses are subscribed, and on which so many subscriptions wait."""
+
+    def __init__(self, addresses: set[str], pending: int = 0, topic: str = "arn:of:alerts") -> None:
+        self.topic = topic
+        self._addresses = addresses
+        self._pending = pending
+
+    def unconfirmed(self) -> int:
+        self._fail_if_told()
+        return self._pending
+
+    def has_email(self, address: str) -> bool:
+        self._fail_if_told()
+        return address in self._addresses
+
+
 class FakeTelemetry:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The topic that subscribers listen to."""
+"""The topics that subscribers listen to."""
 
 from __future__ import annotations
 
@@ -30,6 +30,30 @@ class AlertTopic:
                 # Plain, not MessageStructure=json: only with plain messages does SNS hand attributes on.
                 Message=alert.text,
                 MessageAttributes={name: _attribute(value) for name, value in alert.attributes.items()},
+            )
+
+
+class TopicSubscriptions:
+    """The subscriptions of one topic, by its ARN."""
+
+    def __init__(self, client: SNSClient, topic: str) -> None:
+        self._client = client
+        self.topic = topic
+
+    def unconfirmed(self) -> int:
+        """How many wait for a confirmation; raises the Fault that SNS's refusal is."""
+        with told_as_faults():
+            attributes = self._client.get_topic_attributes(TopicArn=self.topic)["Attributes"]
+        return int(attributes["SubscriptionsPending"])
+
+    def has_email(self, address: str) -> bool:
+        """Whether this address is subscribed, confirmed or not; raises the Fault that SNS's refusal is."""
+        with told_as_faults():
+            pages = self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.topic)
+            return any(
+                (one["Protocol"], one["Endpoint"]) == ("email", address) and one["SubscriptionArn"] != "Deleted"
+                for page in pages
+                for one in page["Subscriptions"]
             )
 
 

@@ -38,7 +38,7 @@ def deploy_template(cloud: Cloud, name: str, template: dict[str, Any], parameter
 
 
 def api_url(cloud: Cloud, outputs: dict[str, str]) -> str:
-    """Where the REST API answers here; on AWS it is the output EndpointURL."""
+    """Where the REST API answers here; on AWS it is the output ApiUrl."""
     return f"{cloud.endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
 
 
@@ -56,7 +56,8 @@ def as_deployed_here(template: dict[str, Any]) -> dict[str, Any]:
         properties = resource["Properties"]
         for policy in properties.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
-                statement["Action"] = _with_batch_actions(statement["Action"])
+                if "Action" in statement:  # else it depends on a condition, and is not about queues
+                    statement["Action"] = _with_batch_actions(statement["Action"])
         for statement in properties.get("PolicyDocument", {}).get("Statement", []):
             if statement["Sid"] == "TlsOnly":
                 statement["Condition"] = {"Bool": {"aws:SecureTransport": "true"}}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
-from chalicelib.adapters.sns import AlertTopic
+from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.errors import Retryable
 from chalicelib.model import Alert
 
@@ -122,3 +124,36 @@ def test_a_topic_that_is_not_there_is_retryable(sns: SNSClient, topic: str) -> N
 def test_a_subject_that_sns_refuses_is_retryable(sns: SNSClient, topic: str) -> None:
     with pytest.raises(Retryable, match=r"^InvalidParameter: "):
         AlertTopic(sns, topic).publish(alert(subject="x" * 101))
+
+
+def test_an_address_that_is_subscribed_is_known_by_its_whole_name(sns: SNSClient, topic: str) -> None:
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="grower@example.com")
+    subscriptions = TopicSubscriptions(sns, topic)
+    assert [subscriptions.has_email(one) for one in ("grower@example.com", "grower@example.co")] == [True, False]
+
+
+def test_an_address_is_found_on_a_later_page(sns: SNSClient, topic: str) -> None:
+    for number in range(150):
+        sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=f"grower-{number:03}@example.com")
+    assert TopicSubscriptions(sns, topic).has_email("grower-149@example.com")
+
+
+def test_a_subscription_that_was_deleted_but_is_listed_still_tells_nobody(topic: str) -> None:
+    sns = boto3.client("sns")
+    listed = {"TopicArn": topic, "Protocol": "email", "Endpoint": "grower@example.com", "SubscriptionArn": "Deleted"}
+    with Stubber(sns) as stub:
+        stub.add_response("list_subscriptions_by_topic", {"Subscriptions": [listed]}, {"TopicArn": topic})
+        assert not TopicSubscriptions(sns, topic).has_email("grower@example.com")
+
+
+def test_those_that_wait_for_a_confirmation_are_counted(topic: str) -> None:
+    sns = boto3.client("sns")
+    with Stubber(sns) as stub:
+        stub.add_response("get_topic_attributes", {"Attributes": {"SubscriptionsPending": "2"}}, {"TopicArn": topic})
+        assert TopicSubscriptions(sns, topic).unconfirmed() == 2
+
+
+def test_a_topic_that_cannot_be_asked_is_a_fault(sns: SNSClient) -> None:
+    subscriptions = TopicSubscriptions(sns, "arn:aws:sns:eu-central-1:123456789012:gone")
+    with pytest.raises(Retryable):
+        subscriptions.unconfirmed()

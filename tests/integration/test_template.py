@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,9 +15,8 @@ from chalicelib.batch import LAST_RECEIVE
 from labelwatch.local.deployment import as_deployed_here
 from labelwatch.package import PROJECT, Package
 from tests.builders import ENVIRONMENT
+from tests.integration.reading import Template, functions, guards, leaves, listed, mappings, resources, statements
 
-Template = dict[str, Any]
-PROSE = {"Description", "AlarmDescription", "ConstraintDescription"}
 REGION = re.compile(r"\b[a-z]{2}(-gov|-iso[a-z]?)?-(north|south|east|west|central)[a-z]*-\d\b")
 FOURTEEN_DAYS = 14 * 24 * 3600
 QUEUES = {"ImagesQueue", "PredictionsQueue"}
@@ -37,58 +36,6 @@ class Recording(dict[str, str]):
     def get(self, name: str, default: Any = None) -> Any:
         self.asked.add(name)
         return super().get(name, default)
-
-
-def resources(template: Template, kind: str) -> dict[str, Template]:
-    return {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == kind}
-
-
-def functions(template: Template) -> dict[str, Template]:
-    return resources(template, "AWS::Serverless::Function")
-
-
-def mappings(template: Template) -> list[tuple[Template, Template, Template]]:
-    """Each event source mapping, with its function and its queue."""
-    queues = resources(template, "AWS::SQS::Queue")
-    return [
-        (event["Properties"], function, queues[event["Properties"]["Queue"]["Fn::GetAtt"][0]])
-        for function in functions(template).values()
-        for event in function.get("Events", {}).values()
-        if event["Type"] == "SQS"
-    ]
-
-
-def statements(template: Template) -> Iterator[tuple[str, Template]]:
-    """Each statement of the roles, with its role."""
-    for name, role in resources(template, "AWS::IAM::Role").items():
-        for policy in role["Policies"]:
-            yield from ((name, statement) for statement in policy["PolicyDocument"]["Statement"])
-
-
-def guards(template: Template, kind: str, field: str) -> dict[str, list[Template]]:
-    """The statements of the resource policies of this kind, by the resource that they are attached to."""
-    return {
-        target["Ref"]: properties["PolicyDocument"]["Statement"]
-        for properties in resources(template, kind).values()
-        for target in listed(properties[field])
-    }
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def leaves(value: Any) -> Iterator[str]:
-    """Every name and string in the template, save what is written for people only."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from leaves(inner) if key not in PROSE else ()
-    elif isinstance(value, list):
-        for inner in value:
-            yield from leaves(inner)
-    elif isinstance(value, str):
-        yield value
 
 
 def tls_only(action: str, resource: Any) -> Template:
@@ -122,6 +69,7 @@ def test_the_functions_are_those_of_the_app(template: Template) -> None:
         "app.notify",
         "app.authorize",
         "app.app",
+        "app.watch",
     }
 
 
@@ -150,7 +98,7 @@ def test_every_variable_without_a_default_is_given_to_each_function(template: Te
         except settings.SettingError:
             needed.add(name)
     given = [set(one["Environment"]["Variables"]) for one in functions(template).values()]
-    assert [needed - names for names in given] == [set()] * 4
+    assert [needed - names for names in given] == [set()] * 5
 
 
 def test_no_function_is_given_a_variable_that_nothing_reads(template: Template) -> None:
@@ -162,7 +110,7 @@ def test_no_function_is_given_a_variable_that_nothing_reads(template: Template) 
 
 def test_a_function_that_answers_with_item_failures_is_told_so(template: Template) -> None:
     told = [one["Environment"]["Variables"]["PARTIAL_BATCH_RESPONSES"] for one in functions(template).values()]
-    assert told == ["yes"] * 4
+    assert told == ["yes"] * 5
 
 
 def test_every_mapping_reports_item_failures(template: Template) -> None:
@@ -289,20 +237,24 @@ def test_no_role_may_do_whatever_it_wants(template: Template) -> None:
     assert [one for _, one in statements(template) if "*" in "".join(leaves(one["Action"]))] == []
 
 
-def test_only_general_labels_are_asked_of_no_resource(template: Template) -> None:
+def test_only_what_knows_no_resources_is_asked_of_no_resource(template: Template) -> None:
     broad = [
         (role, one["Action"], one["Resource"]) for role, one in statements(template) if "*" in leaves(one["Resource"])
     ]
-    general = ["AsksGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]
-    model = ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]
-    assert broad == [("DetectRole", {"Fn::If": general}, {"Fn::If": model})]
+    general = {"Fn::If": ["AsksGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]}
+    detecting = ("DetectRole", general, {"Fn::If": ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]})
+    tracing = [one for one in broad if one != detecting]
+    assert detecting in broad
+    assert {(tuple(actions), resource) for _, actions, resource in tracing} == {
+        (("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "*")
+    }
 
 
 def test_every_function_writes_to_a_group_of_its_own_that_is_kept_for_a_stated_time(template: Template) -> None:
     groups = resources(template, "AWS::Logs::LogGroup")
     written = [one["LoggingConfig"]["LogGroup"]["Ref"] for one in functions(template).values()]
     assert len(set(written)) == len(written)
-    assert [groups[name]["RetentionInDays"] for name in written] == [90] * 4
+    assert [groups[name]["RetentionInDays"] for name in written] == [90] * 5
 
 
 def test_a_role_may_write_to_the_log_of_its_own_function_only(template: Template) -> None:
@@ -319,7 +271,7 @@ def test_a_role_may_write_to_the_log_of_its_own_function_only(template: Template
 def test_only_lambda_takes_a_role(template: Template) -> None:
     trusts = [role["AssumeRolePolicyDocument"]["Statement"] for role in resources(template, "AWS::IAM::Role").values()]
     lambdas = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    assert trusts == [[lambdas]] * 5
+    assert trusts == [[lambdas]] * 6
 
 
 def test_the_template_deployed_here_differs_in_three_things_only(template: Template) -> None:

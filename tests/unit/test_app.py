@@ -41,6 +41,7 @@ class FakeAws:
             "detect_custom_labels": {"CustomLabels": [{"Name": "leaf-smut", "Confidence": 95.0}]},
             "detect_labels": {"Labels": [{"Name": "Plant", "Confidence": 99.0}]},
             "generate_presigned_url": "https://link",
+            "get_topic_attributes": {"Attributes": {"SubscriptionsPending": "1"}},
             "generate_presigned_post": {"url": "https://images.s3/", "fields": {"key": "k"}},
         }
 
@@ -57,6 +58,9 @@ class _Client:
         self.meta = SimpleNamespace(region_name="eu-west-1", partition="aws")
         self._aws = aws
         self._service = service
+
+    def get_paginator(self, _operation: str) -> Any:
+        return SimpleNamespace(paginate=lambda **_: [{"Subscriptions": []}])
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(*_: object, **arguments: Any) -> Any:
@@ -151,6 +155,17 @@ def test_ingest_raises_where_the_notification_did_not_go_so_that_lambda_tries_ag
         service(aws).ingest(S3Event(json.loads(notification(s3_record())), CONTEXT))
 
 
+def test_watch_looks_at_both_topics_and_writes_what_it_counts(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    service(aws).watch()
+    assert [asked["TopicArn"] for asked in aws.calls_of("get_topic_attributes")] == [
+        ENVIRONMENT["TOPIC_ARN"],
+        ENVIRONMENT["OPERATIONS_TOPIC_ARN"],
+    ]
+    *_, metrics = capsys.readouterr().out.splitlines()
+    # On each topic one waits, and the address is not subscribed.
+    assert json.loads(metrics)["SubscriptionsSilent"] == [4.0]
+
+
 def test_an_invocation_writes_its_metrics_as_one_line_of_emf(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     service(aws).detect(event_of(notification(s3_record())))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -158,6 +173,18 @@ def test_an_invocation_writes_its_metrics_as_one_line_of_emf(aws: FakeAws, capsy
     assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Labelwatch"
     assert (metrics["service"], metrics["ImagesDetected"], metrics["Labels"]) == ("detect", [1.0], [1.0])
     assert len(metrics["ModelTime"]) == 1
+
+
+def test_the_metrics_of_every_invocation_say_of_which_stack_they_are(
+    aws: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = service(aws, STACK_NAME="labelwatch-prod")
+    for _ in range(2):
+        here.detect(event_of(notification(s3_record())))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    metrics = [line for line in lines if "_aws" in line]
+    assert [(one["stack"], one["service"]) for one in metrics] == [("labelwatch-prod", "detect")] * 2
+    assert [set(one["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0]) for one in metrics] == [{"stack", "service"}] * 2
 
 
 def test_an_invocation_without_metrics_writes_none(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,11 +261,15 @@ def sources_of(module: ModuleType) -> dict[str, Any]:
 
 def test_the_app_declares_detect_and_notify_on_their_queues(load_app: Callable[..., ModuleType]) -> None:
     sources = sources_of(load_app())
-    assert {name: source.queue_arn for name, source in sources.items()} == {
+    assert {name: source.queue_arn for name, source in sources.items() if hasattr(source, "queue_arn")} == {
         "detect": ENVIRONMENT["IMAGES_QUEUE_ARN"],
         "notify": ENVIRONMENT["PREDICTIONS_QUEUE_ARN"],
     }
     assert (sources["notify"].batch_size, sources["notify"].maximum_batching_window_in_seconds) == (100, 2)
+
+
+def test_the_app_looks_at_the_subscriptions_once_an_hour(load_app: Callable[..., ModuleType]) -> None:
+    assert sources_of(load_app())["watch"].schedule_expression.to_string() == "rate(1 hour)"
 
 
 def test_ingest_is_declared_only_where_a_bucket_is_adopted(load_app: Callable[..., ModuleType]) -> None:

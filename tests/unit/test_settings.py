@@ -70,7 +70,7 @@ def test_a_variable_that_is_missing_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(ENVIRONMENT) - {"LabelsofInterest"}))
 def test_a_variable_that_is_unusable_is_named_with_what_would_be_right(name: str) -> None:
-    with pytest.raises(SettingError, match=f"^{name} is 'no good!', but it must be (a|the) "):
+    with pytest.raises(SettingError, match=f"^{name} is 'no good!', but it must be (an?|the) "):
         read(with_(**{name: "no good!"}))
 
 

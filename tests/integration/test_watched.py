@@ -1,0 +1,150 @@
+"""What AWS shows of the stack: alarms, dashboard, traces, tags, outputs."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from labelwatch.package import PROJECT
+from tests.integration.reading import Template, functions, resources, statements
+
+OPERATIONS = (PROJECT / "docs" / "operations.md").read_text()
+ROLES_AND_STATE = {"AWS::IAM::Role", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::DynamoDB::Table"}
+
+
+def alarms(template: Template) -> dict[str, Template]:
+    return resources(template, "AWS::CloudWatch::Alarm")
+
+
+def dimensions(alarm: Template) -> dict[str, Any]:
+    return {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+
+
+def takes_tags(kind: str) -> bool:
+    """By AWS's own schema; the transform's types, which stand in none of its lists, do."""
+    if kind.startswith("AWS::Serverless::"):
+        return True
+    return "Tags" in PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["properties"]
+
+
+def tags_of(resource: Template) -> dict[str, Any]:
+    tags = resource["Properties"].get("Tags", {})
+    return tags if isinstance(tags, dict) else {one["Key"]: one["Value"] for one in tags}
+
+
+def test_every_alarm_goes_to_whoever_runs_this(template: Template) -> None:
+    assert [one["AlarmActions"] for one in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 6
+
+
+def test_every_alarm_and_no_other_is_explained(template: Template) -> None:
+    assert set(re.findall(r"\*\*(\w+Alarm)\*\*", OPERATIONS)) == set(alarms(template))
+
+
+@pytest.mark.parametrize("queue", ["ImagesDeadLetters", "PredictionsDeadLetters"])
+def test_one_dead_letter_is_enough_for_an_alarm(template: Template, queue: str) -> None:
+    (alarm,) = [
+        one
+        for one in alarms(template).values()
+        if dimensions(one) == {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}
+    ]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["ComparisonOperator"]) == (
+        "ApproximateNumberOfMessagesVisible",
+        0,
+        "GreaterThanThreshold",
+    )
+
+
+@pytest.mark.parametrize("queue", ["ImagesQueue", "PredictionsQueue"])
+def test_a_message_that_has_waited_for_over_an_hour_is_an_alarm(template: Template, queue: str) -> None:
+    (alarm,) = [
+        one
+        for one in alarms(template).values()
+        if dimensions(one) == {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}
+    ]
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateAgeOfOldestMessage", 3600)
+
+
+def test_nobody_looking_at_the_subscriptions_is_an_alarm_like_one_that_is_silent(template: Template) -> None:
+    alarm = alarms(template)["SubscriptionsAlarm"]
+    assert (alarm["MetricName"], alarm["TreatMissingData"]) == ("SubscriptionsSilent", "breaching")
+    assert dimensions(alarm) == {"service": "watch", "stack": {"Ref": "AWS::StackName"}}
+
+
+def test_no_alarm_is_on_mere_errors_which_throttling_causes_by_design(template: Template) -> None:
+    assert {one["MetricName"] for one in alarms(template).values()} & {"Errors", "Throttles"} == set()
+
+
+def dashboard(template: Template) -> Template:
+    (board,) = resources(template, "AWS::CloudWatch::Dashboard").values()
+    body: Template = json.loads(re.sub(r"\$\{([\w.:]+)\}", r"\1", board["DashboardBody"]["Fn::Sub"]))
+    return body
+
+
+def shown(template: Template) -> set[tuple[str, str, str]]:
+    """Namespace, name and the value of the first dimension of each metric, with CloudWatch's dots written out."""
+    found = set()
+    for widget in dashboard(template)["widgets"]:
+        above: list[str] = []
+        for metric in widget["properties"].get("metrics", []):
+            names = [one for one in metric if isinstance(one, str)]
+            above = [above[place] if name == "." else name for place, name in enumerate(names)]
+            found.add((above[0], above[1], above[3]))
+    return found
+
+
+def test_the_dashboard_shows_the_age_of_the_oldest_message_of_each_queue(template: Template) -> None:
+    ages = {which for _, name, which in shown(template) if name == "ApproximateAgeOfOldestMessage"}
+    assert ages == {"ImagesQueue.QueueName", "PredictionsQueue.QueueName"}
+
+
+def test_the_dashboard_shows_only_metrics_that_are_written(template: Template) -> None:
+    ours = {(service, name) for namespace, name, service in shown(template) if namespace == "Labelwatch"}
+    table = re.findall(r"^\| `(\w+)` \|.*\| ([\w, ]+) \|$", OPERATIONS, re.MULTILINE)
+    written = {(service, name) for name, services in table for service in services.split(", ")}
+    assert ours <= written
+    assert {name for _, name in ours} >= {"ImagesDetected", "ImagesRejected", "Alerts", "ModelTime"}
+
+
+def test_the_dashboard_shows_every_alarm_that_each_stack_has(template: Template) -> None:
+    (widget,) = [one for one in dashboard(template)["widgets"] if one["type"] == "alarm"]
+    always = {name for name in alarms(template) if "Condition" not in template["Resources"][name]}
+    assert set(widget["properties"]["alarms"]) == {f"{name}.Arn" for name in always}
+
+
+def test_everything_that_takes_tags_says_whose_it_is(template: Template) -> None:
+    wanted = {"application": "labelwatch", "stack": {"Ref": "AWS::StackName"}}
+    tagged = {name: tags_of(one) for name, one in template["Resources"].items() if takes_tags(one["Type"])}
+    assert {name for name, tags in tagged.items() if not wanted.items() <= tags.items()} == set()
+    assert {template["Resources"][name]["Type"] for name in tagged} >= ROLES_AND_STATE
+
+
+def test_functions_are_traced_only_where_it_is_wanted(template: Template) -> None:
+    assert template["Conditions"]["Traces"] == {"Fn::Equals": [{"Ref": "Tracing"}, "yes"]}
+    assert {json.dumps(one["Tracing"]) for one in functions(template).values()} == {
+        '{"Fn::If": ["Traces", "Active", "PassThrough"]}'
+    }
+
+
+# https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+def test_every_role_may_send_traces_only_where_it_is_wanted(template: Template) -> None:
+    conditional = {
+        name: statement["Fn::If"][0]
+        for name, role in resources(template, "AWS::IAM::Role").items()
+        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement and statement["Fn::If"][1]["Sid"] == "Trace"
+    }
+    assert conditional == dict.fromkeys(resources(template, "AWS::IAM::Role"), "Traces")
+    sent = [set(one["Action"]) for _, one in statements(template) if one["Sid"] == "Trace"]
+    assert sent == [{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}] * len(conditional)
+
+
+def test_every_output_says_what_it_is(template: Template) -> None:
+    assert [name for name, one in template["Outputs"].items() if not one.get("Description")] == []
+
+
+def test_what_a_person_needs_is_among_the_outputs(template: Template) -> None:
+    assert {"ApiUrl", "InputBucket", "OutputBucket", "AlertsTopicArn", "DashboardUrl"} <= set(template["Outputs"])
