@@ -1,4 +1,5 @@
-# Everything runs in .venv, which is set up by itself from the locked requirements; nothing else is touched.
+# Everything runs in .venv, and a part of `make lint` in .venv-checks; both are set up by themselves from locked requirements,
+# and nothing else is touched.
 BIN := .venv/bin
 # In the environment, and not in the commands' text: a folder's name may hold anything.
 export IMAGES ?=
@@ -21,12 +22,14 @@ test: setup ## Run every test: unit, integration, end to end
 	@$(BIN)/pytest tests/unit --cov --cov-report=term --cov-fail-under=95 -q
 	@$(BIN)/pytest tests/integration tests/e2e -q
 
-lint: setup ## Run ruff, mypy and, on the merged template, cfn-lint
+lint: setup .venv-checks/ready ## Run ruff, mypy and, on the template, cfn-lint, cdk-nag, parliament and our own rule
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/labelwatch package
 	@$(BIN)/cfn-lint build/template.json infra/resources.yaml
+	@$(BIN)/python -m checks.transform build/template.json infra/resources.yaml build/checks
+	@.venv-checks/bin/python -m checks build/checks/template.json build/checks/resources.json
 
 format: setup ## Let ruff format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -34,15 +37,22 @@ format: setup ## Let ruff format the code
 package: setup ## Make build/template.json and build/deployment.zip
 	@$(BIN)/labelwatch package
 
-lock: setup ## Pin again what requirements-dev.in asks for
+lock: setup ## Pin again what requirements-dev.in and requirements-checks.in ask for
 	@$(BIN)/python -m pip install -q uv
-	@$(BIN)/uv pip compile -q --universal --upgrade --python-version 3.12 --no-header --no-annotate requirements-dev.in -o requirements-dev.txt
+	@for name in requirements-dev requirements-checks; do \
+		$(BIN)/uv pip compile -q --universal --upgrade --python-version 3.12 --no-header --no-annotate $$name.in -o $$name.txt || exit; \
+	done
 
-clean: ## Take away what was built, and the environment
-	@rm -rf build .labelwatch .venv *.egg-info
+clean: ## Take away what was built, and the environments
+	@rm -rf build .labelwatch .venv .venv-checks *.egg-info
 
 setup: .venv/ready
 
 .venv/ready: requirements-dev.txt scripts/setup
-	@PYTHON="$(PYTHON)" scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup .venv requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-checks/ready: requirements-checks.txt scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup .venv-checks requirements-checks.txt
 	@touch $@

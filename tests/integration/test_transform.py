@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from typing import Any
 
 import pytest
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
-from labelwatch import stack
+from checks.transform import transform
 
 Template = dict[str, Any]
-
-
-def transform(template: Template, **parameters: str) -> Template:
-    pointing = stack.pointing_at(template, "bucket", "key")
-    given = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
-    defaults = {name: one["Default"] for name, one in template["Parameters"].items() if "Default" in one}
-    result: Template = Translator({}, Parser()).translate(copy.deepcopy(pointing), defaults | given | parameters)
-    return result
 
 
 @pytest.fixture

