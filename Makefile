@@ -22,6 +22,10 @@ test: setup ## Run every test: unit, integration, end to end
 	@$(BIN)/pytest tests/unit --cov --cov-report=term --cov-fail-under=95 -q
 	@$(BIN)/pytest tests/integration tests/e2e -q
 
+.PHONY: bench
+bench: setup ## Measure: calls and cost of an image, cold starts (bench/README.md)
+	@for name in calls cost cold_start; do $(BIN)/python -m bench.$$name || exit; done
+
 lint: setup .venv-checks/ready ## Run ruff, mypy and, on the template, cfn-lint, cdk-nag, parliament and our own rule
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

@@ -45,7 +45,7 @@ class Lambda(NamedTuple):
             "LAMBDA_TASK_ROOT": str(self.task),
             "LANG": "en_US.UTF-8",
             "PATH": os.defpath,
-            "PYTHONPATH": f"{self.task}:{self.runtime}",  # the zip first: https://repost.aws/knowledge-center/lambda-import-module-error-python
+            "PYTHONPATH": f"{self.task}:{self.runtime}",  # the zip comes first
             "TMPDIR": str(self.scratch / "tmp"),
             "TZ": ":UTC",
         }
