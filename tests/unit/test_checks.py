@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,19 @@ def test_reading_a_template_leaves_it_as_it_is(template: Template) -> None:
     before = copy.deepcopy(template)
     readings(template)
     assert template == before
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations("ABC", 2)))
+def test_any_two_conditions_meet_in_all_four_ways(pair: tuple[str, str]) -> None:
+    holds = {name: {"Fn::If": [name, True, False]} for name in "ABC"}
+    read = readings({"Conditions": dict.fromkeys("ABC"), "Resources": {"One": {"Properties": holds}}})
+    met = {tuple(one["Resources"]["One"]["Properties"][name] for name in pair) for one in read}
+    assert met == set(itertools.product([True, False], repeat=2))
+
+
+def test_a_resource_that_hangs_on_a_condition_is_always_read() -> None:
+    hanging = {"Conditions": {"A": {}}, "Resources": {"One": {"Condition": "A", "Properties": {}}}}
+    assert readings(hanging) == [{"Resources": {"One": {"Properties": {}}}}]
 
 
 def test_a_template_without_conditions_is_read_once() -> None:
