@@ -130,7 +130,8 @@ def _yes_or_no(text: str) -> bool:
     return _matching("yes|no", text) == "yes"
 
 
-def _labels_of_interest(text: str) -> tuple[LabelOfInterest, ...]:
+def labels_of_interest(text: str) -> tuple[LabelOfInterest, ...]:
+    """The labels that such a setting names; raises ValueError with what is wrong."""
     labels = tuple(_label_of_interest(part.strip()) for part in text.split(","))
     if len(labels) > MOST_LABELS_OF_INTEREST:
         raise ValueError(f"it names {len(labels)} labels, and {MOST_LABELS_OF_INTEREST} are the most")
@@ -162,7 +163,7 @@ _MODEL = _text(
 _LABELS_OF_INTEREST = _Kind(
     f"up to {MOST_LABELS_OF_INTEREST} labels with commas between them, each with a threshold after a colon where it "
     "has one of its own (leaf-smut:90), or * for any label",
-    _labels_of_interest,
+    labels_of_interest,
 )
 _CONFIDENCE = _Kind("a number from 0 to 100", lambda text: _between(0, 100, text))
 _QUEUE_ARN = _text("the ARN of an SQS queue", r"arn:[\w-]+:sqs:[\w-]+:\d{12}:[\w-]+")

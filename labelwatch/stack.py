@@ -1,53 +1,212 @@
-"""A CloudFormation stack through a change set, and the words of whatever resource failed."""
+"""CloudFormation stacks through change sets: what would change, then changing it, with each resource's own words."""
 
 import copy
+import json
 import time
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
 from labelwatch.errors import UserError
 
+NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
+CANCELLED = "Resource creation cancelled"
 
-def deploy(
-    cloudformation: Any,  # noqa: ANN401 - the client of any endpoint
-    name: str,
-    template_url: str,
-    parameters: dict[str, str],
-    poll_seconds: float = 1,
-) -> dict[str, str]:
-    """Creates the stack from the template and gives its outputs; raises UserError with the failed resource's words."""
-    change_set = f"{name}-{int(time.time())}"
-    where = {"StackName": name, "ChangeSetName": change_set}
-    waiting = {"Delay": poll_seconds, "MaxAttempts": int(600 / poll_seconds)}
-    try:
-        cloudformation.create_change_set(
-            **where,
-            ChangeSetType="CREATE",
-            TemplateURL=template_url,
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+
+class Stack(NamedTuple):
+    """A stack as it stands."""
+
+    status: str
+    parameters: dict[str, str]
+    outputs: dict[str, str]
+
+
+class Change(NamedTuple):
+    """What a change set does to one resource: Add, Modify, Remove or Import."""
+
+    action: str
+    name: str
+    kind: str
+    replaces: bool
+
+
+class Plan(NamedTuple):
+    """A change set that waits to be applied."""
+
+    stack: str
+    change_set: str
+    creates: bool
+    changes: list[Change]
+
+
+class Event(NamedTuple):
+    """What became of one resource, in CloudFormation's words."""
+
+    name: str
+    kind: str
+    status: str
+    reason: str
+
+
+type Watch = Callable[[Event], None]
+
+
+class Stacks:
+    """The stacks of one account and Region."""
+
+    def __init__(self, cloudformation: Any, poll_seconds: float = 2) -> None:  # noqa: ANN401 - of any endpoint
+        self._client = cloudformation
+        self._poll_seconds = poll_seconds
+
+    def find(self, name: str) -> Stack | None:
+        """The stack of this name, if there is one."""
+        try:
+            (stack,) = self._client.describe_stacks(StackName=name)["Stacks"]
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] != "ValidationError":
+                raise
+            return None
+        return Stack(
+            stack["StackStatus"],
+            {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])},
+            {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])},
         )
-        cloudformation.get_waiter("change_set_create_complete").wait(**where, WaiterConfig=waiting)
-        cloudformation.execute_change_set(**where)
-        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=waiting)
-    except (ClientError, WaiterError) as problem:
-        raise UserError(f"the stack {name} was not created: {_why(cloudformation, name) or problem}") from None
-    return outputs(cloudformation, name)
+
+    def plan(  # noqa: PLR0913 - a change set's parts, by name
+        self,
+        name: str,
+        template: dict[str, Any] | str,
+        parameters: dict[str, str],
+        *,
+        creates: bool,
+        tags: dict[str, str] | None = None,
+        imports: bool = False,
+    ) -> Plan | None:
+        """What the template, or the one at this URL, would change; None where that is nothing.
+
+        Raises UserError with CloudFormation's words where it refuses.
+        """
+        change_set = f"labelwatch-{uuid.uuid4().hex[:12]}"
+        text = {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": compact(template)}
+        where = {"StackName": name, "ChangeSetName": change_set}
+        try:
+            self._client.create_change_set(
+                **where,
+                **text,
+                ChangeSetType="CREATE" if creates else "UPDATE",
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+                Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+                Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+                ImportExistingResources=imports,
+            )
+            answer = self._when_made(where)
+        except ClientError as problem:
+            raise UserError(f"CloudFormation does not take it: {problem.response['Error']['Message']}") from None
+        if answer["Status"] == "FAILED":
+            self._forget(name, change_set, creates=creates)
+            if any(words in answer["StatusReason"] for words in NOTHING_TO_CHANGE):
+                return None
+            raise UserError(f"CloudFormation does not take it: {answer['StatusReason']}")
+        return Plan(name, change_set, creates, [_change(one["ResourceChange"]) for one in self._changes(where)])
+
+    def apply(self, plan: Plan, watch: Watch = lambda _: None) -> dict[str, str]:
+        """Does it and gives the stack's outputs; `watch` hears of each resource.
+
+        Raises UserError with the failed resources' own words; then the stack is as it was before, or gone if it is new.
+        """
+        last = self._newest_event(plan.stack)
+        self._client.execute_change_set(StackName=plan.stack, ChangeSetName=plan.change_set)
+        status, failures = self._when_settled(plan.stack, last, watch)
+        if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+            return outputs(self._client, plan.stack)
+        why = "; ".join(failures) or "CloudFormation does not say why"
+        if not plan.creates:
+            raise UserError(f"the stack {plan.stack} is as it was before, since this failed: {why}")
+        left = self.delete(plan.stack)
+        remains = f"; these could not be taken away again: {'; '.join(left)}" if left else ", and nothing of it is left"
+        raise UserError(f"the stack {plan.stack} was not created{remains}. What failed: {why}")
+
+    def drop(self, plan: Plan) -> None:
+        """Forgets a plan that nobody wants."""
+        self._forget(plan.stack, plan.change_set, creates=plan.creates)
+
+    def delete(self, name: str, watch: Watch = lambda _: None) -> list[str]:
+        """Deletes the stack; gives the words of what could not be deleted."""
+        last = self._newest_event(name)
+        # By its id: the name is nobody's once it is deleted.
+        stack_id = self._client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+        self._client.delete_stack(StackName=stack_id)
+        _, failures = self._when_settled(stack_id, last, watch)
+        return failures
+
+    def resources(self, name: str) -> list[tuple[str, str]]:
+        """The logical names and kinds of what the stack has."""
+        pages = self._client.get_paginator("list_stack_resources").paginate(StackName=name)
+        return [
+            (one["LogicalResourceId"], one["ResourceType"]) for page in pages for one in page["StackResourceSummaries"]
+        ]
+
+    def _when_made(self, where: dict[str, str]) -> dict[str, Any]:
+        while True:
+            answer: dict[str, Any] = self._client.describe_change_set(**where)
+            if answer["Status"] in {"CREATE_COMPLETE", "FAILED"}:
+                return answer
+            time.sleep(self._poll_seconds)
+
+    def _changes(self, where: dict[str, str]) -> Iterator[dict[str, Any]]:
+        for page in self._client.get_paginator("describe_change_set").paginate(**where):
+            yield from page["Changes"]
+
+    def _forget(self, name: str, change_set: str, *, creates: bool) -> None:
+        if creates:  # with it goes the empty stack that CloudFormation made for it
+            self._client.delete_stack(StackName=name)
+        else:
+            self._client.delete_change_set(StackName=name, ChangeSetName=change_set)
+
+    def _when_settled(self, name: str, last: str, watch: Watch) -> tuple[str, list[str]]:
+        """The stack's status at its end, and what failed on the way.
+
+        By its events, not by its status: for a moment that is still the one from before.
+        """
+        failures: list[str] = []
+        while True:
+            for event in self._events_since(name, last):
+                last, status = event["EventId"], event["ResourceStatus"]
+                if event["PhysicalResourceId"] == event["StackId"]:
+                    if not status.endswith("_IN_PROGRESS"):
+                        return status, failures
+                    continue
+                one = Event(
+                    event["LogicalResourceId"], event["ResourceType"], status, event.get("ResourceStatusReason", "")
+                )
+                watch(one)
+                failures += [f"{one.name}: {one.reason or '?'}"] if _is_cause(one) else []
+            time.sleep(self._poll_seconds)
+
+    def _newest_event(self, name: str) -> str:
+        events = self._client.describe_stack_events(StackName=name)["StackEvents"]
+        return events[0]["EventId"] if events else ""
+
+    def _events_since(self, name: str, last: str) -> list[dict[str, Any]]:
+        """Oldest first."""
+        new: list[dict[str, Any]] = []
+        for page in self._client.get_paginator("describe_stack_events").paginate(StackName=name):
+            for event in page["StackEvents"]:
+                if event["EventId"] == last:
+                    return new[::-1]
+                new.append(event)
+        return new[::-1]
 
 
 def outputs(cloudformation: Any, name: str) -> dict[str, str]:  # noqa: ANN401 - the client of any endpoint
     """The outputs of the stack; raises UserError where there is no such stack."""
-    try:
-        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-    except ClientError as problem:
-        if problem.response["Error"]["Code"] != "ValidationError":
-            raise
+    stack = Stacks(cloudformation).find(name)
+    if not stack:
         where = cloudformation.meta.region_name
-        raise UserError(
-            f"there is no stack {name} in {where}; name it with --stack, its Region with AWS_DEFAULT_REGION."
-        ) from None
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        raise UserError(f"there is no stack {name} in {where}; name it with --stack, its Region with --region.")
+    return stack.outputs
 
 
 def pointing_at(template: dict[str, Any], bucket: str, key: str) -> dict[str, Any]:
@@ -59,10 +218,20 @@ def pointing_at(template: dict[str, Any], bucket: str, key: str) -> dict[str, An
     return pointing
 
 
-def _why(cloudformation: Any, name: str) -> str:  # noqa: ANN401 - the client of any endpoint
-    try:
-        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    except ClientError:
-        return ""
-    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-    return "; ".join(f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '?')}" for one in failed)
+def compact(template: dict[str, Any]) -> str:
+    """The template as it is sent: in as few bytes as it takes."""
+    return json.dumps(template, separators=(",", ":"))
+
+
+def _change(change: dict[str, Any]) -> Change:
+    return Change(
+        change["Action"],
+        change["LogicalResourceId"],
+        change["ResourceType"],
+        change.get("Replacement") in {"True", "Conditional"},
+    )
+
+
+def _is_cause(event: Event) -> bool:
+    """A failure of its own, and not of what was given up because of another."""
+    return event.status.endswith("_FAILED") and not event.reason.startswith(CANCELLED)

@@ -30,7 +30,9 @@ def deploy_template(cloud: Cloud, name: str, template: dict[str, Any], parameter
     content = json.dumps(as_deployed_here(template)).encode()
     cloud.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
     url = f"{cloud.endpoint}/{PACKAGES_BUCKET}/{key}"
-    outputs = stack.deploy(cloud.client("cloudformation"), name, url, parameters, poll_seconds=0.2)
+    stacks = stack.Stacks(cloud.client("cloudformation"), poll_seconds=0.2)
+    plan = stacks.plan(name, url, parameters, creates=True)
+    outputs = stacks.apply(plan) if plan else {}
     if "RestAPIId" in outputs:
         # Gateway responses count from the next deployment of the API on.
         cloud.client("apigateway").create_deployment(restApiId=outputs["RestAPIId"], stageName=API_STAGE)
