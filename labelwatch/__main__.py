@@ -10,13 +10,10 @@ from typing import Annotated, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
+from labelwatch.commands import local, tokens
+from labelwatch.commands.shared import BUILD, CACHE, Images, console
 from labelwatch.errors import UserError
-from labelwatch.package import PROJECT
-
-BUILD = PROJECT / "build"
-CACHE = PROJECT / ".labelwatch" / "models"
 
 app = typer.Typer(
     help="Labelwatch tells people when their images contain what they look for. "
@@ -26,28 +23,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-local = typer.Typer(help="The embedded cloud: everything on this machine, nothing on AWS.", no_args_is_help=True)
-app.add_typer(local, name="local")
-tokens = typer.Typer(
-    help="Upload tokens: who may ask for upload tickets. Region and credentials as the AWS tools take them.",
-    no_args_is_help=True,
-)
-app.add_typer(tokens, name="tokens")
-
-Images = Annotated[
-    Path | None,
-    typer.Option(help="A folder with a sub-folder of images for each label; without it, leaves are drawn."),
-]
-
-Stack = Annotated[str, typer.Option(help="The CloudFormation stack; labelwatch-STAGE where chalice deploy is used.")]
-Client = Annotated[
-    str, typer.Argument(help="Whose token it is, such as camera-north; its uploads fall under this name.")
-]
+app.add_typer(tokens.app, name="tokens")
+app.add_typer(local.app, name="local")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
     if wanted:
-        _console().print(metadata.version("labelwatch"))
+        console().print(metadata.version("labelwatch"))
         raise typer.Exit
 
 
@@ -69,7 +51,7 @@ def demo(images: Images = None) -> None:
     """
     from labelwatch import demo as showing  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
 
-    showing.run(images, BUILD / "demo", CACHE, _console())
+    showing.run(images, BUILD / "demo", CACHE, console())
 
 
 @app.command()
@@ -80,72 +62,7 @@ def package(
     from labelwatch.package import package as make  # noqa: PLC0415 - see above
 
     made = make(build)
-    _console().print(f"{made.template}\n{made.zip}", soft_wrap=True)
-
-
-@tokens.command()
-def create(client: Client, stack: Stack = "labelwatch") -> None:
-    """Make an upload token for a client and print it: this once, since only its hash is kept.
-
-    Nothing but the token goes to standard output: TOKEN=$(labelwatch tokens create camera-north)
-    """
-    from labelwatch import tokens as upload_tokens  # noqa: PLC0415 - see above
-
-    name = upload_tokens.checked(client)
-    table = upload_tokens.token_table(stack)
-    token = upload_tokens.create(table, name)
-    try:
-        print(token, flush=True)  # noqa: T201 - plain, for whatever reads it
-    except OSError:
-        upload_tokens.revoke(table, name)  # nobody has seen it
-        raise
-    print("Keep it now: it cannot be shown again.", file=sys.stderr)  # noqa: T201
-
-
-@tokens.command("list")
-def list_(stack: Stack = "labelwatch") -> None:
-    """Show whose tokens there are, when they were made and last used, and which are revoked. Times are UTC."""
-    from labelwatch import tokens as upload_tokens  # noqa: PLC0415 - see above
-
-    _console().print(upload_tokens.shown(upload_tokens.records(upload_tokens.token_table(stack))))
-
-
-@tokens.command()
-def revoke(client: Client, stack: Stack = "labelwatch") -> None:
-    """Take a client's token out of force. Its images stay, and a new token of the same name has the same folder."""
-    from labelwatch import tokens as upload_tokens  # noqa: PLC0415 - see above
-
-    name = upload_tokens.checked(client)
-    upload_tokens.revoke(upload_tokens.token_table(stack), name)
-    _console().print(f"{client}'s token is revoked. {upload_tokens.HOW_SOON}")
-
-
-@local.command()
-def up(
-    images: Images = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The endpoint's port; without it, a free one.")
-    ] = None,
-    origin: Annotated[
-        str, typer.Option(help="The origin of a web page that may upload, such as http://localhost:3000.")
-    ] = "",
-) -> None:
-    """Start the embedded cloud, deploy into it, and follow the pipeline until Ctrl-C."""
-    from labelwatch.local import follow  # noqa: PLC0415 - see above
-
-    follow.run(images, BUILD / "up", CACHE, port, origin, _console())
-
-
-@local.command()
-def evaluate(
-    images: Annotated[Path, typer.Argument(help="A folder with a sub-folder of images for each label.")],
-    splits: Annotated[int, typer.Option(min=1, help="How many random splits to try.")] = 5,
-    each: Annotated[int, typer.Option(min=2, help="How many images of each label to train on.")] = 30,
-) -> None:
-    """Say how often the model's stand-in is right on images of this folder that it was not trained on."""
-    from labelwatch.local import judging  # noqa: PLC0415 - see above
-
-    judging.run(images, splits, each, _console())
+    console().print(f"{made.template}\n{made.zip}", soft_wrap=True)
 
 
 def main() -> None:
@@ -170,11 +87,6 @@ def main() -> None:
 def _end(sentence: str) -> NoReturn:
     print(f"labelwatch: {sentence}", file=sys.stderr)  # noqa: T201 - plain, for whatever reads it
     raise SystemExit(1)
-
-
-def _console() -> Console:
-    """What is printed is names of files and labels, which may look like markup and are none."""
-    return Console(markup=False, emoji=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
-import boto3
 from rich.table import Column, Table
 
 from chalicelib.adapters.dynamodb import TokenTable
@@ -14,24 +12,21 @@ from chalicelib.errors import Fault
 from chalicelib.model import TokenRecord
 from chalicelib.tokens import CLIENT, CLIENT_IN_WORDS, new_token
 from labelwatch import stack
+from labelwatch.aws import Account
 from labelwatch.errors import UserError
 
 # API Gateway remembers an answer of the authorizer for 30 s; a ticket lives 15 minutes.
 HOW_SOON = "The token stops working within 30 seconds; a ticket that it got before, after 15 minutes at most."
 
 
-def token_table(stack_name: str, make_client: Any = boto3.client) -> TokenTable:  # noqa: ANN401 - as boto3's own
-    """The table of the stack in the Region and account that the AWS tools would take; raises UserError without one."""
-    try:
-        cloudformation, dynamodb = make_client("cloudformation"), make_client("dynamodb")
-    except ValueError as problem:  # an endpoint that is no URL, a figure that is none
-        raise UserError(f"the AWS settings of this shell or profile cannot be used: {problem}") from None
-    outputs = stack.outputs(cloudformation, stack_name)
+def token_table(account: Account, stack_name: str) -> TokenTable:
+    """The table of the stack; raises UserError without one."""
+    outputs = stack.outputs(account.client("cloudformation"), stack_name)
     if "TableName" not in outputs:
         raise UserError(
             f"the stack {stack_name} has no table of upload tokens; deploy this version of Labelwatch first."
         )
-    return TokenTable(dynamodb, outputs["TableName"])
+    return TokenTable(account.client("dynamodb"), outputs["TableName"])
 
 
 def checked(client: str) -> str:
