@@ -1,1 +1,1 @@
-"""The commands' words: options, help, and what is called; the doing is elsewhere. Each loads what it needs when it runs."""
+"""The commands' words: options, help, and what is called. The doing is elsewhere, and is loaded when asked for."""

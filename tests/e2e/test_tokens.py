@@ -102,7 +102,6 @@ def test_a_token_that_nobody_could_see_is_not_in_force(pipeline: Pipeline) -> No
             "no Region is set; name one with --region, or in AWS_DEFAULT_REGION",
         ),
         (("list",), {"AWS_ENDPOINT_URL": "foo"}, "the AWS settings of this shell or profile cannot be used"),
-        (("list",), {"AWS_MAX_ATTEMPTS": "x"}, "the AWS settings of this shell or profile cannot be used"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_a_failure(
