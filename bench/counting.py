@@ -1,0 +1,127 @@
+"""Counts AWS calls on their way: proxies on loopback between whoever calls and the embedded cloud.
+
+Each function gets a proxy of its own as its endpoint, so that a call counts for the function that made it. Calls are
+counted as they arrive, so what the SDK tries again counts again, as it does on AWS.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+UPLOADER = "uploader"
+_OF_OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+# Of one connection only, or set anew by whoever passes the message on.
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
+
+
+class Call(NamedTuple):
+    """Who called, `service Operation`, and whether the answer was an error."""
+
+    caller: str
+    operation: str
+    refused: bool
+
+
+class Calls:
+    """The calls so far."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Call] = Counter()
+        self._lock = Lock()
+
+    def add(self, call: Call) -> None:
+        """Counts one."""
+        with self._lock:
+            self._counts[call] += 1
+
+    def now(self) -> Counter[Call]:
+        """A copy; the difference of two is what was called between them."""
+        with self._lock:
+            return self._counts.copy()
+
+
+@contextmanager
+def counted(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
+    """Passes requests on to `upstream` until the block ends, and gives the URL to call instead of it."""
+    server = _Server(("127.0.0.1", 0), _handler(caller, urlsplit(upstream).netloc, calls))
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
+def _handler(caller: str, upstream: str, calls: Calls) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _pass_on(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            connection = HTTPConnection(upstream)
+            try:
+                passed = {name: value for name, value in headers.items() if name not in _HOP_BY_HOP}
+                connection.request(self.command, self.path, body or None, passed)
+                answer = connection.getresponse()
+                content = answer.read()
+            finally:
+                connection.close()
+            signed = headers.get("authorization", "").startswith("AWS4")
+            # What is not signed is no function's: a form of a ticket, which goes where its signer's calls go.
+            who = caller if signed else UPLOADER
+            calls.add(Call(who, operation(self.command, self.path, headers, body), answer.status >= 400))
+            self.send_response_only(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in _HOP_BY_HOP:
+                    self.send_header(name, value)
+            # HeadObject tells the object's length and sends nothing.
+            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+            self.send_header("Content-Length", length or str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - the names that http.server looks for
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing: the terminal is for the user."""
+
+    return Handler
+
+
+def operation(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
+    """`sqs SendMessageBatch` and the like, from the request alone; header names in lower case."""
+    if path.startswith("/restapis/"):
+        return f"apigateway {method} /{path.partition('/_user_request_/')[2]}"
+    # Credential=KEY/DAY/REGION/SERVICE/aws4_request, and a form has none.
+    scope = headers.get("authorization", "").partition("Credential=")[2].split("/")
+    service = scope[3] if len(scope) > 3 else "s3"
+    return f"{service} {_name(method, path, headers, body)}"
+
+
+def _name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
+    if target := headers.get("x-amz-target"):
+        return target.rpartition(".")[2]
+    if "/operation/" in path:
+        return path.rpartition("/operation/")[2]
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return parse_qs(body.decode())["Action"][0]
+    if headers.get("content-type", "").startswith("multipart/form-data"):
+        return "PostObject"
+    where = urlsplit(path)
+    asked = parse_qs(where.query, keep_blank_values=True).keys()
+    of_an_object = "/" in where.path.strip("/") and asked <= {"versionId"}
+    return _OF_OBJECTS[method] if of_an_object and method in _OF_OBJECTS else f"{method} {path}"
