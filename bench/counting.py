@@ -78,6 +78,9 @@ def _handler(caller: str, upstream: str, calls: Calls) -> type[BaseHTTPRequestHa
                 connection.request(self.command, self.path, body or None, passed)
                 answer = connection.getresponse()
                 content = answer.read()
+            except OSError:  # nobody is there any more: the run has ended before the function has
+                self.send_error(502)
+                return
             finally:
                 connection.close()
             signed = headers.get("authorization", "").startswith("AWS4")

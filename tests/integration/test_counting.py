@@ -138,3 +138,12 @@ def test_what_is_not_signed_counts_for_whoever_uploads(endpoint: str, calls: Cal
     connection.getresponse().read()
     connection.close()
     assert calls.now() == {Call(UPLOADER, "s3 PutObject", refused=False): 1}
+
+
+def test_what_nobody_answers_is_an_error_and_no_call(calls: Calls) -> None:
+    with counted("Detect", NOWHERE, calls) as url:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        connection.request("GET", "/bucket/there")
+        status = connection.getresponse().status
+        connection.close()
+    assert (status, calls.now()) == (502, {})
