@@ -1,0 +1,159 @@
+"""Counts the AWS calls of an image, by the packaged stack on the embedded cloud; bench/cost.py makes money of them.
+
+    .venv/bin/python -m bench.calls
+
+Four runs: images in a burst and one by one, uploaded directly and by ticket. Each call of a function goes through a
+counting proxy (bench/counting.py). What AWS does and the emulator does not is calculated, and stands apart.
+"""
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bench.measuring import MODEL_IMAGES_A_SECOND, MODEL_SECONDS, Run, running
+from labelwatch.errors import UserError
+from labelwatch.local import tickets
+from labelwatch.local.cloud import check_machine
+from labelwatch.local.folder import owned
+from labelwatch.package import PROJECT, package
+
+RESULT = PROJECT / "bench" / "calls.json"
+LABEL_OF_INTEREST = "leaf-smut"
+# Every tenth image is worth an alert.
+ONE_IN = 10
+IMAGES_TO_WARM_UP = 20
+TIMES_SCHEDULED = 10
+# https://docs.aws.amazon.com/lambda/latest/dg/with-eventbridge-scheduler.html
+AN_HOUR_HAS_PASSED = {
+    "version": "0",
+    "id": "00000000-0000-0000-0000-000000000000",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "000000000000",
+    "time": "2026-01-01T00:00:00Z",
+    "region": "eu-central-1",
+    "resources": [],
+    "detail": {},
+}
+
+
+class ByColour:
+    """A classifier that tells red from blue."""
+
+    def classify(self, image: Image.Image) -> list[tuple[str, float]]:
+        """The label of interest for red, another for blue."""
+        red, _, blue = image.convert("RGB").resize((1, 1)).tobytes()
+        return [(LABEL_OF_INTEREST if red > blue else "brown-spot", 97.0)]
+
+
+def scheduled_functions(template: dict[str, Any]) -> dict[str, str]:
+    """The schedules of the functions that the clock calls, by the functions' names in the template."""
+    return {
+        name: event["Properties"]["Schedule"]
+        for name, resource in template["Resources"].items()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "Schedule"
+    }
+
+
+def main(
+    burst: Annotated[int, typer.Option(min=ONE_IN, help="Images in a burst.")] = 200,
+    slow: Annotated[int, typer.Option(min=ONE_IN, help="Images that come one by one.")] = 40,
+    out: Annotated[Path, typer.Option(help="Where the counts go.")] = RESULT,
+) -> None:
+    """Counts the AWS calls of an image and writes them to a file."""
+    console = Console()
+    folder = PROJECT / "build" / "calls"
+    runs = [
+        Run("burst, direct", burst=True, by_ticket=False, images=burst),
+        Run("burst, by ticket", burst=True, by_ticket=True, images=burst),
+        Run("one by one, direct", burst=False, by_ticket=False, images=slow),
+        Run("one by one, by ticket", burst=False, by_ticket=True, images=slow),
+    ]
+    try:
+        check_machine()
+        tickets.check_curl()
+        with owned(folder):
+            measured = _measured(folder, runs, console)
+    except UserError as problem:
+        console.print(f"Error: {problem}", style="red")
+        raise typer.Exit(1) from None
+    about = {
+        "command": " ".join([".venv/bin/python -m bench.calls", *sys.argv[1:]]),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        "share_worth_an_alert": 1 / ONE_IN,
+        "model_images_a_second": MODEL_IMAGES_A_SECOND,
+        "model_seconds": MODEL_SECONDS,
+    }
+    out.write_text(json.dumps(about | measured, indent=2) + "\n")
+    _show(console, measured["runs"])
+    console.print(f"Written to {out}.")
+
+
+def _measured(folder: Path, runs: list[Run], console: Console) -> dict[str, Any]:
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    warming_up = Run("warming up", burst=True, by_ticket=True, images=IMAGES_TO_WARM_UP)
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("packaging, deploying", total=1)
+        packaged = package(folder / "package")
+        with running(folder, packaged, ByColour(), LABEL_OF_INTEREST) as bench:
+            progress.advance(task)
+            told = {}
+            for run in [warming_up, *runs]:
+                task = progress.add_task(run.name, total=run.images)
+                files = _pictures(folder / "pictures", run)
+                told[run.name] = bench.measure(run, files, partial(progress.advance, task))
+            clock = scheduled_functions(json.loads(packaged.template.read_text()))
+            return {
+                "runs": {run.name: told[run.name] for run in runs},
+                "scheduled": {name: bench.invoke(name, AN_HOUR_HAS_PASSED, TIMES_SCHEDULED) for name in clock},
+                "row_bytes": bench.row_bytes(),
+            }
+
+
+def _pictures(folder: Path, run: Run) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{run.name} {number:03d}.jpg" for number in range(run.images)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (96, 96), (200, 0, 0) if number % ONE_IN == 0 else (0, 0, 200)).save(file)
+    return files
+
+
+def _show(console: Console, runs: dict[str, Any]) -> None:
+    """What an image took, a column for each run."""
+    table = Table(title="For an image (* is calculated, not seen)", title_justify="left")
+    table.add_column("", no_wrap=True)
+    amounts: dict[str, dict[str, float]] = {}
+    for run, told in runs.items():
+        table.add_column(run, justify="right")
+        for line, count in _lines(told):
+            row = amounts.setdefault(line, {})
+            row[run] = row.get(run, 0) + count / told["times"]
+    for line, row in amounts.items():
+        table.add_row(line, *(f"{row.get(run, 0):.3f}" for run in runs))
+    console.print(table)
+
+
+def _lines(told: dict[str, Any]) -> list[tuple[str, float]]:
+    return [
+        *(line for operations in told["calls"].values() for line in operations.items()),
+        *((f"{operation} *", count) for operation, count in told["calculated"].items()),
+        *((f"{name} {what}", count) for name, sums in told["functions"].items() for what, count in sums.items()),
+        ("alerts", told["alerts"]),
+    ]
+
+
+if __name__ == "__main__":
+    typer.run(main)

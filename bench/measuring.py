@@ -1,0 +1,271 @@
+"""Runs images through the packaged stack on the embedded cloud and tells which AWS calls that took, and what else."""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.counting import UPLOADER, Call, Calls, counted
+from chalicelib.adapters.sqs import MOST_MESSAGES
+from labelwatch import tokens
+from labelwatch.errors import UserError
+from labelwatch.local import deployment, protocol, tickets
+from labelwatch.local import session as local
+from labelwatch.local.cloud import Cloud
+from labelwatch.local.fates import Watch
+from labelwatch.local.session import Session
+from labelwatch.local.standin import Classifier, RateLimit
+from labelwatch.package import Package
+
+SECONDS_TO_WAIT = 180
+UPLOADS_AT_ONCE = 4
+# Nobody has measured these two on AWS, which gives no figures: they depend on the model and the images.
+MODEL_IMAGES_A_SECOND = 4
+MODEL_SECONDS = 0.5
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+BYTES_AROUND_A_LOG_LINE = 26
+_BATCH = re.compile(r"ESM: Lambda (\S+) processed (\d+) SQS messages from \S+(?: \((\d+) partial failures\))?")
+_BILLED = re.compile(r"^REPORT .*Billed Duration: (\d+) ms")
+_QUEUES = ("ImagesQueueUrl", "PredictionsQueueUrl")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One way for images to come."""
+
+    name: str
+    burst: bool
+    by_ticket: bool
+    images: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where all counts stood."""
+
+    calls: Counter[Call]
+    mails: int
+    log: int
+    milliseconds: int
+
+
+class Bench:
+    """The running stack, whose functions, by their names in the template, have a counting proxy each."""
+
+    def __init__(self, session: Session, functions: dict[str, str], calls: Calls, uploader: Cloud) -> None:
+        self._session = session
+        self._functions = functions
+        self._calls = calls
+        self._uploader = uploader
+        self._s3 = uploader.client("s3")
+        self._lambda = session.cloud.client("lambda")
+        self._logs = session.cloud.client("logs")
+        self._watch = Watch(session)
+        self._predicted: set[str] = set()
+
+    def measure(self, run: Run, files: list[Path], on_image: Callable[[], None]) -> dict[str, Any]:
+        """Uploads as the run says and tells what that took; raises UserError where an image is not accounted for."""
+        self._session.standin.rate = RateLimit(MODEL_IMAGES_A_SECOND)
+        # A camera that sends slowly never meets an answer of `authorize` that API Gateway still remembers.
+        cameras = [self._camera(run, number) for number in range(1 if run.burst else run.images)]
+        mark = self._mark()
+        keys: list[str] = []
+        if run.burst:
+            with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+                keys += pool.map(lambda file: self._upload(run, cameras[0], file), files)
+            self._settle(mark, keys, on_image)
+        else:
+            for camera, file in zip(cameras, files, strict=True):
+                keys.append(self._upload(run, camera, file))
+                self._settle(mark, keys, on_image)
+        return self._told(mark, run.images)
+
+    def invoke(self, function: str, event: dict[str, Any], times: int) -> dict[str, Any]:
+        """Calls a function so often and tells what that took; raises UserError where it fails."""
+        mark = self._mark()
+        for _ in range(times):
+            answer = self._lambda.invoke(FunctionName=self._functions[function], Payload=json.dumps(event))
+            if "FunctionError" in answer:
+                raise UserError(f"{function} failed: {answer['Payload'].read().decode()}")
+        return self._told(mark, times)
+
+    def row_bytes(self) -> float:
+        """The mean size of an image's rows."""
+        pages = self._session.cloud.client("s3").get_paginator("list_objects_v2")
+        listed = pages.paginate(Bucket=self._session.outputs["OutputBucket"], Prefix="predictions/")
+        sizes: list[int] = [entry["Size"] for page in listed for entry in page.get("Contents", [])]
+        return round(sum(sizes) / len(sizes), 1)
+
+    def _camera(self, run: Run, number: int) -> str:
+        """A camera's token, where it needs one."""
+        client = re.sub(r"\W+", "-", f"{run.name} {number}")
+        return tokens.create(self._session.tokens, client) if run.by_ticket else ""
+
+    def _upload(self, run: Run, token: str, file: Path) -> str:
+        if run.by_ticket:
+            return tickets.upload(deployment.api_url(self._uploader, self._session.outputs), token, file)
+        key = f"field 1/{file.name}"
+        self._s3.put_object(Bucket=local.INPUT_BUCKET, Key=key, Body=file.read_bytes())
+        return key
+
+    def _settle(self, mark: Mark, keys: list[str], on_image: Callable[[], None]) -> None:
+        """Waits until each image has its rows, both queues are empty and each alert has arrived."""
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while True:
+            for prediction in self._watch.new_predictions():
+                self._predicted.add(prediction.key)
+                on_image()
+                until = time.monotonic() + SECONDS_TO_WAIT
+            missing = [key for key in keys if key not in self._predicted]
+            if not missing and self._is_quiet(mark, len(keys)):
+                return
+            if time.monotonic() > until:
+                aside = self._watch.new_dead_letters()
+                raise UserError(
+                    f"{len(missing)} images are not accounted for, such as {missing[:1]}, {SECONDS_TO_WAIT} s after the "
+                    f"last news: {waiting(self._session)} messages wait, {len(aside)} are dead letters {aside[:1]}."
+                )
+            time.sleep(0.1)
+
+    def _is_quiet(self, mark: Mark, images: int) -> bool:
+        batches = self._batches(mark)
+        published = self._calls_since(mark)[Call("Notify", "sns Publish", refused=False)]
+        return (
+            all(sum(batches[name]) >= images for name in ("Detect", "Notify"))
+            and len(self._session.mailbox.mails) - mark.mails == published
+            and waiting(self._session) == 0
+        )
+
+    def _mark(self) -> Mark:
+        time.sleep(1)  # so that no log line of what was before bears a later millisecond
+        return Mark(
+            calls=self._calls.now(),
+            mails=len(self._session.mailbox.mails),
+            log=len(self._session.cloud.log.read_text()),
+            milliseconds=int(time.time() * 1000),
+        )
+
+    def _calls_since(self, mark: Mark) -> Counter[Call]:
+        return self._calls.now() - mark.calls
+
+    def _batches(self, mark: Mark) -> dict[str, list[int]]:
+        """How many messages each batch had, by function, as the emulator's log tells."""
+        logical = {physical: name for name, physical in self._functions.items()}
+        sizes: dict[str, list[int]] = {name: [] for name in self._functions}
+        for function, done, failed in _BATCH.findall(self._session.cloud.log.read_text()[mark.log :]):
+            sizes[logical[function]].append(int(done) + int(failed or 0))
+        return sizes
+
+    def _told(self, mark: Mark, times: int) -> dict[str, Any]:
+        calls = self._calls_since(mark)
+        logged = {name: self._logged(name, mark) for name in self._functions}
+        return {
+            "times": times,
+            "calls": {
+                caller: _sums(call for call in calls.elements() if call.caller == caller)
+                for caller in sorted({call.caller for call in calls})
+            },
+            "refused": _sums(call for call in calls.elements() if call.refused),
+            "calculated": _calculated(calls, [size for sizes in self._batches(mark).values() for size in sizes]),
+            "functions": {name: _summary(lines) for name, lines in logged.items() if lines},
+            "alerts": len(self._session.mailbox.mails) - mark.mails,
+            "metrics": sorted({metric for lines in logged.values() for line in lines for metric in _metrics(line)}),
+        }
+
+    def _logged(self, function: str, mark: Mark) -> list[str]:
+        configuration = self._lambda.get_function_configuration(FunctionName=self._functions[function])
+        group = configuration["LoggingConfig"]["LogGroup"]
+        answer = self._logs.filter_log_events(logGroupName=group, startTime=mark.milliseconds)
+        return [event["message"] for event in answer["events"]]
+
+
+@contextmanager
+def running(folder: Path, packaged: Package, classifier: Classifier, label_of_interest: str) -> Iterator[Bench]:
+    """The stack with its proxies until the block ends."""
+    calls = Calls()
+    with ExitStack() as stack:
+        session = stack.enter_context(
+            local.running(folder, packaged, classifier, labels_of_interest=label_of_interest, min_confidence=50)
+        )
+        session.standin.latency_seconds = MODEL_SECONDS
+        while waiting(session):  # S3's test event: a function that is changed while it runs leaves it for later
+            time.sleep(0.1)
+        model = stack.enter_context(protocol.served(session.standin.operations))
+        functions = _functions(session)
+        for name, physical in functions.items():
+            endpoints = {
+                "AWS_ENDPOINT_URL": stack.enter_context(counted(name, session.cloud.endpoint, calls)),
+                "AWS_ENDPOINT_URL_REKOGNITION": stack.enter_context(counted(name, model, calls)),
+            }
+            _set_environment(session, physical, endpoints)
+        endpoint = stack.enter_context(counted(UPLOADER, session.cloud.endpoint, calls))
+        yield Bench(session, functions, calls, Cloud(endpoint, session.cloud.log))
+
+
+def waiting(session: Session) -> int:
+    """How many messages both queues hold, in sight or not."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    client = session.cloud.client("sqs")
+    answers = [client.get_queue_attributes(QueueUrl=session.outputs[url], AttributeNames=names) for url in _QUEUES]
+    return sum(int(answer["Attributes"][name]) for answer in answers for name in names)
+
+
+def _functions(session: Session) -> dict[str, str]:
+    resources = session.cloud.client("cloudformation").describe_stack_resources(StackName=deployment.STACK)
+    return {
+        one["LogicalResourceId"]: one["PhysicalResourceId"]
+        for one in resources["StackResources"]
+        if one["ResourceType"] == "AWS::Lambda::Function"
+    }
+
+
+def _set_environment(session: Session, function: str, changes: dict[str, str]) -> None:
+    client = session.cloud.client("lambda")
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    client.update_function_configuration(FunctionName=function, Environment={"Variables": variables | changes})
+
+
+def _sums(calls: Iterator[Call]) -> dict[str, int]:
+    return dict(sorted(Counter(call.operation for call in calls).items()))
+
+
+def _calculated(calls: Counter[Call], batches: list[int]) -> dict[str, int]:
+    """What AWS does and bills, and the emulator does within itself.
+
+    S3 writes each event notification to the queue, Lambda's pollers take at most ten messages a call and delete them as
+    many at a time (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html), and
+    the model reads the object from the bucket.
+    """
+    polls = sum(-(-size // MOST_MESSAGES) for size in batches)
+    uploads = sum(calls[Call(UPLOADER, name, refused=False)] for name in ("s3 PutObject", "s3 PostObject"))
+    amounts = {
+        "s3 GetObject": calls[Call("Detect", "rekognition DetectCustomLabels", refused=False)],
+        "sqs DeleteMessageBatch": polls,
+        "sqs ReceiveMessage": polls,
+        "sqs SendMessage": uploads,
+    }
+    return {name: amount for name, amount in amounts.items() if amount}
+
+
+def _summary(lines: list[str]) -> dict[str, int]:
+    billed = [int(found[1]) for line in lines if (found := _BILLED.match(line))]
+    return {
+        "invocations": len(billed),
+        "billed_ms": sum(billed),
+        "log_lines": len(lines),
+        "log_bytes": sum(len(line.encode()) + BYTES_AROUND_A_LOG_LINE for line in lines),
+    }
+
+
+def _metrics(line: str) -> list[str]:
+    """`service Name` for each metric of a line in CloudWatch's embedded metric format."""
+    if '"_aws"' not in line:
+        return []
+    record = json.loads(line)
+    return [f"{record['service']} {metric['Name']}" for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
