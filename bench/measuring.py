@@ -128,7 +128,7 @@ class Bench:
             if time.monotonic() > until:
                 aside = self._watch.new_dead_letters()
                 raise UserError(
-                    f"{len(missing)} images are not accounted for, such as {missing[:1]}, {SECONDS_TO_WAIT} s after the "
+                    f"{len(missing)} images are not accounted for ({missing[:1]}), {SECONDS_TO_WAIT} s after the "
                     f"last news: {waiting(self._session)} messages wait, {len(aside)} are dead letters {aside[:1]}."
                 )
             time.sleep(0.1)
