@@ -11,8 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from labelwatch.commands import local, tokens
-from labelwatch.commands.shared import BUILD, CACHE, Images, console
+from labelwatch.commands import local, stages, tokens
+from labelwatch.commands.shared import BUILD, CACHE, Images, Profile, Region, console
 from labelwatch.errors import UserError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command()(stages.up)
+app.command()(stages.down)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(local.app, name="local")
 
@@ -57,12 +59,26 @@ def demo(images: Images = None) -> None:
 @app.command()
 def package(
     build: Annotated[Path, typer.Option(help="The folder that takes template.json and deployment.zip.")] = BUILD,
+    publish: Annotated[
+        str | None, typer.Option(help="s3://bucket/prefix, to upload both to; prints the link that launches a stack.")
+    ] = None,
+    profile: Profile = None,
+    region: Region = None,
 ) -> None:
-    """Make the two files that CloudFormation deploys: build/template.json and build/deployment.zip."""
+    """Make the two files that CloudFormation deploys: build/template.json and build/deployment.zip.
+
+    --publish puts them into a bucket of the Region to launch in. Whoever may read there follows the link and needs no
+    tool: the console asks for the parameters and creates the stack.
+    """
+    from labelwatch import publish as publishing  # noqa: PLC0415 - see above
+    from labelwatch.aws import Account  # noqa: PLC0415 - see above
     from labelwatch.package import package as make  # noqa: PLC0415 - see above
 
     made = make(build)
     console().print(f"{made.template}\n{made.zip}", soft_wrap=True)
+    if publish:
+        published = publishing.publish(Account(profile, region), made, publish)
+        console().print(f"{published.template}\nLaunch a stack: {published.launch}", soft_wrap=True)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from labelwatch.errors import UserError
 PROJECT = Path(__file__).parents[1]
 # The stage of .chalice/config.json whose values the overlay replaces.
 STAGE = "template"
-OLDEST_PYTHON = (3, 12)
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 12), (3, 14)
 
 
 class Package(NamedTuple):
@@ -26,10 +26,7 @@ class Package(NamedTuple):
 
 def package(build: Path) -> Package:
     """Makes template.json and deployment.zip in this folder; raises UserError with Chalice's words where it cannot."""
-    if sys.version_info < OLDEST_PYTHON:
-        raise UserError(
-            "Lambda takes functions of Python 3.12 and later, and Chalice packages for the Python it runs on."
-        )
+    check_python()
     build.mkdir(parents=True, exist_ok=True)
     overlay = build / "overlay.json"
     overlay.write_text(json.dumps(_overlay()))
@@ -63,6 +60,15 @@ def package(build: Path) -> Package:
 def resources() -> dict[str, Any]:
     """The template of all but the functions."""
     return load_template(PROJECT / "infra" / "resources.yaml")
+
+
+def check_python() -> None:
+    """Raises UserError where Lambda takes no functions of this Python: Chalice packages for the one it runs on."""
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        raise UserError(
+            "Lambda takes functions of Python 3.12 to 3.14, Chalice deploys for the Python it runs on, and this is "
+            f"{sys.version_info.major}.{sys.version_info.minor}; `make setup` with one of those."
+        )
 
 
 def load_template(path: Path) -> dict[str, Any]:

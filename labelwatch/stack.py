@@ -12,6 +12,9 @@ from botocore.exceptions import ClientError
 from labelwatch.errors import UserError
 
 NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
+GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
+# A creation or an update that failed is rolled back; these are not its end.
+GOING_ON = ("_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED")
 CANCELLED = "Resource creation cancelled"
 
 
@@ -82,11 +85,12 @@ class Stacks:
         *,
         creates: bool,
         tags: dict[str, str] | None = None,
-        imports: bool = False,
+        imports: dict[str, str] | None = None,
     ) -> Plan | None:
         """What the template, or the one at this URL, would change; None where that is nothing.
 
-        Raises UserError with CloudFormation's words where it refuses.
+        `imports` are buckets that are there, by their names in the template, which has nothing else then. Raises
+        UserError with CloudFormation's words where it refuses.
         """
         change_set = f"labelwatch-{uuid.uuid4().hex[:12]}"
         text = {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": compact(template)}
@@ -95,11 +99,11 @@ class Stacks:
             self._client.create_change_set(
                 **where,
                 **text,
-                ChangeSetType="CREATE" if creates else "UPDATE",
+                **_importing(imports or {}),
+                ChangeSetType="IMPORT" if imports else "CREATE" if creates else "UPDATE",
                 Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
                 Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-                ImportExistingResources=imports,
             )
             answer = self._when_made(where)
         except ClientError as problem:
@@ -119,9 +123,9 @@ class Stacks:
         last = self._newest_event(plan.stack)
         self._client.execute_change_set(StackName=plan.stack, ChangeSetName=plan.change_set)
         status, failures = self._when_settled(plan.stack, last, watch)
-        if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        if status in GOOD:
             return outputs(self._client, plan.stack)
-        why = "; ".join(failures) or "CloudFormation does not say why"
+        why = "; ".join(failures) or f"CloudFormation does not say; the stack was {status}"
         if not plan.creates:
             raise UserError(f"the stack {plan.stack} is as it was before, since this failed: {why}")
         left = self.delete(plan.stack)
@@ -171,12 +175,14 @@ class Stacks:
         By its events, not by its status: for a moment that is still the one from before.
         """
         failures: list[str] = []
+        reasons: list[str] = []
         while True:
             for event in self._events_since(name, last):
                 last, status = event["EventId"], event["ResourceStatus"]
                 if event["PhysicalResourceId"] == event["StackId"]:
-                    if not status.endswith("_IN_PROGRESS"):
-                        return status, failures
+                    if not status.endswith(GOING_ON):
+                        return status, failures or reasons
+                    reasons += [event["ResourceStatusReason"]] if status.endswith("_FAILED") else []
                     continue
                 one = Event(
                     event["LogicalResourceId"], event["ResourceType"], status, event.get("ResourceStatusReason", "")
@@ -221,6 +227,15 @@ def pointing_at(template: dict[str, Any], bucket: str, key: str) -> dict[str, An
 def compact(template: dict[str, Any]) -> str:
     """The template as it is sent: in as few bytes as it takes."""
     return json.dumps(template, separators=(",", ":"))
+
+
+def _importing(buckets: dict[str, str]) -> dict[str, Any]:
+    kind = "AWS::S3::Bucket"
+    which = [
+        {"ResourceType": kind, "LogicalResourceId": logical, "ResourceIdentifier": {"BucketName": name}}
+        for logical, name in buckets.items()
+    ]
+    return {"ResourcesToImport": which} if which else {}
 
 
 def _change(change: dict[str, Any]) -> Change:

@@ -106,9 +106,14 @@ class PictureLinks:
 
     def _console(self, image: ImageReference) -> str:
         region, partition = self._client.meta.region_name, self._client.meta.partition
-        host = _CONSOLES.get(partition, _CONSOLES["aws"]).format(region=region)
         version = f"&versionId={quote(image.version_id, safe='')}" if image.version_id else ""
-        return f"{host}/s3/object/{image.bucket}?region={region}&prefix={quote(image.key, safe='')}{version}"
+        place = f"s3/object/{image.bucket}?region={region}&prefix={quote(image.key, safe='')}{version}"
+        return f"{console_address(partition, region)}/{place}"
+
+
+def console_address(partition: str, region: str) -> str:
+    """The console of a Region, without a slash at its end."""
+    return _CONSOLES.get(partition, _CONSOLES["aws"]).format(region=region)
 
 
 def _version(version_id: str | None) -> Any:  # noqa: ANN401 - the request types know no optional keys

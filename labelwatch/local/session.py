@@ -21,9 +21,10 @@ OUTPUT_BUCKET = "labelwatch-predictions"
 
 @dataclass(frozen=True)
 class Session:
-    """What runs; `outputs` are the stack's."""
+    """What runs; `outputs` are the stack's, `rekognition` is where the stand-in answers."""
 
     cloud: Cloud
+    rekognition: str
     standin: StandIn
     mailbox: Mailbox
     athena: Athena
@@ -79,4 +80,4 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
         athena.create_table(outputs["OutputBucket"])
         mailbox = Mailbox(here.client("sqs"), here.client("sns"), outputs["AlertsTopicArn"], ADDRESS, folder / "alerts")
         with closing(mailbox):
-            yield Session(here, model, mailbox, athena, outputs)
+            yield Session(here, rekognition, model, mailbox, athena, outputs)

@@ -86,6 +86,7 @@ class StandIn:
         return {
             "DetectCustomLabels": self._detect_custom_labels,
             "DetectLabels": self._detect_labels,
+            "DescribeProjects": self._describe_projects,
             "DescribeProjectVersions": self._describe,
             "StartProjectVersion": self._start,
             "StopProjectVersion": self._stop,
@@ -114,6 +115,12 @@ class StandIn:
             if sure >= least
         ]
         return {"Labels": labels[: request.get("MaxLabels")], "LabelModelVersion": "3.0"}
+
+    def _describe_projects(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._let_control_pass()
+        project = {"ProjectArn": f"{self.arn.split('/version/')[0]}/1600000000000", "Status": "CREATED"}
+        wanted = request.get("ProjectNames")
+        return {"ProjectDescriptions": [project] if not wanted or self.arn.split("/")[1] in wanted else []}
 
     def _describe(self, request: dict[str, Any]) -> dict[str, Any]:
         self._let_control_pass()

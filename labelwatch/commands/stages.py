@@ -1,0 +1,130 @@
+"""The commands on a stage: labelwatch up and labelwatch down."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelwatch.commands.shared import Profile, Region, console
+from labelwatch.errors import UserError
+
+Stage = Annotated[str, typer.Option(help="The stage, such as prod; the stack's name is labelwatch-STAGE.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")]
+_SIX = "The parameters"
+_MORE = "More parameters"
+
+
+def _value(text: str, panel: str = _SIX) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel=panel, show_default=False)
+    return option
+
+
+def up(  # noqa: PLR0913 - the template's parameters, by name
+    stage: Stage,
+    *,
+    custom_model_arn: Annotated[str | None, _value("The ARN of the model's version, or general.")] = None,
+    email_notification: Annotated[str | None, _value("The e-mail address that is told.")] = None,
+    input_bucket_name: Annotated[str | None, _value("The bucket, to be created, for images.")] = None,
+    labels_of_interest: Annotated[
+        str | None, _value("Up to 10, with commas between; a threshold after a colon (leaf-smut:90); * for any.")
+    ] = None,
+    min_confidence: Annotated[str | None, _value("0 to 100; for labels without a threshold of their own.")] = None,
+    output_bucket_name: Annotated[str | None, _value("The bucket, to be created, for predictions.")] = None,
+    adopt_bucket: Annotated[
+        str | None, _value('A bucket that exists already and is looked at too; "" for none any more.', _MORE)
+    ] = None,
+    database_name: Annotated[str | None, _value("The Athena database, to be created; labelwatch_STAGE.", _MORE)] = None,
+    picture_links: Annotated[str | None, _value("yes or no: links in alerts that work for hours.", _MORE)] = None,
+    upload_origin: Annotated[str | None, _value("The origin of the one web page that may upload.", _MORE)] = None,
+    tracing: Annotated[str | None, _value("yes or no: X-Ray.", _MORE)] = None,
+    parameters: Annotated[
+        Path | None, typer.Option(help="A JSON or YAML file of parameters; what is given here goes before it.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag for the stack and all that is in it: Key=Value.")] = None,
+    yes: Yes = False,
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Create or update a stage's stack, and write the stage that chalice deploy reads.
+
+    What is not given comes from the file, from the stack as it stands, or is asked for at a terminal. Run it again to
+    change a parameter: nothing else has to be said again.
+
+    labelwatch up --stage prod --custom-model-arn ARN --email-notification you@example.com --input-bucket-name IMAGES
+    --output-bucket-name PREDICTIONS --labels-of-interest bacterial-leaf-blight,leaf-smut:90 --min-confidence 80
+    """
+    from labelwatch import parameters as known  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
+    from labelwatch import up as doing  # noqa: PLC0415 - the same
+    from labelwatch.aws import Account  # noqa: PLC0415 - the same
+    from labelwatch.operator import Operator  # noqa: PLC0415 - the same
+
+    options = {
+        "CustomModelARN": custom_model_arn,
+        "EmailNotification": email_notification,
+        "InputBucketName": input_bucket_name,
+        "LabelsofInterest": labels_of_interest,
+        "MinConfidence": min_confidence,
+        "OutputBucketName": output_bucket_name,
+        "AdoptedBucketName": adopt_bucket,
+        "DatabaseName": database_name,
+        "PictureLinks": picture_links,
+        "UploadOrigin": upload_origin,
+        "Tracing": tracing,
+    }
+    of_file = known.of_file(parameters) if parameters else {}
+    given = of_file | {name: value for name, value in options.items() if value is not None}
+    doing.run(
+        Account(profile, region),
+        stage,
+        given,
+        Operator(
+            console(),
+            agrees=lambda question: yes or not _at_a_terminal() or typer.confirm(question, default=True),
+            answers=_ask if _at_a_terminal() else None,
+        ),
+        _tags(tag or []),
+    )
+
+
+def down(
+    stage: Stage,
+    *,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete the three buckets too, with every image and prediction.")
+    ] = False,
+    yes: Yes = False,
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Delete a stage's stack; run chalice delete before it. Buckets with images and predictions are kept."""
+    from labelwatch import down as doing  # noqa: PLC0415 - see above
+    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+
+    if not yes and not _at_a_terminal():
+        raise UserError("nobody is there to be asked; --yes goes on without.")
+    doing.run(
+        Account(profile, region),
+        stage,
+        Operator(console(), agrees=lambda question: yes or typer.confirm(question, default=False)),
+        delete_data=delete_data,
+    )
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _ask(name: str, text: str, default: str) -> str:
+    typer.echo(f"\n{text}")
+    answer: str = typer.prompt(name, default=default or None)
+    return answer.strip()
+
+
+def _tags(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise UserError(f"--tag {key!r} must be Key=Value.")
+    return {key: value for key, _, value in pairs}

@@ -1,0 +1,155 @@
+"""What can be known before anything is touched: the model, the buckets, the database, the bucket to adopt.
+
+Each check gives one line that says what it found, or raises UserError that says what to do.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from chalicelib.settings import GENERAL_MODEL
+from labelwatch.aws import Account
+from labelwatch.buckets import OwnBuckets, is_there
+from labelwatch.errors import UserError
+from labelwatch.stack import Stack
+
+USABLE = {"RUNNING", "STARTING", "STOPPED", "STOPPING", "TRAINING_COMPLETED", "TRAINING_IN_PROGRESS"}
+
+
+class Wanted(NamedTuple):
+    """A stack, its parameters, and how it stands now if it is there."""
+
+    name: str
+    parameters: dict[str, str]
+    now: Stack | None
+
+
+def findings(account: Account, wanted: Wanted) -> Iterator[str]:
+    """One line for each check, as it is made; raises UserError at the first that fails."""
+    yield f"account {account.id}, Region {account.region}"
+    yield _model(account, wanted.parameters["CustomModelARN"])
+    for name in names_of_buckets(wanted.parameters).values():
+        yield _bucket(account, wanted, name)
+    yield _database(account, wanted)
+    if wanted.parameters["AdoptedBucketName"]:
+        yield _adopted(account, wanted)
+
+
+def names_of_buckets(parameters: dict[str, str]) -> dict[str, str]:
+    """The three buckets' names, by their names in the template."""
+    output = parameters["OutputBucketName"]
+    return {
+        "InputBucket": parameters["InputBucketName"],
+        "OutputBucket": output,
+        "WorkspaceBucket": f"{output}-workspace",
+    }
+
+
+def kept(account: Account, wanted: Wanted) -> dict[str, str]:
+    """The buckets that an earlier stack of this name left behind, by their names in the template."""
+    if wanted.now:
+        return {}
+    return {
+        logical: name
+        for logical, name in names_of_buckets(wanted.parameters).items()
+        if is_there(account, name) and OwnBuckets(account).stack_of(name) == wanted.name
+    }
+
+
+def _model(account: Account, arn: str) -> str:
+    if arn == GENERAL_MODEL:
+        return "model: Rekognition's own labels, paid by the image"
+    _, _, _, region, owner, _ = arn.split(":", 5)
+    if region != account.region:
+        raise UserError(
+            f"CustomModelARN: the model is in {region} and the stack would be in {account.region}; "
+            "Rekognition looks at images of its own Region only, so they must be in one."
+        )
+    if owner != account.id:
+        raise UserError(
+            f"CustomModelARN: the model is of the account {owner} and these credentials are of {account.id}; "
+            "copy the model into this one first (Rekognition's CopyProjectVersion)."
+        )
+    status = _status(account.client("rekognition"), arn)
+    if status not in USABLE:
+        raise UserError(f"CustomModelARN: the model's status is {status}, so it can never run; name another version.")
+    running = "" if status == "RUNNING" else "; images wait until it runs"
+    return f"model: {status}{running}"
+
+
+def _status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the client of any endpoint
+    _, project, _, version, _ = arn.split(":", 5)[5].split("/")
+    try:
+        # The version's ARN does not have all of the project's: that ends with the time of its creation.
+        projects = rekognition.describe_projects(ProjectNames=[project])["ProjectDescriptions"]
+        for one in projects:
+            pages = rekognition.get_paginator("describe_project_versions").paginate(
+                ProjectArn=one["ProjectArn"], VersionNames=[version]
+            )
+            for page in pages:
+                for found in page["ProjectVersionDescriptions"]:
+                    if found["ProjectVersionArn"] == arn:
+                        status: str = found["Status"]
+                        return status
+    except ClientError as problem:
+        if problem.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise UserError(
+                f"CustomModelARN: the model could not be looked at: {problem.response['Error']['Message']}"
+            ) from None
+    raise UserError(
+        f"CustomModelARN: there is no version {version} of a project {project} with this ARN; "
+        "`aws rekognition describe-projects` and `describe-project-versions` name those that there are."
+    )
+
+
+def _bucket(account: Account, wanted: Wanted, name: str) -> str:
+    if wanted.now and name in wanted.now.outputs.values():
+        return f"bucket {name}: this stack's"
+    if not is_there(account, name):
+        return f"bucket {name}: free"
+    owner = OwnBuckets(account).stack_of(name)
+    if owner == wanted.name:
+        return f"bucket {name}: kept from an earlier {owner}, and taken back with what is in it"
+    raise UserError(
+        f"the bucket {name} is there already{f', of the stack {owner}' if owner else ''}; choose another name for the "
+        "new one (--adopt-bucket has images of a bucket looked at that is there)."
+    )
+
+
+def _database(account: Account, wanted: Wanted) -> str:
+    name = wanted.parameters["DatabaseName"]
+    if wanted.now and wanted.now.outputs.get("DatabaseName") == name:
+        return f"database {name}: this stack's"
+    try:
+        account.client("glue").get_database(Name=name)
+    except ClientError as problem:
+        if problem.response["Error"]["Code"] != "EntityNotFoundException":
+            raise
+        return f"database {name}: free"
+    raise UserError(f"the database {name} is there already in this account and Region; name another: --database-name.")
+
+
+def _adopted(account: Account, wanted: Wanted) -> str:
+    name = wanted.parameters["AdoptedBucketName"]
+    if name in names_of_buckets(wanted.parameters).values():
+        raise UserError(f"--adopt-bucket: {name} is one of the stack's own buckets; its images are looked at anyway.")
+    if not is_there(account, name):
+        raise UserError(f"--adopt-bucket: there is no bucket {name}.")
+    told = account.client("s3").get_bucket_notification_configuration(Bucket=name)
+    ours = f":function:{wanted.name}-ingest"
+    for configuration in _listeners(told):
+        target = next(value for key, value in configuration.items() if key.endswith("Arn"))
+        created = [event for event in configuration["Events"] if event.startswith("s3:ObjectCreated:")]
+        if created and not target.endswith(ours):
+            # S3: two configurations may not overlap in events and names, and ours is for all names.
+            raise UserError(
+                f"--adopt-bucket: {name} tells {target} of {created[0]} already, and S3 tells of an event once only; "
+                "let that one hand on, through a topic or EventBridge, or take it away first."
+            )
+    return f"bucket {name}: adopted; its other notifications stay as they are"
+
+
+def _listeners(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for kind in ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations"):
+        yield from told.get(kind, [])

@@ -1,0 +1,101 @@
+"""A stage of .chalice/config.json: what `chalice deploy` must know of the stack."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from chalicelib import settings
+from labelwatch.errors import UserError
+from labelwatch.package import STAGE as TEMPLATE
+
+# Variables of the functions ← the stack's outputs.
+VARIABLES = {
+    "CustomModelARN": "CustomModelARN",
+    "EmailNotification": "EmailNotification",
+    "LabelsofInterest": "LabelsofInterest",
+    "MinConfidence": "MinConfidence",
+    "InputBucketName": "InputBucket",
+    "OutputBucketName": "OutputBucket",
+    "WORKSPACE_BUCKET": "WorkspaceBucket",
+    "ADOPTED_BUCKET": "AdoptedBucketName",
+    "IMAGES_QUEUE_ARN": "ImagesQueueArn",
+    "IMAGES_QUEUE_URL": "ImagesQueueUrl",
+    "IMAGES_DEAD_LETTERS_URL": "ImagesDeadLettersUrl",
+    "PREDICTIONS_QUEUE_ARN": "PredictionsQueueArn",
+    "PREDICTIONS_QUEUE_URL": "PredictionsQueueUrl",
+    "PREDICTIONS_DEAD_LETTERS_URL": "PredictionsDeadLettersUrl",
+    "TOPIC_ARN": "AlertsTopicArn",
+    "OPERATIONS_TOPIC_ARN": "OperationsTopicArn",
+    "TABLE_NAME": "TableName",
+    "UPLOAD_ORIGIN": "UploadOrigin",
+    "PICTURE_LINKS": "PictureLinks",
+}
+ROLES = {
+    "api_handler": "UploadsRoleArn",
+    "authorize": "AuthorizeRoleArn",
+    "detect": "DetectRoleArn",
+    "notify": "NotifyRoleArn",
+    "watch": "WatchRoleArn",
+    "ingest": "IngestRoleArn",
+}
+
+
+def read(config: Path) -> dict[str, Any]:
+    """Chalice's configuration; raises UserError where the file is not JSON with stages."""
+    try:
+        content: dict[str, Any] = json.loads(config.read_text())
+        content["stages"][TEMPLATE]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{config} is not JSON with the stage `{TEMPLATE}`; take it from the repository again."
+        ) from None
+    return content
+
+
+def write(config: Path, stage: str, stack: str, outputs: dict[str, str]) -> bool:
+    """Writes the stage from the stack's outputs, keeping what somebody added to it; says whether anything changed."""
+    before = read(config)
+    after = before | {"stages": before["stages"] | {stage: _stage(before, stage, stack, outputs)}}
+    return _changed(config, before, after)
+
+
+def remove(config: Path, stage: str) -> bool:
+    """Takes the stage away; says whether it was there."""
+    before = read(config)
+    return _changed(
+        config, before, before | {"stages": {name: one for name, one in before["stages"].items() if name != stage}}
+    )
+
+
+def _stage(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, str]) -> dict[str, Any]:
+    old: dict[str, Any] = config["stages"].get(stage, {})
+    template = config["stages"][TEMPLATE]
+    variables = {name: outputs.get(output, "") for name, output in VARIABLES.items()} | {"STACK_NAME": stack}
+    roles = {name: outputs[output] for name, output in ROLES.items() if output in outputs}
+    functions = {
+        name: template["lambda_functions"].get(name, {})
+        | old.get("lambda_functions", {}).get(name, {})
+        | {"iam_role_arn": role}
+        for name, role in roles.items()
+    }
+    new = old | {
+        "iam_role_arn": outputs["DetectRoleArn"],  # Chalice wants one for the stage too, though no function takes it
+        "xray": outputs["Tracing"] == "yes",
+        "tags": old.get("tags", {}) | {"stack": stack},
+        "environment_variables": old.get("environment_variables", {}) | variables,
+        "lambda_functions": functions,
+    }
+    for name in ("lambda_memory_size", "lambda_timeout"):
+        new.setdefault(name, config[name])
+    settings.read(new["environment_variables"])
+    return new
+
+
+def _changed(config: Path, before: dict[str, Any], after: dict[str, Any]) -> bool:
+    if after == before:
+        return False
+    # Beside it first: what is cut short must not leave half a file.
+    beside = config.with_suffix(".new")
+    beside.write_text(json.dumps(after, indent=2, ensure_ascii=False) + "\n")
+    beside.replace(config)
+    return True
