@@ -1,186 +1,138 @@
-"""The `chalice deploy` way, with a bucket that the stack does not own."""
+"""The `chalice deploy` way, with a bucket that the stack does not own: up, deploy, again, changed, delete, down."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import requests
-from botocore.exceptions import ClientError
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from chalicelib.adapters.dynamodb import TokenTable
-from labelwatch import tokens
-from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, free_port
-from labelwatch.local.deployment import deploy_template
-from labelwatch.package import PROJECT, load_template
+from labelwatch import stack, tokens
+from labelwatch.local.cloud import REGION
+from labelwatch.package import Package
+from tests.e2e import gateway as api_gateway
+from tests.e2e.gateway import Gateway
+from tests.e2e.inventory import Inventory, inventory, notifications
 from tests.e2e.pipeline import Pipeline, picture
+from tests.e2e.project import Project
 
 STACK = "labelwatch-prod"
 ADOPTED = "cameras-of-long-ago"
+FUNCTIONS = {
+    "": "Uploads",
+    "-authorize": "Authorize",
+    "-detect": "Detect",
+    "-notify": "Notify",
+    "-ingest": "Ingest",
+} | {"-watch": "Watch"}
 
 
 @pytest.fixture(scope="module")
-def outputs(running: Pipeline) -> dict[str, str]:
-    """The resources stack alone, as it stands in infra/resources.yaml, with a bucket to adopt."""
-    running.session.cloud.client("s3").create_bucket(
-        Bucket=ADOPTED, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
-    return deploy_template(
-        running.session.cloud,
-        STACK,
-        load_template(PROJECT / "infra" / "resources.yaml"),
-        {
-            "CustomModelARN": running.standin.arn,
-            "EmailNotification": "grower@example.com",
-            "InputBucketName": "prod-images",
-            "OutputBucketName": "prod-predictions",
-            "AdoptedBucketName": ADOPTED,
-            "DatabaseName": "labelwatch_prod",
-        },
-    )
-
-
-class Chalice:
-    """The real chalice, on a copy of the project whose stage `prod` has what the resources stack gave."""
-
-    def __init__(self, project: Path, endpoint: str) -> None:
-        self._project = project
-        self._environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(project),
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_DEFAULT_REGION": REGION,
-        }
-
-    def run(self, command: str) -> None:
-        done = subprocess.run(
-            self._words(command), cwd=self._project, env=self._environment,
-            capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    @contextmanager
-    def local(self) -> Iterator[str]:
-        """`chalice local` until the block ends; gives its address."""
-        port = free_port(None)
-        words = [*self._words("local"), "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
-        process = subprocess.Popen(
-            words, cwd=self._project, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        address = f"http://127.0.0.1:{port}"
-        retrying = requests.Session()
-        retrying.mount("http://", HTTPAdapter(max_retries=Retry(connect=60, backoff_factor=0.1, backoff_max=0.5)))
-        try:
-            retrying.get(f"{address}/health", timeout=60)
-            yield address
-        finally:
-            retrying.close()
-            process.terminate()
-            process.wait(30)
-
-    @staticmethod
-    def _words(command: str) -> list[str]:
-        return [str(Path(sys.executable).with_name("chalice")), command, "--stage", "prod"]
+def gateway(running: Pipeline) -> Iterator[Gateway]:
+    with api_gateway.in_front_of(running.session.cloud.endpoint) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="module")
-def chalice(running: Pipeline, outputs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Chalice:
-    project = tmp_path_factory.mktemp("project")
-    for name in ("app.py", "requirements.txt"):
-        shutil.copy(PROJECT / name, project)
-    for name in ("chalicelib", ".chalice"):
-        shutil.copytree(PROJECT / name, project / name, ignore=shutil.ignore_patterns("deploy*", "__pycache__"))
-    config = json.loads((project / ".chalice" / "config.json").read_text())
-    config["stages"] = {"prod": stage(outputs, running.standin.arn)}
-    # Without it Chalice sends an empty figure, which the embedded cloud gives back as one.
-    config["minimum_compression_size"] = 10_485_760
-    (project / ".chalice" / "config.json").write_text(json.dumps(config))
-    return Chalice(project, running.session.cloud.endpoint)
+def project(running: Pipeline, gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"), running.session, gateway)
 
 
-def stage(outputs: dict[str, str], model: str) -> dict[str, object]:
-    return {
-        "iam_role_arn": outputs["DetectRoleArn"],  # Chalice wants one for the stage too, though no function takes it
-        "environment_variables": {
-            "CustomModelARN": model,
-            "LabelsofInterest": outputs["LabelsofInterest"],
-            "MinConfidence": outputs["MinConfidence"],
-            "InputBucketName": outputs["InputBucket"],
-            "OutputBucketName": outputs["OutputBucket"],
-            "WORKSPACE_BUCKET": outputs["WorkspaceBucket"],
-            "IMAGES_QUEUE_ARN": outputs["ImagesQueueArn"],
-            "IMAGES_QUEUE_URL": outputs["ImagesQueueUrl"],
-            "IMAGES_DEAD_LETTERS_URL": outputs["ImagesDeadLettersUrl"],
-            "PREDICTIONS_QUEUE_ARN": outputs["PredictionsQueueArn"],
-            "PREDICTIONS_QUEUE_URL": outputs["PredictionsQueueUrl"],
-            "PREDICTIONS_DEAD_LETTERS_URL": outputs["PredictionsDeadLettersUrl"],
-            "TOPIC_ARN": outputs["AlertsTopicArn"],
-            "TABLE_NAME": outputs["TableName"],
-            "UPLOAD_ORIGIN": outputs["UploadOrigin"],
-            "ADOPTED_BUCKET": ADOPTED,
-        },
-        "lambda_functions": {
-            name: {"iam_role_arn": outputs[f"{role}RoleArn"]}
-            for name, role in {
-                "detect": "Detect",
-                "notify": "Notify",
-                "ingest": "Ingest",
-                "api_handler": "Uploads",
-                "authorize": "Authorize",
-            }.items()
-        },
+class Before(NamedTuple):
+    """How the account was before anything, and whom the bucket that is adopted told."""
+
+    account: Inventory
+    told: dict[str, list[list[str]]]
+
+
+@pytest.fixture(scope="module")
+def before(running: Pipeline) -> Before:
+    cloud = running.session.cloud
+    cloud.client("s3").create_bucket(Bucket=ADOPTED, CreateBucketConfiguration={"LocationConstraint": REGION})
+    url = cloud.client("sqs").create_queue(QueueName="archive")["QueueUrl"]
+    arn = cloud.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
     }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    cloud.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    cloud.client("s3").put_bucket_notification_configuration(
+        Bucket=ADOPTED,
+        NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]}]},
+    )
+    return Before(inventory(cloud), notifications(cloud, ADOPTED))
 
 
 @pytest.fixture(scope="module")
-def deployed(chalice: Chalice) -> Iterator[None]:
-    chalice.run("deploy")
-    yield
-    chalice.run("delete")
+def outputs(running: Pipeline, project: Project, before: Before) -> dict[str, str]:  # noqa: ARG001 - it comes first
+    done = project.labelwatch(
+        *("up", "--stage", "prod", "--custom-model-arn", running.standin.arn, "--adopt-bucket", ADOPTED),
+        *("--email-notification", "grower@example.com", "--input-bucket-name", "prod-images"),
+        *("--output-bucket-name", "prod-predictions", "--labels-of-interest", "*", "--min-confidence", "80"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return stack.outputs(running.session.cloud.client("cloudformation"), STACK)
+
+
+@pytest.fixture(scope="module")
+def deployed(running: Pipeline, project: Project, outputs: dict[str, str]) -> Inventory:  # noqa: ARG001 - the same
+    project.chalice("deploy")
+    return inventory(running.session.cloud)
 
 
 @pytest.mark.usefixtures("deployed")
 def test_the_images_of_an_adopted_bucket_are_predicted_too(running: Pipeline, outputs: dict[str, str]) -> None:
-    s3 = running.session.cloud.client("s3")
-    s3.put_object(Bucket=ADOPTED, Key="稲 a+b.jpg", Body=picture())
-    stored: list[dict[str, str]] = []
-
-    def is_stored() -> bool:
-        stored.extend(s3.list_objects_v2(Bucket=outputs["OutputBucket"]).get("Contents", []))
-        return bool(stored)
-
-    running.wait_until(is_stored, "a row of the adopted bucket's image")
-    row = json.loads(s3.get_object(Bucket=outputs["OutputBucket"], Key=stored[0]["Key"])["Body"].read())
+    row = row_of(running, outputs, ADOPTED, "稲 a+b.jpg")
     assert (row["bucket"], row["image"], row["label"]) == (ADOPTED, "稲 a+b.jpg", "leaf-smut")
 
 
 @pytest.mark.usefixtures("deployed")
-def test_every_function_is_deployed_with_a_role_of_its_own(running: Pipeline, outputs: dict[str, str]) -> None:
-    client = running.session.cloud.client("lambda")
-    names = {"": "Uploads", "-authorize": "Authorize", "-detect": "Detect", "-notify": "Notify", "-ingest": "Ingest"}
-    roles = {name: client.get_function_configuration(FunctionName=f"{STACK}{name}")["Role"] for name in names}
-    assert roles == {name: outputs[f"{role}RoleArn"] for name, role in names.items()}
+def test_the_images_of_the_stack_s_own_bucket_are_predicted(running: Pipeline, outputs: dict[str, str]) -> None:
+    assert row_of(running, outputs, "prod-images", "own.jpg")["bucket"] == "prod-images"
+
+
+def test_every_function_is_deployed_with_a_role_of_its_own(deployed: Inventory, outputs: dict[str, str]) -> None:
+    roles = {name: deployed["functions"][f"{STACK}{name}"]["Role"] for name in FUNCTIONS}
+    assert roles == {name: outputs[f"{role}RoleArn"] for name, role in FUNCTIONS.items()}
+
+
+def test_memory_and_time_outs_are_those_of_the_template(deployed: Inventory, packaged: Package) -> None:
+    template = json.loads(packaged.template.read_text())
+    chosen = {
+        one["Properties"]["Handler"]: (one["Properties"]["MemorySize"], one["Properties"]["Timeout"])
+        for one in template["Resources"].values()
+        if one["Type"] == "AWS::Serverless::Function"
+    }
+    functions = [deployed["functions"][f"{STACK}{name}"] for name in FUNCTIONS if name != "-ingest"]
+    assert {one["Handler"]: (one["MemorySize"], one["Timeout"]) for one in functions} == chosen
+
+
+def test_the_functions_log_where_the_stack_keeps_it(deployed: Inventory) -> None:
+    assert {f"/aws/lambda/{STACK}{name}" for name in FUNCTIONS} <= set(deployed["logs"])
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_other_notifications_of_an_adopted_bucket_stay_as_they_are(running: Pipeline, before: Before) -> None:
+    told = notifications(running.session.cloud, ADOPTED)
+    (ours,) = told.pop("LambdaFunctionConfigurations")
+    assert told == before.told
+    assert ours[0].endswith(f":function:{STACK}-ingest")
 
 
 def test_without_an_origin_the_input_bucket_is_open_to_no_page(running: Pipeline, outputs: dict[str, str]) -> None:
-    with pytest.raises(ClientError, match="NoSuchCORSConfiguration"):
+    with pytest.raises(Exception, match="NoSuchCORSConfiguration"):
         running.session.cloud.client("s3").get_bucket_cors(Bucket=outputs["InputBucket"])
 
 
-def test_the_routes_answer_under_chalice_local(running: Pipeline, outputs: dict[str, str], chalice: Chalice) -> None:
+def test_the_routes_answer_under_chalice_local(running: Pipeline, outputs: dict[str, str], project: Project) -> None:
     table = TokenTable(running.session.cloud.client("dynamodb"), outputs["TableName"])
     headers = {"Authorization": f"Bearer {tokens.create(table, 'camera-north')}"}
     leaf = {"filename": "leaf 1.jpg"}
-    with chalice.local() as api:
+    with project.chalice_local() as api:
         assert list(requests.get(f"{api}/health", timeout=60).json()) == ["version"]
         granted = requests.post(f"{api}/uploads", headers=headers, json=leaf, timeout=60)
         assert granted.status_code == 201
@@ -200,3 +152,102 @@ def test_the_routes_answer_under_chalice_local(running: Pipeline, outputs: dict[
             form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
             answer = requests.request(method, f"{api}{path}", headers=headers | form, data=body, timeout=60)
             assert (answer.status_code, set(answer.json()["error"])) == (status, {"code", "message", "field"})
+
+
+@pytest.fixture(scope="module")
+def again(running: Pipeline, project: Project, deployed: Inventory) -> Inventory:  # noqa: ARG001 - the same
+    project.chalice("deploy")
+    return inventory(running.session.cloud)
+
+
+def test_a_second_deployment_changes_nothing(again: Inventory, deployed: Inventory) -> None:
+    assert again == deployed
+
+
+@pytest.mark.usefixtures("again")
+def test_a_second_deployment_notifies_of_nothing_twice(running: Pipeline) -> None:
+    assert len(notifications(running.session.cloud, ADOPTED)["LambdaFunctionConfigurations"]) == 1
+
+
+@pytest.mark.usefixtures("again")
+def test_a_second_deployment_puts_the_same_definition_of_the_same_api(gateway: Gateway, deployed: Inventory) -> None:
+    api, definition = gateway.put[0]
+    assert api in deployed["apis"]
+    assert set(definition["paths"]) == {"/uploads", "/health"}
+
+
+@pytest.fixture(scope="module")
+def changed(running: Pipeline, project: Project, again: Inventory) -> Inventory:  # noqa: ARG001 - the same
+    done = project.labelwatch("up", "--stage", "prod", "--min-confidence", "60", "--tracing", "yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    project.chalice("deploy")
+    return inventory(running.session.cloud)
+
+
+def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(
+    changed: Inventory, again: Inventory
+) -> None:
+    for name in FUNCTIONS:
+        one, other = changed["functions"][f"{STACK}{name}"], again["functions"][f"{STACK}{name}"]
+        assert one["Environment"]["Variables"] == other["Environment"]["Variables"] | {"MinConfidence": "60"}
+        assert (one["TracingConfig"], one["CodeSha256"]) == ({"Mode": "Active"}, other["CodeSha256"])
+    assert {kind: one for kind, one in changed.items() if kind not in {"functions", "stacks"}} == {
+        kind: one for kind, one in again.items() if kind not in {"functions", "stacks"}
+    }
+
+
+class After(NamedTuple):
+    """What `labelwatch down` said while the functions stood; the account after chalice delete, and after down."""
+
+    refused: str
+    deleted: Inventory
+    told: dict[str, list[list[str]]]
+    down: Inventory
+
+
+@pytest.fixture(scope="module")
+def after(running: Pipeline, project: Project, changed: Inventory) -> After:  # noqa: ARG001 - the same
+    cloud = running.session.cloud
+    refused = project.labelwatch("down", "--stage", "prod", "--yes")
+    assert refused.returncode == 1
+    project.chalice("delete")
+    deleted, told = inventory(cloud), notifications(cloud, ADOPTED)
+    done = project.labelwatch("down", "--stage", "prod", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return After(refused.stderr, deleted, told, inventory(cloud))
+
+
+def test_the_stack_stays_while_its_functions_need_it(after: After) -> None:
+    assert "take them down first: chalice delete --stage prod" in after.refused
+
+
+def test_chalice_delete_takes_away_what_chalice_deploy_made(after: After, before: Before) -> None:
+    for kind in ("functions", "mappings", "schedules", "apis"):
+        assert after.deleted[kind] == before.account[kind]
+
+
+def test_chalice_delete_leaves_an_adopted_bucket_as_it_was(after: After, before: Before) -> None:
+    assert after.told == before.told
+
+
+def test_down_takes_away_all_that_up_made(after: After, before: Before) -> None:
+    assert after.down == before.account
+
+
+def row_of(running: Pipeline, outputs: dict[str, str], bucket: str, key: str) -> dict[str, Any]:
+    """Uploads an image and gives its row."""
+    s3 = running.session.cloud.client("s3")
+    seen: set[str] = set()
+    found: list[dict[str, Any]] = []
+    s3.put_object(Bucket=bucket, Key=key, Body=picture())
+
+    def is_stored() -> bool:
+        for one in s3.list_objects_v2(Bucket=outputs["OutputBucket"]).get("Contents", []):
+            if one["Key"] not in seen:
+                seen.add(one["Key"])
+                body = s3.get_object(Bucket=outputs["OutputBucket"], Key=one["Key"])["Body"].read()
+                found.extend(row for row in map(json.loads, body.splitlines()) if row["image"] == key)
+        return bool(found)
+
+    running.wait_until(is_stored, f"a row of {key}")
+    return found[0]
