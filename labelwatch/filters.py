@@ -49,7 +49,7 @@ class Filter(NamedTuple):
 
 def wanted(labels: Sequence[str], confidence: float | None) -> Filter:
     """The filter that somebody asks for; raises UserError with what is wrong."""
-    names = {folded(label): label.strip() for label in map(_checked, labels)}
+    names = {folded(label): label for label in map(_checked, labels)}
     if confidence is not None and not 0 <= confidence <= 100:
         raise UserError(f"the confidence is {confidence:g} and must be a number from 0 to 100.")
     asked = Filter(tuple(names.values()), confidence)
@@ -85,8 +85,9 @@ def unheard_of(labels: Sequence[str], of_interest: str) -> list[str]:
     return [label for label in labels if not {folded(label), ANY_LABEL} & known]
 
 
-def _checked(label: str) -> str:
-    if not label.strip() or label.strip() == ANY_LABEL:
+def _checked(text: str) -> str:
+    label = text.strip()
+    if label in {"", ANY_LABEL}:
         raise UserError("a label must have a name; leave --label out to hear of all.")
     if "," in label:
         raise UserError(f"{label!r} is no label; give each one a --label of its own.")
