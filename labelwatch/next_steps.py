@@ -59,8 +59,8 @@ def of_confirming(subscription: Subscription) -> str:
         return f"{who}: {subscription.state}."
     return (
         f"{who}, but its unsubscribe link undoes it: somebody had followed the link of AWS before. `labelwatch "
-        "subscribers remove`, `labelwatch subscribe` and this command with the link of the new mail make it right; for "
-        "the stack's own address, deploy with another EmailNotification."
+        "subscribers remove`, `labelwatch subscribe` and this command with the new link make it right (for the stack's "
+        "own address: labelwatch up --email-notification with another)."
     )
 
 

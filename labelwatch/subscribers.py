@@ -106,8 +106,8 @@ class Subscribers:
         """Takes the endpoint off these topics; raises UserError where it is on none, or where the stack has put it."""
         if address == self._own_address:
             raise UserError(
-                f"{address} is the stack's own: CloudFormation subscribes it as EmailNotification. Deploy the stack "
-                "with another address there, and this one hears of nothing any more."
+                f"{address} is the stack's own, which CloudFormation subscribes as EmailNotification; deploy the stack "
+                "with another there (labelwatch up --email-notification), and this one hears of nothing any more."
             )
         found = [one for one in self._all(topics) if one.endpoint.address == address and one.state != State.REMOVED]
         if not found:

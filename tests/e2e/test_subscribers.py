@@ -191,6 +191,13 @@ def test_the_topic_is_let_into_a_queue_beside_whom_it_let_in_before_and_out_agai
     assert queue.statements() == [theirs]
 
 
+def test_a_queue_that_let_nobody_else_in_has_no_policy_any_more_when_the_topic_is_out(place: Pipeline) -> None:
+    queue = Mailbox(place)
+    done(place, "subscribe", queue.arn)
+    done(place, "subscribers", "remove", queue.arn)
+    assert queue.attribute("Policy") == ""
+
+
 def test_who_is_removed_is_told_of_nothing_any_more(place: Pipeline) -> None:
     queue, everything = Mailbox(place), Mailbox(place)
     done(place, "subscribe", queue.arn)
@@ -216,6 +223,7 @@ def test_a_function_is_told_and_its_policy_lets_the_topic_in(place: Pipeline) ->
     assert "which lets the topic invoke it" in told
     policy = json.loads(place.session.cloud.client("lambda").get_policy(FunctionName=function)["Policy"])
     (statement,) = policy["Statement"]
+    assert "which lets the topic invoke it" not in done(place, "subscribe", function, "--label", "leaf-smut")
     assert statement["Condition"] == {"ArnLike": {"AWS:SourceArn": place.outputs["AlertsTopicArn"]}}
     blight, smut = names()
     tell(place, blight, smut)
@@ -343,7 +351,10 @@ def test_a_label_that_no_alert_tells_of_is_pointed_at(place: Pipeline) -> None:
         (("subscribe", "you@example.com", "--label", "*"), "leave --label out to hear of all"),
         (("subscribe", "you@example.com", "--operations", "--label", "rust"), "alarms have neither labels nor"),
         (("subscribe", "you@example.com", "--stack", "no-such-stack"), "there is no stack no-such-stack"),
-        (("subscribers", "remove", ADDRESS), "is the stack's own: CloudFormation subscribes it as EmailNotification"),
+        (
+            ("subscribers", "remove", ADDRESS),
+            "is the stack's own, which CloudFormation subscribes as EmailNotification",
+        ),
         (("subscribers", "remove", "nobody@example.com"), "nobody@example.com is not subscribed"),
         (("subscribers", "confirm", "https://example.com/unsubscribe"), "this is no link that confirms"),
         (("subscribers", "confirm", "0123456789abcdef" * 4), "AWS does not take this link (Invalid token)"),

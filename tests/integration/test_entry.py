@@ -24,6 +24,13 @@ LISTENER = Endpoint("sqs", str(QUEUE))
 THEIRS = {"Sid": "theirs", "Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": str(QUEUE)}
 
 
+ENDPOINTS_WITHOUT_A_DOOR = [
+    Endpoint("email", "you@example.com"),
+    Endpoint("https", "https://example.com"),
+    Endpoint("firehose", f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/theirs"),  # subscribed by another hand
+]
+
+
 def made(sqs: SQSClient, **attributes: str) -> str:
     return sqs.create_queue(QueueName="leaves", Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
 
@@ -76,13 +83,6 @@ def test_two_topics_can_be_let_in_and_one_shut_out(sqs: SQSClient) -> None:
     assert [one["Sid"] for one in policy_of(sqs, url)["Statement"]] == ["LabelwatchlabelwatchOperationsTopic2"]
 
 
-def test_a_queue_that_let_nobody_else_in_has_no_policy_any_more(sqs: SQSClient) -> None:
-    url = made(sqs)
-    entry.let_in(Account(), LISTENER, TOPIC)
-    entry.shut_out(Account(), LISTENER, TOPIC)
-    assert policy_of(sqs, url) == {}
-
-
 def test_what_others_let_in_is_not_shut_out(sqs: SQSClient) -> None:
     url = made(sqs, Policy=json.dumps({"Version": "2012-10-17", "Statement": [THEIRS]}))
     assert entry.shut_out(Account(), LISTENER, TOPIC) == []
@@ -123,7 +123,7 @@ def test_a_function_of_another_region_is_told_the_command_that_lets_the_topic_in
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("endpoint", [Endpoint("email", "you@example.com"), Endpoint("https", "https://example.com")])
+@pytest.mark.parametrize("endpoint", ENDPOINTS_WITHOUT_A_DOOR)
 def test_what_is_no_queue_and_no_function_has_no_door(endpoint: Endpoint) -> None:
     assert entry.let_in(Account(), endpoint, TOPIC) == entry.shut_out(Account(), endpoint, TOPIC) == []
 

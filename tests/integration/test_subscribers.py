@@ -224,7 +224,7 @@ def test_a_filter_of_another_hand_that_is_taken_away_has_no_options_to_have_it_b
         f"https://sns.{REGION}.amazonaws.com/?Action=ConfirmSubscription&TopicArn={ALERTS}&Token={TOKEN}",
         f"https://eur01.safelinks.protection.outlook.com/?url={quote(LINK, safe='')}&data=05%7C02",
         f"https://mail.example.com/?to={quote(LINK.replace(ALERTS, quote(ALERTS, safe='')), safe='')}",
-        TOKEN,
+        f" {TOKEN}\n",
     ],
     ids=["mail", "blanks", "encoded", "SubscribeURL", "in another link", "encoded in another link", "token"],
 )
@@ -287,6 +287,7 @@ def test_a_link_of_another_topic_is_not_even_tried(place: Place, link: str) -> N
         "",
         "x",
         f"https://sns.{REGION}.amazonaws.com/unsubscribe.html?SubscriptionArn={ARN}",
+        f"https://sns.{REGION}.amazonaws.com/confirmation.html?Token={TOKEN}",
         f"https://sns.{REGION}.amazonaws.com/confirmation.html?TopicArn={ALERTS}",  # the shell cut it at its &
     ],
 )
@@ -318,7 +319,7 @@ def test_what_was_removed_before_is_not_there_to_be_removed(place: Place) -> Non
 
 
 def test_the_stack_s_own_address_is_left_to_the_stack(place: Place) -> None:
-    with pytest.raises(UserError, match="CloudFormation subscribes it as EmailNotification"):
+    with pytest.raises(UserError, match="which CloudFormation subscribes as EmailNotification"):
         place.subscribers.remove("grower@example.com", both(place))
 
 
