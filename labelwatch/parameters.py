@@ -52,9 +52,10 @@ def complete(
     parameter and what would be right.
     """
     known = template["Parameters"]
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             raise UserError(f"{name} is no parameter; there are {', '.join(known)}.")
+        check(name, known[name], value)
     values = {name: value for name, value in (previous or {}).items() if name in known} | given
     missing = [name for name in MAIN if name not in values] if previous is None else []
     if ask:

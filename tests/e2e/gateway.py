@@ -1,6 +1,6 @@
 """The embedded cloud's API Gateway with the one operation that it lacks: PutRestApi, by which chalice changes an API.
 
-Of ImportRestApi, by which chalice makes one, the emulator ignores the definition; so here the definition of the change is
+Of ImportRestApi, by which chalice makes one, the emulator ignores the definition; so here the change is
 only kept, for tests to look at.
 """
 

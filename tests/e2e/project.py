@@ -28,7 +28,7 @@ class Project:
 
     def __init__(self, folder: Path, session: Session, gateway: Gateway) -> None:
         self.folder = folder
-        self._environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "COLUMNS": "160",
@@ -72,7 +72,7 @@ class Project:
         port = free_port(None)
         words = [*self._chalice("local", stage), "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
         process = subprocess.Popen(
-            words, cwd=self.folder, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            words, cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         address = f"http://127.0.0.1:{port}"
         retrying = requests.Session()
@@ -95,6 +95,6 @@ class Project:
 
     def _run(self, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            words, cwd=self.folder, env=self._environment | environment,
+            words, cwd=self.folder, env=self.environment | environment,
             capture_output=True, text=True, check=False, timeout=180, stdin=subprocess.DEVNULL,
         )  # fmt: skip

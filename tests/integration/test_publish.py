@@ -1,0 +1,102 @@
+"""The template and the zip in a bucket of moto's, and the link to them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import boto3
+import pytest
+
+from labelwatch.aws import Account
+from labelwatch.errors import UserError
+from labelwatch.package import Package
+from labelwatch.publish import publish
+from tests.integration.conftest import REGION
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture
+def bucket(s3: S3Client) -> str:
+    s3.create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": REGION})
+    return "packages"
+
+
+def parameters_of(link: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(link).fragment.partition("?")[2])
+
+
+def test_the_link_launches_the_template_that_was_uploaded(s3: S3Client, bucket: str, packaged: Package) -> None:
+    published = publish(Account(), packaged, f"s3://{bucket}/labelwatch")
+    assert published.launch.startswith(
+        f"https://{REGION}.console.aws.amazon.com/cloudformation/home?region={REGION}#/stacks/create/review?"
+    )
+    assert parameters_of(published.launch) == {"templateURL": [published.template], "stackName": ["labelwatch"]}
+    key = unquote(urlsplit(published.template).path).removeprefix(f"/{bucket}/")
+    assert key.startswith("labelwatch/")
+    assert "Resources" in json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def test_every_function_of_the_template_has_its_code_in_the_bucket(
+    s3: S3Client, bucket: str, packaged: Package
+) -> None:
+    published = publish(Account(), packaged, f"s3://{bucket}")
+    key = urlsplit(published.template).path.removeprefix(f"/{bucket}/")
+    template = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    places = [
+        one["Properties"]["CodeUri"] for one in template["Resources"].values() if one["Type"].endswith("::Function")
+    ]
+    assert len(places) == 5
+    for place in places:
+        assert place["Bucket"] == bucket
+        assert s3.get_object(Bucket=bucket, Key=place["Key"])["Body"].read() == packaged.zip.read_bytes()
+
+
+def test_no_parameter_is_left_without_a_word_for_whoever_launches(packaged: Package) -> None:
+    template = json.loads(packaged.template.read_text())
+    grouped = {
+        name
+        for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        for name in group["Parameters"]
+    }
+    assert grouped == set(template["Parameters"])
+    assert all(one["Description"] for one in template["Parameters"].values())
+
+
+@pytest.mark.parametrize(
+    "place", ["packages", "s3:/packages", "s3://", "s3://Packages/x", "https://packages/x", "s3://p/ä"]
+)
+@pytest.mark.usefixtures("bucket")
+def test_what_is_no_place_in_s3_is_refused(packaged: Package, place: str) -> None:
+    with pytest.raises(UserError, match=r"must be s3://bucket or s3://bucket/prefix"):
+        publish(Account(), packaged, place)
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket_that_is_not_there_is_told(packaged: Package) -> None:
+    with pytest.raises(UserError, match=rf"there is no bucket none-here; make one in .* \({REGION}\)"):
+        publish(Account(), packaged, "s3://none-here")
+
+
+@pytest.mark.usefixtures("account")
+def test_a_bucket_of_another_region_is_refused_since_lambda_takes_no_code_from_there(packaged: Package) -> None:
+    make_bucket("far-away", "us-west-2")
+    with pytest.raises(UserError, match=f"far-away is in us-west-2, and this is {REGION}"):
+        publish(Account(), packaged, "s3://far-away")
+
+
+@pytest.mark.usefixtures("account")
+def test_the_console_is_that_of_the_partition(packaged: Package) -> None:
+    make_bucket("in-china", "cn-north-1")
+    published = publish(Account(region="cn-north-1"), packaged, "s3://in-china")
+    assert published.launch.startswith("https://console.amazonaws.cn/cloudformation/home?region=cn-north-1#")
+    assert published.template.startswith("https://s3.cn-north-1.amazonaws.com.cn/in-china/")
+
+
+def make_bucket(name: str, region: Literal["us-west-2", "cn-north-1"]) -> None:
+    with closing(boto3.client("s3", region_name=region)) as s3:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from chalicelib import settings
+from labelwatch import stage
+from labelwatch.errors import UserError
+from labelwatch.package import PROJECT, resources
+from tests.builders import ENVIRONMENT
+
+ROLE = "arn:aws:iam::123456789012:role/labelwatch-prod-{}"
+OUTPUTS = {output: ENVIRONMENT[name] for name, output in stage.VARIABLES.items() if name in ENVIRONMENT} | {
+    output: ROLE.format(name) for name, output in stage.ROLES.items() if name != "ingest"
+}
+OUTPUTS |= {"Tracing": "no", "PictureLinks": "yes", "UploadOrigin": ""}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The configuration as it stands in the repository."""
+    file = tmp_path / "config.json"
+    file.write_bytes((PROJECT / ".chalice" / "config.json").read_bytes())
+    return file
+
+
+def written(config: Path, **changes: str) -> dict[str, object]:
+    stage.write(config, "prod", "labelwatch-prod", OUTPUTS | changes)
+    content: dict[str, object] = json.loads(config.read_text())["stages"]["prod"]
+    return content
+
+
+def test_the_environment_is_what_the_functions_read(config: Path) -> None:
+    variables = written(config)["environment_variables"]
+    assert isinstance(variables, dict)
+    here = settings.read(variables)
+    assert (here.stack_name, here.topic_arn) == ("labelwatch-prod", ENVIRONMENT["TOPIC_ARN"])
+    assert not here.partial_batch_responses  # chalice deploy makes mappings that read none
+
+
+def test_every_output_that_a_stage_takes_is_one_of_the_template() -> None:
+    assert {*stage.VARIABLES.values(), *stage.ROLES.values()} <= set(resources()["Outputs"])
+
+
+def test_every_function_has_its_role_and_ingest_only_where_a_bucket_is_adopted(config: Path) -> None:
+    functions = written(config)["lambda_functions"]
+    assert isinstance(functions, dict)
+    assert {name: one["iam_role_arn"] for name, one in functions.items()} == {
+        name: ROLE.format(name) for name in stage.ROLES if name != "ingest"
+    }
+    adopting = written(config, AdoptedBucketName="old", IngestRoleArn=ROLE.format("ingest"))["lambda_functions"]
+    assert isinstance(adopting, dict)
+    assert "ingest" in adopting
+    assert "ingest" not in str(written(config)["lambda_functions"])
+
+
+def test_traces_are_recorded_only_where_they_are_wanted(config: Path) -> None:
+    assert [written(config, Tracing=word)["xray"] for word in ("yes", "no")] == [True, False]
+
+
+def test_a_second_time_changes_nothing(config: Path) -> None:
+    assert stage.write(config, "prod", "labelwatch-prod", OUTPUTS)
+    before = config.stat()
+    assert not stage.write(config, "prod", "labelwatch-prod", OUTPUTS)
+    assert config.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_what_somebody_added_to_the_stage_stays(config: Path) -> None:
+    written(config)
+    content = json.loads(config.read_text())
+    content["stages"]["prod"]["lambda_memory_size"] = 1024
+    content["stages"]["prod"]["environment_variables"]["TICKET_SECONDS"] = "60"
+    content["stages"]["prod"]["lambda_functions"]["detect"]["lambda_timeout"] = 50
+    config.write_text(json.dumps(content))
+    after = json.dumps(written(config, MinConfidence="70"))
+    assert '"lambda_memory_size": 1024' in after
+    assert '"TICKET_SECONDS": "60"' in after
+    assert '"lambda_timeout": 50' in after
+
+
+def test_the_other_stages_stay(config: Path) -> None:
+    before = json.loads(config.read_text())
+    written(config)
+    assert stage.remove(config, "prod")
+    assert json.loads(config.read_text()) == before
+    assert not stage.remove(config, "prod")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"stages": {}}', '{"stages": []}', "no"])
+def test_a_configuration_that_is_none_is_told(config: Path, text: str) -> None:
+    config.write_text(text)
+    with pytest.raises(UserError, match=r"config\.json is not JSON with the stage `template`"):
+        stage.write(config, "prod", "labelwatch-prod", OUTPUTS)
