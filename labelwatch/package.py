@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from chalice.package import TemplateDeepMerger, YAMLTemplateSerializer
 
@@ -54,6 +55,7 @@ def package(build: Path) -> Package:
     template = build / "template.json"
     template.write_text(json.dumps(_with_outputs_for_people(json.loads((build / "sam.json").read_text())), indent=2))
     (build / "sam.json").unlink()
+    _drop_caches(build / "deployment.zip")
     return Package(template, build / "deployment.zip")
 
 
@@ -90,6 +92,16 @@ def _with_outputs_for_people(template: dict[str, Any]) -> dict[str, Any]:
     """Without Chalice's own outputs, which say nothing of what they are."""
     told = {name: output for name, output in template["Outputs"].items() if "Description" in output}
     return template | {"Outputs": told}
+
+
+def _drop_caches(archive: Path) -> None:
+    """Chalice takes chalicelib as it lies there: the same code would be another zip on each machine, and larger."""
+    beside = archive.with_suffix(".new")
+    with ZipFile(archive) as packed, ZipFile(beside, "w", ZIP_DEFLATED) as kept:
+        for entry in packed.infolist():
+            if "__pycache__" not in entry.filename:
+                kept.writestr(entry, packed.read(entry))
+    beside.replace(archive)
 
 
 def _chalice() -> str:

@@ -40,5 +40,9 @@ def test_the_zip_has_nothing_that_lambda_does_not_need(packaged: Package, packag
     assert [name for name in zipped(packaged) if name.split("/")[0] == package] == []
 
 
+def test_the_zip_has_no_compiled_python_of_this_machine(packaged: Package) -> None:
+    assert [name for name in zipped(packaged) if "__pycache__" in name or name.endswith(".pyc")] == []
+
+
 def test_the_zip_is_under_two_megabytes(packaged: Package) -> None:
     assert packaged.zip.stat().st_size < 2_000_000
