@@ -1,22 +1,42 @@
 """The packaged template and zip, deployed into the embedded cloud once for all end-to-end tests."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from labelwatch.local import session as local
 from labelwatch.local.standin import CALLS_PER_SECOND, RateLimit
 from labelwatch.package import Package, package
-from tests.e2e.pipeline import ORIGIN, ByColour, Pipeline, functions, set_environment
+from tests.e2e.pipeline import ORIGIN, SECONDS_TO_WAIT, ByColour, Pipeline, functions, set_environment
+from tests.least_privilege import rights
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options = parser.getgroup("labelwatch", "end-to-end tests, as `make least-privilege` runs them")
+    options.addoption("--package", metavar="FOLDER", help="deploy what was packaged there, such as build")
+    options.addoption("--without", metavar="RIGHT", help="take ROLE/SID/ACTION[/RESOURCE] out of the template first")
+    options.addoption("--patience", metavar="SECONDS", type=float, help="wait for no longer than this")
 
 
 @pytest.fixture(scope="session")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    return package(tmp_path_factory.mktemp("package"))
+def packaged(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Package:
+    # Read with a default: of a run of all tests, pytest meets this file after its command line.
+    folder, right = (pytestconfig.getoption(name, None) for name in ("--package", "--without"))
+    build = tmp_path_factory.mktemp("package")
+    made = Package(Path(folder) / "template.json", Path(folder) / "deployment.zip") if folder else package(build)
+    if not right:
+        return made
+    template = build / "without.json"
+    template.write_text(json.dumps(rights.without(json.loads(made.template.read_text()), right)))
+    return made._replace(template=template)
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> Iterator[Pipeline]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory, packaged: Package, pytestconfig: pytest.Config
+) -> Iterator[Pipeline]:
     folder = tmp_path_factory.mktemp("session")
     with local.running(
         folder,
@@ -26,7 +46,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> Iter
         min_confidence=50,
         upload_origin=ORIGIN,
     ) as session:
-        pipeline = Pipeline(session)
+        pipeline = Pipeline(session, pytestconfig.getoption("--patience", None) or SECONDS_TO_WAIT)
         pipeline.wait_until_empty()  # S3's test event: a function that is changed while it runs leaves it for later
         # Retries after a second and waits of two: on AWS they are of minutes and hours.
         for function in functions(session).values():
@@ -35,10 +55,11 @@ def running(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> Iter
 
 
 @pytest.fixture
-def pipeline(running: Pipeline) -> Iterator[Pipeline]:
+def pipeline(running: Pipeline, request: pytest.FixtureRequest) -> Iterator[Pipeline]:
     """The shared pipeline, with a model that behaves; what a test told the stand-in is forgotten after it."""
     yield running
     running.standin.status = "RUNNING"
     running.standin.rate = RateLimit(CALLS_PER_SECOND)
     running.standin.error_rates = {}
-    running.wait_until_empty()
+    if not request.session.shouldfail:  # else no test comes after this one
+        running.wait_until_empty()

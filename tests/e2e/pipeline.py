@@ -37,8 +37,9 @@ def picture(label: str = "leaf-smut", form: str = "JPEG") -> bytes:
 class Pipeline:
     """The running pipeline, and what has become of the uploads so far."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, patience: float = SECONDS_TO_WAIT) -> None:
         self.session = session
+        self.patience = patience
         self.standin = session.standin
         self.outputs = session.outputs
         self.predictions: dict[str, Predicted] = {}
@@ -52,9 +53,9 @@ class Pipeline:
             self._s3.put_object(Bucket=INPUT_BUCKET, Key=key, Body=body, **more)
 
     def wait_until(self, ready: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + SECONDS_TO_WAIT
+        until = time.monotonic() + self.patience
         while not ready():
-            assert time.monotonic() < until, f"{what} did not happen in {SECONDS_TO_WAIT} s"
+            assert time.monotonic() < until, f"{what} did not happen in {self.patience:g} s"
             time.sleep(0.1)
             self.look()
 
@@ -88,9 +89,9 @@ class Pipeline:
         )
 
 
-def functions(session: Session) -> dict[str, str]:
+def functions(session: Session, stack: str = "labelwatch") -> dict[str, str]:
     """The names of the deployed functions, by what they are called in the template."""
-    resources = session.cloud.client("cloudformation").describe_stack_resources(StackName="labelwatch")
+    resources = session.cloud.client("cloudformation").describe_stack_resources(StackName=stack)
     return {
         one["LogicalResourceId"]: one["PhysicalResourceId"]
         for one in resources["StackResources"]

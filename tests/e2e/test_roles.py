@@ -1,0 +1,184 @@
+"""Each role has the rights that its function needs: what no other test here would miss is used in one of these.
+
+`make least-privilege` takes every right away in turn, and asks for a test that fails.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labelwatch import stack
+from labelwatch.local.cloud import REGION
+from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
+from labelwatch.package import Package
+from tests.builders import notification, s3_record
+from tests.e2e.pipeline import Pipeline, functions, picture, set_environment, set_mapping
+from tests.e2e.test_uploads import without
+
+# As EventBridge hands it over: https://docs.aws.amazon.com/lambda/latest/dg/with-scheduled-events.html
+AN_HOUR_HAS_PASSED = {
+    "version": "0",
+    "id": "12345678-1234-1234-1234-123456789012",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "000000000000",
+    "time": "2026-11-22T10:00:00Z",
+    "region": REGION,
+    "resources": [f"arn:aws:events:{REGION}:000000000000:rule/watch"],
+    "detail": {},
+}
+
+
+def test_the_subscriptions_of_both_topics_are_counted(pipeline: Pipeline) -> None:
+    answer = pipeline.session.cloud.client("lambda").invoke(
+        FunctionName=functions(pipeline.session)["Watch"], LogType="Tail", Payload=json.dumps(AN_HOUR_HAS_PASSED)
+    )
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    assert '"SubscriptionsSilent":[' in base64.b64decode(answer["LogResult"]).decode()
+
+
+def test_what_is_no_prediction_is_a_dead_letter_of_the_predictions(pipeline: Pipeline) -> None:
+    sqs, aside = pipeline.session.cloud.client("sqs"), pipeline.outputs["PredictionsDeadLettersUrl"]
+    sqs.send_message(QueueUrl=pipeline.outputs["PredictionsQueueUrl"], MessageBody="{}")
+    received = sqs.receive_message(
+        QueueUrl=aside, WaitTimeSeconds=min(20, int(pipeline.patience)), MessageAttributeNames=["All"]
+    )
+    (letter,) = received.get("Messages", [])
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "NotAPrediction"
+    sqs.delete_message(QueueUrl=aside, ReceiptHandle=letter["ReceiptHandle"])  # it names no image for the next tests
+
+
+@pytest.fixture
+def without_partial_responses(pipeline: Pipeline) -> Iterator[str]:
+    """The function notify, that deletes what is finished and raises for the rest, as `chalice deploy` sets it up."""
+    notify = functions(pipeline.session)["Notify"]
+    for partial in (False, True):
+        set_environment(pipeline.session, notify, PARTIAL_BATCH_RESPONSES="yes" if partial else "no")
+        set_mapping(pipeline.session, notify, FunctionResponseTypes=["ReportBatchItemFailures"] if partial else [])
+        if not partial:
+            yield notify
+
+
+def test_a_prediction_that_is_told_stays_finished_where_its_neighbour_comes_back(
+    pipeline: Pipeline, without_partial_responses: str
+) -> None:
+    set_mapping(pipeline.session, without_partial_responses, Enabled=False)  # so that both come in one batch
+    pipeline.upload("neighbours/untold.jpg")
+    pipeline.upload("neighbours/nothing to tell.jpg", content=picture("brown-spot"))
+    pipeline.wait_until(lambda: pipeline.waiting("PredictionsQueueUrl") == 2, "two predictions")
+    with without(pipeline, "NotifyRoleArn", "notify", "TellSubscribers"):
+        set_mapping(pipeline.session, without_partial_responses, Enabled=True)
+        pipeline.wait_until(lambda: pipeline.waiting("PredictionsQueueUrl") == 1, "one that is finished")
+    pipeline.wait_for_alert("neighbours/untold.jpg")
+
+
+class Adopting:
+    """A stack of its own with a bucket that was there before it, and whoever listens to its alerts."""
+
+    def __init__(self, running: Pipeline, packaged: Package, name: str) -> None:
+        self.bucket = f"cameras-{name}"
+        self._cloud = running.session.cloud
+        self._s3, self._sqs = self._cloud.client("s3"), self._cloud.client("sqs")
+        self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self._stack = f"labelwatch-{name}"
+        template = stack.pointing_at(json.loads(packaged.template.read_text()), PACKAGES_BUCKET, packaged.zip.name)
+        parameters = {
+            "CustomModelARN": running.standin.arn,
+            "EmailNotification": "grower@example.com",
+            "InputBucketName": f"images-{name}",
+            "OutputBucketName": f"predictions-{name}",
+            "AdoptedBucketName": self.bucket,
+            "DatabaseName": self._stack.replace("-", "_"),
+        }
+        outputs = deploy_template(self._cloud, self._stack, template, parameters)
+        self.pipeline = Pipeline(replace(running.session, outputs=outputs), running.patience)
+        self._listen_to_the_bucket(packaged)
+        self._alerts = self._listen_to_the_alerts()
+
+    def upload(self, key: str) -> None:
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=picture())
+
+    def alert(self) -> str:
+        """The next alert's text."""
+        messages = self._sqs.receive_message(
+            QueueUrl=self._alerts, WaitTimeSeconds=min(20, int(self.pipeline.patience))
+        )
+        (message,) = messages.get("Messages", [])
+        self._sqs.delete_message(QueueUrl=self._alerts, ReceiptHandle=message["ReceiptHandle"])
+        text: str = json.loads(message["Body"])["Message"]
+        return text
+
+    def _listen_to_the_bucket(self, packaged: Package) -> None:
+        """Makes the function ingest, which stands in no template, as `chalice deploy` does."""
+        client = self._cloud.client("lambda")
+        detect = functions(self.pipeline.session, self._stack)["Detect"]
+        like = client.get_function_configuration(FunctionName=detect)
+        variables = like["Environment"]["Variables"] | {"ADOPTED_BUCKET": self.bucket}
+        ingest = client.create_function(
+            FunctionName=f"{self._stack}-ingest",
+            Handler="app.ingest",
+            Runtime=like["Runtime"],
+            Timeout=like["Timeout"],
+            Role=self.pipeline.outputs["IngestRoleArn"],
+            Code={"S3Bucket": PACKAGES_BUCKET, "S3Key": packaged.zip.name},
+            Environment={"Variables": variables},
+        )
+        client.add_permission(
+            FunctionName=ingest["FunctionName"],
+            StatementId="bucket",
+            Action="lambda:InvokeFunction",
+            Principal="s3.amazonaws.com",
+            SourceArn=f"arn:aws:s3:::{self.bucket}",
+        )
+        told = {"LambdaFunctionArn": ingest["FunctionArn"], "Events": ["s3:ObjectCreated:*"]}
+        self._s3.put_bucket_notification_configuration(
+            Bucket=self.bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [told]}
+        )
+
+    def _listen_to_the_alerts(self) -> str:
+        url: str = self._sqs.create_queue(QueueName=f"{self._stack}-alerts")["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allow: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}}
+        statement = allow | {"Action": "sqs:SendMessage", "Resource": arn}
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        topic = self.pipeline.outputs["AlertsTopicArn"]
+        self._cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        return url
+
+
+@pytest.fixture(scope="module", params=["with-versions", "without-versions"])
+def adopting(request: pytest.FixtureRequest, running: Pipeline, packaged: Package) -> Adopting:
+    adopting = Adopting(running, packaged, request.param)
+    if request.param == "with-versions":
+        running.session.cloud.client("s3").put_bucket_versioning(
+            Bucket=adopting.bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+    return adopting
+
+
+def test_an_image_of_an_adopted_bucket_becomes_a_row_and_its_link_shows_it(adopting: Adopting) -> None:
+    adopting.upload("leaf 1.jpg")
+    adopting.pipeline.wait_for("leaf 1.jpg")
+    assert adopting.pipeline.predictions["leaf 1.jpg"].labels == (("leaf-smut", 97.0),)
+    (link,) = re.findall(r"See it:\s+(\S+)", adopting.alert())
+    with urllib.request.urlopen(link) as answer:  # noqa: S310 - the embedded cloud's own link
+        assert answer.read() == picture()
+
+
+def test_an_object_that_is_gone_from_an_adopted_bucket_is_a_dead_letter_that_says_so(adopting: Adopting) -> None:
+    record = s3_record("gone.jpg", bucket=adopting.bucket, object={"versionId": None})
+    adopting.pipeline.session.cloud.client("sqs").send_message(
+        QueueUrl=adopting.pipeline.outputs["ImagesQueueUrl"], MessageBody=notification(record)
+    )
+    image = f"s3://{adopting.bucket}/gone.jpg"
+    adopting.pipeline.wait_for(image)
+    assert adopting.pipeline.dead_letters[image].reason == "ImageGone"

@@ -1,0 +1,147 @@
+"""The rights that AWS asks for and the embedded cloud does not; and that none of the roles' rights is forgotten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.reading import Template, listed, mappings, resources, statements
+from tests.least_privilege.required import ENFORCED_HERE, REQUIRED_BY
+from tests.least_privilege.rights import NOTHING, Right, actions, rights, without
+from tests.least_privilege.running import run
+
+INPUT = {"Fn::Sub": "${InputBucket.Arn}/*"}
+ADOPTED = {"Fn::If": ["AdoptsBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${AdoptedBucketName}/*"}, NOTHING]}
+
+
+def allowed(template: Template, role: str, resource: Any) -> set[str]:
+    """What the role may do with this resource, named as its statements name it."""
+    return {
+        action
+        for owner, statement in statements(template)
+        if owner == role and resource in listed(statement["Resource"])
+        for action in actions(statement)
+    }
+
+
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+def test_lambda_may_take_and_delete_the_messages_that_set_a_function_off(template: Template) -> None:
+    wanted = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+    missing = [
+        wanted - allowed(template, function["Role"]["Fn::GetAtt"][0], mapping["Queue"])
+        for mapping, function, _ in mappings(template)
+    ]
+    assert missing == [set(), set()]
+
+
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html (the stack makes the groups)
+def test_every_role_may_write_the_log_of_its_function(template: Template) -> None:
+    roles = resources(template, "AWS::IAM::Role")
+    logs = {role: {"Fn::GetAtt": [role.replace("Role", "Logs"), "Arn"]} for role in roles}
+    assert {role: allowed(template, role, log) for role, log in logs.items()} == {
+        role: {"logs:CreateLogStream", "logs:PutLogEvents"} for role in roles
+    }
+
+
+# https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/sc-introduction.html
+# https://docs.aws.amazon.com/rekognition/latest/dg/security_iam_service-with-iam.html
+def test_detect_may_ask_the_model_that_is_set(template: Template) -> None:
+    action = {"Fn::If": ["AsksGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]}
+    model = {"Fn::If": ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]}
+    asking = [one["Action"] for role, one in statements(template) if role == "DetectRole" and one["Resource"] == model]
+    assert asking == [action]
+
+
+# https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html: with the rights of whoever asks.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html: one right with a version, the other without.
+@pytest.mark.parametrize("objects", [INPUT, ADOPTED], ids=["input bucket", "adopted bucket"])
+def test_rekognition_may_read_the_very_version_that_detect_names(template: Template, objects: Template) -> None:
+    assert allowed(template, "DetectRole", objects) == {"s3:GetObject", "s3:GetObjectVersion"}
+
+
+def test_every_right_is_asked_for_by_the_embedded_cloud_or_by_a_static_test(template: Template) -> None:
+    unaccounted = [
+        right
+        for right in rights(template)
+        if right.action not in REQUIRED_BY and right.action.partition(":")[0] not in ENFORCED_HERE
+    ]
+    assert unaccounted == []
+
+
+def test_no_static_test_is_named_for_an_action_that_no_role_has(template: Template) -> None:
+    assert REQUIRED_BY.keys() - {right.action for right in rights(template)} == set()
+
+
+def test_every_static_test_fails_without_the_right_that_it_requires(template: Template) -> None:
+    required = [right for right in rights(template) if right.action in REQUIRED_BY]
+    assert [right for right in required if passes(REQUIRED_BY[right.action], without(template, str(right)))] == []
+
+
+def test_every_static_test_passes_on_the_template_as_it_is(template: Template) -> None:
+    assert [name for name in {*REQUIRED_BY.values()} if not passes(name, template)] == []
+
+
+def passes(test: str, template: Template) -> bool:
+    file, _, name = test.partition("::")
+    function: Callable[[Template], None] = getattr(import_module(file.removesuffix(".py").replace("/", ".")), name)
+    try:
+        function(template)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_what_is_taken_away_is_one_right_and_nothing_else(template: Template) -> None:
+    before = {said(right) for right in rights(template)}
+    after = {right: {said(left) for left in rights(without(template, str(right)))} for right in rights(template)}
+    assert {right: before - left for right, left in after.items()} == {right: {said(right)} for right in after}
+    assert [right for right, left in after.items() if left - before] == []
+
+
+def said(right: Right) -> tuple[str, str, str]:
+    """A right by what it is, wherever it stands: a resource that depends on a condition is there if that holds."""
+    resource = right.resource
+    if isinstance(resource, dict) and resource.get("Fn::If", [])[2:] == [NOTHING]:
+        resource = resource["Fn::If"][1]
+    return right.role, right.action, json.dumps(resource)
+
+
+def test_what_depends_on_a_condition_still_does_when_something_else_is_taken_away(template: Template) -> None:
+    statements_left = [
+        json.dumps(statement)
+        for right in rights(template)
+        for role in resources(without(template, str(right)), "AWS::IAM::Role").values()
+        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+    ]
+    adopting = [one for one in statements_left if "${AdoptedBucketName}" in one]
+    assert adopting
+    assert [one for one in adopting if '"AdoptsBucket"' not in one] == []
+
+
+def test_a_right_that_is_not_there_cannot_be_taken_away(template: Template) -> None:
+    with pytest.raises(LookupError, match="DetectRole/LookAtImages/s3:PutObject"):
+        without(template, "DetectRole/LookAtImages/s3:PutObject")
+
+
+@pytest.mark.parametrize(
+    ("content", "failed", "broken"),
+    [
+        ("def test_one(): assert True", 0, 0),
+        ("def test_one(): assert False", 1, 0),
+        ("import pytest\n@pytest.fixture\ndef it(): assert False\ndef test_one(it): pass", 0, 1),
+        ("import pytest\n@pytest.fixture\ndef it():\n yield\n assert False\ndef test_one(it): pass", 0, 1),
+        ("import nothing_of_that_name", 0, 1),
+    ],
+    ids=["passed", "failed", "broken before", "broken after", "not even read"],
+)
+def test_only_a_test_that_fails_itself_counts_as_one_that_noticed(
+    tmp_path: Path, content: str, failed: int, broken: int
+) -> None:
+    (tmp_path / "test_it.py").write_text(content)
+    outcome = run([str(tmp_path / "test_it.py")])
+    assert (len(outcome.failed), len(outcome.broken)) == (failed, broken), outcome.said

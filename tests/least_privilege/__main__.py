@@ -1,0 +1,130 @@
+"""Takes the rights of the roles away, one at a time, and asks for an end-to-end test that fails for it.
+
+What the embedded cloud does not enforce is named with the static test that requires it; tests/integration/test_roles.py
+shows that each of those tests fails without the right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from labelwatch.package import package
+from tests.least_privilege.required import REQUIRED_BY
+from tests.least_privilege.rights import NOTHING, Right, rights
+from tests.least_privilege.running import Outcome, run
+
+# The tests that set off the function of each role.
+FILES = {
+    "DetectRole": ["tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py"],
+    "NotifyRole": ["tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py"],
+    "IngestRole": ["tests/e2e/test_roles.py"],
+    "AuthorizeRole": ["tests/e2e/test_tokens.py", "tests/e2e/test_uploads.py"],
+    "UploadsRole": ["tests/e2e/test_uploads.py"],
+    "WatchRole": ["tests/e2e/test_roles.py"],
+}
+WITH_ALL = sorted({file for files in FILES.values() for file in files})
+WIDTH_OF_A_LOG = 200
+
+
+def main() -> int:
+    """The exit code: 0 where every right is missed by a test, and no test fails with all of them there."""
+    asked = _arguments()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
+    with TemporaryDirectory() as folder:
+        made = package(Path(folder))
+        chosen = [
+            right for right in rights(json.loads(made.template.read_text())) if str(right).startswith(asked.beginning)
+        ]
+        tried = [right for right in chosen if right.action not in REQUIRED_BY]
+        options = ["--package", folder, "--patience", f"{asked.patience:g}"]
+        whole, outcomes = _all_tried(tried, options, asked.at_once, console)
+    if whole.failed or whole.broken:
+        console.print(whole.said, markup=False, highlight=False)
+        console.print("With every right there, these fail, so that a failure proves nothing:", style="bold red")
+        console.print("\n".join(whole.failed + whole.broken), markup=False)
+        return 1
+    console.print(_table(chosen, outcomes))
+    unnoticed = [right for right in tried if not outcomes[right].failed]
+    for right in unnoticed:
+        console.print(f"No test failed without {right}: {_why(outcomes[right])}", style="red", markup=False)
+    with_all = f"with every right there, all tests of {len(WITH_ALL)} files pass ({whole.seconds:.0f} s)"
+    console.print(f"{len(tried) - len(unnoticed)} of {len(tried)} rights taken away were noticed; {with_all}.")
+    return 1 if unnoticed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.least_privilege", description=__doc__)
+    parser.add_argument(
+        "beginning", nargs="?", default="", help="only the rights whose name begins so: DetectRole/Look"
+    )
+    parser.add_argument("--patience", type=float, default=20, help="seconds that a test waits for what should happen")
+    parser.add_argument("--at-once", type=int, default=2, help="how many runs at the same time")
+    return parser.parse_args()
+
+
+def _all_tried(
+    tried: list[Right], options: list[str], at_once: int, console: Console
+) -> tuple[Outcome, dict[Right, Outcome]]:
+    """What came of all tests with every right there, and of those without each right until the first failure."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with ThreadPoolExecutor(at_once) as pool, Progress(*columns, console=console) as progress:
+        task = progress.add_task("Rights taken away", total=len(tried) + 1)
+        whole = pool.submit(run, WITH_ALL, *options)
+        runs: dict[Future[Outcome], Right] = {
+            pool.submit(run, FILES[right.role], *options, "-x", "--without", str(right)): right for right in tried
+        }
+        for done in as_completed([whole, *runs]):
+            progress.advance(task)
+            if done is whole and (whole.result().failed or whole.result().broken):
+                pool.shutdown(cancel_futures=True)
+                return whole.result(), {}
+        return whole.result(), {right: future.result() for future, right in runs.items()}
+
+
+def _table(chosen: list[Right], outcomes: dict[Right, Outcome]) -> Table:
+    table = Table("role", "statement", "action", "resource", "noticed by", title="Rights taken away, one at a time")
+    table.add_column("seconds", justify="right")
+    for right in chosen:
+        seconds = f"{outcomes[right].seconds:.0f}" if right in outcomes else ""
+        where = "\n".join(_resource(right.resource))
+        table.add_row(right.role, right.sid, right.action, where, _noticed_by(right, outcomes.get(right)), seconds)
+    return table
+
+
+def _noticed_by(right: Right, outcome: Outcome | None) -> str:
+    if outcome is None:
+        return f"required by a static test: {REQUIRED_BY[right.action]}"
+    return outcome.failed[0] if outcome.failed else "NOBODY"
+
+
+def _why(outcome: Outcome) -> str:
+    if not outcome.broken:
+        return "all of them passed"
+    return f"{outcome.broken[0]} broke before one could\n{outcome.said}"
+
+
+def _resource(resource: Any) -> Iterator[str]:
+    """The names in it, of a choice those of each side."""
+    if isinstance(resource, str):
+        yield resource
+        return
+    ((function, value),) = resource.items()
+    if function == "Fn::If":
+        yield from (name for side in value[1:] if side != NOTHING for name in _resource(side))
+    else:
+        yield value[0] if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""What asks for each right: the embedded cloud, when a function runs, or, where it does not look, a static test."""
+
+# ministack checks the calls of these services against the caller's role.
+ENFORCED_HERE = frozenset({"s3", "sqs", "sns", "dynamodb"})
+
+_POLLER = "tests/integration/test_roles.py::test_lambda_may_take_and_delete_the_messages_that_set_a_function_off"
+_LOGS = "tests/integration/test_roles.py::test_every_role_may_write_the_log_of_its_function"
+_MODEL = "tests/integration/test_roles.py::test_detect_may_ask_the_model_that_is_set"
+_TRACES = "tests/integration/test_watched.py::test_every_role_may_send_traces_only_where_it_is_wanted"
+
+# ministack polls the queues, writes the logs and records no traces of its own accord, and the model is a stand-in.
+REQUIRED_BY = {
+    "sqs:ReceiveMessage": _POLLER,
+    "sqs:GetQueueAttributes": _POLLER,
+    "logs:CreateLogStream": _LOGS,
+    "logs:PutLogEvents": _LOGS,
+    "rekognition:DetectLabels": _MODEL,
+    "rekognition:DetectCustomLabels": _MODEL,
+    "xray:PutTraceSegments": _TRACES,
+    "xray:PutTelemetryRecords": _TRACES,
+}

@@ -1,0 +1,81 @@
+"""The rights of the roles: each action of each statement, and on each resource where a statement has several."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.integration.reading import Template, listed, statements
+
+NOTHING = {"Ref": "AWS::NoValue"}
+
+
+@dataclass(frozen=True)
+class Right:
+    """One action; `place` is that of its resource in the statement, where there are several."""
+
+    role: str
+    sid: str
+    action: str
+    place: int | None
+    resource: Any = field(compare=False)
+
+    def __str__(self) -> str:
+        """ROLE/SID/ACTION[/PLACE], as `--without` takes it."""
+        place = [] if self.place is None else [str(self.place)]
+        return "/".join([self.role, self.sid, self.action, *place])
+
+
+def rights(template: Template) -> Iterator[Right]:
+    """All of them, in the order of the template."""
+    for role, statement in statements(template):
+        resources = listed(statement["Resource"])
+        for action in actions(statement):
+            for place, resource in enumerate(resources):
+                yield Right(role, statement["Sid"], action, place if len(resources) > 1 else None, resource)
+
+
+def actions(statement: Template) -> list[str]:
+    """What a statement allows; of a choice between two, both."""
+    action = statement["Action"]
+    return action["Fn::If"][1:] if isinstance(action, dict) else listed(action)
+
+
+def without(template: Template, name: str) -> Template:
+    """The template with all rights but the one of this name; raises LookupError where there is none."""
+    right = next((one for one in rights(template) if str(one) == name), None)
+    if right is None:
+        raise LookupError(f"no role has a right that is called {name}")
+    changed = copy.deepcopy(template)
+    for policy in changed["Resources"][right.role]["Properties"]["Policies"]:
+        document = policy["PolicyDocument"]
+        document["Statement"] = [left for one in document["Statement"] for left in _left_of(one, right)]
+    return changed
+
+
+def _left_of(statement: Template, right: Right) -> Iterator[Template]:
+    if "Fn::If" in statement:
+        condition, inner, otherwise = statement["Fn::If"]
+        yield from ({"Fn::If": [condition, left, otherwise]} for left in _left_of(inner, right))
+    elif statement["Sid"] != right.sid:
+        yield statement
+    else:
+        others = [one for one in actions(statement) if one != right.action]
+        if others:
+            yield statement | {"Action": others}
+        if right.place is not None:
+            yield from _elsewhere(statement, right)
+
+
+def _elsewhere(statement: Template, right: Right) -> Iterator[Template]:
+    """The same action on the other resources; a statement must have one, so each of them gets its own."""
+    for place, resource in enumerate(statement["Resource"]):
+        one = statement | {"Sid": f"{right.sid}{place}", "Action": right.action, "Resource": resource}
+        if place == right.place:
+            continue
+        if isinstance(resource, dict) and resource.get("Fn::If", [])[2:] == [NOTHING]:
+            condition, only_then, _ = resource["Fn::If"]
+            one = {"Fn::If": [condition, one | {"Resource": only_then}, NOTHING]}
+        yield one

@@ -1,0 +1,54 @@
+"""pytest as a process of its own, and what came of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+from labelwatch.package import PROJECT
+
+MOST_SECONDS = 900
+_PASSED, _FAILED = 0, 1  # pytest's exit codes; all others are pytest's own troubles
+
+
+class Outcome(NamedTuple):
+    """The tests that failed, those that were broken by what stands around them, and the end of what was said.
+
+    Only what failed in its own body tells of the right that it lacks; a fixture may break for any reason.
+    """
+
+    failed: list[str]
+    broken: list[str]
+    seconds: float
+    said: str
+
+
+def run(files: list[str], *options: str) -> Outcome:
+    """The tests of these files, each named from the project's folder."""
+    started = time.monotonic()
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        # A folder of its own for what the tests write: pytest itself keeps those of its last three runs only.
+        places = ["--basetemp", f"{folder}/tests", "--junit-xml", str(report), "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", *places, *options, *files]
+        try:
+            done = subprocess.run(
+                command, cwd=PROJECT, capture_output=True, text=True, timeout=MOST_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return Outcome([], [f"pytest, which took over {MOST_SECONDS} s"], MOST_SECONDS, "")
+        seconds = time.monotonic() - started
+        if done.returncode not in {_PASSED, _FAILED}:
+            return Outcome([], [f"pytest, which ended with {done.returncode}"], seconds, done.stdout + done.stderr)
+        cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it
+    failed, broken = ([_name(one) for one in cases if one.find(kind) is not None] for kind in ("failure", "error"))
+    return Outcome(failed, broken, seconds, done.stdout)
+
+
+def _name(case: ET.Element) -> str:
+    return f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name']}"
