@@ -160,17 +160,19 @@ def _write_stage(name: str, stack_name: str, outputs: dict[str, str], operator: 
 
 
 def _tell_what_is_next(account: Account, name: str, outputs: dict[str, str], operator: Operator) -> None:
-    chalice = shlex.quote(str(Path(sys.executable).with_name("chalice")))
+    chalice, labelwatch = (shlex.quote(str(Path(sys.executable).with_name(tool))) for tool in ("chalice", "labelwatch"))
     profile = f" --profile {shlex.quote(account.profile)}" if account.profile else ""
+    region = f"AWS_DEFAULT_REGION={account.region} "
     model = outputs["CustomModelARN"]
     start = f"aws rekognition start-project-version --project-version-arn {model} --min-inference-units 1"
+    confirm = f"{labelwatch} subscribers confirm 'LINK' --stack {stack_of(name)}"
     steps = [
-        f"AWS_DEFAULT_REGION={account.region} {chalice} deploy --stage {name}{profile}",
-        f"confirm the two e-mails of AWS to {outputs['EmailNotification']}: alerts, and alarms",
-        *([] if model == GENERAL_MODEL else [f"{start}   # about 4 USD an hour until it is stopped"]),
-        f"aws s3 cp leaf.jpg s3://{outputs['InputBucket']}/",
+        f"{region}{chalice} deploy --stage {name}{profile}",
+        f"{region}{confirm}{profile}   # the links of two e-mails to {outputs['EmailNotification']}",
+        *([] if model == GENERAL_MODEL else [f"{region}{start}{profile}   # about 4 USD an hour until it is stopped"]),
+        f"{region}aws s3 cp leaf.jpg s3://{outputs['InputBucket']}/{profile}",
     ]
-    operator.tell(f"\nNext, in Region {account.region}:")
+    operator.tell("\nNext:")
     for number, step in enumerate(steps, 1):
         operator.tell(f"  {number}. {step}")
     operator.tell(f"The dashboard: {outputs['DashboardUrl']}")
