@@ -22,6 +22,10 @@ test: setup ## Run every test: unit, integration, end to end
 	@$(BIN)/pytest tests/unit --cov --cov-report=term --cov-fail-under=95 -q
 	@$(BIN)/pytest tests/integration tests/e2e -q
 
+.PHONY: least-privilege
+least-privilege: setup ## Take away each right of each role, and see a test fail for it (about ten minutes)
+	@$(BIN)/python -m tests.least_privilege
+
 .PHONY: bench
 bench: setup ## Measure: calls and cost of an image, cold starts (bench/README.md)
 	@for name in calls cost cold_start; do $(BIN)/python -m bench.$$name || exit; done

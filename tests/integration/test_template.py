@@ -12,8 +12,10 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.batch import LAST_RECEIVE
+from labelwatch import package
 from labelwatch.local.deployment import as_deployed_here
 from labelwatch.package import PROJECT, Package
+from labelwatch.stack import compact
 from tests.builders import ENVIRONMENT
 from tests.integration.reading import Template, functions, guards, leaves, listed, mappings, resources, statements
 
@@ -145,6 +147,11 @@ def test_a_batch_of_more_than_ten_has_a_window(template: Template) -> None:
 
 def test_no_function_reserves_concurrency(packaged: Package) -> None:
     assert "ReservedConcurrentExecutions" not in packaged.template.read_text()
+
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+def test_labelwatch_up_can_send_its_template_without_a_bucket() -> None:
+    assert len(compact(package.resources()).encode()) <= 51_200
 
 
 def test_the_queues_are_those_of_the_design(template: Template) -> None:

@@ -11,11 +11,13 @@ import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -24,10 +26,10 @@ from tests.least_privilege.required import REQUIRED_BY
 from tests.least_privilege.rights import NOTHING, Right, rights
 from tests.least_privilege.running import Outcome, run
 
-# The tests that set off the function of each role.
+# The tests that set off the function of each role, those first that notice most.
 FILES = {
     "DetectRole": ["tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py"],
-    "NotifyRole": ["tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py"],
+    "NotifyRole": ["tests/e2e/test_roles.py", "tests/e2e/test_pipeline.py"],
     "IngestRole": ["tests/e2e/test_roles.py"],
     "AuthorizeRole": ["tests/e2e/test_tokens.py", "tests/e2e/test_uploads.py"],
     "UploadsRole": ["tests/e2e/test_uploads.py"],
@@ -54,7 +56,7 @@ def main() -> int:
         console.print("With every right there, these fail, so that a failure proves nothing:", style="bold red")
         console.print("\n".join(whole.failed + whole.broken), markup=False)
         return 1
-    console.print(_table(chosen, outcomes))
+    console.print(_taken_away(outcomes), _required([right for right in chosen if right not in outcomes]))
     unnoticed = [right for right in tried if not outcomes[right].failed]
     for right in unnoticed:
         console.print(f"No test failed without {right}: {_why(outcomes[right])}", style="red", markup=False)
@@ -92,20 +94,26 @@ def _all_tried(
         return whole.result(), {right: future.result() for future, right in runs.items()}
 
 
-def _table(chosen: list[Right], outcomes: dict[Right, Outcome]) -> Table:
-    table = Table("role", "statement", "action", "resource", "noticed by", title="Rights taken away, one at a time")
+def _taken_away(outcomes: dict[Right, Outcome]) -> Table:
+    table = Table("role", "statement", "action", "resource", title="Rights taken away, one at a time")
+    table.add_column("noticed by", overflow="fold")
     table.add_column("seconds", justify="right")
-    for right in chosen:
-        seconds = f"{outcomes[right].seconds:.0f}" if right in outcomes else ""
+    for right, outcome in outcomes.items():
+        noticed_by = outcome.failed[0] if outcome.failed else "NOBODY"
         where = "\n".join(_resource(right.resource))
-        table.add_row(right.role, right.sid, right.action, where, _noticed_by(right, outcomes.get(right)), seconds)
+        table.add_row(right.role, right.sid, right.action, where, escape(noticed_by), f"{outcome.seconds:.0f}")
     return table
 
 
-def _noticed_by(right: Right, outcome: Outcome | None) -> str:
-    if outcome is None:
-        return f"required by a static test: {REQUIRED_BY[right.action]}"
-    return outcome.failed[0] if outcome.failed else "NOBODY"
+def _required(required: list[Right]) -> Table:
+    """Those of one statement that the same test requires, in one line."""
+    table = Table("role", "statement", "actions", title="What the embedded cloud does not enforce")
+    table.add_column("required by a static test", overflow="fold")
+    for (role, sid, test), rights_of_it in groupby(
+        required, key=lambda right: (right.role, right.sid, REQUIRED_BY[right.action])
+    ):
+        table.add_row(role, sid, "\n".join(dict.fromkeys(right.action for right in rights_of_it)), escape(test))
+    return table
 
 
 def _why(outcome: Outcome) -> str:

@@ -5,15 +5,18 @@ ENFORCED_HERE = frozenset({"s3", "sqs", "sns", "dynamodb"})
 
 _POLLER = "tests/integration/test_roles.py::test_lambda_may_take_and_delete_the_messages_that_set_a_function_off"
 _LOGS = "tests/integration/test_roles.py::test_every_role_may_write_the_log_of_its_function"
+_GONE = "tests/integration/test_roles.py::test_detect_may_tell_what_is_gone_from_what_is_forbidden"
 _MODEL = "tests/integration/test_roles.py::test_detect_may_ask_the_model_that_is_set"
 _TRACES = "tests/integration/test_watched.py::test_every_role_may_send_traces_only_where_it_is_wanted"
 
-# ministack polls the queues, writes the logs and records no traces of its own accord, and the model is a stand-in.
+# ministack polls the queues and writes the logs of its own accord, records no traces, and says 404 of an object that is
+# not there to whoever could read it; the model is a stand-in.
 REQUIRED_BY = {
     "sqs:ReceiveMessage": _POLLER,
     "sqs:GetQueueAttributes": _POLLER,
     "logs:CreateLogStream": _LOGS,
     "logs:PutLogEvents": _LOGS,
+    "s3:ListBucket": _GONE,
     "rekognition:DetectLabels": _MODEL,
     "rekognition:DetectCustomLabels": _MODEL,
     "xray:PutTraceSegments": _TRACES,

@@ -17,7 +17,7 @@ _PASSED, _FAILED = 0, 1  # pytest's exit codes; all others are pytest's own trou
 
 
 class Outcome(NamedTuple):
-    """The tests that failed, those that were broken by what stands around them, and the end of what was said.
+    """The tests that failed, those that were broken by what stands around them, and what pytest said.
 
     Only what failed in its own body tells of the right that it lacks; a fixture may break for any reason.
     """
