@@ -64,7 +64,7 @@ def test_rekognition_may_read_the_very_version_that_detect_names(template: Templ
     assert allowed(template, "DetectRole", objects) == {"s3:GetObject", "s3:GetObjectVersion"}
 
 
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: without it a missing object is a 403, and is retried.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: else what is gone is a 403 too, and is retried.
 def test_detect_may_tell_what_is_gone_from_what_is_forbidden(template: Template) -> None:
     input_bucket = {"Fn::GetAtt": ["InputBucket", "Arn"]}
     adopted = {"Fn::If": ["AdoptsBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${AdoptedBucketName}"}, NOTHING]}

@@ -48,6 +48,9 @@ def main() -> int:
         chosen = [
             right for right in rights(json.loads(made.template.read_text())) if str(right).startswith(asked.beginning)
         ]
+        if not chosen:
+            console.print(f"No right has a name that begins with {asked.beginning}.", style="red", markup=False)
+            return 1
         tried = [right for right in chosen if right.action not in REQUIRED_BY]
         options = ["--package", folder, "--patience", f"{asked.patience:g}"]
         whole, outcomes = _all_tried(tried, options, asked.at_once, console)
@@ -86,11 +89,13 @@ def _all_tried(
         runs: dict[Future[Outcome], Right] = {
             pool.submit(run, FILES[right.role], *options, "-x", "--without", str(right)): right for right in tried
         }
-        for done in as_completed([whole, *runs]):
-            progress.advance(task)
-            if done is whole and (whole.result().failed or whole.result().broken):
-                pool.shutdown(cancel_futures=True)
-                return whole.result(), {}
+        try:
+            for done in as_completed([whole, *runs]):
+                progress.advance(task)
+                if done is whole and (whole.result().failed or whole.result().broken):
+                    return whole.result(), {}
+        finally:  # at Ctrl-C too: what has not begun does not begin
+            pool.shutdown(cancel_futures=True)
         return whole.result(), {right: future.result() for future, right in runs.items()}
 
 
