@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from botocore.loaders import Loader
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
@@ -46,6 +47,7 @@ class Project:
             shutil.copytree(PROJECT / name, folder / name, ignore=NOT_COPIED)
         # The differences between here and AWS (docs/verified.md); JSON is YAML.
         (folder / "infra" / "resources.yaml").write_text(json.dumps(as_deployed_here(resources())))
+        self._look_often()
         config = self.config
         # Without it Chalice sends an empty figure, which the embedded cloud gives back as one.
         config["minimum_compression_size"] = 10_485_760
@@ -84,6 +86,19 @@ class Project:
             retrying.close()
             process.terminate()
             process.wait(30)
+
+    def _look_often(self) -> None:
+        """Chalice waits for functions with waiters that look every five seconds; the embedded cloud needs half of one.
+
+        Botocore takes models from the home folder before its own.
+        """
+        api = "lambda/2015-03-31"
+        waiters = Loader().load_data(f"{api}/waiters-2")
+        for waiter in waiters["waiters"].values():
+            waiter["delay"] = 0.2
+        models = self.folder / ".aws" / "models" / api
+        models.mkdir(parents=True)
+        (models / "waiters-2.json").write_text(json.dumps(waiters))
 
     @property
     def _config(self) -> Path:
