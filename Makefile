@@ -10,7 +10,7 @@ export ORIGIN ?=
 .PHONY: help demo up test lint format package lock clean setup
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Run the main job and show it (IMAGES=folder for your own images)
 	@exec $(BIN)/labelwatch demo $${IMAGES:+--images "$$IMAGES"}

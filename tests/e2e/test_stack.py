@@ -84,5 +84,6 @@ def test_a_change_that_fails_leaves_the_stack_as_it_was(stacks: Stacks) -> None:
 
 
 def test_what_cloudformation_does_not_take_is_told_in_its_words(stacks: Stacks) -> None:
-    with pytest.raises(UserError, match=r"^CloudFormation does not take it: .*Missing"):
-        stacks.plan(NAME, template(Queue=QUEUE | {"Properties": {"QueueName": {"Ref": "Missing"}}}), {}, creates=True)
+    wanting = template() | {"Parameters": {"Wanted": {"Type": "String"}}}
+    with pytest.raises(UserError, match=r"^CloudFormation does not take it: .*Wanted"):
+        stacks.plan(NAME, wanting, {}, creates=True)
