@@ -23,7 +23,8 @@ def is_there(account: Account, name: str) -> bool:
         region = _region(problem.response)
         if code == "403":
             raise UserError(
-                f"the bucket name {name} is taken by somebody else (names of buckets are world-wide); choose another."
+                f"the bucket name {name} is taken by somebody else (names of buckets are world-wide), or these "
+                "credentials may not look at it; choose another."
             ) from None
         if region and region != account.region:
             raise UserError(f"the bucket {name} is in {region}, and this is {account.region}.") from None

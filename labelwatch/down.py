@@ -26,8 +26,7 @@ def run(account: Account, name: str, operator: Operator, *, delete_data: bool) -
     # By their tags too: a bucket that was given another name left the old one behind.
     data = sorted({*buckets.of(stack_name), *(now.outputs[name] for name in BUCKETS if now and name in now.outputs)})
     operator.tell(f"{stack_name} in account {account.id}, Region {account.region}")
-    if not now and not (delete_data and data):
-        stage.remove(CONFIG, name)
+    if not now and not (delete_data and data):  # the stage stays: this may be another Region, or account, than it is of
         kept = f"; its buckets {', '.join(data)} are kept (--delete-data deletes them)" if data else ""
         raise UserError(f"there is no stack {stack_name}{kept}.")
     _refuse_while_functions_stand(account, name, stack_name)

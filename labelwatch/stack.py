@@ -95,14 +95,16 @@ class Stacks:
         change_set = f"labelwatch-{uuid.uuid4().hex[:12]}"
         text = {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": compact(template)}
         where = {"StackName": name, "ChangeSetName": change_set}
+        # Left out, not empty, where there are none: an empty list would take away those that the stack has.
+        tagged = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
         try:
             self._client.create_change_set(
                 **where,
                 **text,
+                **tagged,
                 **_importing(imports or {}),
                 ChangeSetType="IMPORT" if imports else "CREATE" if creates else "UPDATE",
                 Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-                Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             )
             answer = self._when_made(where)

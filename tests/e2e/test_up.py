@@ -90,6 +90,13 @@ def test_tags_of_one_s_own_are_on_the_stack(project: Project, given: tuple[str, 
     assert {"Key": "team", "Value": "plants"} in stack["Tags"]
 
 
+def test_tags_of_one_s_own_need_not_be_said_again(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+    must(project, *given, "--tag", "team=plants")
+    assert "Nothing in the stack has to change." in must(project, *given)
+    (stack,) = cloud.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
+    assert {"Key": "team", "Value": "plants"} in stack["Tags"]
+
+
 def test_a_file_may_hold_the_parameters(
     project: Project, given: tuple[str, ...], running: Pipeline, tmp_path: Path
 ) -> None:
@@ -164,6 +171,13 @@ def test_down_does_nothing_where_nobody_can_agree(project: Project, given: tuple
     before = inventory(cloud)
     assert "--yes goes on without" in refused(project, "down", "--stage", "test")
     assert inventory(cloud) == before
+
+
+def test_down_in_another_region_finds_nothing_and_leaves_the_stage(project: Project, given: tuple[str, ...]) -> None:
+    must(project, *given)
+    said = refused(project, "down", "--stage", "test", "--yes", "--region", "us-east-1")
+    assert said.startswith("there is no stack labelwatch-test")
+    assert "test" in project.config["stages"]
 
 
 @pytest.mark.usefixtures("given")
