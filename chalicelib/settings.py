@@ -51,7 +51,12 @@ def load() -> Settings:
     try:
         return read(os.environ)
     except SettingError as mistake:
-        raise SystemExit(f"labelwatch: {mistake}") from None
+        hint = (
+            ""
+            if "STACK_NAME" in os.environ
+            else "; `labelwatch up --stage NAME` writes the stage that chalice takes it from"
+        )
+        raise SystemExit(f"labelwatch: {mistake}{hint}") from None
 
 
 def read(environ: Mapping[str, str]) -> Settings:

@@ -29,8 +29,21 @@ def findings(account: Account, wanted: Wanted) -> Iterator[str]:
     """One line for each check, as it is made; raises UserError at the first that fails."""
     yield f"account {account.id}, Region {account.region}"
     yield _model(account, wanted.parameters["CustomModelARN"])
-    for name in names_of_buckets(wanted.parameters).values():
+    yield (
+        f"labels of interest: {wanted.parameters['LabelsofInterest']} (AWS does not tell which a model has: write "
+        "them as its page in the Rekognition console does)"
+    )
+    names = names_of_buckets(wanted.parameters)
+    if wanted.parameters["InputBucketName"] in {names["OutputBucket"], names["WorkspaceBucket"]}:
+        raise UserError(
+            "InputBucketName must be another than OutputBucketName, and than that with -workspace after it, which is a "
+            "third bucket."
+        )
+    for logical, name in names.items():
         yield _bucket(account, wanted, name)
+        before = wanted.now.outputs.get(logical, name) if wanted.now else name
+        if before != name:
+            yield f"bucket {before}: stays, with what is in it, but nothing looks at it any longer"
     yield _database(account, wanted)
     if wanted.parameters["AdoptedBucketName"]:
         yield _adopted(account, wanted)

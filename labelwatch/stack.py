@@ -213,7 +213,12 @@ def outputs(cloudformation: Any, name: str) -> dict[str, str]:  # noqa: ANN401 -
     stack = Stacks(cloudformation).find(name)
     if not stack:
         where = cloudformation.meta.region_name
-        raise UserError(f"there is no stack {name} in {where}; name it with --stack, its Region with --region.")
+        pages = cloudformation.get_paginator("describe_stacks").paginate()
+        ours = [
+            one["StackName"] for page in pages for one in page["Stacks"] if one["StackName"].startswith("labelwatch")
+        ]
+        there = f" There are {', '.join(ours)}." if ours else ""
+        raise UserError(f"there is no stack {name} in {where}; name it with --stack, its Region with --region.{there}")
     return stack.outputs
 
 

@@ -42,7 +42,9 @@ def create(table: TokenTable, client: str) -> str:
     with _faults_told():
         added = table.add(claim, datetime.now(UTC))
     if not added:
-        raise UserError(f"{client} has a token; revoke it first (labelwatch tokens revoke {client}), or name another.")
+        raise UserError(
+            f"{client} has a token; revoke it first (labelwatch tokens revoke {client}, of the same stack)."
+        )
     return token
 
 

@@ -86,6 +86,9 @@ class Deployment:
             return self._apply(self._plan(self._template, creates=False), agreed=True)
         plan = self._plan(self._template, creates=not now)
         if now and not plan:
+            lost = [name for name, value in self._wanted.parameters.items() if now.parameters.get(name) != value]
+            if lost:
+                raise UserError(f"CloudFormation sees no change, although {', '.join(lost)} would be another.")
             self._operator.tell("Nothing in the stack has to change.")
             return now.outputs
         return self._apply(plan)

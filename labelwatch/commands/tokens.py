@@ -34,7 +34,8 @@ def create(client: Client, stack: Stack = "labelwatch", profile: Profile = None,
     except OSError:
         tokens.revoke(table, name)  # nobody has seen it
         raise
-    print("Keep it now: it cannot be shown again.", file=sys.stderr)  # noqa: T201
+    # Which stack: its default may not be the one that was meant.
+    print(f"A token of {stack}. Keep it now: it cannot be shown again.", file=sys.stderr)  # noqa: T201
 
 
 @app.command("list")

@@ -117,4 +117,4 @@ def test_a_client_that_has_a_token_is_told_what_to_do(pipeline: Pipeline) -> Non
     run(pipeline, "create", "gate-5")
     again = run(pipeline, "create", "gate-5")
     assert again.returncode == 1
-    assert "revoke it first (labelwatch tokens revoke gate-5), or name another" in again.stderr
+    assert "revoke it first (labelwatch tokens revoke gate-5, of the same stack)" in again.stderr

@@ -84,6 +84,27 @@ def test_a_parameter_is_changed_without_saying_the_others_again(project: Project
     assert project.config["stages"]["test"]["xray"] is True
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "variable"),
+    [
+        ("--labels-of-interest", "leaf-smut:90", "LabelsofInterest"),
+        ("--min-confidence", "60", "MinConfidence"),
+        ("--picture-links", "no", "PICTURE_LINKS"),
+        ("--upload-origin", "https://example.com", "UPLOAD_ORIGIN"),
+        ("--email-notification", "other@example.com", "EmailNotification"),
+        ("--custom-model-arn", "general", "CustomModelARN"),
+    ],
+)
+def test_each_parameter_can_be_changed_alone_and_stays_so(
+    project: Project, given: tuple[str, ...], option: str, value: str, variable: str
+) -> None:
+    must(project, *given)
+    must(project, "up", "--stage", "test", option, value)
+    assert project.config["stages"]["test"]["environment_variables"][variable] == value
+    assert "Nothing in the stack has to change." in must(project, "up", "--stage", "test")
+    assert project.config["stages"]["test"]["environment_variables"][variable] == value
+
+
 def test_tags_of_one_s_own_are_on_the_stack(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
     must(project, *given, "--tag", "team=plants")
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]

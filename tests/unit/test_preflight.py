@@ -11,8 +11,13 @@ from labelwatch.stack import Stack
 
 REGION, OWNER = "eu-west-1", "123456789012"
 MODEL = f"arn:aws:rekognition:{REGION}:{OWNER}:project/rice/version/rice.1/1700000000000"
+LABELS = (
+    "labels of interest: leaf-smut:90 (AWS does not tell which a model has: write them as its page in the Rekognition "
+    "console does)"
+)
 PARAMETERS = {
     "CustomModelARN": MODEL,
+    "LabelsofInterest": "leaf-smut:90",
     "InputBucketName": "images",
     "OutputBucketName": "predictions",
     "DatabaseName": "labelwatch_prod",
@@ -96,6 +101,7 @@ def test_where_all_is_well_each_check_says_what_it_found(account: FakeAccount) -
     assert look(account) == [
         f"account {OWNER}, Region {REGION}",
         "model: RUNNING",
+        LABELS,
         "bucket images: free",
         "bucket predictions: free",
         "bucket predictions-workspace: free",
@@ -170,7 +176,18 @@ def test_what_the_stack_has_is_its_own(account: FakeAccount) -> None:
     }
     account.databases = {"labelwatch_prod"}
     found = look(account, Stack("UPDATE_COMPLETE", {}, outputs))
-    assert [one for one in found if one.endswith(": this stack's")] == found[2:]
+    assert [one for one in found if one.endswith(": this stack's")] == found[3:]
+
+
+def test_a_bucket_that_the_stack_gives_up_is_said_to_stay_unlooked_at(account: FakeAccount) -> None:
+    outputs = {"InputBucket": "old", "OutputBucket": "predictions", "WorkspaceBucket": "predictions-workspace"}
+    found = look(account, Stack("UPDATE_COMPLETE", {}, outputs))
+    assert "bucket old: stays, with what is in it, but nothing looks at it any longer" in found
+
+
+@pytest.mark.parametrize("name", ["predictions", "predictions-workspace"])
+def test_one_bucket_cannot_be_two(account: FakeAccount, name: str) -> None:
+    assert "InputBucketName must be another than OutputBucketName" in refused(account, InputBucketName=name)
 
 
 def test_a_database_that_is_there_is_refused(account: FakeAccount) -> None:

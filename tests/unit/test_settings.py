@@ -145,6 +145,13 @@ def test_a_mistake_ends_the_process_with_one_sentence(monkeypatch: pytest.Monkey
     assert end.value.code == "labelwatch: MinConfidence is 'high', but it must be a number from 0 to 100"
 
 
+def test_where_there_is_no_stage_it_is_said_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit, match=r"is not set; .*; `labelwatch up --stage NAME` writes the stage"):
+        load()
+
+
 @given(st.text())
 def test_any_text_as_labels_of_interest_is_read_or_refused_by_name(text: str) -> None:
     try:
