@@ -46,8 +46,10 @@ class OwnBuckets:
         """The stack that made this bucket; None where no Labelwatch did."""
         try:
             tags = {one["Key"]: one["Value"] for one in self._s3.get_bucket_tagging(Bucket=name)["TagSet"]}
-        except ClientError:  # without tags, or gone, or not ours to look at
-            return None
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] in {*GONE, "NoSuchTagSet", "AccessDenied"}:
+                return None
+            raise
         return tags.get("stack") if tags.get("application") == "labelwatch" else None
 
     def of(self, stack: str) -> list[str]:

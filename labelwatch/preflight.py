@@ -117,7 +117,8 @@ def _status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the client of 
 
 
 def _bucket(account: Account, wanted: Wanted, name: str) -> str:
-    if wanted.now and name in wanted.now.outputs.values():
+    # A stack without outputs is one whose creation ended after its buckets were taken back.
+    if wanted.now and (name in wanted.now.outputs.values() or not wanted.now.outputs):
         return f"bucket {name}: this stack's"
     if not is_there(account, name):
         return f"bucket {name}: free"

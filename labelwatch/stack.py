@@ -128,8 +128,13 @@ class Stacks:
         if status in GOOD:
             return outputs(self._client, plan.stack)
         why = "; ".join(failures) or f"CloudFormation does not say; the stack was {status}"
-        if not plan.creates:
+        if status == "UPDATE_ROLLBACK_COMPLETE":
             raise UserError(f"the stack {plan.stack} is as it was before, since this failed: {why}")
+        if not plan.creates:
+            raise UserError(
+                f"the stack {plan.stack} is {status}, since this failed: {why}. `aws cloudformation "
+                f"continue-update-rollback --stack-name {plan.stack}` brings it back to what it was."
+            )
         left = self.delete(plan.stack)
         remains = f"; these could not be taken away again: {'; '.join(left)}" if left else ", and nothing of it is left"
         raise UserError(f"the stack {plan.stack} was not created{remains}. What failed: {why}")
@@ -144,8 +149,8 @@ class Stacks:
         # By its id: the name is nobody's once it is deleted.
         stack_id = self._client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
         self._client.delete_stack(StackName=stack_id)
-        _, failures = self._when_settled(stack_id, last, watch)
-        return failures
+        status, failures = self._when_settled(stack_id, last, watch)
+        return [] if status == "DELETE_COMPLETE" else failures
 
     def resources(self, name: str) -> list[tuple[str, str]]:
         """The logical names and kinds of what the stack has."""
@@ -181,16 +186,19 @@ class Stacks:
         while True:
             for event in self._events_since(name, last):
                 last, status = event["EventId"], event["ResourceStatus"]
-                if event["PhysicalResourceId"] == event["StackId"]:
+                if event.get("PhysicalResourceId") == event["StackId"]:
                     if not status.endswith(GOING_ON):
                         return status, failures or reasons
-                    reasons += [event["ResourceStatusReason"]] if status.endswith("_FAILED") else []
+                    reasons += [event.get("ResourceStatusReason", "?")] if status.endswith("_FAILED") else []
                     continue
                 one = Event(
                     event["LogicalResourceId"], event["ResourceType"], status, event.get("ResourceStatusReason", "")
                 )
                 watch(one)
                 failures += [f"{one.name}: {one.reason or '?'}"] if _is_cause(one) else []
+            stack = self.find(name)
+            if not stack or stack.status == "DELETE_COMPLETE":
+                return "DELETE_COMPLETE", failures
             time.sleep(self._poll_seconds)
 
     def _newest_event(self, name: str) -> str:

@@ -87,7 +87,12 @@ def _stage(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, st
     }
     for name in ("lambda_memory_size", "lambda_timeout"):
         new.setdefault(name, config[name])
-    settings.read(new["environment_variables"])
+    try:
+        settings.read(new["environment_variables"])
+    except settings.SettingError as mistake:
+        raise UserError(
+            f"the stage {stage} was not written, since in it {mistake}; mend that, and run this again."
+        ) from None
     return new
 
 

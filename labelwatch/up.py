@@ -22,15 +22,16 @@ CONFIG = PROJECT / ".chalice" / "config.json"
 # The names of functions have it, as `labelwatch-STAGE-authorize`, in 64 characters.
 STAGE_NAME = r"[a-z][a-z0-9-]{0,38}[a-z0-9]|[a-z]"
 # A creation that came to nothing: CloudFormation can only delete what is left of it.
-LEFTOVERS = {
-    "ROLLBACK_COMPLETE",
-    "ROLLBACK_FAILED",
-    "CREATE_FAILED",
-    "REVIEW_IN_PROGRESS",
-    "DELETE_FAILED",
+LEFTOVERS = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"}
+STOPPED = {
+    "CREATE_COMPLETE",
+    "UPDATE_COMPLETE",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "IMPORT_COMPLETE",
     "IMPORT_ROLLBACK_COMPLETE",
 }
-STOPPED = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
+# What a bucket has of other resources.
+SET_AFTER_IMPORT = {"NotificationConfiguration", "LoggingConfiguration", "CorsConfiguration"}
 SHOWN = {"Add": "create", "Modify": "change", "Remove": "remove", "Import": "take back"}
 
 
@@ -44,7 +45,7 @@ def run(account: Account, name: str, given: dict[str, str], operator: Operator, 
     now = _as_it_stands(stacks, stack_name, operator)
     template = resources()
     values = parameters.complete(
-        template, _with_a_database(given, name, now), now.parameters if now else None, operator.answers
+        template, _with_a_database(given, name, now), (now.parameters or None) if now else None, operator.answers
     )
     wanted = Wanted(stack_name, values, now)
     for finding in preflight.findings(account, wanted):
@@ -80,8 +81,7 @@ class Deployment:
         """Those of the stack when it is as the template says, with the buckets that were kept from an earlier one."""
         now = self._wanted.now
         if kept:
-            # CloudFormation changes nothing of what it imports: so the buckets come bare, and then, with all else, as
-            # they should be.
+            # CloudFormation changes nothing of what it imports: what a bucket has of other resources comes after that.
             self._apply(self._plan(self._bare(kept), creates=True, imports=kept))
             return self._apply(self._plan(self._template, creates=False), agreed=True)
         plan = self._plan(self._template, creates=not now)
@@ -95,7 +95,9 @@ class Deployment:
 
     def _plan(self, template: dict[str, Any], *, creates: bool, imports: dict[str, str] | None = None) -> Plan | None:
         values = {name: value for name, value in self._wanted.parameters.items() if name in template["Parameters"]}
-        return self._stacks.plan(self._wanted.name, template, values, creates=creates, tags=self._tags, imports=imports)
+        return self._stacks.plan(
+            self._wanted.name, template, values, creates=creates, tags=None if imports else self._tags, imports=imports
+        )
 
     def _apply(self, plan: Plan | None, *, agreed: bool = False) -> dict[str, str]:
         if not plan:
@@ -114,8 +116,16 @@ class Deployment:
             return self._stacks.apply(plan, watching(bars, bar, {change.name for change in plan.changes}))
 
     def _bare(self, kept: dict[str, str]) -> dict[str, Any]:
+        own = self._template["Resources"]
         bare = {
-            logical: {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": {"BucketName": name}}
+            logical: {
+                "Type": "AWS::S3::Bucket",
+                "DeletionPolicy": "Retain",
+                "Properties": {
+                    key: value for key, value in own[logical]["Properties"].items() if key not in SET_AFTER_IMPORT
+                }
+                | {"BucketName": name},
+            }
             for logical, name in kept.items()
         }
         return {"AWSTemplateFormatVersion": "2010-09-09", "Parameters": {}, "Resources": bare}
@@ -130,13 +140,19 @@ def _as_it_stands(stacks: Stacks, name: str, operator: Operator) -> Stack | None
             raise UserError(f"what is left of {name} could not be deleted: {'; '.join(left)}")
         return None
     if now and now.status not in STOPPED:
-        raise UserError(f"the stack {name} is {now.status} right now; try again when that is over.")
+        over = now.status.endswith("_IN_PROGRESS")
+        way_out = (
+            "try again when that is over"
+            if over
+            else "the CloudFormation console says why, and lets you go on or delete"
+        )
+        raise UserError(f"the stack {name} is {now.status}; {way_out}.")
     return now
 
 
 def _with_a_database(given: dict[str, str], name: str, now: Stack | None) -> dict[str, str]:
     """Each stage has a database of its own, unless one is named."""
-    return given if now else {"DatabaseName": f"labelwatch_{name.replace('-', '_')}"} | given
+    return given if now and now.parameters else {"DatabaseName": f"labelwatch_{name.replace('-', '_')}"} | given
 
 
 def _shown(plan: Plan) -> Table:

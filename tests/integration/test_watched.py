@@ -70,7 +70,8 @@ def test_a_message_that_has_waited_for_over_an_hour_is_an_alarm(template: Templa
 
 def test_nobody_looking_at_the_subscriptions_is_an_alarm_like_one_that_is_silent(template: Template) -> None:
     alarm = alarms(template)["SubscriptionsAlarm"]
-    assert (alarm["MetricName"], alarm["TreatMissingData"]) == ("SubscriptionsSilent", "breaching")
+    assert (alarm["MetricName"], alarm["TreatMissingData"]) == ("SubscriptionsSilent", "missing")
+    assert alarm["InsufficientDataActions"] == alarm["AlarmActions"]
     assert dimensions(alarm) == {"service": "watch", "stack": {"Ref": "AWS::StackName"}}
 
 
