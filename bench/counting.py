@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
+
+from labelwatch.local.serving import serving
 
 UPLOADER = "uploader"
 _OF_OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
@@ -48,15 +50,8 @@ class Calls:
 @contextmanager
 def counted(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
     """Passes requests on to `upstream` until the block ends, and gives the URL to call instead of it."""
-    server = _Server(("127.0.0.1", 0), _handler(caller, urlsplit(upstream).netloc, calls))
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(_Server(("127.0.0.1", 0), _handler(caller, urlsplit(upstream).netloc, calls))) as place:
+        yield f"http://{place}"
 
 
 class _Server(ThreadingHTTPServer):

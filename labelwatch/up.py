@@ -82,7 +82,7 @@ class Deployment:
         now = self._wanted.now
         if kept:
             # CloudFormation changes nothing of what it imports: what a bucket has of other resources comes after that.
-            self._apply(self._plan(self._bare(kept), creates=True, imports=kept))
+            self._apply(self._plan(self._without_others(kept), creates=True, imports=kept))
             return self._apply(self._plan(self._template, creates=False), agreed=True)
         plan = self._plan(self._template, creates=not now)
         if now and not plan:
@@ -115,9 +115,9 @@ class Deployment:
             bar = bars.add_task("", total=len(plan.changes))
             return self._stacks.apply(plan, watching(bars, bar, {change.name for change in plan.changes}))
 
-    def _bare(self, kept: dict[str, str]) -> dict[str, Any]:
+    def _without_others(self, kept: dict[str, str]) -> dict[str, Any]:
         own = self._template["Resources"]
-        bare = {
+        buckets = {
             logical: {
                 "Type": "AWS::S3::Bucket",
                 "DeletionPolicy": "Retain",
@@ -128,7 +128,7 @@ class Deployment:
             }
             for logical, name in kept.items()
         }
-        return {"AWSTemplateFormatVersion": "2010-09-09", "Parameters": {}, "Resources": bare}
+        return {"AWSTemplateFormatVersion": "2010-09-09", "Parameters": {}, "Resources": buckets}
 
 
 def _as_it_stands(stacks: Stacks, name: str, operator: Operator) -> Stack | None:

@@ -100,3 +100,18 @@ def sqs_event(*messages: Message) -> dict[str, Any]:
             for one in messages
         ]
     }
+
+
+def an_hour_has_passed() -> dict[str, Any]:
+    """As EventBridge hands it over: https://docs.aws.amazon.com/lambda/latest/dg/with-scheduled-events.html."""
+    return {
+        "version": "0",
+        "id": "12345678-1234-1234-1234-123456789012",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "123456789012",
+        "time": "2026-11-22T10:00:00Z",
+        "region": "eu-west-1",
+        "resources": ["arn:aws:events:eu-west-1:123456789012:rule/watch"],
+        "detail": {},
+    }

@@ -10,12 +10,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+
+from labelwatch.local.serving import serving
 
 Operations = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 TARGET_PREFIX = "RekognitionService."
@@ -33,15 +34,8 @@ class Refusal(Exception):  # noqa: N818 - a documented answer, not an error of o
 @contextmanager
 def served(operations: Operations) -> Iterator[str]:
     """Serves the operations until the block ends, and gives the endpoint's URL."""
-    server = _Server(("127.0.0.1", 0), _handler(operations))
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(_Server(("127.0.0.1", 0), _handler(operations))) as place:
+        yield f"http://{place}"
 
 
 class _Server(ThreadingHTTPServer):

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
+
+from labelwatch.local.serving import serving
 
 PUT_REST_API = re.compile(r"/restapis/(\w+)\?mode=overwrite.*")
 
@@ -31,14 +32,8 @@ def in_front_of(endpoint: str) -> Iterator[Gateway]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     gateway = Gateway(f"http://127.0.0.1:{server.server_address[1]}")
     server.RequestHandlerClass = _handler(gateway, urlsplit(endpoint).netloc)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield gateway
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _handler(gateway: Gateway, behind: str) -> type[BaseHTTPRequestHandler]:

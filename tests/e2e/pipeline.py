@@ -1,6 +1,7 @@
 """The running pipeline as the end-to-end tests handle it."""
 
 import io
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY
 from labelwatch.local.fates import Predicted, SetAside, Watch
 from labelwatch.local.session import INPUT_BUCKET, Session
 
@@ -87,6 +89,20 @@ class Pipeline:
         self.wait_until(
             lambda: self.waiting("ImagesQueueUrl") + self.waiting("PredictionsQueueUrl") == 0, "empty queues"
         )
+
+
+def operator_s_environment(session: Session) -> dict[str, str]:
+    """The variables of somebody whose AWS is the embedded cloud, and who has no set-up of his own."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": session.cloud.endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 def functions(session: Session, stack: str = "labelwatch") -> dict[str, str]:

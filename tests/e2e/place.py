@@ -18,7 +18,16 @@ from labelwatch.local import cloud, protocol
 from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, Cloud
 from labelwatch.local.standin import StandIn, model_arn
 from labelwatch.package import PROJECT, load_template
-from tests.builders import ENVIRONMENT, image, message, notification, prediction, s3_record, sqs_event
+from tests.builders import (
+    ENVIRONMENT,
+    an_hour_has_passed,
+    image,
+    message,
+    notification,
+    prediction,
+    s3_record,
+    sqs_event,
+)
 from tests.e2e.pipeline import ByColour, picture
 
 KEY = "fields/leaf 1.jpg"
@@ -75,17 +84,7 @@ class Place:
                 "methodArn": f"arn:aws:execute-api:{REGION}:000000000000:apiid/api/POST/uploads",
             },
             "app.app": request("POST", "/uploads", {"filename": "leaf 1.jpg"}),
-            "app.watch": {
-                "version": "0",
-                "id": "12345678-1234-1234-1234-123456789012",
-                "detail-type": "Scheduled Event",
-                "source": "aws.events",
-                "account": "000000000000",
-                "time": "2026-11-22T10:00:00Z",
-                "region": REGION,
-                "resources": [f"arn:aws:events:{REGION}:000000000000:rule/watch"],
-                "detail": {},
-            },
+            "app.watch": an_hour_has_passed(),
             "app.ingest": json.loads(notification(created)),
         }
 

@@ -1,7 +1,6 @@
 """A copy of the project, as somebody has it who deploys: the real commands on it, against the embedded cloud."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,11 +14,12 @@ from botocore.loaders import Loader
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, free_port
+from labelwatch.local.cloud import free_port
 from labelwatch.local.deployment import as_deployed_here
 from labelwatch.local.session import Session
 from labelwatch.package import PROJECT, resources
 from tests.e2e.gateway import Gateway
+from tests.e2e.pipeline import operator_s_environment
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "deployments")
 
@@ -29,17 +29,11 @@ class Project:
 
     def __init__(self, folder: Path, session: Session, gateway: Gateway) -> None:
         self.folder = folder
-        self.environment = {
-            "PATH": os.environ["PATH"],
+        self.environment = operator_s_environment(session) | {
             "HOME": str(folder),
             "COLUMNS": "160",
-            "AWS_ENDPOINT_URL": session.cloud.endpoint,
             "AWS_ENDPOINT_URL_API_GATEWAY": gateway.endpoint,
             "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
         }
         for name in ("app.py", "requirements.txt"):
             shutil.copy(PROJECT / name, folder)

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any, Literal, NamedTuple
+
+from labelwatch.local.serving import serving
 
 FUNCTION_ARN = "arn:aws:lambda:eu-central-1:000000000000:function:labelwatch"
 SECONDS_FOR_AN_INVOCATION = 60
@@ -93,16 +94,11 @@ def served() -> Iterator[RuntimeApi]:
     """A Runtime API until the block ends, by which time its runtime must have ended."""
     api = RuntimeApi()
     server = _Server(("127.0.0.1", 0), _handler(api))
-    api.address = f"127.0.0.1:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield api
-    finally:
-        api.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(server) as api.address:
+        try:
+            yield api
+        finally:
+            api.close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -19,27 +19,14 @@ from labelwatch import stack
 from labelwatch.local.cloud import REGION
 from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
 from labelwatch.package import Package
-from tests.builders import notification, s3_record
+from tests.builders import an_hour_has_passed, notification, s3_record
 from tests.e2e.pipeline import Pipeline, functions, picture, set_environment, set_mapping
 from tests.e2e.test_uploads import without
-
-# As EventBridge hands it over: https://docs.aws.amazon.com/lambda/latest/dg/with-scheduled-events.html
-AN_HOUR_HAS_PASSED = {
-    "version": "0",
-    "id": "12345678-1234-1234-1234-123456789012",
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "account": "000000000000",
-    "time": "2026-11-22T10:00:00Z",
-    "region": REGION,
-    "resources": [f"arn:aws:events:{REGION}:000000000000:rule/watch"],
-    "detail": {},
-}
 
 
 def test_the_subscriptions_of_both_topics_are_counted(pipeline: Pipeline) -> None:
     answer = pipeline.session.cloud.client("lambda").invoke(
-        FunctionName=functions(pipeline.session)["Watch"], LogType="Tail", Payload=json.dumps(AN_HOUR_HAS_PASSED)
+        FunctionName=functions(pipeline.session)["Watch"], LogType="Tail", Payload=json.dumps(an_hour_has_passed())
     )
     assert "FunctionError" not in answer, answer["Payload"].read()
     assert '"SubscriptionsSilent":[' in base64.b64decode(answer["LogResult"]).decode()

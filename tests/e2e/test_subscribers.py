@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -19,9 +18,9 @@ from uuid import uuid4
 
 import pytest
 
-from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY
+from labelwatch.local.cloud import REGION
 from labelwatch.local.session import ADDRESS
-from tests.e2e.pipeline import Pipeline, picture
+from tests.e2e.pipeline import Pipeline, operator_s_environment, picture
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 # What a function of a subscriber may look like: it hands the subject on to a queue.
@@ -39,17 +38,7 @@ TRUST = {
 
 def run(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, by an operator whose AWS is the embedded cloud, in a terminal that is wide enough."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "COLUMNS": "300",
-        "AWS_ENDPOINT_URL": pipeline.session.cloud.endpoint,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    environment = operator_s_environment(pipeline.session) | {"COLUMNS": "300"}
     return subprocess.run(
         [LABELWATCH, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
     )

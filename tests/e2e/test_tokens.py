@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY
-from tests.e2e.pipeline import Pipeline
+from labelwatch.local.cloud import REGION
+from tests.e2e.pipeline import Pipeline, operator_s_environment
 from tests.e2e.test_uploads import ask
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
@@ -21,16 +20,7 @@ def run(pipeline: Pipeline, *arguments: str, stdout: str = "", **changes: str) -
 
     A change to nothing takes the variable away.
     """
-    variables = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": pipeline.session.cloud.endpoint,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    } | changes
+    variables = operator_s_environment(pipeline.session) | changes
     environment = {name: value for name, value in variables.items() if value}
     command = [LABELWATCH, "tokens", *arguments]
     if stdout:

@@ -212,6 +212,11 @@ def test_a_bucket_outlives_its_stack_but_not_a_failed_first_creation(template: T
     assert template["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
+@every_bucket
+def test_a_bucket_outlives_a_change_of_its_name(template: Template, name: str) -> None:
+    assert template["Resources"][name]["UpdateReplacePolicy"] == "Retain"
+
+
 def test_the_buckets_are_those_of_the_design(template: Template) -> None:
     assert set(resources(template, "AWS::S3::Bucket")) == BUCKETS
 

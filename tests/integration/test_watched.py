@@ -10,7 +10,7 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from labelwatch.package import PROJECT
-from tests.integration.reading import Template, functions, resources, statements
+from tests.integration.reading import Template, functions, guards, resources, statements
 
 OPERATIONS = (PROJECT / "docs" / "operations.md").read_text()
 ROLES_AND_STATE = {"AWS::IAM::Role", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::DynamoDB::Table"}
@@ -149,3 +149,26 @@ def test_every_output_says_what_it_is(template: Template) -> None:
 
 def test_what_a_person_needs_is_among_the_outputs(template: Template) -> None:
     assert {"ApiUrl", "InputBucket", "OutputBucket", "AlertsTopicArn", "DashboardUrl"} <= set(template["Outputs"])
+
+
+def test_alarms_of_this_account_and_nobody_else_s_may_use_the_operations_topic(template: Template) -> None:
+    (allowed,) = [
+        one
+        for one in guards(template, "AWS::SNS::TopicPolicy", "Topics")["OperationsTopic"]
+        if one["Effect"] == "Allow"
+    ]
+    assert (allowed["Principal"], allowed["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    assert allowed["Resource"] == {"Ref": "OperationsTopic"}
+    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_two_hours_with_one_silent_subscription_are_an_alarm(template: Template) -> None:
+    alarm = alarms(template)["SubscriptionsAlarm"]
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["Threshold"]) == (3600, 2, 0)
+    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Maximum", "GreaterThanThreshold")
+
+
+def test_one_event_that_ingest_dropped_is_an_alarm(template: Template) -> None:
+    alarm = alarms(template)["IngestDropsAlarm"]
+    assert dimensions(alarm) == {"FunctionName": {"Fn::Sub": "${AWS::StackName}-ingest"}}
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("AsyncEventsDropped", "Sum", 0)
