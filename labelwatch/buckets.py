@@ -9,6 +9,7 @@ from labelwatch.aws import Account
 from labelwatch.errors import UserError
 
 GONE = {"404", "NoSuchBucket"}
+NOBODY_S = {*GONE, "NoSuchTagSet"}
 
 
 def is_there(account: Account, name: str) -> bool:
@@ -43,19 +44,39 @@ class OwnBuckets:
         self._region = account.region
 
     def stack_of(self, name: str) -> str | None:
-        """The stack that made this bucket; None where no Labelwatch did."""
+        """The stack that made this bucket; None where no Labelwatch did. Raises UserError where it may not be asked."""
         try:
             tags = {one["Key"]: one["Value"] for one in self._s3.get_bucket_tagging(Bucket=name)["TagSet"]}
         except ClientError as problem:
-            if problem.response["Error"]["Code"] in {*GONE, "NoSuchTagSet", "AccessDenied"}:
+            code = problem.response["Error"]["Code"]
+            if code in NOBODY_S:
                 return None
+            if code == "AccessDenied":
+                raise UserError(
+                    f"whose the bucket {name} is cannot be known: these credentials may not read its tags "
+                    "(s3:GetBucketTagging)."
+                ) from None
             raise
         return tags.get("stack") if tags.get("application") == "labelwatch" else None
 
     def of(self, stack: str) -> list[str]:
-        """The buckets that this stack made and that are still there."""
+        """The buckets that this stack made and that are still there, as far as they may be asked."""
         pages = self._s3.get_paginator("list_buckets").paginate(BucketRegion=self._region)
-        return [one["Name"] for page in pages for one in page["Buckets"] if self.stack_of(one["Name"]) == stack]
+        return [one["Name"] for page in pages for one in page["Buckets"] if self._made(stack, one["Name"])]
+
+    def guard(self, name: str, properties: dict[str, Any]) -> None:
+        """Puts the bucket's guards as its properties in the template say."""
+        encryption = [
+            {"ApplyServerSideEncryptionByDefault": one["ServerSideEncryptionByDefault"]}
+            for one in properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        ]
+        self._s3.put_public_access_block(
+            Bucket=name, PublicAccessBlockConfiguration=properties["PublicAccessBlockConfiguration"]
+        )
+        self._s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=properties["OwnershipControls"])
+        self._s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": encryption})
+        if "VersioningConfiguration" in properties:
+            self._s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
 
     def remove(self, name: str, emptied: Callable[[int], None]) -> None:
         """Deletes the bucket with every version of every object; `emptied` hears how many more are gone."""
@@ -69,6 +90,12 @@ class OwnBuckets:
                 raise UserError(f"{error['Key']} in {name} could not be deleted: {error['Message']}")
             emptied(len(which))
         self._s3.delete_bucket(Bucket=name)
+
+    def _made(self, stack: str, name: str) -> bool:
+        try:
+            return self.stack_of(name) == stack
+        except UserError:  # of somebody else in this account
+            return False
 
 
 def _region(response: Any) -> str | None:  # noqa: ANN401 - botocore's own type leaves the headers out

@@ -3,7 +3,8 @@
 Each check gives one line that says what it found, or raises UserError that says what to do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -14,15 +15,30 @@ from labelwatch.buckets import OwnBuckets, is_there
 from labelwatch.errors import UserError
 from labelwatch.stack import Stack
 
-USABLE = {"RUNNING", "STARTING", "STOPPED", "STOPPING", "TRAINING_COMPLETED", "TRAINING_IN_PROGRESS"}
+USABLE = {
+    "RUNNING",
+    "STARTING",
+    "STOPPED",
+    "STOPPING",
+    "TRAINING_COMPLETED",
+    "TRAINING_IN_PROGRESS",
+    "COPYING_COMPLETED",
+    "COPYING_IN_PROGRESS",
+}
+# In the template.
+BUCKETS = ("InputBucket", "OutputBucket", "WorkspaceBucket")
 
 
 class Wanted(NamedTuple):
-    """A stack, its parameters, and how it stands now if it is there."""
+    """A stack, its parameters, and how it stands now if it is there.
+
+    `has` are the names in the account of what it has, by those in the template.
+    """
 
     name: str
     parameters: dict[str, str]
-    now: Stack | None
+    now: Stack | None = None
+    has: Mapping[str, str] = MappingProxyType({})
 
 
 def findings(account: Account, wanted: Wanted) -> Iterator[str]:
@@ -40,8 +56,8 @@ def findings(account: Account, wanted: Wanted) -> Iterator[str]:
             "third bucket."
         )
     for logical, name in names.items():
-        yield _bucket(account, wanted, name)
-        before = wanted.now.outputs.get(logical, name) if wanted.now else name
+        yield _bucket(account, wanted, logical, name)
+        before = wanted.has.get(logical, name)
         if before != name:
             yield f"bucket {before}: stays, with what is in it, but nothing looks at it any longer"
     yield _database(account, wanted)
@@ -52,11 +68,7 @@ def findings(account: Account, wanted: Wanted) -> Iterator[str]:
 def names_of_buckets(parameters: dict[str, str]) -> dict[str, str]:
     """The three buckets' names, by their names in the template."""
     output = parameters["OutputBucketName"]
-    return {
-        "InputBucket": parameters["InputBucketName"],
-        "OutputBucket": output,
-        "WorkspaceBucket": f"{output}-workspace",
-    }
+    return dict(zip(BUCKETS, (parameters["InputBucketName"], output, f"{output}-workspace"), strict=True))
 
 
 def kept(account: Account, wanted: Wanted) -> dict[str, str]:
@@ -116,13 +128,17 @@ def _status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the client of 
     )
 
 
-def _bucket(account: Account, wanted: Wanted, name: str) -> str:
-    # A stack without outputs is one whose creation ended after its buckets were taken back.
-    if wanted.now and (name in wanted.now.outputs.values() or not wanted.now.outputs):
+def _bucket(account: Account, wanted: Wanted, logical: str, name: str) -> str:
+    if wanted.has.get(logical) == name:
         return f"bucket {name}: this stack's"
     if not is_there(account, name):
         return f"bucket {name}: free"
     owner = OwnBuckets(account).stack_of(name)
+    if owner == wanted.name and wanted.now:
+        raise UserError(
+            f"the bucket {name} was this stack's before; CloudFormation can take it back into a new stack only. "
+            "`labelwatch down` keeps all buckets; `labelwatch up` with this name after it takes this one back."
+        )
     if owner == wanted.name:
         return f"bucket {name}: kept from an earlier {owner}, and taken back with what is in it"
     raise UserError(
@@ -133,14 +149,20 @@ def _bucket(account: Account, wanted: Wanted, name: str) -> str:
 
 def _database(account: Account, wanted: Wanted) -> str:
     name = wanted.parameters["DatabaseName"]
-    if wanted.now and wanted.now.outputs.get("DatabaseName") == name:
+    if wanted.has.get("Database") == name:
         return f"database {name}: this stack's"
     try:
         account.client("glue").get_database(Name=name)
     except ClientError as problem:
         if problem.response["Error"]["Code"] != "EntityNotFoundException":
             raise
-        return f"database {name}: free"
+        before = wanted.has.get("Database")
+        gone = (
+            f"; {before} goes away with its tables, which hold no data: make them again in the new one"
+            if before
+            else ""
+        )
+        return f"database {name}: free{gone}"
     raise UserError(f"the database {name} is there already in this account and Region; name another: --database-name.")
 
 

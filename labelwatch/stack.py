@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +16,10 @@ NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
 # A creation or an update that failed is rolled back; these are not its end.
 GOING_ON = ("_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED")
-CANCELLED = "Resource creation cancelled"
+# What was given up because something else failed.
+CANCELLED = re.compile("Resource (creation|update|deletion) cancelled")
+# CloudFormation's early checks say only this, and leave what they found to DescribeEvents.
+FOUND_EARLY = "DescribeEvents"
 
 
 class Stack(NamedTuple):
@@ -24,6 +28,14 @@ class Stack(NamedTuple):
     status: str
     parameters: dict[str, str]
     outputs: dict[str, str]
+
+
+class Resource(NamedTuple):
+    """What a stack has: its name in the template, its kind, and its name in the account."""
+
+    name: str
+    kind: str
+    id: str
 
 
 class Change(NamedTuple):
@@ -98,7 +110,7 @@ class Stacks:
         # Left out, not empty, where there are none: an empty list would take away those that the stack has.
         tagged = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
         try:
-            self._client.create_change_set(
+            made = self._client.create_change_set(
                 **where,
                 **text,
                 **tagged,
@@ -111,10 +123,13 @@ class Stacks:
         except ClientError as problem:
             raise UserError(f"CloudFormation does not take it: {problem.response['Error']['Message']}") from None
         if answer["Status"] == "FAILED":
+            reason = answer.get("StatusReason", "it gives no reason")
+            nothing = any(words in reason for words in NOTHING_TO_CHANGE)
+            found = [] if nothing else self._found_early(ChangeSetName=made["Id"])
             self._forget(name, change_set, creates=creates)
-            if any(words in answer["StatusReason"] for words in NOTHING_TO_CHANGE):
+            if nothing:
                 return None
-            raise UserError(f"CloudFormation does not take it: {answer['StatusReason']}")
+            raise UserError(f"CloudFormation does not take it: {'; '.join(found) or reason}")
         return Plan(name, change_set, creates, [_change(one["ResourceChange"]) for one in self._changes(where)])
 
     def apply(self, plan: Plan, watch: Watch = lambda _: None) -> dict[str, str]:
@@ -127,6 +142,8 @@ class Stacks:
         status, failures = self._when_settled(plan.stack, last, watch)
         if status in GOOD:
             return outputs(self._client, plan.stack)
+        if any(FOUND_EARLY in one for one in failures):
+            failures = self._found_early(StackName=plan.stack) or failures
         why = "; ".join(failures) or f"CloudFormation does not say; the stack was {status}"
         if status == "UPDATE_ROLLBACK_COMPLETE":
             raise UserError(f"the stack {plan.stack} is as it was before, since this failed: {why}")
@@ -150,13 +167,18 @@ class Stacks:
         stack_id = self._client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
         self._client.delete_stack(StackName=stack_id)
         status, failures = self._when_settled(stack_id, last, watch)
-        return [] if status == "DELETE_COMPLETE" else failures
+        return (
+            [] if status == "DELETE_COMPLETE" else failures or [f"it is {status}, and CloudFormation does not say why"]
+        )
 
-    def resources(self, name: str) -> list[tuple[str, str]]:
-        """The logical names and kinds of what the stack has."""
+    def resources(self, name: str) -> list[Resource]:
+        """What the stack has."""
         pages = self._client.get_paginator("list_stack_resources").paginate(StackName=name)
         return [
-            (one["LogicalResourceId"], one["ResourceType"]) for page in pages for one in page["StackResourceSummaries"]
+            Resource(one["LogicalResourceId"], one["ResourceType"], one.get("PhysicalResourceId", ""))
+            for page in pages
+            for one in page["StackResourceSummaries"]
+            if one["ResourceStatus"] != "DELETE_COMPLETE"
         ]
 
     def _when_made(self, where: dict[str, str]) -> dict[str, Any]:
@@ -169,6 +191,16 @@ class Stacks:
     def _changes(self, where: dict[str, str]) -> Iterator[dict[str, Any]]:
         for page in self._client.get_paginator("describe_change_set").paginate(**where):
             yield from page["Changes"]
+
+    def _found_early(self, **which: str) -> list[str]:
+        """What CloudFormation's early checks refuse, each with the resource that it is of."""
+        pages = self._client.get_paginator("describe_events").paginate(**which, Filters={"FailedEvents": True})
+        return [
+            f"{one['LogicalResourceId']}: {one['ValidationStatusReason']}"
+            for page in pages
+            for one in page["OperationEvents"]
+            if one.get("ValidationStatusReason")
+        ]
 
     def _forget(self, name: str, change_set: str, *, creates: bool) -> None:
         if creates:  # with it goes the empty stack that CloudFormation made for it
@@ -187,9 +219,9 @@ class Stacks:
             for event in self._events_since(name, last):
                 last, status = event["EventId"], event["ResourceStatus"]
                 if event.get("PhysicalResourceId") == event["StackId"]:
+                    reasons += [event.get("ResourceStatusReason", "?")] if status.endswith("_FAILED") else []
                     if not status.endswith(GOING_ON):
                         return status, failures or reasons
-                    reasons += [event.get("ResourceStatusReason", "?")] if status.endswith("_FAILED") else []
                     continue
                 one = Event(
                     event["LogicalResourceId"], event["ResourceType"], status, event.get("ResourceStatusReason", "")
@@ -264,4 +296,4 @@ def _change(change: dict[str, Any]) -> Change:
 
 def _is_cause(event: Event) -> bool:
     """A failure of its own, and not of what was given up because of another."""
-    return event.status.endswith("_FAILED") and not event.reason.startswith(CANCELLED)
+    return event.status.endswith("_FAILED") and not CANCELLED.match(event.reason)

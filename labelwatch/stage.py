@@ -52,8 +52,25 @@ def read(config: Path) -> dict[str, Any]:
     return content
 
 
+def home(config: Path, stage: str) -> tuple[str, str] | None:
+    """The Region and account that the stage is of; None where there is no such stage, or it does not say."""
+    arn = _of(read(config), stage).get("environment_variables", {}).get("IMAGES_QUEUE_ARN")
+    if not arn:
+        return None
+    _, _, _, region, account, *_ = arn.split(":")
+    return region, account
+
+
+def check(config: Path, stage: str, stack: str, outputs: dict[str, str]) -> None:
+    """Raises UserError where what somebody added to the stage could not be kept, as `write` would."""
+    _stage(read(config), stage, stack, outputs)
+
+
 def write(config: Path, stage: str, stack: str, outputs: dict[str, str]) -> bool:
-    """Writes the stage from the stack's outputs, keeping what somebody added to it; says whether anything changed."""
+    """Writes the stage from the stack's outputs, keeping what somebody added to it; says whether anything changed.
+
+    Raises UserError where the functions could not read that.
+    """
     before = read(config)
     after = before | {"stages": before["stages"] | {stage: _stage(before, stage, stack, outputs)}}
     return _changed(config, before, after)
@@ -68,7 +85,7 @@ def remove(config: Path, stage: str) -> bool:
 
 
 def _stage(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, str]) -> dict[str, Any]:
-    old: dict[str, Any] = config["stages"].get(stage, {})
+    old = _of(config, stage)
     template = config["stages"][TEMPLATE]
     variables = {name: outputs.get(output, "") for name, output in VARIABLES.items()} | {"STACK_NAME": stack}
     roles = {name: outputs[output] for name, output in ROLES.items() if output in outputs}
@@ -82,18 +99,29 @@ def _stage(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, st
         "iam_role_arn": outputs["DetectRoleArn"],  # Chalice wants one for the stage too, though no function takes it
         "xray": outputs["Tracing"] == "yes",
         "tags": old.get("tags", {}) | {"stack": stack},
-        "environment_variables": old.get("environment_variables", {}) | variables,
+        # Lambda takes texts only.
+        "environment_variables": {name: str(value) for name, value in old.get("environment_variables", {}).items()}
+        | variables,
         "lambda_functions": functions,
     }
-    for name in ("lambda_memory_size", "lambda_timeout"):
+    for name in {"lambda_memory_size", "lambda_timeout"} & set(config):
         new.setdefault(name, config[name])
     try:
         settings.read(new["environment_variables"])
     except settings.SettingError as mistake:
         raise UserError(
-            f"the stage {stage} was not written, since in it {mistake}; mend that, and run this again."
+            f"the stage {stage} cannot be written, since in it {mistake}; mend that, and run this again."
         ) from None
     return new
+
+
+def _of(config: dict[str, Any], stage: str) -> dict[str, Any]:
+    """The stage as it stands; raises UserError where that is no stage."""
+    found: dict[str, Any] = config["stages"].get(stage, {})
+    parts = ("environment_variables", "lambda_functions", "tags")
+    if not isinstance(found, dict) or not all(isinstance(found.get(name, {}), dict) for name in parts):
+        raise UserError(f"the stage {stage} in .chalice/config.json, and its {', '.join(parts)}, must be mappings.")
+    return found
 
 
 def _changed(config: Path, before: dict[str, Any], after: dict[str, Any]) -> bool:

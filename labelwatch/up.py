@@ -9,20 +9,23 @@ from typing import Any
 from rich.table import Table
 
 from chalicelib.settings import GENERAL_MODEL
-from labelwatch import parameters, preflight, stage
+from labelwatch import functions, parameters, preflight, stage
 from labelwatch.aws import Account
+from labelwatch.buckets import OwnBuckets
 from labelwatch.errors import UserError
 from labelwatch.operator import Operator, watching
 from labelwatch.package import PROJECT, check_python, resources
 from labelwatch.package import STAGE as TEMPLATE
-from labelwatch.preflight import Wanted
-from labelwatch.stack import Plan, Stack, Stacks
+from labelwatch.preflight import BUCKETS, Wanted
+from labelwatch.stack import Event, Plan, Resource, Stack, Stacks
 
 CONFIG = PROJECT / ".chalice" / "config.json"
 # The names of functions have it, as `labelwatch-STAGE-authorize`, in 64 characters.
 STAGE_NAME = r"[a-z][a-z0-9-]{0,38}[a-z0-9]|[a-z]"
 # A creation that came to nothing: CloudFormation can only delete what is left of it.
-LEFTOVERS = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"}
+LEFTOVERS = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
+# A creation that somebody was shown, and that nobody has agreed to.
+PLANNED = "REVIEW_IN_PROGRESS"
 STOPPED = {
     "CREATE_COMPLETE",
     "UPDATE_COMPLETE",
@@ -30,27 +33,33 @@ STOPPED = {
     "IMPORT_COMPLETE",
     "IMPORT_ROLLBACK_COMPLETE",
 }
-# What a bucket has of other resources.
-SET_AFTER_IMPORT = {"NotificationConfiguration", "LoggingConfiguration", "CorsConfiguration"}
+# What a bucket has of other resources, and how long it keeps things: CloudFormation sets what it was imported without.
+SET_AFTER_IMPORT = {"NotificationConfiguration", "LoggingConfiguration", "CorsConfiguration", "LifecycleConfiguration"}
 SHOWN = {"Add": "create", "Modify": "change", "Remove": "remove", "Import": "take back"}
 
 
 def run(account: Account, name: str, given: dict[str, str], operator: Operator, tags: dict[str, str]) -> None:
     """Creates or updates the stack, writes the stage, and says what is next."""
     check_python()
-    stage.read(CONFIG)
     stacks = Stacks(account.client("cloudformation"))
     stack_name = stack_of(name)
     operator.tell(f"{stack_name} in account {account.id}, Region {account.region}")
+    refuse_elsewhere(account, name)
     now = _as_it_stands(stacks, stack_name, operator)
+    has = stacks.resources(stack_name) if now else []
+    refuse_whole(stack_name, has)
+    if now and now.outputs:
+        stage.check(CONFIG, name, stack_name, now.outputs)
     template = resources()
     values = parameters.complete(
         template, _with_a_database(given, name, now), (now.parameters or None) if now else None, operator.answers
     )
-    wanted = Wanted(stack_name, values, now)
+    wanted = Wanted(stack_name, values, now, {one.name: one.id for one in has})
     for finding in preflight.findings(account, wanted):
         operator.tell(f"  ✓ {finding}")
-    outputs = Deployment(stacks, wanted, template, tags, operator).outputs(preflight.kept(account, wanted))
+    outputs = Deployment(account, wanted, template, tags, operator).outputs(preflight.kept(account, wanted))
+    if outputs["Tracing"] == "no" and functions.stop_tracing(account, stack_name):
+        operator.tell("X-Ray is off in the functions; chalice deploy would leave it on.")
     _write_stage(name, stack_name, outputs, operator)
     _tell_what_is_next(account, name, outputs, operator)
 
@@ -65,13 +74,34 @@ def stack_of(stage_name: str) -> str:
     return f"labelwatch-{stage_name}"
 
 
+def refuse_elsewhere(account: Account, name: str) -> None:
+    """Raises UserError where the stage is of another Region or account: one stage has one stack."""
+    home = stage.home(CONFIG, name)
+    if home and home != (account.region, account.id):
+        region, owner = home
+        raise UserError(
+            f"the stage {name} is of account {owner}, Region {region}, and this is account {account.id}, Region "
+            f"{account.region}; name that one (--profile, --region), or another stage."
+        )
+
+
+def refuse_whole(stack_name: str, has: list[Resource]) -> None:
+    """Raises UserError where the stack was launched as one template: its functions are not Chalice's."""
+    if any(one.kind == "AWS::Lambda::Function" for one in has):
+        raise UserError(
+            f"the stack {stack_name} was launched from the one template, with its functions in it: change or delete it "
+            "as it was made (CloudFormation), or take another stage."
+        )
+
+
 class Deployment:
     """What the template is to make of the stack, once the operator has seen and agreed."""
 
     def __init__(
-        self, stacks: Stacks, wanted: Wanted, template: dict[str, Any], tags: dict[str, str], operator: Operator
+        self, account: Account, wanted: Wanted, template: dict[str, Any], tags: dict[str, str], operator: Operator
     ) -> None:
-        self._stacks = stacks
+        self._stacks = Stacks(account.client("cloudformation"))
+        self._buckets = OwnBuckets(account)
         self._wanted = wanted
         self._template = template
         self._tags = tags
@@ -81,9 +111,10 @@ class Deployment:
         """Those of the stack when it is as the template says, with the buckets that were kept from an earlier one."""
         now = self._wanted.now
         if kept:
-            # CloudFormation changes nothing of what it imports: what a bucket has of other resources comes after that.
             self._apply(self._plan(self._without_others(kept), creates=True, imports=kept))
-            return self._apply(self._plan(self._template, creates=False), agreed=True)
+        taken_back = kept or self._taken_back_before()
+        if taken_back:
+            return self._around(taken_back, agreed=bool(kept))
         plan = self._plan(self._template, creates=not now)
         if now and not plan:
             lost = [name for name, value in self._wanted.parameters.items() if now.parameters.get(name) != value]
@@ -92,6 +123,26 @@ class Deployment:
             self._operator.tell("Nothing in the stack has to change.")
             return now.outputs
         return self._apply(plan)
+
+    def _taken_back_before(self) -> dict[str, str]:
+        """The buckets that a run took back which came no further."""
+        wanted = self._wanted
+        half = wanted.now and not wanted.now.outputs
+        return {name: wanted.has[name] for name in BUCKETS if name in wanted.has} if half else {}
+
+    def _around(self, taken_back: dict[str, str], *, agreed: bool) -> dict[str, str]:
+        """Makes all else around the buckets."""
+        try:
+            outputs = self._apply(self._plan(self._template, creates=False), agreed=agreed)
+        except UserError as problem:
+            raise UserError(
+                f"the buckets are taken back, and nothing else is made: {problem} The same command again goes on "
+                "from there."
+            ) from None
+        # CloudFormation changes nothing of what it imports, and sees no difference after it.
+        for logical, name in taken_back.items():
+            self._buckets.guard(name, self._template["Resources"][logical]["Properties"])
+        return outputs
 
     def _plan(self, template: dict[str, Any], *, creates: bool, imports: dict[str, str] | None = None) -> Plan | None:
         values = {name: value for name, value in self._wanted.parameters.items() if name in template["Parameters"]}
@@ -102,8 +153,8 @@ class Deployment:
     def _apply(self, plan: Plan | None, *, agreed: bool = False) -> dict[str, str]:
         if not plan:
             raise UserError(f"CloudFormation sees nothing to do for {self._wanted.name}.")
+        self._operator.console.print(_shown(plan))
         if not agreed:
-            self._operator.console.print(_shown(plan))
             if any(change.action == "Import" for change in plan.changes):
                 self._operator.tell("Everything else is created after that.")
             try:
@@ -111,9 +162,25 @@ class Deployment:
             except BaseException:
                 self._stacks.drop(plan)
                 raise
+        left: dict[str, str] = {}
         with self._operator.progress() as bars:
-            bar = bars.add_task("", total=len(plan.changes))
-            return self._stacks.apply(plan, watching(bars, bar, {change.name for change in plan.changes}))
+            moves = watching(bars, bars.add_task("", total=len(plan.changes)), {one.name for one in plan.changes})
+
+            def watch(event: Event) -> None:
+                moves(event)
+                if event.status == "DELETE_FAILED":
+                    left[event.name] = event.reason
+
+            try:
+                outputs = self._stacks.apply(plan, watch)
+            except KeyboardInterrupt:
+                raise UserError(
+                    f"CloudFormation goes on with {plan.stack} by itself, and the stage is not written: give the same "
+                    "command again when it is over."
+                ) from None
+        for name, reason in left.items():
+            self._operator.tell(f"{name} was to go and is still there; delete it by hand: {reason}")
+        return outputs
 
     def _without_others(self, kept: dict[str, str]) -> dict[str, Any]:
         own = self._template["Resources"]
@@ -133,6 +200,10 @@ class Deployment:
 
 def _as_it_stands(stacks: Stacks, name: str, operator: Operator) -> Stack | None:
     now = stacks.find(name)
+    if now and now.status == PLANNED:
+        operator.must_agree(f"A creation of {name} waits for somebody's consent, perhaps a colleague's. Drop it?")
+        stacks.delete(name)
+        return None
     if now and now.status in LEFTOVERS:
         operator.tell(f"What is left of a creation that failed ({now.status}) is deleted first.")
         left = stacks.delete(name)

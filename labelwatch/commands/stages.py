@@ -1,6 +1,7 @@
 """The commands on a stage: labelwatch up and labelwatch down."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -80,7 +81,7 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
         given,
         Operator(
             console(),
-            agrees=lambda question: yes or not _at_a_terminal() or typer.confirm(question, default=True),
+            agrees=_agreement(yes=yes, default=True),
             answers=_ask if _at_a_terminal() else None,
         ),
         _tags(tag or []),
@@ -102,18 +103,26 @@ def down(
     from labelwatch.aws import Account  # noqa: PLC0415 - see above
     from labelwatch.operator import Operator  # noqa: PLC0415 - see above
 
-    if not yes and not _at_a_terminal():
-        raise UserError("nobody is there to be asked; --yes goes on without.")
     doing.run(
         Account(profile, region),
         stage,
-        Operator(console(), agrees=lambda question: yes or typer.confirm(question, default=False)),
+        Operator(console(), agrees=_agreement(yes=yes, default=False)),
         delete_data=delete_data,
     )
 
 
+def _agreement(*, yes: bool, default: bool) -> Callable[[str], bool]:
+    def agrees(question: str) -> bool:
+        if not yes and not _at_a_terminal():
+            raise UserError("nothing was changed, since nobody is there to be asked; --yes goes on without.")
+        return yes or typer.confirm(question, default=default)
+
+    return agrees
+
+
 def _at_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    """Where answers come from; what is shown may go anywhere."""
+    return sys.stdin.isatty()
 
 
 def _ask(name: str, text: str, default: str) -> str:

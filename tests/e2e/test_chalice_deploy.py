@@ -73,6 +73,7 @@ def outputs(running: Pipeline, project: Project, before: Before) -> dict[str, st
         *("up", "--stage", "prod", "--custom-model-arn", running.standin.arn, "--adopt-bucket", ADOPTED),
         *("--email-notification", "grower@example.com", "--input-bucket-name", "prod-images"),
         *("--output-bucket-name", "prod-predictions", "--labels-of-interest", "*", "--min-confidence", "80"),
+        "--yes",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return stack.outputs(running.session.cloud.client("cloudformation"), STACK)
@@ -178,7 +179,7 @@ def test_a_second_deployment_puts_the_same_definition_of_the_same_api(gateway: G
 
 @pytest.fixture(scope="module")
 def changed(running: Pipeline, project: Project, again: Inventory) -> Inventory:  # noqa: ARG001 - the same
-    done = project.labelwatch("up", "--stage", "prod", "--min-confidence", "60", "--tracing", "yes")
+    done = project.labelwatch("up", "--stage", "prod", "--min-confidence", "60", "--tracing", "yes", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     project.chalice("deploy")
     return inventory(running.session.cloud)
@@ -196,6 +197,18 @@ def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(
     }
 
 
+@pytest.fixture(scope="module")
+def untraced(running: Pipeline, project: Project, changed: Inventory) -> Inventory:  # noqa: ARG001 - the same
+    done = project.labelwatch("up", "--stage", "prod", "--tracing", "no", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return inventory(running.session.cloud)
+
+
+def test_traces_can_be_turned_off_again(untraced: Inventory) -> None:
+    modes = {untraced["functions"][f"{STACK}{name}"]["TracingConfig"]["Mode"] for name in FUNCTIONS}
+    assert modes == {"PassThrough"}
+
+
 class After(NamedTuple):
     """What `labelwatch down` said while the functions stood; the account after chalice delete, and after down."""
 
@@ -206,7 +219,7 @@ class After(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def after(running: Pipeline, project: Project, changed: Inventory) -> After:  # noqa: ARG001 - the same
+def after(running: Pipeline, project: Project, untraced: Inventory) -> After:  # noqa: ARG001 - the same
     cloud = running.session.cloud
     refused = project.labelwatch("down", "--stage", "prod", "--yes")
     assert refused.returncode == 1

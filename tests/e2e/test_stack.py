@@ -48,7 +48,7 @@ def test_a_plan_says_what_would_change_and_changes_nothing(stacks: Stacks) -> No
     plan = stacks.plan(NAME, template(Queue=QUEUE), {}, creates=False)
     assert plan
     assert [(one.action, one.name, one.kind) for one in plan.changes] == [("Add", "Queue", "AWS::SQS::Queue")]
-    assert stacks.resources(NAME) == [("Topic", "AWS::SNS::Topic")]
+    assert [one.name for one in stacks.resources(NAME)] == ["Topic"]
 
 
 def test_where_nothing_would_change_there_is_no_plan(stacks: Stacks) -> None:
@@ -80,7 +80,14 @@ def test_a_change_that_fails_leaves_the_stack_as_it_was(stacks: Stacks) -> None:
     make(stacks, template())
     with pytest.raises(UserError, match=r"is as it was before, since this failed: Workgroup: .*already exists"):
         make(stacks, template(Queue=QUEUE, Workgroup=WORKGROUP), creates=False)
-    assert stacks.resources(NAME) == [("Topic", "AWS::SNS::Topic")]
+    assert [one.name for one in stacks.resources(NAME)] == ["Topic"]
+
+
+def test_a_name_that_is_taken_is_told_with_the_resource_that_wanted_it(stacks: Stacks, running: Pipeline) -> None:
+    taken = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": running.outputs["InputBucket"]}}
+    with pytest.raises(UserError, match=r"What failed: Bucket: .*already exists"):
+        make(stacks, template(Bucket=taken))
+    assert stacks.find(NAME) is None
 
 
 def test_what_cloudformation_does_not_take_is_told_in_its_words(stacks: Stacks) -> None:

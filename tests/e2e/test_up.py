@@ -6,18 +6,22 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
 from labelwatch.local.cloud import Cloud
+from labelwatch.stack import Stacks
 from tests.e2e import gateway
 from tests.e2e.inventory import buckets, inventory
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.project import Project
 
 NAMES = {"InputBucketName": "test-images", "OutputBucketName": "test-predictions"}
+A_TOPIC: dict[str, Any] = {"Parameters": {}, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
 MINE = ["test-images", "test-predictions", "test-predictions-workspace"]
 SIX = ("--email-notification", "grower@example.com", "--labels-of-interest", "*", "--min-confidence", "80")
 
@@ -43,7 +47,8 @@ def given(running: Pipeline, project: Project) -> Iterator[tuple[str, ...]]:
 
 
 def must(project: Project, *words: str) -> str:
-    done = project.labelwatch(*words)
+    """Runs it as somebody who agrees to all."""
+    done = project.labelwatch(*words, "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -136,7 +141,7 @@ def test_what_fails_half_way_leaves_nothing_behind_and_says_which_resource_and_w
     athena.create_work_group(Name="labelwatch-test")  # of somebody else
     before = inventory(cloud), buckets(cloud), project.config
     try:
-        said = refused(project, *given)
+        said = refused(project, *given, "--yes")
         assert (inventory(cloud), buckets(cloud), project.config) == before
     finally:
         athena.delete_work_group(WorkGroup="labelwatch-test")
@@ -160,10 +165,8 @@ def test_down_keeps_the_data_and_up_takes_it_back(project: Project, given: tuple
     must(project, *given)
     s3 = cloud.client("s3")
     s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"leaf")
-    for name in MINE:  # which the emulator's CloudFormation leaves out
-        tags = [{"Key": "application", "Value": "labelwatch"}, {"Key": "stack", "Value": "labelwatch-test"}]
-        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
-    said = must(project, "down", "--stage", "test", "--yes")
+    tag_buckets(cloud)
+    said = must(project, "down", "--stage", "test")
     assert "Kept: test-images, test-predictions, test-predictions-workspace." in said
     assert "test" not in project.config["stages"]
     said = must(project, *given)
@@ -171,6 +174,138 @@ def test_down_keeps_the_data_and_up_takes_it_back(project: Project, given: tuple
     assert s3.get_object(Bucket="test-images", Key="leaf.jpg")["Body"].read() == b"leaf"
     (told,) = s3.get_bucket_notification_configuration(Bucket="test-images")["QueueConfigurations"]
     assert told["QueueArn"] == project.config["stages"]["test"]["environment_variables"]["IMAGES_QUEUE_ARN"]
+
+
+def test_what_fails_after_the_buckets_were_taken_back_goes_on_from_there(
+    project: Project, given: tuple[str, ...], cloud: Cloud
+) -> None:
+    must(project, *given)
+    tag_buckets(cloud)
+    must(project, "down", "--stage", "test")
+    cloud.client("s3").delete_public_access_block(Bucket="test-images")
+    athena = cloud.client("athena")
+    athena.create_work_group(Name="labelwatch-test")  # of somebody else
+    try:
+        said = refused(project, *given, "--yes")
+    finally:
+        athena.delete_work_group(WorkGroup="labelwatch-test")
+    assert said.startswith("the buckets are taken back, and nothing else is made: ")
+    assert "Workgroup: " in said
+    said = must(project, *given)
+    assert "✓ bucket test-images: this stack's" in said
+    assert guards_of(cloud, "test-images")[0]["BlockPublicAcls"] is True
+
+
+def test_the_guards_of_a_bucket_that_is_taken_back_are_on_again(
+    project: Project, given: tuple[str, ...], cloud: Cloud
+) -> None:
+    must(project, *given)
+    tag_buckets(cloud)
+    guards = guards_of(cloud, "test-images")
+    must(project, "down", "--stage", "test")
+    s3 = cloud.client("s3")
+    s3.delete_public_access_block(Bucket="test-images")
+    s3.put_bucket_ownership_controls(
+        Bucket="test-images", OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
+    s3.put_bucket_versioning(Bucket="test-images", VersioningConfiguration={"Status": "Suspended"})
+    s3.put_bucket_encryption(
+        Bucket="test-images",
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]
+        },
+    )
+    must(project, *given)
+    assert guards_of(cloud, "test-images") == guards
+
+
+def test_a_bucket_that_was_given_up_is_taken_back_by_a_new_stack_only(
+    project: Project, given: tuple[str, ...], cloud: Cloud
+) -> None:
+    must(project, *given)
+    tag_buckets(cloud)
+    must(project, "up", "--stage", "test", "--input-bucket-name", "test-other-images")
+    try:
+        before = inventory(cloud)
+        said = refused(project, "up", "--stage", "test", "--input-bucket-name", "test-images", "--yes")
+        assert "the bucket test-images was this stack's before" in said
+        assert inventory(cloud) == before
+    finally:
+        must(project, "down", "--stage", "test", "--delete-data")
+    assert not [name for name in buckets(cloud) if name.startswith("test-")]
+
+
+def test_another_database_takes_the_place_of_the_old_one(
+    project: Project, given: tuple[str, ...], cloud: Cloud
+) -> None:
+    must(project, *given)
+    said = must(project, "up", "--stage", "test", "--database-name", "leaves")
+    assert "database leaves: free; labelwatch_test goes away with its tables" in said
+    databases = inventory(cloud)["databases"]
+    assert ("leaves" in databases, "labelwatch_test" in databases) == (True, False)
+
+
+def test_a_creation_that_waits_for_consent_is_not_dropped_unasked(
+    project: Project, given: tuple[str, ...], cloud: Cloud
+) -> None:
+    waiting = Stacks(cloud.client("cloudformation")).plan("labelwatch-test", A_TOPIC, {}, creates=True)
+    assert waiting
+    before = inventory(cloud)
+    assert "nothing was changed" in refused(project, *given)
+    assert inventory(cloud) == before
+    must(project, *given)
+
+
+def test_what_is_left_of_a_creation_that_failed_is_deleted_first(
+    project: Project, given: tuple[str, ...], cloud: Cloud
+) -> None:
+    taken = {"Type": "AWS::Athena::WorkGroup", "Properties": {"Name": "primary"}}
+    failing = A_TOPIC | {"Resources": A_TOPIC["Resources"] | {"Taken": taken}}
+    cloud.client("cloudformation").create_stack(StackName="labelwatch-test", TemplateBody=json.dumps(failing))
+    stacks = Stacks(cloud.client("cloudformation"))
+    while (found := stacks.find("labelwatch-test")) and found.status != "ROLLBACK_COMPLETE":
+        time.sleep(0.1)
+    assert "What is left of a creation that failed (ROLLBACK_COMPLETE) is deleted first." in must(project, *given)
+
+
+def test_a_stack_of_the_one_template_is_left_as_it_is(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+    function = {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Role": "arn:aws:iam::000000000000:role/any", "Handler": "index.handler", "Runtime": "python3.12",
+            "Code": {"ZipFile": "handler = print"},
+        },
+    }  # fmt: skip
+    stacks = Stacks(cloud.client("cloudformation"))
+    plan = stacks.plan("labelwatch-test", A_TOPIC | {"Resources": {"Detect": function}}, {}, creates=True)
+    assert plan
+    stacks.apply(plan)
+    before = inventory(cloud)
+    try:
+        for words in ((*given, "--yes"), ("down", "--stage", "test", "--yes")):
+            assert "was launched from the one template" in refused(project, *words)
+        assert inventory(cloud) == before
+    finally:
+        assert stacks.delete("labelwatch-test") == []
+
+
+def test_a_number_in_the_stage_s_environment_is_taken_as_the_text_that_lambda_wants(
+    project: Project, given: tuple[str, ...]
+) -> None:
+    must(project, *given)
+    add_to_stage(project, TICKET_SECONDS=60)
+    must(project, *given)
+    assert project.config["stages"]["test"]["environment_variables"]["TICKET_SECONDS"] == "60"
+
+
+def test_a_stage_that_could_not_be_written_is_told_before_the_stack_is_changed(
+    project: Project, given: tuple[str, ...], cloud: Cloud
+) -> None:
+    must(project, *given)
+    add_to_stage(project, TICKET_SECONDS="soon")
+    before = cloud.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
+    assert "TICKET_SECONDS" in refused(project, *given, "--min-confidence", "60", "--yes")
+    assert cloud.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"] == before
 
 
 def test_down_takes_the_data_too_where_that_is_asked_for(
@@ -182,23 +317,49 @@ def test_down_takes_the_data_too_where_that_is_asked_for(
     s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"one")
     s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"two")
     s3.delete_object(Bucket="test-images", Key="leaf.jpg")
-    said = must(project, "down", "--stage", "test", "--yes", "--delete-data")
+    said = must(project, "down", "--stage", "test", "--delete-data")
     assert "are DELETED with all that is in them" in said
     assert (inventory(cloud), buckets(cloud)) == before
 
 
-def test_down_does_nothing_where_nobody_can_agree(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+def test_down_goes_on_where_somebody_deleted_a_bucket_meanwhile(
+    project: Project, given: tuple[str, ...], cloud: Cloud
+) -> None:
+    must(project, *given)
+    cloud.client("s3").delete_bucket(Bucket="test-predictions")
+    must(project, "down", "--stage", "test", "--delete-data")
+    assert not set(MINE) & set(buckets(cloud))
+
+
+def test_down_says_that_a_model_may_still_run(project: Project, given: tuple[str, ...], running: Pipeline) -> None:
+    must(project, *given)
+    said = must(project, "down", "--stage", "test", "--delete-data")
+    assert f"aws rekognition stop-project-version --project-version-arn {running.standin.arn}" in said
+
+
+@pytest.mark.parametrize("words", [("down",), ("up", "--min-confidence", "60")], ids=["down", "up"])
+def test_nothing_is_done_where_nobody_can_agree(
+    project: Project, given: tuple[str, ...], cloud: Cloud, words: tuple[str, ...]
+) -> None:
     must(project, *given)
     before = inventory(cloud)
-    assert "--yes goes on without" in refused(project, "down", "--stage", "test")
+    assert "--yes goes on without" in refused(project, *words, "--stage", "test")
     assert inventory(cloud) == before
 
 
-def test_down_in_another_region_finds_nothing_and_leaves_the_stage(project: Project, given: tuple[str, ...]) -> None:
+def test_nothing_is_created_where_nobody_can_agree(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+    before = inventory(cloud), buckets(cloud)
+    assert "--yes goes on without" in refused(project, *given)
+    assert (inventory(cloud), buckets(cloud)) == before
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_a_stage_is_of_one_region(project: Project, given: tuple[str, ...], command: str) -> None:
     must(project, *given)
-    said = refused(project, "down", "--stage", "test", "--yes", "--region", "us-east-1")
-    assert said.startswith("there is no stack labelwatch-test")
-    assert "test" in project.config["stages"]
+    before = project.config
+    said = refused(project, command, "--stage", "test", "--yes", "--region", "us-east-1")
+    assert "the stage test is of account 000000000000, Region eu-central-1, and this is" in said
+    assert project.config == before
 
 
 @pytest.mark.usefixtures("given")
@@ -248,12 +409,48 @@ def test_a_person_who_does_not_agree_changes_nothing(project: Project, given: tu
     assert (inventory(cloud), buckets(cloud), project.config) == before
 
 
-def at_a_terminal(project: Project, words: tuple[str, ...], answers: list[str]) -> str:
-    """Runs the command at a terminal of its own where these answers are typed; gives all that it showed."""
+def test_a_person_whose_output_goes_elsewhere_is_asked_too(
+    project: Project, given: tuple[str, ...], cloud: Cloud, tmp_path: Path
+) -> None:
+    before = inventory(cloud), buckets(cloud), project.config
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        at_a_terminal(project, given, ["n"], output)
+    assert "Create the stack labelwatch-test?" in log.read_text()
+    assert (inventory(cloud), buckets(cloud), project.config) == before
+
+
+def tag_buckets(cloud: Cloud) -> None:
+    """As CloudFormation does, and the emulator's leaves out."""
+    tags = [{"Key": "application", "Value": "labelwatch"}, {"Key": "stack", "Value": "labelwatch-test"}]
+    for name in MINE:
+        cloud.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+
+
+def guards_of(cloud: Cloud, bucket: str) -> list[Any]:
+    s3 = cloud.client("s3")
+    return [
+        s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"],
+        s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"],
+        s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0][
+            "ApplyServerSideEncryptionByDefault"
+        ],
+        s3.get_bucket_versioning(Bucket=bucket)["Status"],
+    ]
+
+
+def add_to_stage(project: Project, **variables: Any) -> None:
+    config = project.config
+    config["stages"]["test"]["environment_variables"] |= variables
+    (project.folder / ".chalice" / "config.json").write_text(json.dumps(config))
+
+
+def at_a_terminal(project: Project, words: tuple[str, ...], answers: list[str], output: IO[str] | None = None) -> str:
+    """Runs the command at a terminal of its own where these answers are typed; gives all that it showed there."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "labelwatch", *words], cwd=project.folder, env=project.environment,
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        stdin=theirs, stdout=output or theirs, stderr=theirs, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
     os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())

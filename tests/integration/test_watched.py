@@ -79,9 +79,13 @@ def test_no_alarm_is_on_mere_errors_which_throttling_causes_by_design(template: 
     assert {one["MetricName"] for one in alarms(template).values()} & {"Errors", "Throttles"} == set()
 
 
-def dashboard(template: Template) -> Template:
+def dashboard(template: Template, *, adopts: bool = True) -> Template:
     (board,) = resources(template, "AWS::CloudWatch::Dashboard").values()
-    body: Template = json.loads(re.sub(r"\$\{([\w.:]+)\}", r"\1", board["DashboardBody"]["Fn::Sub"]))
+    text, names = board["DashboardBody"]["Fn::Sub"]
+    condition, there, elsewhere = names["AlarmOfAnAdoptedBucket"]["Fn::If"]
+    assert condition == "AdoptsBucket"
+    text = text.replace("${AlarmOfAnAdoptedBucket}", there["Fn::Sub"] if adopts else elsewhere)
+    body: Template = json.loads(re.sub(r"\$\{([\w.:]+)\}", r"\1", text))
     return body
 
 
@@ -110,10 +114,11 @@ def test_the_dashboard_shows_only_metrics_that_are_written(template: Template) -
     assert {name for _, name in ours} >= {"ImagesDetected", "ImagesRejected", "Alerts", "ModelTime"}
 
 
-def test_the_dashboard_shows_every_alarm_that_each_stack_has(template: Template) -> None:
-    (widget,) = [one for one in dashboard(template)["widgets"] if one["type"] == "alarm"]
-    always = {name for name in alarms(template) if "Condition" not in template["Resources"][name]}
-    assert set(widget["properties"]["alarms"]) == {f"{name}.Arn" for name in always}
+@pytest.mark.parametrize("adopts", [True, False])
+def test_the_dashboard_shows_every_alarm_that_the_stack_has(template: Template, *, adopts: bool) -> None:
+    (widget,) = [one for one in dashboard(template, adopts=adopts)["widgets"] if one["type"] == "alarm"]
+    there = {name for name in alarms(template) if adopts or "Condition" not in template["Resources"][name]}
+    assert set(widget["properties"]["alarms"]) == {f"{name}.Arn" for name in there}
 
 
 def test_everything_that_takes_tags_says_whose_it_is(template: Template) -> None:

@@ -116,10 +116,12 @@ def test_a_file_of_parameters_is_read(tmp_path: Path, text: str) -> None:
     assert parameters.of_file(file) == {"InputBucketName": "images", "MinConfidence": "72.5"}
 
 
-def test_yes_and_no_are_words_in_yaml_too(tmp_path: Path) -> None:
+def test_what_stands_in_a_file_is_taken_as_it_stands(tmp_path: Path) -> None:
     file = tmp_path / "prod.yaml"
-    file.write_text("Tracing: yes\nPictureLinks: no\n")
-    assert parameters.of_file(file) == {"Tracing": "yes", "PictureLinks": "no"}
+    file.write_text("Tracing: yes\nPictureLinks: no\nLabelsofInterest: 12:30\nMinConfidence: 080\n")
+    assert parameters.of_file(file) == {
+        "Tracing": "yes", "PictureLinks": "no", "LabelsofInterest": "12:30", "MinConfidence": "080",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "images", "[1]", "[{}]", "a: [", "Tracing: [yes]", "Tracing: {a: b}", "\x00"])

@@ -43,6 +43,7 @@ class FakeAccount:
         self.status = "RUNNING"
         self.databases: set[str] = set()
         self.told: dict[str, Any] = {}
+        self.tags_refused = False
 
     def client(self, service: str) -> Any:
         return {"s3": self, "glue": self, "rekognition": _Rekognition(self)}[service]
@@ -56,6 +57,8 @@ class FakeAccount:
         return {"BucketRegion": REGION}
 
     def get_bucket_tagging(self, Bucket: str) -> dict[str, Any]:  # noqa: N803 - the same
+        if self.tags_refused:
+            raise refusal("AccessDenied")
         stack = self.buckets[Bucket]
         if not stack:
             raise refusal("NoSuchTagSet")
@@ -86,14 +89,16 @@ def account() -> FakeAccount:
     return FakeAccount()
 
 
-def look(account: FakeAccount, now: Stack | None = None, **changes: str) -> list[str]:
+def look(account: FakeAccount, has: dict[str, str] | None = None, **changes: str) -> list[str]:
+    """What is found where the stack has these, or where there is none."""
     there: Any = account
-    return list(preflight.findings(there, Wanted("labelwatch-prod", PARAMETERS | changes, now)))
+    now = Stack("UPDATE_COMPLETE", {}, {}) if has else None
+    return list(preflight.findings(there, Wanted("labelwatch-prod", PARAMETERS | changes, now, has or {})))
 
 
-def refused(account: FakeAccount, now: Stack | None = None, **changes: str) -> str:
+def refused(account: FakeAccount, has: dict[str, str] | None = None, **changes: str) -> str:
     with pytest.raises(UserError) as mistake:
-        look(account, now, **changes)
+        look(account, has, **changes)
     return str(mistake.value)
 
 
@@ -109,12 +114,13 @@ def test_where_all_is_well_each_check_says_what_it_found(account: FakeAccount) -
     ]
 
 
-def test_a_model_that_does_not_run_is_no_hindrance_but_said(account: FakeAccount) -> None:
-    account.status = "STOPPED"
-    assert "model: STOPPED; images wait until it runs" in look(account)
+@pytest.mark.parametrize("status", ["STOPPED", "TRAINING_COMPLETED", "COPYING_IN_PROGRESS", "COPYING_COMPLETED"])
+def test_a_model_that_does_not_run_is_no_hindrance_but_said(account: FakeAccount, status: str) -> None:
+    account.status = status
+    assert f"model: {status}; images wait until it runs" in look(account)
 
 
-@pytest.mark.parametrize("status", ["TRAINING_FAILED", "FAILED", "DELETING"])
+@pytest.mark.parametrize("status", ["TRAINING_FAILED", "FAILED", "COPYING_FAILED", "DELETING"])
 def test_a_model_that_can_never_run_is_refused(account: FakeAccount, status: str) -> None:
     account.status = status
     assert f"the model's status is {status}" in refused(account)
@@ -164,24 +170,46 @@ def test_a_bucket_that_an_earlier_stack_of_the_name_left_is_taken_back(account: 
     account.buckets["images"] = "labelwatch-prod"
     assert "bucket images: kept from an earlier labelwatch-prod, and taken back with what is in it" in look(account)
     there: Any = account
-    assert preflight.kept(there, Wanted("labelwatch-prod", PARAMETERS, None)) == {"InputBucket": "images"}
+    assert preflight.kept(there, Wanted("labelwatch-prod", PARAMETERS)) == {"InputBucket": "images"}
+
+
+def test_a_bucket_of_another_stack_is_never_taken_back(account: FakeAccount) -> None:
+    account.buckets["images"] = "labelwatch-test"
+    there: Any = account
+    assert preflight.kept(there, Wanted("labelwatch-prod", PARAMETERS)) == {}
+
+
+def test_a_bucket_that_the_stack_gave_up_before_is_refused_while_it_stands(account: FakeAccount) -> None:
+    account.buckets["images"] = "labelwatch-prod"
+    said = refused(account, {"InputBucket": "other-images"})
+    assert said.startswith("the bucket images was this stack's before")
+
+
+def test_a_name_that_the_stack_has_for_something_else_is_not_its_bucket(account: FakeAccount) -> None:
+    account.buckets["images"] = None
+    assert "the bucket images is there already" in refused(account, {"Queue": "images", "OutputBucket": "images"})
+
+
+def test_a_bucket_whose_tags_may_not_be_read_is_told_as_that(account: FakeAccount) -> None:
+    account.buckets["images"] = "labelwatch-prod"
+    account.tags_refused = True
+    assert refused(account).startswith("whose the bucket images is cannot be known")
 
 
 def test_what_the_stack_has_is_its_own(account: FakeAccount) -> None:
-    outputs = {
+    has = {
         "InputBucket": "images",
         "OutputBucket": "predictions",
         "WorkspaceBucket": "predictions-workspace",
-        "DatabaseName": "labelwatch_prod",
+        "Database": "labelwatch_prod",
     }
     account.databases = {"labelwatch_prod"}
-    found = look(account, Stack("UPDATE_COMPLETE", {}, outputs))
+    found = look(account, has)
     assert [one for one in found if one.endswith(": this stack's")] == found[3:]
 
 
 def test_a_bucket_that_the_stack_gives_up_is_said_to_stay_unlooked_at(account: FakeAccount) -> None:
-    outputs = {"InputBucket": "old", "OutputBucket": "predictions", "WorkspaceBucket": "predictions-workspace"}
-    found = look(account, Stack("UPDATE_COMPLETE", {}, outputs))
+    found = look(account, {"InputBucket": "old", "OutputBucket": "predictions"})
     assert "bucket old: stays, with what is in it, but nothing looks at it any longer" in found
 
 
@@ -193,6 +221,11 @@ def test_one_bucket_cannot_be_two(account: FakeAccount, name: str) -> None:
 def test_a_database_that_is_there_is_refused(account: FakeAccount) -> None:
     account.databases = {"labelwatch_prod"}
     assert "the database labelwatch_prod is there already" in refused(account)
+
+
+def test_a_database_that_gives_way_is_said_to_take_its_tables_along(account: FakeAccount) -> None:
+    said = "database labelwatch_prod: free; leaves goes away with its tables"
+    assert [one for one in look(account, {"Database": "leaves"}) if one.startswith(said)]
 
 
 def test_a_bucket_to_adopt_must_be_there(account: FakeAccount) -> None:
@@ -215,6 +248,14 @@ def test_a_bucket_that_tells_somebody_of_new_objects_already_cannot_be_adopted(a
     )
 
 
+@pytest.mark.parametrize("kind", ["Queue", "Topic"])
+def test_so_it_is_with_one_that_tells_a_queue_or_a_topic(account: FakeAccount, kind: str) -> None:
+    account.buckets["old"] = None
+    target = {"Id": "x", f"{kind}Arn": "arn:aws:x:::somebody", "Events": ["s3:ObjectCreated:*"]}
+    account.told = {f"{kind}Configurations": [target]}
+    assert "tells arn:aws:x:::somebody of s3:ObjectCreated:*" in refused(account, AdoptedBucketName="old")
+
+
 @pytest.mark.parametrize(
     "notifications",
     [
@@ -222,8 +263,9 @@ def test_a_bucket_that_tells_somebody_of_new_objects_already_cannot_be_adopted(a
         told(["s3:ObjectRemoved:*"]),
         told(["s3:ObjectCreated:*"], f"arn:aws:lambda:{REGION}:{OWNER}:function:labelwatch-prod-ingest"),
         {"EventBridgeConfiguration": {}},
+        {"QueueConfigurations": [{"Id": "x", "QueueArn": "arn:aws:sqs:::x", "Events": ["s3:ObjectRemoved:*"]}]},
     ],
-    ids=["none", "of removals", "our own", "EventBridge"],
+    ids=["none", "of removals", "our own", "EventBridge", "a queue of removals"],
 )
 def test_other_notifications_of_a_bucket_to_adopt_are_no_hindrance(
     account: FakeAccount, notifications: dict[str, Any]

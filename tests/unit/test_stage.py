@@ -78,6 +78,45 @@ def test_what_somebody_added_to_the_stage_stays(config: Path) -> None:
     assert '"lambda_timeout": 50' in after
 
 
+def test_a_number_is_written_as_the_text_that_lambda_wants(config: Path) -> None:
+    written(config)
+    content = json.loads(config.read_text())
+    content["stages"]["prod"]["environment_variables"]["TICKET_SECONDS"] = 60
+    config.write_text(json.dumps(content))
+    assert '"TICKET_SECONDS": "60"' in json.dumps(written(config))
+
+
+def test_a_configuration_without_a_memory_size_leaves_it_to_chalice(config: Path) -> None:
+    content = json.loads(config.read_text())
+    del content["lambda_memory_size"]
+    config.write_text(json.dumps(content))
+    assert "lambda_memory_size" not in written(config)
+
+
+def test_tags_that_somebody_added_stay_beside_the_stack_s(config: Path) -> None:
+    written(config)
+    content = json.loads(config.read_text())
+    content["stages"]["prod"]["tags"]["team"] = "plants"
+    config.write_text(json.dumps(content))
+    assert written(config)["tags"] == {"team": "plants", "stack": "labelwatch-prod"}
+
+
+def test_a_stage_knows_its_region_and_account(config: Path) -> None:
+    assert stage.home(config, "prod") is None
+    written(config)
+    region, account = ENVIRONMENT["IMAGES_QUEUE_ARN"].split(":")[3:5]
+    assert stage.home(config, "prod") == (region, account)
+
+
+@pytest.mark.parametrize("wrong", ["prod", {"environment_variables": []}, {"tags": "x"}])
+def test_a_stage_that_is_none_is_told(config: Path, wrong: object) -> None:
+    content = json.loads(config.read_text())
+    content["stages"]["prod"] = wrong
+    config.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"the stage prod in .*must be mappings"):
+        stage.check(config, "prod", "labelwatch-prod", OUTPUTS)
+
+
 def test_the_other_stages_stay(config: Path) -> None:
     before = json.loads(config.read_text())
     written(config)

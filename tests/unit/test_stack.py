@@ -1,0 +1,134 @@
+"""What CloudFormation can answer and the embedded cloud does not."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from labelwatch.errors import UserError
+from labelwatch.stack import Plan, Stacks
+
+STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/labelwatch-prod/1"
+CHANGE_SET_ID = "arn:aws:cloudformation:eu-west-1:123456789012:changeSet/labelwatch-1/2"
+TEMPLATE: dict[str, Any] = {"Parameters": {}, "Resources": {}}
+CHANGE = Plan("labelwatch-prod", "labelwatch-1", creates=False, changes=[])
+
+
+class FakeCloudFormation:
+    """One stack and the events that a change or a deletion brings about; one change set."""
+
+    def __init__(self, *events: dict[str, str], change_set: dict[str, str] | None = None) -> None:
+        self.events = [{"EventId": "before", "ResourceStatus": "CREATE_COMPLETE", "StackId": STACK_ID}]
+        self.to_come = [{"EventId": str(number), "StackId": STACK_ID} | one for number, one in enumerate(events)]
+        self.change_set = change_set or {}
+        self.found_early: list[dict[str, str]] = []
+        self.asked_of: dict[str, Any] = {}
+        self.forgotten: list[str] = []
+
+    def create_change_set(self, **_: Any) -> dict[str, str]:
+        return {"Id": CHANGE_SET_ID, "StackId": STACK_ID}
+
+    def describe_change_set(self, **_: Any) -> dict[str, str]:
+        return self.change_set
+
+    def delete_change_set(self, **_: Any) -> None:
+        self.forgotten.append("change set")
+
+    def execute_change_set(self, **_: Any) -> None:
+        self.events = [*reversed(self.to_come), *self.events]
+
+    def delete_stack(self, **_: Any) -> None:
+        self.execute_change_set()
+
+    def describe_stacks(self, **_: Any) -> dict[str, Any]:
+        return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "StackId": STACK_ID}]}
+
+    def describe_stack_events(self, **_: Any) -> dict[str, Any]:
+        return {"StackEvents": self.events}
+
+    def get_paginator(self, name: str) -> Any:
+        return SimpleNamespace(paginate=getattr(self, f"_pages_of_{name}"))
+
+    def _pages_of_describe_stack_events(self, **_: Any) -> Iterator[dict[str, Any]]:
+        yield self.describe_stack_events()
+
+    def _pages_of_describe_events(self, **which: Any) -> Iterator[dict[str, Any]]:
+        self.asked_of = which
+        yield {"OperationEvents": [{"EventType": "STACK_EVENT"}, *self.found_early]}
+
+
+def of_stack(status: str, reason: str = "") -> dict[str, str]:
+    told = {"ResourceStatusReason": reason} if reason else {}
+    return {"PhysicalResourceId": STACK_ID, "ResourceStatus": status} | told
+
+
+def of(name: str, status: str, reason: str = "") -> dict[str, str]:
+    return {
+        "LogicalResourceId": name,
+        "PhysicalResourceId": name.lower(),
+        "ResourceType": "AWS::SQS::Queue",
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+    }
+
+
+def planned(fake: FakeCloudFormation) -> Plan | None:
+    return Stacks(fake).plan("labelwatch-prod", TEMPLATE, {}, creates=False)
+
+
+def refused(fake: FakeCloudFormation) -> str:
+    with pytest.raises(UserError) as mistake:
+        Stacks(fake).apply(CHANGE)
+    return str(mistake.value)
+
+
+def test_what_early_checks_refuse_is_told_with_the_resource_that_it_is_of() -> None:
+    failed = {"Status": "FAILED", "StatusReason": "Validation failed with 1 error(s). Call DescribeEvents to see it."}
+    fake = FakeCloudFormation(change_set=failed)
+    fake.found_early = [{"LogicalResourceId": "InputBucket", "ValidationStatusReason": "the name is taken"}]
+    with pytest.raises(UserError, match=r"^CloudFormation does not take it: InputBucket: the name is taken$"):
+        planned(fake)
+    assert fake.asked_of == {"ChangeSetName": CHANGE_SET_ID, "Filters": {"FailedEvents": True}}
+    assert fake.forgotten == ["change set"]
+
+
+def test_a_plan_that_fails_without_a_reason_says_so_and_leaves_nothing() -> None:
+    fake = FakeCloudFormation(change_set={"Status": "FAILED"})
+    with pytest.raises(UserError, match="it gives no reason"):
+        planned(fake)
+    assert fake.forgotten == ["change set"]
+
+
+def test_a_deletion_that_failed_with_its_reason_on_the_stack_alone_is_no_success() -> None:
+    fake = FakeCloudFormation(of_stack("DELETE_IN_PROGRESS"), of_stack("DELETE_FAILED", "the role may not"))
+    assert Stacks(fake).delete("labelwatch-prod") == ["the role may not"]
+
+
+def test_a_deletion_that_stopped_without_a_word_is_no_success() -> None:
+    fake = FakeCloudFormation(of_stack("UPDATE_COMPLETE"))
+    assert Stacks(fake).delete("labelwatch-prod") == ["it is UPDATE_COMPLETE, and CloudFormation does not say why"]
+
+
+@pytest.mark.parametrize("kind", ["creation", "update", "deletion"])
+def test_what_was_given_up_because_of_another_is_no_cause(kind: str) -> None:
+    fake = FakeCloudFormation(
+        of("Images", "UPDATE_FAILED", f"Resource {kind} cancelled"),
+        of("Predictions", "UPDATE_FAILED", "it is too long"),
+        of_stack("UPDATE_ROLLBACK_COMPLETE"),
+    )
+    assert refused(fake).endswith("is as it was before, since this failed: Predictions: it is too long")
+
+
+def test_a_change_that_is_stuck_says_how_to_go_on() -> None:
+    fake = FakeCloudFormation(of("Images", "UPDATE_FAILED", "no"), of_stack("UPDATE_ROLLBACK_FAILED", "stuck"))
+    said = refused(fake)
+    assert "is UPDATE_ROLLBACK_FAILED, since this failed: Images: no." in said
+    assert "aws cloudformation continue-update-rollback --stack-name labelwatch-prod" in said
+
+
+def test_what_could_not_be_cleaned_away_is_heard_though_the_change_is_done() -> None:
+    fake = FakeCloudFormation(of("Old", "DELETE_FAILED", "not empty"), of_stack("UPDATE_COMPLETE"))
+    heard: list[tuple[str, str]] = []
+    Stacks(fake).apply(CHANGE, lambda event: heard.append((event.name, event.status)))
+    assert heard == [("Old", "DELETE_FAILED")]
