@@ -48,8 +48,10 @@ def publish(account: Account, package: Package, place: str) -> Published:
 
 
 def _parts(place: str) -> tuple[str, str]:
-    match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([\w!.*'()/-]*))?", place)
+    match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([\w!.*'()/-]*))?", place, re.ASCII)
     if not match:
-        raise UserError(f"--publish {place!r} must be s3://bucket or s3://bucket/prefix.")
+        raise UserError(
+            f"--publish {place!r} must be s3://bucket or s3://bucket/prefix, with plain letters, digits and !_.*'()-/."
+        )
     prefix = (match[2] or "").strip("/")
     return match[1], f"{prefix}/" if prefix else ""

@@ -45,7 +45,7 @@ def run(account: Account, name: str, given: dict[str, str], operator: Operator, 
     stack_name = stack_of(name)
     operator.tell(f"{stack_name} in account {account.id}, Region {account.region}")
     refuse_elsewhere(account, name)
-    now = _as_it_stands(stacks, stack_name, operator)
+    now = as_it_stands(stacks, stack_name, operator)
     has = stacks.resources(stack_name) if now else []
     refuse_whole(stack_name, has)
     if now and now.outputs:
@@ -111,7 +111,7 @@ class Deployment:
         """Those of the stack when it is as the template says, with the buckets that were kept from an earlier one."""
         now = self._wanted.now
         if kept:
-            self._apply(self._plan(self._without_others(kept), creates=True, imports=kept))
+            self._apply(self._plan(buckets_alone(self._template, kept), creates=True, imports=kept))
         taken_back = kept or self._taken_back_before()
         if taken_back:
             return self._around(taken_back, agreed=bool(kept))
@@ -182,23 +182,26 @@ class Deployment:
             self._operator.tell(f"{name} was to go and is still there; delete it by hand: {reason}")
         return outputs
 
-    def _without_others(self, kept: dict[str, str]) -> dict[str, Any]:
-        own = self._template["Resources"]
-        buckets = {
-            logical: {
-                "Type": "AWS::S3::Bucket",
-                "DeletionPolicy": "Retain",
-                "Properties": {
-                    key: value for key, value in own[logical]["Properties"].items() if key not in SET_AFTER_IMPORT
-                }
-                | {"BucketName": name},
+
+def buckets_alone(template: dict[str, Any], kept: dict[str, str]) -> dict[str, Any]:
+    """The template that these buckets are imported by: with their guards, without what they have of other resources."""
+    own = template["Resources"]
+    buckets = {
+        logical: {
+            "Type": "AWS::S3::Bucket",
+            "DeletionPolicy": "Retain",
+            "Properties": {
+                key: value for key, value in own[logical]["Properties"].items() if key not in SET_AFTER_IMPORT
             }
-            for logical, name in kept.items()
+            | {"BucketName": name},
         }
-        return {"AWSTemplateFormatVersion": "2010-09-09", "Parameters": {}, "Resources": buckets}
+        for logical, name in kept.items()
+    }
+    return {"AWSTemplateFormatVersion": "2010-09-09", "Parameters": {}, "Resources": buckets}
 
 
-def _as_it_stands(stacks: Stacks, name: str, operator: Operator) -> Stack | None:
+def as_it_stands(stacks: Stacks, name: str, operator: Operator) -> Stack | None:
+    """The stack, where there is one to change; raises UserError where it is in somebody's hands, or stuck."""
     now = stacks.find(name)
     if now and now.status == PLANNED:
         operator.must_agree(f"A creation of {name} waits for somebody's consent, perhaps a colleague's. Drop it?")

@@ -24,21 +24,32 @@ def _value(text: str, panel: str = _SIX) -> typer.models.OptionInfo:
 def up(  # noqa: PLR0913 - the template's parameters, by name
     stage: Stage,
     *,
-    custom_model_arn: Annotated[str | None, _value("The ARN of the model's version, or general.")] = None,
-    email_notification: Annotated[str | None, _value("The e-mail address that is told.")] = None,
-    input_bucket_name: Annotated[str | None, _value("The bucket, to be created, for images.")] = None,
-    labels_of_interest: Annotated[
-        str | None, _value("Up to 10, with commas between; a threshold after a colon (leaf-smut:90); * for any.")
+    custom_model_arn: Annotated[
+        str | None, _value("The ARN of the model's version, or general, which is taken at first.")
     ] = None,
-    min_confidence: Annotated[str | None, _value("0 to 100; for labels without a threshold of their own.")] = None,
-    output_bucket_name: Annotated[str | None, _value("The bucket, to be created, for predictions.")] = None,
+    email_notification: Annotated[str | None, _value("The e-mail address that is told; needed at first.")] = None,
+    input_bucket_name: Annotated[str | None, _value("The bucket, to be created, for images; needed at first.")] = None,
+    labels_of_interest: Annotated[
+        str | None,
+        _value("Up to 10, with commas between; a threshold after a colon (leaf-smut:90); * for any, at first."),
+    ] = None,
+    min_confidence: Annotated[str | None, _value("0 to 100, at first 80; for labels without a threshold.")] = None,
+    output_bucket_name: Annotated[
+        str | None, _value("The bucket, to be created, for predictions; needed at first.")
+    ] = None,
     adopt_bucket: Annotated[
         str | None, _value('A bucket that exists already and is looked at too; "" for none any more.', _MORE)
     ] = None,
-    database_name: Annotated[str | None, _value("The Athena database, to be created; labelwatch_STAGE.", _MORE)] = None,
-    picture_links: Annotated[str | None, _value("yes or no: links in alerts that work for hours.", _MORE)] = None,
-    upload_origin: Annotated[str | None, _value("The origin of the one web page that may upload.", _MORE)] = None,
-    tracing: Annotated[str | None, _value("yes or no: X-Ray.", _MORE)] = None,
+    database_name: Annotated[
+        str | None, _value("The Athena database, to be created; at first labelwatch_STAGE.", _MORE)
+    ] = None,
+    picture_links: Annotated[
+        str | None, _value("yes or no, at first yes: links in alerts that work for hours.", _MORE)
+    ] = None,
+    upload_origin: Annotated[
+        str | None, _value("The origin of the one web page that may upload; at first none.", _MORE)
+    ] = None,
+    tracing: Annotated[str | None, _value("yes or no, at first no: X-Ray.", _MORE)] = None,
     parameters: Annotated[
         Path | None, typer.Option(help="A JSON or YAML file of parameters; what is given here goes before it.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import boto3
 import pytest
 
+from chalicelib import __version__
 from labelwatch.aws import Account
 from labelwatch.errors import UserError
 from labelwatch.package import Package
@@ -44,7 +46,7 @@ def test_the_link_launches_the_template_that_was_uploaded(s3: S3Client, bucket: 
 def test_every_function_of_the_template_has_its_code_in_the_bucket(
     s3: S3Client, bucket: str, packaged: Package
 ) -> None:
-    published = publish(Account(), packaged, f"s3://{bucket}")
+    published = publish(Account(), packaged, f"s3://{bucket}/tools/ours/")
     key = urlsplit(published.template).path.removeprefix(f"/{bucket}/")
     template = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     places = [
@@ -53,6 +55,9 @@ def test_every_function_of_the_template_has_its_code_in_the_bucket(
     assert len(places) == 5
     for place in places:
         assert place["Bucket"] == bucket
+        # Other code must be another key: CloudFormation looks at the name, not at what is in it.
+        digest = hashlib.sha256(packaged.zip.read_bytes()).hexdigest()
+        assert place["Key"] == f"tools/ours/{__version__}/{digest[:16]}.zip"
         assert s3.get_object(Bucket=bucket, Key=place["Key"])["Body"].read() == packaged.zip.read_bytes()
 
 
@@ -68,7 +73,7 @@ def test_no_parameter_is_left_without_a_word_for_whoever_launches(packaged: Pack
 
 
 @pytest.mark.parametrize(
-    "place", ["packages", "s3:/packages", "s3://", "s3://Packages/x", "https://packages/x", "s3://p/ä"]
+    "place", ["packages", "s3:/packages", "s3://", "s3://Packages/x", "https://packages/x", "s3://packages/ä"]
 )
 @pytest.mark.usefixtures("bucket")
 def test_what_is_no_place_in_s3_is_refused(packaged: Package, place: str) -> None:
