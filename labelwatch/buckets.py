@@ -59,13 +59,20 @@ class OwnBuckets:
             raise
         return tags.get("stack") if tags.get("application") == "labelwatch" else None
 
-    def of(self, stack: str) -> list[str]:
-        """The buckets that this stack made and that are still there, as far as they may be asked."""
+    def of(self, stack: str) -> tuple[list[str], list[str]]:
+        """The buckets that this stack made and that are still there; and those that may not be asked whose they are."""
         pages = self._s3.get_paginator("list_buckets").paginate(BucketRegion=self._region)
-        return [one["Name"] for page in pages for one in page["Buckets"] if self._made(stack, one["Name"])]
+        own: list[str] = []
+        unknown: list[str] = []
+        for name in [one["Name"] for page in pages for one in page["Buckets"]]:
+            try:
+                own += [name] if self.stack_of(name) == stack else []
+            except UserError:
+                unknown.append(name)
+        return own, unknown
 
     def guard(self, name: str, properties: dict[str, Any]) -> None:
-        """Puts the bucket's guards as its properties in the template say."""
+        """Puts the bucket's guards as its properties in the template say, and closes what lists of its own opened."""
         encryption = [
             {"ApplyServerSideEncryptionByDefault": one["ServerSideEncryptionByDefault"]}
             for one in properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -73,6 +80,11 @@ class OwnBuckets:
         self._s3.put_public_access_block(
             Bucket=name, PublicAccessBlockConfiguration=properties["PublicAccessBlockConfiguration"]
         )
+        try:  # S3 takes no ownership but these lists' own while they let others in
+            self._s3.put_bucket_acl(Bucket=name, ACL="private")
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] != "AccessControlListNotSupported":
+                raise
         self._s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=properties["OwnershipControls"])
         self._s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": encryption})
         if "VersioningConfiguration" in properties:
@@ -90,12 +102,6 @@ class OwnBuckets:
                 raise UserError(f"{error['Key']} in {name} could not be deleted: {error['Message']}")
             emptied(len(which))
         self._s3.delete_bucket(Bucket=name)
-
-    def _made(self, stack: str, name: str) -> bool:
-        try:
-            return self.stack_of(name) == stack
-        except UserError:  # of somebody else in this account
-            return False
 
 
 def _region(response: Any) -> str | None:  # noqa: ANN401 - botocore's own type leaves the headers out

@@ -10,8 +10,8 @@ from labelwatch.aws import Account
 from labelwatch.buckets import GONE, OwnBuckets
 from labelwatch.errors import UserError
 from labelwatch.operator import Operator, watching
-from labelwatch.stack import Stacks
-from labelwatch.up import CONFIG, refuse_elsewhere, refuse_whole, stack_of
+from labelwatch.stack import Stack, Stacks
+from labelwatch.up import CONFIG, refuse_elsewhere, refuse_others, stack_of
 
 # Access logs of the last hours may still come into the workspace bucket.
 TRIES_TO_REMOVE = 3
@@ -26,9 +26,10 @@ def run(account: Account, name: str, operator: Operator, *, delete_data: bool) -
     refuse_elsewhere(account, name)
     now = stacks.find(stack_name)
     has = stacks.resources(stack_name) if now else []
-    refuse_whole(stack_name, has)
+    refuse_others(stack_name, has)
     # By their tags too: a bucket that was given another name left the old one behind.
-    data = sorted({*buckets.of(stack_name), *(one.id for one in has if one.kind == "AWS::S3::Bucket" and one.id)})
+    tagged, unknown = buckets.of(stack_name)
+    data = sorted({*tagged, *(one.id for one in has if one.kind == "AWS::S3::Bucket" and one.id)})
     if not now and not (delete_data and data):  # the stage stays: this may be another Region, or account, than it is of
         kept = f"; its buckets {', '.join(data)} are kept (--delete-data deletes them)" if data else ""
         raise UserError(f"there is no stack {stack_name}{kept}.")
@@ -38,20 +39,11 @@ def run(account: Account, name: str, operator: Operator, *, delete_data: bool) -
     if now:
         operator.tell("The stack with its queues, messages, topics, subscriptions, upload tokens and logs goes away.")
     operator.tell(f"The buckets {', '.join(data)} are {fate}.")
+    if delete_data and unknown:
+        operator.tell(f"Left alone, since these credentials may not read their tags: {', '.join(unknown)}.")
     operator.must_agree(f"Take {stack_name} down?")
     if now:
-        with operator.progress() as bars:
-            names = {one.name for one in has}
-            left = stacks.delete(stack_name, watching(bars, bars.add_task("", total=len(names)), names))
-        if left:
-            raise UserError(f"the stack {stack_name} is not deleted: {'; '.join(left)}")
-        operator.tell(f"The stack {stack_name} is gone.")
-        model = now.parameters.get("CustomModelARN", GENERAL_MODEL)
-        if model != GENERAL_MODEL:
-            operator.tell(
-                "The model is not the stack's: if it runs, it goes on, and costs, until somebody stops it: "
-                f"aws rekognition stop-project-version --project-version-arn {model}"
-            )
+        _take_away(stacks, stack_name, now, {one.name for one in has}, operator)
     if stage.remove(CONFIG, name):
         operator.tell(f"The stage {name} is gone from .chalice/config.json.")
     if delete_data:
@@ -59,6 +51,20 @@ def run(account: Account, name: str, operator: Operator, *, delete_data: bool) -
             _remove(buckets, bucket, operator)
     else:
         operator.tell(f"Kept: {', '.join(data)}. `labelwatch up` with the same names takes them back.")
+
+
+def _take_away(stacks: Stacks, stack_name: str, now: Stack, names: set[str], operator: Operator) -> None:
+    with operator.progress() as bars:
+        left = stacks.delete(stack_name, watching(bars, bars.add_task("", total=len(names)), names))
+    if left:
+        raise UserError(f"the stack {stack_name} is not deleted: {'; '.join(left)}")
+    operator.tell(f"The stack {stack_name} is gone.")
+    model = now.parameters.get("CustomModelARN", GENERAL_MODEL)
+    if model != GENERAL_MODEL:
+        operator.tell(
+            "The model is not the stack's: if it runs, it goes on, and costs, until somebody stops it: "
+            f"aws rekognition stop-project-version --project-version-arn {model}"
+        )
 
 
 def _remove(buckets: OwnBuckets, name: str, operator: Operator) -> None:

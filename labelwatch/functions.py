@@ -23,11 +23,18 @@ def standing(account: Account, stack: str) -> list[dict[str, Any]]:
     return found
 
 
-def stop_tracing(account: Account, stack: str) -> int:
-    """Turns X-Ray off where it is on, and says in how many functions: Chalice only ever turns it on."""
-    traced = [one for one in standing(account, stack) if one.get("TracingConfig", {}).get("Mode") == "Active"]
-    for function in traced:
-        account.client("lambda").update_function_configuration(
-            FunctionName=function["FunctionName"], TracingConfig={"Mode": "PassThrough"}
-        )
-    return len(traced)
+def traced(account: Account, stack: str) -> list[str]:
+    """The names of those that X-Ray is on in."""
+    return [
+        one["FunctionName"] for one in standing(account, stack) if one.get("TracingConfig", {}).get("Mode") == "Active"
+    ]
+
+
+def stop_tracing(account: Account, names: list[str]) -> None:
+    """Turns X-Ray off, which Chalice only ever turns on. When it returns, the functions can be deployed again."""
+    client = account.client("lambda")
+    ready = client.get_waiter("function_updated_v2")
+    for name in names:
+        ready.wait(FunctionName=name)
+        client.update_function_configuration(FunctionName=name, TracingConfig={"Mode": "PassThrough"})
+        ready.wait(FunctionName=name)

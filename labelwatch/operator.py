@@ -27,7 +27,7 @@ class Operator(NamedTuple):
     def must_agree(self, question: str) -> None:
         """Raises UserError where the operator does not."""
         if not self.agrees(question):
-            raise UserError("nothing was changed.")
+            raise UserError("nothing is created, changed or deleted.")
 
     def progress(self) -> Progress:
         """A bar with what is in work now."""

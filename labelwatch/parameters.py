@@ -19,6 +19,16 @@ MAIN = (
     "OutputBucketName",
 )
 
+
+class _Texts(yaml.SafeLoader):
+    """Texts as they stand, and null: YAML would read 12:30 as a number, and no as a falsehood."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as in the class above
+        first: [(tag, pattern) for tag, pattern in known if tag.endswith(":null")]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 type Ask = Callable[[str, str, str], str]
 
 
@@ -28,8 +38,7 @@ def of_file(path: Path) -> dict[str, str]:
     Raises UserError where it is neither.
     """
     try:
-        # JSON is YAML. Texts as they stand: YAML would read 12:30 as a number, and no as a falsehood.
-        content: Any = yaml.load(path.read_text(), yaml.BaseLoader)  # noqa: S506 - it makes texts, lists, mappings
+        content: Any = yaml.load(path.read_text(), _Texts)  # noqa: S506 - a SafeLoader; JSON is YAML
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
         raise UserError(f"{path} is neither JSON nor YAML: {' '.join(str(problem).split())}") from None
     if isinstance(content, list):

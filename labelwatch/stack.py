@@ -124,10 +124,9 @@ class Stacks:
             raise UserError(f"CloudFormation does not take it: {problem.response['Error']['Message']}") from None
         if answer["Status"] == "FAILED":
             reason = answer.get("StatusReason", "it gives no reason")
-            nothing = any(words in reason for words in NOTHING_TO_CHANGE)
-            found = [] if nothing else self._found_early(ChangeSetName=made["Id"])
+            found = self._found_early(ChangeSetName=made["Id"]) if FOUND_EARLY in reason else []
             self._forget(name, change_set, creates=creates)
-            if nothing:
+            if any(words in reason for words in NOTHING_TO_CHANGE):
                 return None
             raise UserError(f"CloudFormation does not take it: {'; '.join(found) or reason}")
         return Plan(name, change_set, creates, [_change(one["ResourceChange"]) for one in self._changes(where)])
@@ -193,13 +192,20 @@ class Stacks:
             yield from page["Changes"]
 
     def _found_early(self, **which: str) -> list[str]:
-        """What CloudFormation's early checks refuse, each with the resource that it is of."""
+        """What CloudFormation's early checks refused last, each with the resource that it is of."""
         pages = self._client.get_paginator("describe_events").paginate(**which, Filters={"FailedEvents": True})
+        try:
+            events = [one for page in pages for one in page["OperationEvents"]]
+        except ClientError:  # without the right to ask, the stack's own words must do
+            return []
+        refused = [
+            one for one in events if one.get("ValidationStatusReason") and one.get("ValidationFailureMode") != "WARN"
+        ]
+        newest = max((one["Timestamp"], one.get("OperationId")) for one in refused)[1] if refused else None
         return [
-            f"{one['LogicalResourceId']}: {one['ValidationStatusReason']}"
-            for page in pages
-            for one in page["OperationEvents"]
-            if one.get("ValidationStatusReason")
+            f"{one.get('LogicalResourceId', '?')}: {one['ValidationStatusReason']}"
+            for one in refused
+            if one.get("OperationId") == newest
         ]
 
     def _forget(self, name: str, change_set: str, *, creates: bool) -> None:

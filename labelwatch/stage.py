@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from chalicelib import settings
 from labelwatch.errors import UserError
 from labelwatch.package import STAGE as TEMPLATE
@@ -40,6 +43,19 @@ ROLES = {
 }
 
 
+class _Parts(Struct):
+    """What of a stage this reads and adds to."""
+
+    environment_variables: dict[str, Any] = {}
+    lambda_functions: dict[str, dict[str, Any]] = {}
+    tags: dict[str, Any] = {}
+
+
+# Outputs that are there only with one.
+OF_AN_ADOPTED_BUCKET = {"AdoptedBucketName", "IngestRoleArn"}
+ARN_PARTS = 6
+
+
 def read(config: Path) -> dict[str, Any]:
     """Chalice's configuration; raises UserError where the file is not JSON with stages."""
     try:
@@ -54,16 +70,21 @@ def read(config: Path) -> dict[str, Any]:
 
 def home(config: Path, stage: str) -> tuple[str, str] | None:
     """The Region and account that the stage is of; None where there is no such stage, or it does not say."""
-    arn = _of(read(config), stage).get("environment_variables", {}).get("IMAGES_QUEUE_ARN")
-    if not arn:
-        return None
-    _, _, _, region, account, *_ = arn.split(":")
-    return region, account
+    content = read(config)
+    arn, overlays = (
+        str(one.get("environment_variables", {}).get("IMAGES_QUEUE_ARN")).split(":")
+        for one in (_of(content, stage), content["stages"][TEMPLATE])
+    )
+    return (arn[3], arn[4]) if len(arn) == ARN_PARTS and arn != overlays else None
 
 
 def check(config: Path, stage: str, stack: str, outputs: dict[str, str]) -> None:
-    """Raises UserError where what somebody added to the stage could not be kept, as `write` would."""
-    _stage(read(config), stage, stack, outputs)
+    """Raises UserError where what somebody added to the stage could not be kept, as `write` would.
+
+    Says nothing where the outputs are those of an older template, which lacks some.
+    """
+    if {*VARIABLES.values(), *ROLES.values(), "Tracing"} - set(outputs) <= OF_AN_ADOPTED_BUCKET:
+        _stage(read(config), stage, stack, outputs)
 
 
 def write(config: Path, stage: str, stack: str, outputs: dict[str, str]) -> bool:
@@ -118,9 +139,10 @@ def _stage(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, st
 def _of(config: dict[str, Any], stage: str) -> dict[str, Any]:
     """The stage as it stands; raises UserError where that is no stage."""
     found: dict[str, Any] = config["stages"].get(stage, {})
-    parts = ("environment_variables", "lambda_functions", "tags")
-    if not isinstance(found, dict) or not all(isinstance(found.get(name, {}), dict) for name in parts):
-        raise UserError(f"the stage {stage} in .chalice/config.json, and its {', '.join(parts)}, must be mappings.")
+    try:
+        msgspec.convert(found, _Parts)
+    except msgspec.ValidationError as mistake:
+        raise UserError(f"the stage {stage} in .chalice/config.json cannot be: {mistake}.") from None
     return found
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError, WaiterError
 from rich.table import Table
 
 from chalicelib.settings import GENERAL_MODEL
@@ -23,9 +24,11 @@ CONFIG = PROJECT / ".chalice" / "config.json"
 # The names of functions have it, as `labelwatch-STAGE-authorize`, in 64 characters.
 STAGE_NAME = r"[a-z][a-z0-9-]{0,38}[a-z0-9]|[a-z]"
 # A creation that came to nothing: CloudFormation can only delete what is left of it.
-LEFTOVERS = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
-# A creation that somebody was shown, and that nobody has agreed to.
-PLANNED = "REVIEW_IN_PROGRESS"
+LEFTOVERS = {
+    "ROLLBACK_COMPLETE": "What is left of a creation that failed",
+    "ROLLBACK_FAILED": "What is left of a creation that failed",
+    "REVIEW_IN_PROGRESS": "A creation that waits for somebody's consent, perhaps a colleague's,",
+}
 STOPPED = {
     "CREATE_COMPLETE",
     "UPDATE_COMPLETE",
@@ -33,6 +36,8 @@ STOPPED = {
     "IMPORT_COMPLETE",
     "IMPORT_ROLLBACK_COMPLETE",
 }
+# By which a stack of Labelwatch is known; one that only took its buckets back has none.
+A_PART_OF_EACH = "ImagesQueue"
 # What a bucket has of other resources, and how long it keeps things: CloudFormation sets what it was imported without.
 SET_AFTER_IMPORT = {"NotificationConfiguration", "LoggingConfiguration", "CorsConfiguration", "LifecycleConfiguration"}
 SHOWN = {"Add": "create", "Modify": "change", "Remove": "remove", "Import": "take back"}
@@ -45,10 +50,11 @@ def run(account: Account, name: str, given: dict[str, str], operator: Operator, 
     stack_name = stack_of(name)
     operator.tell(f"{stack_name} in account {account.id}, Region {account.region}")
     refuse_elsewhere(account, name)
-    now = as_it_stands(stacks, stack_name, operator)
+    found = as_it_stands(stacks, stack_name)
+    now = None if found and found.status in LEFTOVERS else found
     has = stacks.resources(stack_name) if now else []
-    refuse_whole(stack_name, has)
-    if now and now.outputs:
+    refuse_others(stack_name, has)
+    if now:
         stage.check(CONFIG, name, stack_name, now.outputs)
     template = resources()
     values = parameters.complete(
@@ -57,10 +63,13 @@ def run(account: Account, name: str, given: dict[str, str], operator: Operator, 
     wanted = Wanted(stack_name, values, now, {one.name: one.id for one in has})
     for finding in preflight.findings(account, wanted):
         operator.tell(f"  ✓ {finding}")
-    outputs = Deployment(account, wanted, template, tags, operator).outputs(preflight.kept(account, wanted))
-    if outputs["Tracing"] == "no" and functions.stop_tracing(account, stack_name):
-        operator.tell("X-Ray is off in the functions; chalice deploy would leave it on.")
+    kept = preflight.kept(account, wanted)
+    if found and not now:
+        _clear(stacks, stack_name, found.status, operator)
+    outputs = Deployment(account, wanted, template, tags, operator).outputs(kept)
     _write_stage(name, stack_name, outputs, operator)
+    if now and outputs["Tracing"] == "no":
+        _turn_traces_off(account, stack_name, operator)
     _tell_what_is_next(account, name, outputs, operator)
 
 
@@ -85,8 +94,11 @@ def refuse_elsewhere(account: Account, name: str) -> None:
         )
 
 
-def refuse_whole(stack_name: str, has: list[Resource]) -> None:
-    """Raises UserError where the stack was launched as one template: its functions are not Chalice's."""
+def refuse_others(stack_name: str, has: list[Resource]) -> None:
+    """Raises UserError where the stack is not Labelwatch's, or was launched as one template, functions and all."""
+    names = {one.name for one in has}
+    if names - set(BUCKETS) and A_PART_OF_EACH not in names:
+        raise UserError(f"the stack {stack_name} is something else than Labelwatch's; take another stage.")
     if any(one.kind == "AWS::Lambda::Function" for one in has):
         raise UserError(
             f"the stack {stack_name} was launched from the one template, with its functions in it: change or delete it "
@@ -113,8 +125,11 @@ class Deployment:
         if kept:
             self._apply(self._plan(buckets_alone(self._template, kept), creates=True, imports=kept))
         taken_back = kept or self._taken_back_before()
+        # CloudFormation changes nothing of what it imports, and sees no difference after it.
+        for logical, name in taken_back.items():
+            self._buckets.guard(name, self._template["Resources"][logical]["Properties"])
         if taken_back:
-            return self._around(taken_back, agreed=bool(kept))
+            return self._around(agreed=bool(kept))
         plan = self._plan(self._template, creates=not now)
         if now and not plan:
             lost = [name for name, value in self._wanted.parameters.items() if now.parameters.get(name) != value]
@@ -130,19 +145,15 @@ class Deployment:
         half = wanted.now and not wanted.now.outputs
         return {name: wanted.has[name] for name in BUCKETS if name in wanted.has} if half else {}
 
-    def _around(self, taken_back: dict[str, str], *, agreed: bool) -> dict[str, str]:
+    def _around(self, *, agreed: bool) -> dict[str, str]:
         """Makes all else around the buckets."""
         try:
-            outputs = self._apply(self._plan(self._template, creates=False), agreed=agreed)
+            return self._apply(self._plan(self._template, creates=False), agreed=agreed)
         except UserError as problem:
             raise UserError(
                 f"the buckets are taken back, and nothing else is made: {problem} The same command again goes on "
                 "from there."
             ) from None
-        # CloudFormation changes nothing of what it imports, and sees no difference after it.
-        for logical, name in taken_back.items():
-            self._buckets.guard(name, self._template["Resources"][logical]["Properties"])
-        return outputs
 
     def _plan(self, template: dict[str, Any], *, creates: bool, imports: dict[str, str] | None = None) -> Plan | None:
         values = {name: value for name, value in self._wanted.parameters.items() if name in template["Parameters"]}
@@ -170,6 +181,8 @@ class Deployment:
                 moves(event)
                 if event.status == "DELETE_FAILED":
                     left[event.name] = event.reason
+                elif event.status == "DELETE_COMPLETE":  # CloudFormation tries more than once
+                    left.pop(event.name, None)
 
             try:
                 outputs = self._stacks.apply(plan, watch)
@@ -200,20 +213,10 @@ def buckets_alone(template: dict[str, Any], kept: dict[str, str]) -> dict[str, A
     return {"AWSTemplateFormatVersion": "2010-09-09", "Parameters": {}, "Resources": buckets}
 
 
-def as_it_stands(stacks: Stacks, name: str, operator: Operator) -> Stack | None:
-    """The stack, where there is one to change; raises UserError where it is in somebody's hands, or stuck."""
+def as_it_stands(stacks: Stacks, name: str) -> Stack | None:
+    """The stack, where there is one; raises UserError where it is in somebody's hands, or stuck."""
     now = stacks.find(name)
-    if now and now.status == PLANNED:
-        operator.must_agree(f"A creation of {name} waits for somebody's consent, perhaps a colleague's. Drop it?")
-        stacks.delete(name)
-        return None
-    if now and now.status in LEFTOVERS:
-        operator.tell(f"What is left of a creation that failed ({now.status}) is deleted first.")
-        left = stacks.delete(name)
-        if left:
-            raise UserError(f"what is left of {name} could not be deleted: {'; '.join(left)}")
-        return None
-    if now and now.status not in STOPPED:
+    if now and now.status not in {*STOPPED, *LEFTOVERS}:
         over = now.status.endswith("_IN_PROGRESS")
         way_out = (
             "try again when that is over"
@@ -222,6 +225,24 @@ def as_it_stands(stacks: Stacks, name: str, operator: Operator) -> Stack | None:
         )
         raise UserError(f"the stack {name} is {now.status}; {way_out}.")
     return now
+
+
+def _clear(stacks: Stacks, name: str, status: str, operator: Operator) -> None:
+    """Takes away what a new stack of the name cannot be made over."""
+    operator.tell(f"{LEFTOVERS[status]} has this name ({status}), and must be deleted first.")
+    operator.must_agree(f"Delete that {name}?")
+    left = stacks.delete(name)
+    if left:
+        raise UserError(f"what is left of {name} could not be deleted: {'; '.join(left)}")
+
+
+def _turn_traces_off(account: Account, stack_name: str, operator: Operator) -> None:
+    try:
+        traced = functions.traced(account, stack_name)
+        if traced and operator.agrees(f"X-Ray is on in {', '.join(traced)}, and chalice deploy leaves it so. Off?"):
+            functions.stop_tracing(account, traced)
+    except (ClientError, WaiterError) as problem:
+        operator.tell(f"Whether X-Ray is off in the functions is not known: {problem}")
 
 
 def _with_a_database(given: dict[str, str], name: str, now: Stack | None) -> dict[str, str]:

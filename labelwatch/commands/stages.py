@@ -125,7 +125,7 @@ def down(
 def _agreement(*, yes: bool, default: bool) -> Callable[[str], bool]:
     def agrees(question: str) -> bool:
         if not yes and not _at_a_terminal():
-            raise UserError("nothing was changed, since nobody is there to be asked; --yes goes on without.")
+            raise UserError("nobody is there to be asked; --yes goes on without.")
         return yes or typer.confirm(question, default=default)
 
     return agrees

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from labelwatch.aws import Account
 from labelwatch.buckets import OwnBuckets, is_there
 from labelwatch.errors import UserError
+from labelwatch.package import resources
 from tests.integration.conftest import REGION
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def test_only_what_the_stack_made_is_its_own(s3: S3Client) -> None:
     make(s3, "of-another-stage", application="labelwatch", stack="labelwatch-test")
     make(s3, "of-another-application", application="other", stack="labelwatch-prod")
     make(s3, "of-nobody")
-    assert OwnBuckets(Account()).of("labelwatch-prod") == ["ours"]
+    assert OwnBuckets(Account()).of("labelwatch-prod") == (["ours"], [])
 
 
 def test_a_bucket_whose_tags_may_not_be_read_does_not_hide_the_others(
@@ -46,7 +47,7 @@ def test_a_bucket_whose_tags_may_not_be_read_does_not_hide_the_others(
         return stack_of(name)
 
     monkeypatch.setattr(buckets, "stack_of", refusing)
-    assert buckets.of("labelwatch-prod") == ["ours"]
+    assert buckets.of("labelwatch-prod") == (["ours"], ["of-somebody-else"])
 
 
 def test_a_bucket_goes_with_every_version_of_every_object(s3: S3Client) -> None:
@@ -74,6 +75,24 @@ def test_an_object_that_cannot_be_deleted_is_named_and_the_bucket_stays(
     with pytest.raises(UserError, match=r"^held\.jpg in images could not be deleted: Access Denied"):
         OwnBuckets(account).remove("images", lambda _: None)
     assert is_there(Account(), "images")
+
+
+def test_a_bucket_that_lists_of_its_own_opened_to_all_is_closed_again(s3: S3Client) -> None:
+    s3.create_bucket(
+        Bucket="opened",
+        CreateBucketConfiguration={"LocationConstraint": REGION},
+        ObjectOwnership="ObjectWriter",
+        ACL="public-read",
+    )
+    properties = resources()["Resources"]["OutputBucket"]["Properties"]
+    OwnBuckets(Account()).guard("opened", properties)
+    assert [one["Grantee"]["Type"] for one in s3.get_bucket_acl(Bucket="opened")["Grants"]] == ["CanonicalUser"]
+    assert s3.get_public_access_block(Bucket="opened")["PublicAccessBlockConfiguration"]["BlockPublicAcls"]
+
+
+def test_nobody_made_a_bucket_that_is_gone(s3: S3Client) -> None:
+    assert s3
+    assert OwnBuckets(Account()).stack_of("gone-meanwhile") is None
 
 
 def test_a_bucket_that_is_gone_says_so_as_s3_does(s3: S3Client) -> None:

@@ -124,7 +124,10 @@ def test_what_stands_in_a_file_is_taken_as_it_stands(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["", "images", "[1]", "[{}]", "a: [", "Tracing: [yes]", "Tracing: {a: b}", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "images", "[1]", "[{}]", "a: [", "Tracing: [yes]", "Tracing: {a: b}", "Tracing: null", "Tracing:", "\x00"],
+)
 def test_a_file_that_holds_no_parameters_is_told_by_its_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "prod.yaml"
     file.write_text(text)

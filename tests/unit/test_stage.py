@@ -108,12 +108,36 @@ def test_a_stage_knows_its_region_and_account(config: Path) -> None:
     assert stage.home(config, "prod") == (region, account)
 
 
-@pytest.mark.parametrize("wrong", ["prod", {"environment_variables": []}, {"tags": "x"}])
-def test_a_stage_that_is_none_is_told(config: Path, wrong: object) -> None:
+@pytest.mark.parametrize("arn", ["TODO", 5, None])
+def test_a_stage_that_does_not_say_so_is_of_no_region(config: Path, arn: object) -> None:
+    put(config, {"environment_variables": {"IMAGES_QUEUE_ARN": arn}})
+    assert stage.home(config, "prod") is None
+
+
+def test_a_copy_of_the_overlay_s_stage_is_of_no_region(config: Path) -> None:
+    put(config, json.loads(config.read_text())["stages"]["template"])
+    assert stage.home(config, "prod") is None
+
+
+def test_outputs_of_an_older_template_say_nothing_of_the_stage(config: Path) -> None:
+    put(config, {"environment_variables": {"TICKET_SECONDS": "soon"}})
+    stage.check(config, "prod", "labelwatch-prod", {})
+    with pytest.raises(UserError, match="TICKET_SECONDS"):
+        stage.check(config, "prod", "labelwatch-prod", OUTPUTS)
+
+
+def put(config: Path, wanted: object) -> None:
     content = json.loads(config.read_text())
-    content["stages"]["prod"] = wrong
+    content["stages"]["prod"] = wanted
     config.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"the stage prod in .*must be mappings"):
+
+
+@pytest.mark.parametrize(
+    "wrong", ["prod", {"environment_variables": []}, {"tags": "x"}, {"lambda_functions": {"detect": "x"}}]
+)
+def test_a_stage_that_is_none_is_told(config: Path, wrong: object) -> None:
+    put(config, wrong)
+    with pytest.raises(UserError, match=r"^the stage prod in \.chalice/config\.json cannot be: Expected `object`"):
         stage.check(config, "prod", "labelwatch-prod", OUTPUTS)
 
 

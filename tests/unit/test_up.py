@@ -2,85 +2,61 @@
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from labelwatch import up
 from labelwatch.errors import UserError
-from labelwatch.operator import Operator
 from labelwatch.package import resources
-from labelwatch.stack import Stack
+from labelwatch.preflight import BUCKETS
+from labelwatch.stack import Resource, Stack
 
 
-class FakeStacks:
-    def __init__(self, status: str | None, left: list[str] | None = None) -> None:
-        self.status = status
-        self.left = left or []
-        self.deleted = False
-
-    def find(self, _name: str) -> Stack | None:
-        return Stack(self.status, {}, {}) if self.status else None
-
-    def delete(self, _name: str) -> list[str]:
-        self.deleted = True
-        return self.left
+def stands(status: str | None) -> Stack | None:
+    there: Any = SimpleNamespace(find=lambda _: Stack(status, {}, {}) if status else None)
+    return up.as_it_stands(there, "labelwatch-prod")
 
 
-def stands(stacks: FakeStacks, *, agrees: bool = True) -> Stack | None:
-    there: Any = stacks
-    return up.as_it_stands(there, "labelwatch-prod", Operator(Console(quiet=True), agrees=lambda _: agrees))
-
-
-@pytest.mark.parametrize("status", sorted(up.STOPPED))
+@pytest.mark.parametrize("status", sorted({*up.STOPPED, *up.LEFTOVERS}))
 def test_a_stack_that_has_come_to_rest_is_worked_on(status: str) -> None:
-    stacks = FakeStacks(status)
-    assert stands(stacks) == Stack(status, {}, {})
-    assert not stacks.deleted
+    assert stands(status) == Stack(status, {}, {})
 
 
 def test_where_there_is_none_there_is_nothing_to_do() -> None:
-    assert stands(FakeStacks(None)) is None
+    assert stands(None) is None
 
 
 @pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"])
 def test_a_stack_that_somebody_is_changing_is_left_alone(status: str) -> None:
-    stacks = FakeStacks(status)
     with pytest.raises(UserError, match=f"is {status}; try again when that is over"):
-        stands(stacks)
-    assert not stacks.deleted
+        stands(status)
 
 
 @pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_FAILED", "DELETE_FAILED", "IMPORT_ROLLBACK_FAILED"])
 def test_a_stack_that_is_stuck_is_left_alone(status: str) -> None:
-    stacks = FakeStacks(status)
     with pytest.raises(UserError, match=f"is {status}; the CloudFormation console says why"):
-        stands(stacks)
-    assert not stacks.deleted
+        stands(status)
 
 
-@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
-def test_what_is_left_of_a_creation_that_failed_is_deleted(status: str) -> None:
-    stacks = FakeStacks(status)
-    assert stands(stacks) is None
-    assert stacks.deleted
+def has(*names: str, kind: str = "AWS::SQS::Queue") -> list[Resource]:
+    return [Resource(name, kind, name.lower()) for name in names]
 
 
-def test_what_is_left_and_cannot_be_deleted_is_told() -> None:
-    with pytest.raises(UserError, match="could not be deleted: Topic: no"):
-        stands(FakeStacks("ROLLBACK_FAILED", ["Topic: no"]))
+def test_a_stack_of_something_else_is_refused() -> None:
+    with pytest.raises(UserError, match="labelwatch-website is something else than Labelwatch's"):
+        up.refuse_others("labelwatch-website", has("InputBucket", "Pages"))
 
 
-@pytest.mark.parametrize("agrees", [True, False])
-def test_a_plan_of_a_colleague_is_dropped_by_consent_only(*, agrees: bool) -> None:
-    stacks = FakeStacks("REVIEW_IN_PROGRESS")
-    if agrees:
-        assert stands(stacks) is None
-    else:
-        with pytest.raises(UserError, match="nothing was changed"):
-            stands(stacks, agrees=False)
-    assert stacks.deleted is agrees
+@pytest.mark.parametrize("names", [(), BUCKETS, ("ImagesQueue", "Topic")], ids=["empty", "taken back", "whole"])
+def test_a_stack_of_ours_is_not(names: tuple[str, ...]) -> None:
+    up.refuse_others("labelwatch-prod", has(*names))
+
+
+def test_a_stack_of_the_one_template_is_refused() -> None:
+    with pytest.raises(UserError, match="was launched from the one template"):
+        up.refuse_others("labelwatch-prod", has("ImagesQueue") + has("Detect", kind="AWS::Lambda::Function"))
 
 
 def test_buckets_are_imported_with_their_guards_and_nothing_that_is_not_there_yet() -> None:
