@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from labelwatch import tokens
-from labelwatch.athena import LABELS_BY_COUNT
+from labelwatch.analytics import queries
 from labelwatch.errors import UserError
 from labelwatch.local import session as local
 from labelwatch.local import tickets
@@ -74,7 +74,8 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
             result = _upload_and_wait(session, photographs, progress)
             _keep_rows(session, result, folder)
             counts = {
-                str(row["label"]): int(row["images"] or 0) for row in session.athena.query(LABELS_BY_COUNT.read_text())
+                str(row["label"]): int(row["images"] or 0)
+                for row in session.athena.ask(queries.named("labels_by_count").sql).records
             }
     console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
     show(console, result, counts, folder)

@@ -7,10 +7,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from labelwatch import chart
-from labelwatch.athena import LABELS_BY_COUNT
 from labelwatch.local.fates import PREFIX, Predicted, SetAside
 from labelwatch.local.mailbox import Mail
-from labelwatch.package import PROJECT
 
 
 class Result(Struct, frozen=True):
@@ -42,7 +40,7 @@ def show(console: Console, result: Result, counts: dict[str, int], folder: Path)
     console.print(_fates(result))
     console.print(_alerts(result))
     console.print(_dead_letters(result))
-    console.print(f"\n{LABELS_BY_COUNT.relative_to(PROJECT)}, asked through Athena:")
+    console.print("\nathena/labels_by_count.sql, asked through Athena:")
     console.print(_counts(counts))
     console.print(f"{len(result.mails)} alerts, for any mail program: {folder / 'alerts'}/*.eml", soft_wrap=True)
     console.print("  (their links ended with this cloud; those of `make up` work while it runs)")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.dynamodb import TokenTable
-from labelwatch.athena import Athena
+from labelwatch.analytics.athena import Athena
+from labelwatch.analytics.tables import ALL, Tables
 from labelwatch.local import cloud, deployment, protocol, standin
 from labelwatch.local.cloud import Cloud
 from labelwatch.local.mailbox import Mailbox
@@ -77,7 +78,9 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
             },
         )
         athena = Athena(here.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
-        athena.create_table(outputs["OutputBucket"])
+        tables = Tables(athena, here.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
+        for name in ALL:
+            tables.make(name)
         mailbox = Mailbox(here.client("sqs"), here.client("sns"), outputs["AlertsTopicArn"], ADDRESS, folder / "alerts")
         with closing(mailbox):
             yield Session(here, rekognition, model, mailbox, athena, outputs)

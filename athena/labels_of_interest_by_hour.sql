@@ -1,0 +1,14 @@
+-- When, and by whose uploads, did labels of interest come? Hours are UTC; a client is the name of an upload token, and images
+-- that came without one have none. Takes --from, --to and --label.
+SELECT
+  date_trunc('hour', uploaded_at) AS hour,
+  nullif(regexp_extract(image, '^uploads/([^/]+)/', 1), '') AS client,
+  label,
+  count(DISTINCT prediction_id) AS images
+FROM rekognition_customlabels_analytics
+WHERE of_interest
+GROUP BY
+  date_trunc('hour', uploaded_at),
+  nullif(regexp_extract(image, '^uploads/([^/]+)/', 1), ''),
+  label
+ORDER BY hour, client, label

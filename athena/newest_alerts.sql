@@ -1,0 +1,6 @@
+-- Which images were people told of last? The newest 100 labels of interest. Takes --from, --to and --label.
+SELECT detected_at, label, confidence, bucket, image, version_id, prediction_id
+FROM rekognition_customlabels_analytics
+WHERE of_interest
+ORDER BY detected_at DESC, prediction_id, confidence DESC, label
+LIMIT 100

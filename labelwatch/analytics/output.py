@@ -1,0 +1,84 @@
+"""Answers as people and programs read them, and what they cost."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+from rich.table import Table
+
+from labelwatch.analytics.athena import Answer
+from labelwatch.analytics.queries import Query
+from labelwatch.package import PROJECT
+
+PRICES = PROJECT / "bench" / "prices.yaml"
+# Athena asks for so much where a query scans less.
+LEAST_BYTES = 10_000_000
+_WHOLE = {"tinyint", "smallint", "integer", "int", "bigint"}
+_BROKEN = {"double", "float", "real"}
+
+
+class _Price(Struct):
+    usd: float
+    per: float  # GB
+
+
+class _Prices(Struct):
+    region: str
+    prices: dict[str, _Price]
+
+
+def listed(queries: Mapping[str, Query]) -> Table:
+    """The queries, each with the question that it answers."""
+    table = Table("query", "what it answers", "narrowed by")
+    for name, query in queries.items():
+        table.add_row(name, query.question, f"--from, --to{', --label' if query.takes_labels else ''}")
+    return table
+
+
+def as_table(answer: Answer) -> Table:
+    """For a terminal; numbers to the right."""
+    table = Table()
+    for name, kind in zip(answer.columns, answer.types, strict=True):
+        table.add_column(name, justify="right" if kind in _WHOLE | _BROKEN else "left", overflow="fold")
+    for row in answer.rows:
+        table.add_row(*("" if cell is None else cell for cell in row))
+    return table
+
+
+def as_csv(answer: Answer) -> str:
+    """With a line of the columns' names, as Athena writes it itself: all in quotation marks but what has no value."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NOTNULL).writerows([answer.columns, *answer.rows])
+    return text.getvalue()
+
+
+def as_json(answer: Answer) -> str:
+    """A list of objects, with numbers, booleans and null as such."""
+    rows = [
+        {name: value(cell, kind) for name, cell, kind in zip(answer.columns, row, answer.types, strict=True)}
+        for row in answer.rows
+    ]
+    return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+
+
+def value(cell: str | None, kind: str) -> str | float | bool | None:
+    """What Athena's text of this type means."""
+    if cell is None:
+        return None
+    if kind in _WHOLE:
+        return int(cell)
+    if kind in _BROKEN:
+        return float(cell)
+    return cell == "true" if kind == "boolean" else cell
+
+
+def price(scanned_bytes: int) -> str:
+    """What was scanned, and what that costs by bench/prices.yaml."""
+    known = msgspec.yaml.decode(PRICES.read_bytes(), type=_Prices)
+    athena = known.prices["athena"]
+    usd = max(scanned_bytes, LEAST_BYTES) / 1e9 * athena.usd / athena.per
+    least = f" ({LEAST_BYTES / 1e6:.0f} MB are paid at least)" if scanned_bytes < LEAST_BYTES else ""
+    return f"{scanned_bytes / 1e6:,.3f} MB scanned{least}: {usd:.5f} USD by the price of {known.region}."

@@ -1,0 +1,106 @@
+"""The tables over the rows, made by the DDL of athena/."""
+
+from typing import Any, Literal, NamedTuple
+
+import sqlglot
+from botocore.exceptions import ClientError
+from sqlglot import exp
+
+from labelwatch import stack
+from labelwatch.analytics.athena import Athena
+from labelwatch.analytics.queries import FOLDER, TABLE
+from labelwatch.aws import Account
+
+PLAIN = "rekognition_customlabels_plain"
+ALL = (TABLE, PLAIN)
+BUCKET_IN_DDL = "OUTPUT_BUCKET"
+
+type Fate = Literal["made", "made again, since it was another", "as it should be"]
+
+
+class Shape(NamedTuple):
+    """What makes two tables the same: columns and types, partitions, place, and how days are found."""
+
+    columns: list[tuple[str, str]]
+    partitions: list[tuple[str, str]]
+    location: str
+    projection: dict[str, str]
+
+
+class Tables:
+    """The tables of one database over one output bucket. They hold nothing: the rows stay when they go."""
+
+    def __init__(self, athena: Athena, glue: Any, database: str, bucket: str) -> None:  # noqa: ANN401 - of any endpoint
+        self._athena = athena
+        self._glue = glue
+        self._database = database
+        self._bucket = bucket
+
+    def make(self, name: str) -> Fate:
+        """Makes the table by its DDL where it is not there yet, or there is another."""
+        ddl = (FOLDER / f"{name}.sql").read_text().replace(BUCKET_IN_DDL, self._bucket)
+        there = self._shape(name)
+        if there == shape_of(ddl):
+            return "as it should be"
+        if there:
+            self.drop(name)
+        self._athena.ask(ddl)
+        return "made again, since it was another" if there else "made"
+
+    def drop(self, name: str) -> bool:
+        """Takes the table away; says whether it was there."""
+        there = self._shape(name) is not None
+        self._athena.ask(f"DROP TABLE IF EXISTS {name}")
+        return there
+
+    def _shape(self, name: str) -> Shape | None:
+        try:
+            table = self._glue.get_table(DatabaseName=self._database, Name=name)["Table"]
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] != "EntityNotFoundException":
+                raise
+            return None
+        storage = table["StorageDescriptor"]
+        return Shape(
+            [(one["Name"].lower(), _plain(one["Type"])) for one in storage["Columns"]],
+            [(one["Name"].lower(), _plain(one["Type"])) for one in table.get("PartitionKeys", [])],
+            storage["Location"].rstrip("/"),
+            {key: value for key, value in table.get("Parameters", {}).items() if _is_projection(key)},
+        )
+
+
+def of_stack(account: Account, name: str) -> Tables:
+    """Those of the stack; raises UserError where there is no such stack."""
+    outputs = stack.outputs(account.client("cloudformation"), name)
+    athena = Athena(account.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
+    return Tables(athena, account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
+
+
+def shape_of(ddl: str) -> Shape:
+    """What the DDL makes."""
+    create = sqlglot.parse_one(ddl, dialect="athena")
+    properties = create.args["properties"].expressions
+    columns = [(one.name.lower(), _type(one)) for one in create.this.expressions]
+    partitions = [
+        (one.name.lower(), _type(one))
+        for held in properties
+        if isinstance(held, exp.PartitionedByProperty)
+        for one in held.this.expressions
+    ]
+    (location,) = [one.this.name for one in properties if isinstance(one, exp.LocationProperty)]
+    told = {one.name: one.args["value"].name for one in properties if type(one) is exp.Property}
+    projection = {key: value for key, value in told.items() if _is_projection(key)}
+    return Shape(columns, partitions, location.rstrip("/"), projection)
+
+
+def _type(column: exp.Expression) -> str:
+    return _plain(column.args["kind"].sql(dialect="hive"))
+
+
+def _plain(kind: str) -> str:
+    """A type in small letters, without blanks and quotation marks, in which Glue and the library may differ."""
+    return kind.lower().replace(" ", "").replace("`", "")
+
+
+def _is_projection(key: str) -> bool:
+    return key.startswith(("projection.", "storage.location."))

@@ -1,0 +1,53 @@
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelwatch.analytics import output
+from labelwatch.analytics.athena import Answer
+
+ANSWER = Answer(
+    ["label", "images", "confidence", "of_interest"],
+    ["varchar", "bigint", "double", "boolean"],
+    [["leaf-smut", "3", "97.5", "true"], [None, "1", None, "false"]],
+    20_000_000,
+)
+
+
+def test_json_has_numbers_booleans_and_null_as_such() -> None:
+    assert json.loads(output.as_json(ANSWER)) == [
+        {"label": "leaf-smut", "images": 3, "confidence": 97.5, "of_interest": True},
+        {"label": None, "images": 1, "confidence": None, "of_interest": False},
+    ]
+
+
+def test_csv_has_a_line_of_names_and_nothing_for_no_value() -> None:
+    assert output.as_csv(ANSWER).splitlines() == [
+        '"label","images","confidence","of_interest"',
+        '"leaf-smut","3","97.5","true"',
+        ',"1",,"false"',
+    ]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1))
+def test_any_text_comes_back_from_csv(cells: list[str]) -> None:
+    text = output.as_csv(Answer(["label"], ["varchar"], [[cell] for cell in cells], 0))
+    assert list(csv.reader(io.StringIO(text, newline="")))[1:] == [[cell] for cell in cells]
+
+
+def test_a_table_has_a_row_for_each() -> None:
+    assert output.as_table(ANSWER).row_count == 2
+
+
+@pytest.mark.parametrize(
+    ("scanned", "said"),
+    [
+        (20_000_000, "20.000 MB scanned: 0.00010 USD by the price of us-east-1."),
+        (1_000, "0.001 MB scanned (10 MB are paid at least): 0.00005 USD by the price of us-east-1."),
+    ],
+)
+def test_a_query_costs_what_it_scans_and_something_at_least(scanned: int, said: str) -> None:
+    assert output.price(scanned) == said
