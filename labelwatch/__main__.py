@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from labelwatch.commands import athena, local, stages, subscribers, tokens
+from labelwatch.commands import athena, local, report, stages, subscribers, tokens
 from labelwatch.commands.shared import BUILD, CACHE, Images, Profile, Region, console
 from labelwatch.errors import UserError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command()(stages.up)
 app.command()(stages.down)
 app.command()(subscribers.subscribe)
+app.command()(report.report)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(athena.app, name="athena")
@@ -52,7 +53,8 @@ def _for_all_commands(
 def demo(images: Images = None) -> None:
     """Show the main job: train a stand-in of the model, deploy, upload images, and see what becomes of each.
 
-    Ends with the alerts as .eml files and a pie chart under build/demo, and fails unless every image is accounted for.
+    Ends with alerts as .eml files and a report for any browser, in build/demo, and fails unless every image is
+    accounted for.
     """
     from labelwatch import demo as showing  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
 

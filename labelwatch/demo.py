@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from labelwatch import tokens
 from labelwatch.analytics import queries
+from labelwatch.analytics.queries import Narrowing
 from labelwatch.errors import UserError
 from labelwatch.local import session as local
 from labelwatch.local import tickets
@@ -21,6 +22,8 @@ from labelwatch.local.folder import owned
 from labelwatch.local.result import Result, show
 from labelwatch.local.session import Session
 from labelwatch.package import package
+from labelwatch.report import making
+from labelwatch.report.making import Asked
 
 LABELS_OF_INTEREST = ("bacterial-leaf-blight", "leaf-smut:90")
 MIN_CONFIDENCE = 60.0
@@ -77,8 +80,11 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
                 str(row["label"]): int(row["images"] or 0)
                 for row in session.athena.ask(queries.named("labels_by_count").sql).records
             }
+            task = progress.add_task("drawing the report", total=1)
+            report = making.make(session.athena, Asked("demo", wanted, Narrowing()), folder, address=None)
+            progress.advance(task)
     console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
-    show(console, result, counts, folder)
+    show(console, result, counts, folder, report)
     if result.unaccounted:
         raise UserError(f"{len(result.unaccounted)} images met no fate, such as {result.unaccounted[0]!r}.")
 

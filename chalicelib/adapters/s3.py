@@ -105,15 +105,20 @@ class PictureLinks:
             )
 
     def _console(self, image: ImageReference) -> str:
-        region, partition = self._client.meta.region_name, self._client.meta.partition
-        version = f"&versionId={quote(image.version_id, safe='')}" if image.version_id else ""
-        place = f"s3/object/{image.bucket}?region={region}&prefix={quote(image.key, safe='')}{version}"
-        return f"{console_address(partition, region)}/{place}"
+        meta = self._client.meta
+        return object_address(meta.partition, meta.region_name, image.bucket, image.key, image.version_id)
 
 
 def console_address(partition: str, region: str) -> str:
     """The console of a Region, without a slash at its end."""
     return _CONSOLES.get(partition, _CONSOLES["aws"]).format(region=region)
+
+
+def object_address(partition: str, region: str, bucket: str, key: str, version_id: str | None) -> str:
+    """An object in the console, for those with access to the account."""
+    version = f"&versionId={quote(version_id, safe='')}" if version_id else ""
+    place = f"s3/object/{bucket}?region={region}&prefix={quote(key, safe='')}{version}"
+    return f"{console_address(partition, region)}/{place}"
 
 
 def _version(version_id: str | None) -> Any:  # noqa: ANN401 - the request types know no optional keys

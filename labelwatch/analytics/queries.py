@@ -15,6 +15,8 @@ FOLDER = PROJECT / "athena"
 TABLE = "rekognition_customlabels_analytics"
 # In the comment of a query that can be asked of some labels only.
 _TAKES_LABELS = "--label"
+# In the comment of each that is asked by its name: not of the DDL, nor of what QuickSight is sent.
+_NARROWED = "Takes --from"
 
 
 class Query(NamedTuple):
@@ -42,7 +44,7 @@ def ready() -> dict[str, Query]:
     """Every query, by its name."""
     files = sorted(FOLDER.glob("*.sql"))
     texts = {file.stem: file.read_text() for file in files}
-    return {name: Query(name, _question(text), text) for name, text in texts.items() if _is_query(text)}
+    return {name: Query(name, _question(text), text) for name, text in texts.items() if _NARROWED in _comment(text)}
 
 
 def named(name: str) -> Query:
@@ -105,9 +107,8 @@ def _day(text: str, option: str) -> dt.date:
 
 
 def _question(sql: str) -> str:
-    comment = " ".join(line.removeprefix("--").strip() for line in sql.splitlines() if line.startswith("--"))
-    return comment.partition(" Takes --")[0]
+    return _comment(sql).partition(f" {_NARROWED}")[0]
 
 
-def _is_query(sql: str) -> bool:
-    return bool(re.match(r"(?:--.*\n)*(?:SELECT|WITH)\b", sql))
+def _comment(sql: str) -> str:
+    return " ".join(line.removeprefix("--").strip() for line in sql.splitlines() if line.startswith("--"))

@@ -6,9 +6,9 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Column, Table
 
-from labelwatch import chart
 from labelwatch.local.fates import PREFIX, Predicted, SetAside
 from labelwatch.local.mailbox import Mail
+from labelwatch.report.making import Report
 
 
 class Result(Struct, frozen=True):
@@ -35,8 +35,8 @@ class Result(Struct, frozen=True):
         return not prediction.alert_due or self.alert_of(prediction) is not None
 
 
-def show(console: Console, result: Result, counts: dict[str, int], folder: Path) -> None:
-    """Prints the tables and draws the pie chart into `folder`, where the alerts and the rows are."""
+def show(console: Console, result: Result, counts: dict[str, int], folder: Path, report: Report) -> None:
+    """Prints the tables, and where the alerts, the rows and the report are."""
     console.print(_fates(result))
     console.print(_alerts(result))
     console.print(_dead_letters(result))
@@ -45,12 +45,8 @@ def show(console: Console, result: Result, counts: dict[str, int], folder: Path)
     console.print(f"{len(result.mails)} alerts, for any mail program: {folder / 'alerts'}/*.eml", soft_wrap=True)
     console.print("  (their links ended with this cloud; those of `make up` work while it runs)")
     console.print(f"The rows, as the output bucket has them: {folder / PREFIX}/dt=*/*.json", soft_wrap=True)
-    if counts:
-        picture = folder / "labels.png"
-        chart.pie(counts, "Images by label", picture)
-        console.print(f"The pie chart of the labels: {picture}", soft_wrap=True)
-    else:
-        console.print("No image has a label, so there is no pie chart.")
+    pie = report.pie or "none, since no image has a label"
+    console.print(f"The report, for any browser: {report.page}\nIts pie chart: {pie}", soft_wrap=True)
     met = len(result.uploaded) - len(result.unaccounted)
     console.print(f"{met} of {len(result.uploaded)} images that were uploaded are accounted for.", style="bold")
 

@@ -1,0 +1,64 @@
+"""What is drawn: the visuals of athena/quicksight.json, each by the name of the query that its figures are from."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from labelwatch.analytics.queries import FOLDER
+
+DEFINITION = FOLDER / "quicksight.json"
+type Kind = Literal["pie", "line", "bar", "table"]
+_KINDS: dict[str, Kind] = {
+    "PieChartVisual": "pie",
+    "LineChartVisual": "line",
+    "BarChartVisual": "bar",
+    "TableVisual": "table",
+}
+
+
+class Field(NamedTuple):
+    """A column of the query, and what people call it."""
+
+    column: str
+    title: str
+
+
+class Visual(NamedTuple):
+    """One picture; `fields` by what they are to it: Category, Values and Colors of a chart, Values of a table."""
+
+    name: str
+    kind: Kind
+    title: str
+    subtitle: str
+    fields: dict[str, list[Field]]
+
+
+def defined() -> list[Visual]:
+    """The visuals in their order."""
+    sheets = json.loads(DEFINITION.read_text())["definition"]["Sheets"]
+    return [_visual(kind, body) for sheet in sheets for visual in sheet["Visuals"] for kind, body in visual.items()]
+
+
+def _visual(kind: str, body: dict[str, Any]) -> Visual:
+    configuration = body["ChartConfiguration"]
+    titles = dict(_titles(configuration))
+    (wells,) = configuration["FieldWells"].values()
+    fields = {role: [_field(body["VisualId"], one, titles) for one in well] for role, well in wells.items()}
+    title, subtitle = (body[name]["FormatText"]["PlainText"] for name in ("Title", "Subtitle"))
+    return Visual(body["VisualId"], _KINDS[kind], title, subtitle, fields)
+
+
+def _field(visual: str, well: dict[str, Any], titles: dict[str, str]) -> Field:
+    # A chart's well says of what type its field is, a table's does not.
+    (field,) = [well] if "FieldId" in well else well.values()
+    column = field["FieldId"].removeprefix(f"{visual}.")
+    return Field(column, titles.get(field["FieldId"], column.replace("_", " ").capitalize()))
+
+
+def _titles(configuration: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, options in configuration.items():
+        if name.endswith("LabelOptions"):
+            for one in options.get("AxisLabelOptions", []):
+                yield one["ApplyTo"]["FieldId"], one["CustomLabel"]
+    for one in configuration.get("FieldOptions", {}).get("SelectedFieldOptions", []):
+        yield one["FieldId"], one["CustomLabel"]
