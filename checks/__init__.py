@@ -1,1 +1,1 @@
-"""Second opinions on the template and its IAM policies; a part of `make lint`."""
+"""Second opinions on the template, its IAM policies and the SQL for Athena; a part of `make lint`."""

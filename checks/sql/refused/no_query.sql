@@ -1,0 +1,1 @@
+-- Refused: there is no query.
