@@ -40,9 +40,11 @@ def test_the_demo_accounts_for_every_image_and_leaves_mails_and_a_picture() -> N
     assert len(set(re.findall(r"uploads/demo/[0-9-]{10}/[a-z2-7]{16}-", done.stdout))) == 16  # half, by tickets
     assert re.search(r"field 1/notes\.jpg +│ InvalidImageFormatException", done.stdout)
     assert re.search(r"field 1/television\.png +│ no label +│ no", done.stdout)
-    (pie,) = re.findall(r"pie chart of the labels: (\S+)", done.stdout)
+    (pie,) = re.findall(r"Its pie chart: (\S+)", done.stdout)
     with Image.open(pie) as picture:
         assert picture.format == "PNG"
+    (report,) = re.findall(r"The report, for any browser: (\S+)", done.stdout)
+    assert "<h1>Labelwatch: demo</h1>" in Path(report).read_text()
     files = list(Path(pie).parent.glob("alerts/*.eml"))
     mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
     assert mails

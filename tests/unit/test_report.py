@@ -1,0 +1,153 @@
+"""What stands in the report, and that what comes from outside can be no more than text in it."""
+
+import base64
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import sqlglot
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from labelwatch.analytics import queries
+from labelwatch.report import charts, page, visuals
+from labelwatch.report.page import Told
+from labelwatch.report.visuals import Visual
+
+VISUALS = {one.name: one for one in visuals.defined()}
+TOLD = Told("Labelwatch: labelwatch-prod", "Images of 2026-11-01 to 2026-11-02 (UTC).", "*", {"images": "3"})
+
+
+def rows_of(visual: Visual, label: str = "leaf-smut") -> list[dict[str, Any]]:
+    """Two rows as the visual's query would give them."""
+    row = {
+        "label": label, "images": 2, "labels": 2, "day": "2026-11-01", "confidence_from": 90, "confidence": 97.25,
+        "uploaded_at": "2026-11-01 10:00:00.123", "image": "a b.jpg", "of_interest": True, "bucket": "images",
+        "version_id": None,
+    }  # fmt: skip
+    return [row, row | {"label": "brown-spot", "of_interest": False, "day": "2026-11-02"}] if visual else []
+
+
+def rendered(label: str = "leaf-smut", *, address: page.Address | None = None) -> str:
+    return page.render(TOLD, [(one, rows_of(one, label)) for one in VISUALS.values()], address)
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and the texts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def pictures(text: str) -> list[str]:
+    return [base64.b64decode(one).decode() for one in re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", text)]
+
+
+def test_there_are_a_pie_first_a_line_a_bar_and_a_table() -> None:
+    assert [(one.name, one.kind) for one in VISUALS.values()] == [
+        ("labels_by_count", "pie"),
+        ("labels_by_day", "line"),
+        ("confidence_by_label", "bar"),
+        ("newest_predictions", "table"),
+    ]
+
+
+@pytest.mark.parametrize("visual", VISUALS.values(), ids=lambda one: one.name)
+def test_each_visual_shows_columns_that_its_query_gives(visual: Visual) -> None:
+    query = sqlglot.parse_one(queries.named(visual.name).sql, dialect="trino")
+    assert isinstance(query, exp.Query)
+    given_ = {one.alias_or_name for one in query.selects}
+    shown = {field.column for fields in visual.fields.values() for field in fields} - {page.LINK}
+    assert shown
+    assert shown <= given_
+
+
+def test_each_chart_has_a_picture_for_day_and_night_words_and_its_table() -> None:
+    text = rendered()
+    elements = Elements(text).found
+    images = [attributes for tag, attributes in elements if tag == "img"]
+    assert len(images) == 3
+    assert all(one["alt"] for one in images)
+    assert len([tag for tag, _ in elements if tag == "table"]) == 4
+    light, dark = pictures(text)[1::2], pictures(text)[::2]
+    assert all(charts.LIGHT.letters in one for one in light)
+    assert all(charts.DARK.letters in one for one in dark)
+
+
+def test_the_page_fetches_nothing_and_runs_nothing() -> None:
+    elements = Elements(rendered()).found
+    assert not {tag for tag, _ in elements} & {"script", "link", "iframe", "object", "embed", "form", "base"}
+    for _, attributes in elements:
+        assert all((attributes.get(name) or "data:").startswith("data:") for name in ("src", "srcset", "href"))
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+@given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), min_size=1))
+def test_any_label_is_text_and_nothing_else(label: str) -> None:
+    visual = VISUALS["newest_predictions"]
+    elements = Elements(page.render(TOLD, [(visual, rows_of(visual, label))], None))
+    assert [tag for tag, _ in elements.found] == [
+        tag for tag, _ in Elements(page.render(TOLD, [(visual, rows_of(visual))], None)).found
+    ]
+    assert label in "".join(elements.texts)
+
+
+def test_a_label_in_a_chart_is_text_too() -> None:
+    label = "</text><script>alert(1)</script>"
+    for picture in pictures(rendered(label)):
+        assert "<script" not in picture
+
+
+def test_links_lead_where_the_picture_is_and_are_left_out_where_nobody_knows() -> None:
+    there = Elements(rendered(address=lambda row: f"https://console.example/{row['image']}")).found
+    assert {attributes["href"] for tag, attributes in there if tag == "a"} == {"https://console.example/a b.jpg"}
+    assert not [tag for tag, _ in Elements(rendered()).found if tag == "a"]
+
+
+def test_labels_of_interest_are_marked_in_the_table_and_said_in_words() -> None:
+    visual = VISUALS["newest_predictions"]
+    elements = Elements(page.render(TOLD, [(visual, rows_of(visual))], None))
+    rows = [attributes.get("class") for tag, attributes in elements.found if tag == "tr"]
+    assert rows == [None, "marked", None]
+    assert {"yes", "no"} <= set(elements.texts)
+
+
+def test_times_are_told_without_their_milliseconds() -> None:
+    assert "2026-11-01 10:00:00" in Elements(rendered()).texts
+
+
+def test_where_nothing_was_predicted_the_page_says_so() -> None:
+    text = page.render(TOLD, [(one, []) for one in VISUALS.values()], None)
+    assert text.count("Nothing was predicted in these days.") == 4
+    assert not pictures(text)
+
+
+def test_a_label_has_the_same_colour_in_every_chart() -> None:
+    labels = ["leaf-smut", "brown-spot"]
+    for name in ("labels_by_count", "labels_by_day", "confidence_by_label"):
+        drawn = charts.svg(VISUALS[name], rows_of(VISUALS[name])[1:], labels, charts.LIGHT).lower()
+        assert "#e69f00" in drawn  # the second one's
+        assert name == "labels_by_count" or "#0072b2" in drawn  # in the legend, though it has no row
+
+
+def test_more_labels_than_colours_are_drawn() -> None:
+    labels = [f"label {number}" for number in range(30)]
+    visual = VISUALS["labels_by_count"]
+    drawn = charts.svg(visual, [{"label": one, "images": 1} for one in labels], labels, charts.LIGHT)
+    assert all(f"{one}: 1 (3%)" in drawn for one in labels)
+
+
+def test_the_pie_is_a_picture_of_its_own_too() -> None:
+    visual = VISUALS["labels_by_count"]
+    assert charts.png(visual, rows_of(visual), ["leaf-smut", "brown-spot"]).startswith(b"\x89PNG\r\n")
