@@ -99,7 +99,7 @@ def _conditions(to: Narrowing) -> list[exp.Expression]:
 
 def _day(text: str, option: str) -> dt.date:
     try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             return dt.date.fromisoformat(text)
     except ValueError:
         pass
