@@ -128,7 +128,7 @@ class FakeQuickSight:
     def _describe(self, kind: str, asked: dict[str, Any]) -> dict[str, Any]:
         one = self._found(kind, asked)
         if kind == "DataSet":
-            return {"DataSet": {"Arn": self.arn(kind, asked["DataSetId"])}}
+            return {"DataSet": {"Arn": self.arn(kind, asked["DataSetId"]), "ImportMode": one["asked"]["ImportMode"]}}
         number = asked.get("VersionNumber", one["published"] if kind == "Dashboard" else len(one["versions"]))
         statuses = one["versions"][number - 1]
         state: dict[str, Any] = {"Status": statuses.pop(0) if len(statuses) > 1 else statuses[0]}
@@ -186,16 +186,20 @@ class FakeQuickSight:
         return {"Ingestion": found}
 
     def _describe_refresh_schedule(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self._must_be_in_spice(asked)
         if asked["DataSetId"] not in self.schedules:
             raise RefusedError("ResourceNotFoundException", "there is no schedule")
         # With more than was sent, as QuickSight does.
         return {"RefreshSchedule": self.schedules[asked["DataSetId"]] | {"StartAfterDateTime": WHEN, "Arn": "arn"}}
 
     def _create_refresh_schedule(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if self._found("DataSet", asked)["asked"]["ImportMode"] != "SPICE":
-            raise RefusedError("InvalidParameterValueException", "the data set is not in SPICE")
+        self._must_be_in_spice(asked)
         self.schedules[asked["DataSetId"]] = asked["Schedule"]
         return {}
+
+    def _must_be_in_spice(self, asked: dict[str, Any]) -> None:
+        if self._found("DataSet", asked)["asked"]["ImportMode"] != "SPICE":
+            raise RefusedError("InvalidParameterValueException", "the data set is not in SPICE")
 
     def _update_refresh_schedule(self, asked: dict[str, Any]) -> dict[str, Any]:
         return self._create_refresh_schedule(asked)

@@ -1,6 +1,7 @@
 """The one definition file, and what becomes of its placeholders for a stack."""
 
 import json
+from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
@@ -25,9 +26,9 @@ class Place(NamedTuple):
     console: str
 
 
-def read() -> Body:
-    """The definition file as it is."""
-    document: Body = json.loads(FILE.read_text())
+def read(file: Path = FILE) -> Body:
+    """A definition file as it is."""
+    document: Body = json.loads(file.read_text())
     return document
 
 

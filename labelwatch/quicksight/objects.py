@@ -39,7 +39,7 @@ class Objects:
 
         Waits for QuickSight's verdict; raises UserError with its words where that is bad.
         """
-        there, sent = self._is_there(kind), _digest(body)
+        there, sent = self._find(kind) is not None, _digest(body)
         if there and self._tags(kind).get(SENT) == sent:
             return THE_SAME
         with told(f"the {kind.name}"):
@@ -87,22 +87,26 @@ class Objects:
 
     def remove(self, kind: Kind) -> bool:
         """Deletes the object, an analysis for good; False where it was not there."""
-        if not self._is_there(kind):
+        if self._find(kind) is None:
             return False
         for_good: Body = {"ForceDeleteWithoutRecovery": True} if kind == ANALYSIS else {}
         with told(f"to delete the {kind.name}"):
             self._call("delete", kind, **for_good)
         return True
 
-    def _is_there(self, kind: Kind) -> bool:
+    def _find(self, kind: Kind) -> Body | None:
         with told(f"to tell of the {kind.name}"):
             try:
-                self._call("describe", kind)
+                answer = self._call("describe", kind)
             except self._client.exceptions.ResourceNotFoundException:
-                return False
-        return True
+                return None
+        found: Body = answer[kind.field]
+        return found
 
     def _schedule(self, name: str) -> Body | None:
+        data_set = self._find(DATA_SET)
+        if not data_set or data_set["ImportMode"] != "SPICE":
+            return None  # there can be none, and it is not sure what QuickSight says to the question
         with told("to tell of the refresh schedule"):
             try:
                 answer = self._client.describe_refresh_schedule(**self._account, **self._id(DATA_SET), ScheduleId=name)

@@ -1,6 +1,7 @@
 """A stack's predictions in QuickSight, from nothing to a dashboard that is shared, and back."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from chalicelib.adapters.s3 import console_address
@@ -24,6 +25,7 @@ class Wish(NamedTuple):
     principals: list[str]
     spice: bool = False
     identity_region: str | None = None
+    definition: Path = document.FILE
 
 
 def up(account: Account, wish: Wish, tell: Tell, poll_seconds: float = 2) -> None:
@@ -32,7 +34,7 @@ def up(account: Account, wish: Wish, tell: Tell, poll_seconds: float = 2) -> Non
     Raises UserError before anything is made where the definition, the stack, the account's subscription or a principal
     is not as it must be, and with QuickSight's words where it refuses something.
     """
-    definition = document.read()
+    definition = document.read(wish.definition)
     # Here and not only in the tests: whoever changes the file for labels of their own learns at once what QuickSight
     # would say after minutes, or not at all.
     checks.check(definition)

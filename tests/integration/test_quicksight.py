@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 from labelwatch.__main__ import app
 from labelwatch.errors import UserError
 from labelwatch.package import PROJECT
-from labelwatch.quicksight import setup
+from labelwatch.quicksight import document, setup
 from labelwatch.quicksight.kinds import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Home
 from labelwatch.quicksight.objects import SENT, Objects
 from labelwatch.quicksight.setup import Wish
@@ -391,6 +393,17 @@ def test_a_stack_without_the_role_is_to_be_deployed_first(quicksight: FakeQuickS
     )
 
 
+def test_a_definition_that_does_not_fit_together_is_refused_before_anything_is_asked(
+    quicksight: FakeQuickSight, tmp_path: Path
+) -> None:
+    broken = tmp_path / "quicksight.json"
+    broken.write_text(document.FILE.read_text().replace('"ColumnName": "label"', '"ColumnName": "leaf"'))
+    assert refused(quicksight, definition=broken).startswith(
+        "quicksight.json does not fit together: the data set has no"
+    )
+    assert quicksight.asked == []
+
+
 def test_what_is_made_says_whose_it_is_and_what_was_sent(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     for one in quicksight.objects.values():
@@ -422,6 +435,19 @@ def test_up_after_down_makes_it_anew(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     down(quicksight)
     assert len([one for one in up(quicksight) if ": made" in one]) == len(FOUR)
+
+
+def test_the_rights_that_are_documented_are_those_that_are_used(quicksight: FakeQuickSight) -> None:
+    up(quicksight, "ann", GROWERS, spice=True)
+    quicksight.schedules[STACK] |= {"RefreshType": "INCREMENTAL_REFRESH"}
+    for one in quicksight.objects.values():
+        del one["Tags"][SENT]
+    up(quicksight, spice=True)
+    up(quicksight)
+    down(quicksight)
+    documented = set(re.findall(r'"quicksight:(\w+)"', (PROJECT / "docs" / "quicksight.md").read_text()))
+    # What QuickSight asks for beside them, where one object is made of another.
+    assert documented == {operation for _, operation in quicksight.asked} | {"PassDataSource", "PassDataSet"}
 
 
 def test_up_wants_somebody_to_share_with() -> None:
