@@ -37,8 +37,8 @@ class Node(NamedTuple):
 
 
 def check(document: Body) -> None:
-    """Raises UserError with all that is wrong."""
-    found = list(problems(document))
+    """Raises UserError with all that is wrong, each once."""
+    found = list(dict.fromkeys(problems(document)))
     if found:
         raise UserError(f"{FILE.name} does not fit together: {'; '.join(found)}.")
 

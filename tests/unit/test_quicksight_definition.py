@@ -287,3 +287,11 @@ def test_a_copy_in_which_a_name_fits_nothing_is_refused(whole: dict[str, Any], b
     with pytest.raises(UserError) as mistake:
         checks.check(whole)
     assert said in str(mistake.value)
+
+
+def test_what_is_wrong_in_many_places_is_said_once(whole: dict[str, Any]) -> None:
+    columns = whole["data_set"]["PhysicalTableMap"]["predictions"]["CustomSql"]["Columns"]
+    columns[:] = [one for one in columns if one["Name"] != "label"]
+    with pytest.raises(UserError) as mistake:
+        checks.check(whole)
+    assert str(mistake.value) == "quicksight.json does not fit together: the data set has no column label."
