@@ -44,8 +44,8 @@ class Identities:
         parts = ARN.fullmatch(text)
         if not parts and text.startswith("arn:"):
             raise UserError(
-                f"--principal {text} is no user or group of QuickSight; their ARNs are like "
-                "arn:aws:quicksight:REGION:ACCOUNT:user/default/NAME."
+                f"--principal {text} is no user or group of QuickSight; their ARNs end in "
+                "quicksight:REGION:ACCOUNT:user/default/NAME, or group in place of user."
             )
         account, kind, namespace, name = (
             parts.groups() if parts else (self._account.id, "user", DEFAULT_NAMESPACE, text)

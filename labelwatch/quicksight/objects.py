@@ -44,6 +44,7 @@ class Objects:
             return THE_SAME
         with told(f"the {kind.name}"):
             if there:
+                # What a data source is cannot be changed, so the update takes no Type.
                 answer = self._call("update", kind, **{name: one for name, one in body.items() if name != "Type"})
             else:
                 tags = _tags({"application": "labelwatch", "stack": self._home.stack})

@@ -332,7 +332,7 @@ def test_the_identity_region_can_be_said(quicksight: FakeQuickSight) -> None:
             "there is no group none in QuickSight's namespace default; `aws quicksight",
         ),
         (ANN.replace(OWNER, "999999999999"), "is of the account 999999999999, and this is 123456789012."),
-        (f"arn:aws:iam::{OWNER}:user/ann", "is no user or group of QuickSight; their ARNs are like"),
+        (f"arn:aws:iam::{OWNER}:user/ann", "is no user or group of QuickSight; their ARNs end in quicksight:REGION"),
     ],
     ids=["user", "group", "account", "IAM"],
 )
