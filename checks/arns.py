@@ -17,7 +17,9 @@ PARAMETERS = {
 }
 # By type and attribute; a type alone is what Ref gives.
 ARNS = {
+    "AWS::Athena::WorkGroup": "{}",
     "AWS::DynamoDB::Table.Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}",
+    "AWS::Glue::Database": "{}",
     "AWS::Logs::LogGroup.Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
     "AWS::S3::Bucket.Arn": "arn:aws:s3:::{}",
     "AWS::SNS::Topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:{{}}",

@@ -17,6 +17,12 @@ def functions(template: Template) -> dict[str, Template]:
     return resources(template, "AWS::Serverless::Function")
 
 
+def function_roles(template: Template) -> dict[str, Template]:
+    """The roles of the functions; QuickSight has one of its own."""
+    taken = {function["Role"]["Fn::GetAtt"][0] for function in functions(template).values()}
+    return {name: one for name, one in resources(template, "AWS::IAM::Role").items() if name in taken | {"IngestRole"}}
+
+
 def mappings(template: Template) -> list[tuple[Template, Template, Template]]:
     """Each event source mapping, with its function and its queue."""
     queues = resources(template, "AWS::SQS::Queue")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.reading import Template, listed, mappings, resources, statements
-from tests.least_privilege.required import ENFORCED_HERE, REQUIRED_BY
+from tests.integration.reading import Template, function_roles, listed, mappings, resources, statements
+from tests.least_privilege.required import ENFORCED_HERE, REQUIRED_BY, required_by
 from tests.least_privilege.rights import NOTHING, Right, actions, rights, without
 from tests.least_privilege.running import run
 
@@ -41,7 +41,7 @@ def test_lambda_may_take_and_delete_the_messages_that_set_a_function_off(templat
 
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html (the stack makes the groups)
 def test_every_role_may_write_the_log_of_its_function(template: Template) -> None:
-    roles = resources(template, "AWS::IAM::Role")
+    roles = function_roles(template)
     logs = {role: {"Fn::GetAtt": [role.replace("Role", "Logs"), "Arn"]} for role in roles}
     assert {role: allowed(template, role, log) for role, log in logs.items()} == {
         role: {"logs:CreateLogStream", "logs:PutLogEvents"} for role in roles
@@ -71,11 +71,49 @@ def test_detect_may_tell_what_is_gone_from_what_is_forbidden(template: Template)
     assert [allowed(template, "DetectRole", one) for one in (input_bucket, adopted)] == [{"s3:ListBucket"}] * 2
 
 
+# https://docs.aws.amazon.com/athena/latest/ug/security-iam-athena.html and the pages below it: what a query needs of
+# the workgroup, of the Glue Data Catalog, of the rows' bucket and of that of the results.
+def test_quicksight_may_ask_athena_for_the_rows_and_nothing_else(template: Template) -> None:
+    of_glue = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
+    tables = {"glue:GetDatabase", "glue:GetTable", "glue:GetPartition", "glue:GetPartitions"}
+    places = {
+        "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}:workgroup/${Workgroup}": {
+            *("athena:GetWorkGroup", "athena:StartQueryExecution", "athena:StopQueryExecution"),
+            *("athena:GetQueryExecution", "athena:GetQueryResults", "athena:GetQueryResultsStream"),
+        },
+        f"{of_glue}catalog": tables,
+        f"{of_glue}database/${{Database}}": tables,
+        f"{of_glue}table/${{Database}}/*": tables,
+        "OutputBucket": {"s3:ListBucket", "s3:GetBucketLocation"},
+        "WorkspaceBucket": {"s3:ListBucket", "s3:GetBucketLocation"},
+        "${OutputBucket.Arn}/predictions/*": {"s3:GetObject"},
+        "${WorkspaceBucket.Arn}/athena-results/*": {
+            *("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+        },
+    }
+    given: dict[str, set[str]] = {}
+    for right in rights(template):
+        if right.role == "QuickSightRole":
+            place = right.resource.get("Fn::Sub") or right.resource["Fn::GetAtt"][0]
+            given.setdefault(place, set()).add(right.action)
+    assert given == places
+
+
+def test_quicksight_lists_only_the_rows_and_the_results(template: Template) -> None:
+    listing = [
+        one for role, one in statements(template) if role == "QuickSightRole" and one["Action"] == "s3:ListBucket"
+    ]
+    assert {one["Resource"]["Fn::GetAtt"][0]: one["Condition"] for one in listing} == {
+        "OutputBucket": {"StringLike": {"s3:prefix": "predictions/*"}},
+        "WorkspaceBucket": {"StringLike": {"s3:prefix": "athena-results/*"}},
+    }
+
+
 def test_every_right_is_asked_for_by_the_embedded_cloud_or_by_a_static_test(template: Template) -> None:
     unaccounted = [
         right
         for right in rights(template)
-        if right.action not in REQUIRED_BY and right.action.partition(":")[0] not in ENFORCED_HERE
+        if not required_by(right) and right.action.partition(":")[0] not in ENFORCED_HERE
     ]
     assert unaccounted == []
 
@@ -85,12 +123,13 @@ def test_no_static_test_is_named_for_an_action_that_no_role_has(template: Templa
 
 
 def test_every_static_test_fails_without_the_right_that_it_requires(template: Template) -> None:
-    required = [right for right in rights(template) if right.action in REQUIRED_BY]
-    assert [right for right in required if passes(REQUIRED_BY[right.action], without(template, str(right)))] == []
+    required = [(right, test) for right in rights(template) if (test := required_by(right))]
+    assert [right for right, test in required if passes(test, without(template, str(right)))] == []
 
 
 def test_every_static_test_passes_on_the_template_as_it_is(template: Template) -> None:
-    assert [name for name in {*REQUIRED_BY.values()} if not passes(name, template)] == []
+    tests = {test for right in rights(template) if (test := required_by(right))}
+    assert [test for test in tests if not passes(test, template)] == []
 
 
 def passes(test: str, template: Template) -> bool:

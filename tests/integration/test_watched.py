@@ -10,7 +10,7 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from labelwatch.package import PROJECT
-from tests.integration.reading import Template, functions, guards, resources, statements
+from tests.integration.reading import Template, function_roles, functions, guards, resources, statements
 
 OPERATIONS = (PROJECT / "docs" / "operations.md").read_text()
 ROLES_AND_STATE = {"AWS::IAM::Role", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::DynamoDB::Table"}
@@ -139,11 +139,11 @@ def test_functions_are_traced_only_where_it_is_wanted(template: Template) -> Non
 def test_every_role_may_send_traces_only_where_it_is_wanted(template: Template) -> None:
     conditional = {
         name: statement["Fn::If"][0]
-        for name, role in resources(template, "AWS::IAM::Role").items()
+        for name, role in function_roles(template).items()
         for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
         if "Fn::If" in statement and statement["Fn::If"][1]["Sid"] == "Trace"
     }
-    assert conditional == dict.fromkeys(resources(template, "AWS::IAM::Role"), "Traces")
+    assert conditional == dict.fromkeys(function_roles(template), "Traces")
     sent = [set(one["Action"]) for _, one in statements(template) if one["Sid"] == "Trace"]
     assert sent == [{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}] * len(conditional)
 

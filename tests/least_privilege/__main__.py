@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from labelwatch.package import package
-from tests.least_privilege.required import REQUIRED_BY
+from tests.least_privilege.required import required_by
 from tests.least_privilege.rights import NOTHING, Right, rights
 from tests.least_privilege.running import Outcome, run
 
@@ -51,7 +51,7 @@ def main() -> int:
         if not chosen:
             console.print(f"No right has a name that begins with {asked.beginning}.", style="red", markup=False)
             return 1
-        tried = [right for right in chosen if right.action not in REQUIRED_BY]
+        tried = [right for right in chosen if not required_by(right)]
         options = ["--package", folder, "--patience", f"{asked.patience:g}"]
         whole, outcomes = _all_tried(tried, options, asked.at_once, console)
     if whole.failed or whole.broken:
@@ -115,9 +115,9 @@ def _required(required: list[Right]) -> Table:
     table = Table("role", "statement", "actions", title="What the embedded cloud does not enforce")
     table.add_column("required by a static test", overflow="fold")
     for (role, sid, test), rights_of_it in groupby(
-        required, key=lambda right: (right.role, right.sid, REQUIRED_BY[right.action])
+        required, key=lambda right: (right.role, right.sid, required_by(right))
     ):
-        table.add_row(role, sid, "\n".join(dict.fromkeys(right.action for right in rights_of_it)), escape(test))
+        table.add_row(role, sid, "\n".join(dict.fromkeys(right.action for right in rights_of_it)), escape(str(test)))
     return table
 
 

@@ -1,5 +1,9 @@
 """What asks for each right: the embedded cloud, when a function runs, or, where it does not look, a static test."""
 
+from __future__ import annotations
+
+from tests.least_privilege.rights import Right
+
 # ministack checks the calls of these services against the caller's role.
 ENFORCED_HERE = frozenset({"s3", "sqs", "sns", "dynamodb"})
 
@@ -22,3 +26,11 @@ REQUIRED_BY = {
     "xray:PutTraceSegments": _TRACES,
     "xray:PutTelemetryRecords": _TRACES,
 }
+
+# Nobody takes this role in the embedded cloud, which has no QuickSight.
+_QUICKSIGHT = "tests/integration/test_roles.py::test_quicksight_may_ask_athena_for_the_rows_and_nothing_else"
+
+
+def required_by(right: Right) -> str | None:
+    """The static test that requires it; None where the embedded cloud asks for it."""
+    return _QUICKSIGHT if right.role == "QuickSightRole" else REQUIRED_BY.get(right.action)

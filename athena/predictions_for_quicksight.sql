@@ -1,0 +1,16 @@
+-- What QuickSight draws: one row for each label of each image, as `labelwatch quicksight up` sends it. It writes the database's name for
+-- DATABASE and the console's address for https://CONSOLE. A boolean as words, since a data set of QuickSight has no such type.
+SELECT
+  image,
+  coalesce(label, '(no label)') AS label,
+  confidence,
+  bucket,
+  uploaded_at,
+  detected_at,
+  CAST(dt AS timestamp) AS day,
+  CASE WHEN confidence >= 100 THEN 90 ELSE CAST(floor(confidence / 10) * 10 AS integer) END AS confidence_from,
+  model,
+  CASE WHEN of_interest THEN 'yes' ELSE 'no' END AS of_interest,
+  prediction_id,
+  'https://CONSOLE/s3/object/' || bucket || '?prefix=' || replace(url_encode(image), '+', '%20') AS link
+FROM DATABASE.rekognition_customlabels_analytics

@@ -1,0 +1,1 @@
+"""QuickSight: a stack's predictions as a dashboard, made by API from athena/quicksight.json."""
