@@ -66,7 +66,9 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
             console.print(f"API={session.api} TOKEN={token}", soft_wrap=True)
             console.print(tickets.upload_line(sample.absolute()), soft_wrap=True)
             console.print("\nWho may ask for tickets:\n")
-            console.print(tokens_line(session.cloud.endpoint), soft_wrap=True)
+            console.print(command_line(session.cloud.endpoint, "tokens", "list"), soft_wrap=True)
+            console.print("\nWhat was predicted so far, as a page; labelwatch athena query works alike:\n")
+            console.print(command_line(session.cloud.endpoint, "report"), soft_wrap=True)
             console.print("\nWhat becomes of each image is told here. Ctrl-C stops everything.\n")
             _follow(session, console)
     except KeyboardInterrupt:
@@ -80,9 +82,9 @@ def upload_line(endpoint: str, sample: Path) -> str:
     return f"{_AS_ROOT} {shlex.join(command)}"
 
 
-def tokens_line(endpoint: str) -> str:
-    """`labelwatch tokens list` on this cloud; `create NAME` and `revoke NAME` are the same."""
-    return f"AWS_ENDPOINT_URL={endpoint} {_AS_ROOT} {shlex.join([_beside('labelwatch'), 'tokens', 'list'])}"
+def command_line(endpoint: str, *words: str) -> str:
+    """A command of labelwatch on this cloud."""
+    return f"AWS_ENDPOINT_URL={endpoint} {_AS_ROOT} {shlex.join([_beside('labelwatch'), *words])}"
 
 
 def _beside(command: str) -> str:

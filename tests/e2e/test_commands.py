@@ -200,7 +200,7 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
     line = read_until(up, "s3 cp")
     api_and_token = read_until(up, "^API=")
     line_with_ticket = f"{api_and_token}\n{read_until(up, '/uploads')}"
-    tokens = read_until(up, "tokens list")
+    tokens, report = read_until(up, "tokens list$"), read_until(up, " report$")
     as_printed(line)
     assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
     as_printed(line_with_ticket)
@@ -209,6 +209,7 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
         as_printed(line_with_ticket.replace("TOKEN=", "TOKEN=not-"))
     assert refused.value.stderr.startswith("The token is wrong or was revoked.")
     as_printed(tokens)
+    as_printed(report)
     up.send_signal(ending)
     assert up.wait(MOST_SECONDS) == code
     port = int(endpoint.rpartition(":")[2])
