@@ -12,5 +12,6 @@ SELECT
   model,
   CASE WHEN of_interest THEN 'yes' ELSE 'no' END AS of_interest,
   prediction_id,
-  'https://CONSOLE/s3/object/' || bucket || '?prefix=' || replace(url_encode(image), '+', '%20') AS link
+  'https://CONSOLE/s3/object/' || bucket || '?prefix=' || replace(url_encode(image), '+', '%20')
+    || coalesce('&versionId=' || url_encode(version_id), '') AS link
 FROM DATABASE.rekognition_customlabels_analytics

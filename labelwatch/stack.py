@@ -254,8 +254,8 @@ class Stacks:
         return new[::-1]
 
 
-def outputs(cloudformation: Any, name: str) -> dict[str, str]:  # noqa: ANN401 - the client of any endpoint
-    """The outputs of the stack; raises UserError where there is no such stack."""
+def outputs(cloudformation: Any, name: str, *wanted: str) -> dict[str, str]:  # noqa: ANN401 - of any endpoint
+    """The outputs of the stack; raises UserError where there is no such stack, or one without what is wanted."""
     stack = Stacks(cloudformation).find(name)
     if not stack:
         where = cloudformation.meta.region_name
@@ -265,6 +265,11 @@ def outputs(cloudformation: Any, name: str) -> dict[str, str]:  # noqa: ANN401 -
         ]
         there = f" There are {', '.join(ours)}." if ours else ""
         raise UserError(f"there is no stack {name} in {where}; name it with --stack, its Region with --region.{there}")
+    if missing := set(wanted) - set(stack.outputs):
+        raise UserError(
+            f"the stack {name} is {stack.status} and has no {', '.join(sorted(missing))}: it is none of Labelwatch's, "
+            "or of another version, or not ready."
+        )
     return stack.outputs
 
 

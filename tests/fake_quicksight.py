@@ -82,7 +82,7 @@ class FakeQuickSight:
         if not operation.startswith(("Describe", "List")):
             self.sent.append(operation)
         for kind in KINDS:
-            for verb in ("Create", "Update", "Describe", "Delete"):
+            for verb in ("Create", "Update", "Describe", "Delete", "Restore"):
                 if operation == f"{verb}{kind}":
                     return getattr(self, f"_{verb.lower()}")(kind, asked)  # type: ignore[no-any-return]
                 if operation == f"{verb}{kind}Permissions":
@@ -143,10 +143,15 @@ class FakeQuickSight:
         self._found(kind, asked)
         name = asked[f"{kind}Id"]
         if kind == "Analysis" and not asked.get("ForceDeleteWithoutRecovery"):
-            return {}  # it stays for thirty days
+            self.objects[kind, name]["versions"].append(["DELETED"])  # for thirty days
+            return {}
         if kind == "DataSet":
             self.schedules.pop(name, None)
         del self.objects[kind, name]
+        return {}
+
+    def _restore(self, kind: str, asked: dict[str, Any]) -> dict[str, Any]:
+        self._found(kind, asked)["versions"].pop()
         return {}
 
     def _describe_permissions(self, kind: str, asked: dict[str, Any]) -> dict[str, Any]:

@@ -82,5 +82,5 @@ class Athena:
 
 def of_stack(account: Account, name: str) -> Athena:
     """The stack's database, through its workgroup; raises UserError where there is no such stack."""
-    outputs = stack.outputs(account.client("cloudformation"), name)
+    outputs = stack.outputs(account.client("cloudformation"), name, "DatabaseName", "WorkgroupName")
     return Athena(account.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])

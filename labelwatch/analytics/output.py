@@ -44,8 +44,13 @@ def as_table(answer: Answer) -> Table:
     for name, kind in zip(answer.columns, answer.types, strict=True):
         table.add_column(name, justify="right" if kind in _WHOLE | _BROKEN else "left", overflow="fold")
     for row in answer.rows:
-        table.add_row(*("" if cell is None else cell for cell in row))
+        table.add_row(*("" if cell is None else printable(cell) for cell in row))
     return table
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what a terminal, or a picture, would not take as letters: keys may hold anything."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def as_csv(answer: Answer) -> str:

@@ -57,6 +57,9 @@ def named(name: str) -> Query:
 
 def narrowing(first: str | None, last: str | None, labels: Sequence[str]) -> Narrowing:
     """From what is typed; raises UserError where that is no day, or the last is before the first."""
+    for label in labels:
+        if not label.isprintable():
+            raise UserError(f"--label {label!r} has signs that are no letters.")
     to = Narrowing(
         _day(first, "--from") if first is not None else None, _day(last, "--to") if last is not None else None, labels
     )

@@ -7,9 +7,11 @@ from botocore.exceptions import ClientError
 from sqlglot import exp
 
 from labelwatch import stack
+from labelwatch.analytics import athena
 from labelwatch.analytics.athena import Athena
 from labelwatch.analytics.queries import FOLDER, TABLE
 from labelwatch.aws import Account
+from labelwatch.errors import UserError
 
 PLAIN = "rekognition_customlabels_plain"
 ALL = (TABLE, PLAIN)
@@ -19,19 +21,20 @@ type Fate = Literal["made", "made again, since it was another", "as it should be
 
 
 class Shape(NamedTuple):
-    """What makes two tables the same: columns and types, partitions, place, and how days are found."""
+    """What makes two tables the same: columns and types, partitions, place, how days are found, how rows are read."""
 
     columns: list[tuple[str, str]]
     partitions: list[tuple[str, str]]
     location: str
     projection: dict[str, str]
+    serde: str
 
 
 class Tables:
     """The tables of one database over one output bucket. They hold nothing: the rows stay when they go."""
 
-    def __init__(self, athena: Athena, glue: Any, database: str, bucket: str) -> None:  # noqa: ANN401 - of any endpoint
-        self._athena = athena
+    def __init__(self, asked: Athena, glue: Any, database: str, bucket: str) -> None:  # noqa: ANN401 - of any endpoint
+        self._athena = asked
         self._glue = glue
         self._database = database
         self._bucket = bucket
@@ -60,20 +63,28 @@ class Tables:
             if problem.response["Error"]["Code"] != "EntityNotFoundException":
                 raise
             return None
+        if table.get("TableType") != "EXTERNAL_TABLE" or table.get("Parameters", {}).get("table_type"):
+            # A view, or a table of a kind that would take its data along.
+            raise UserError(
+                f"{self._database}.{name} is no table that `labelwatch athena up` made, and is left as it is; drop or "
+                "rename it yourself."
+            )
         storage = table["StorageDescriptor"]
         return Shape(
             [(one["Name"].lower(), _plain(one["Type"])) for one in storage["Columns"]],
             [(one["Name"].lower(), _plain(one["Type"])) for one in table.get("PartitionKeys", [])],
             storage["Location"].rstrip("/"),
             {key: value for key, value in table.get("Parameters", {}).items() if _is_projection(key)},
+            storage.get("SerdeInfo", {}).get("SerializationLibrary", ""),
         )
 
 
 def of_stack(account: Account, name: str) -> Tables:
     """Those of the stack; raises UserError where there is no such stack."""
-    outputs = stack.outputs(account.client("cloudformation"), name)
-    athena = Athena(account.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
-    return Tables(athena, account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
+    outputs = stack.outputs(account.client("cloudformation"), name, "DatabaseName", "OutputBucket")
+    return Tables(
+        athena.of_stack(account, name), account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"]
+    )
 
 
 def shape_of(ddl: str) -> Shape:
@@ -90,7 +101,8 @@ def shape_of(ddl: str) -> Shape:
     (location,) = [one.this.name for one in properties if isinstance(one, exp.LocationProperty)]
     told = {one.name: one.args["value"].name for one in properties if type(one) is exp.Property}
     projection = {key: value for key, value in told.items() if _is_projection(key)}
-    return Shape(columns, partitions, location.rstrip("/"), projection)
+    (serde,) = [one.this.name for one in properties if isinstance(one, exp.RowFormatSerdeProperty)]
+    return Shape(columns, partitions, location.rstrip("/"), projection, serde)
 
 
 def _type(column: exp.Expression) -> str:

@@ -23,11 +23,12 @@ def up(  # noqa: PLR0913 - a command's options, by name
         ),
     ],
     spice: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--spice/--direct", help="Keep the rows in QuickSight, refreshed daily; or ask Athena at each look."
+            "--spice/--direct",
+            help="Keep the rows in QuickSight, refreshed daily; or ask Athena at each look, as it is at first.",
         ),
-    ] = False,
+    ] = None,
     identity_region: Annotated[
         str | None,
         typer.Option(help="The Region in which the account signed up for QuickSight; without it, QuickSight is asked."),

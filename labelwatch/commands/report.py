@@ -33,7 +33,7 @@ def report(  # noqa: PLR0913 - a command's options, by name
 
     to = queries.narrowing(first, last, label or [])
     account = Account(profile, region)
-    outputs = stacks.outputs(account.client("cloudformation"), stack)
+    outputs = stacks.outputs(account.client("cloudformation"), stack, "LabelsofInterest")
     with Console(stderr=True).status("") as status:
         made = making.make(
             athena.of_stack(account, stack),

@@ -34,7 +34,8 @@ def read(file: Path = FILE) -> Body:
 
 def query(place: Place) -> str:
     """The data set's SQL, with the names of this place in it."""
-    text = QUERY.read_text()
+    # Without the comment: QuickSight puts the query into another one.
+    text = "\n".join(line for line in QUERY.read_text().splitlines() if not line.startswith("--"))
     return text.replace(DATABASE_IN_QUERY, f"{place.database}.").replace(CONSOLE_IN_QUERY, place.console)
 
 

@@ -41,6 +41,8 @@ class Identities:
 
     def find(self, text: str) -> Principal:
         """The user or group of this ARN, or the user of this name; raises UserError where there is none."""
+        if not text.strip():
+            raise UserError("--principal is empty; it must be the name of a user of QuickSight, or an ARN.")
         parts = ARN.fullmatch(text)
         if not parts and text.startswith("arn:"):
             raise UserError(

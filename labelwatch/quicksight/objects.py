@@ -39,10 +39,15 @@ class Objects:
 
         Waits for QuickSight's verdict; raises UserError with its words where that is bad.
         """
-        there, sent = self._find(kind) is not None, _digest(body)
-        if there and self._tags(kind).get(SENT) == sent:
+        found, sent = self._find(kind), _digest(body)
+        there = found is not None
+        # An analysis that somebody deleted is there for 30 days more, and nobody sees it.
+        deleted = found is not None and found.get("Status") == "DELETED"
+        if there and not deleted and self._tags(kind).get(SENT) == sent:
             return THE_SAME
         with told(f"the {kind.name}"):
+            if deleted:
+                self._call("restore", kind)
             if there:
                 # What a data source is cannot be changed, so the update takes no Type.
                 answer = self._call("update", kind, **{name: one for name, one in body.items() if name != "Type"})
@@ -86,6 +91,11 @@ class Objects:
             self._client.update_refresh_schedule(**where, Schedule=schedule)
             return CHANGED
 
+    def is_in_spice(self) -> bool:
+        """Whether the data set keeps its rows in QuickSight; False where there is none yet."""
+        data_set = self._find(DATA_SET)
+        return data_set is not None and data_set["ImportMode"] == "SPICE"
+
     def remove(self, kind: Kind) -> bool:
         """Deletes the object, an analysis for good; False where it was not there."""
         if self._find(kind) is None:
@@ -105,8 +115,7 @@ class Objects:
         return found
 
     def _schedule(self, name: str) -> Body | None:
-        data_set = self._find(DATA_SET)
-        if not data_set or data_set["ImportMode"] != "SPICE":
+        if not self.is_in_spice():
             return None  # there can be none, and it is not sure what QuickSight says to the question
         with told("to tell of the refresh schedule"):
             try:

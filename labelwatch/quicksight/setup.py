@@ -20,11 +20,14 @@ type Tell = Callable[[str], None]
 
 
 class Wish(NamedTuple):
-    """What `up` is asked for; `identity_region` is where the account signed up, if it has to be said."""
+    """What `up` is asked for; `identity_region` is where the account signed up, if it has to be said.
+
+    `spice` is None where it stays as it is, and asks Athena at each look at first.
+    """
 
     stack: str
     principals: list[str]
-    spice: bool = False
+    spice: bool | None = None
     identity_region: str | None = None
     definition: Path = document.FILE
 
@@ -56,13 +59,14 @@ def up(account: Account, wish: Wish, tell: Tell, poll_seconds: float = 2) -> Non
         console=console_address(home.partition, home.region),
     )
     schedule = definition["refresh_schedule"]
-    if not wish.spice:
+    spice = objects.is_in_spice() if wish.spice is None else wish.spice
+    if not spice:
         # Only a data set in SPICE can have one, so it goes first.
         _tell_of_schedule(objects.refresh(schedule, wanted=False), tell)
-    for kind, body in document.bodies(definition, place, spice=wish.spice).items():
+    for kind, body in document.bodies(definition, place, spice=spice).items():
         tell(f"{kind.name} {body['Name']}: {objects.put(kind, body)}")
         _share(objects, kind, principals, tell)
-        if kind == DATA_SET and wish.spice:
+        if kind == DATA_SET and spice:
             _tell_of_schedule(objects.refresh(schedule, wanted=True), tell)
     tell(_address(home))
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from chalicelib.adapters.s3 import object_address
 from labelwatch.analytics import queries
 from labelwatch.analytics.athena import Athena
-from labelwatch.analytics.output import value
+from labelwatch.analytics.output import printable, value
 from labelwatch.analytics.queries import Narrowing
 from labelwatch.aws import Account
 from labelwatch.report import charts, page
@@ -38,11 +38,12 @@ def make(
     athena: Athena, asked: Asked, folder: Path, address: Address | None, watch: Callable[[str], None] = lambda _: None
 ) -> Report:
     """Writes report.html and labels.png into the folder; `watch` hears which query is asked."""
-    answers = [(visual, _rows(athena, visual.name, asked.to, watch)) for visual in defined()]
+    visuals = defined()
+    answers = [(visual, _rows(athena, visual.name, asked.to, watch)) for visual in visuals]
     days = _rows(athena, SHARE, asked.to._replace(labels=()), watch)
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.html"
-    report.write_text(page.render(_told(asked, answers, days), answers, address), encoding="utf-8")
+    report.write_text(page.render(told(asked, answers, days), answers, address), encoding="utf-8")
     return Report(report, _pie(answers, folder))
 
 
@@ -55,24 +56,28 @@ def _rows(athena: Athena, name: str, to: Narrowing, watch: Callable[[str], None]
     ]
 
 
-def _told(asked: Asked, answers: Sequence[tuple[Visual, Rows]], days: Rows) -> Told:
+def told(asked: Asked, answers: Sequence[tuple[Visual, Rows]], days: Rows) -> Told:
+    """What stands above the visuals, from the answers and the images of each day."""
     images, without = (sum(row[name] for row in days) for name in ("images", "without_label"))
     seen = {row["label"] for visual, rows in answers if visual.name == PIE for row in rows}
     figures = {"images": f"{images:,}", "different labels": f"{len(seen):,}"}
     if images:
         figures["images without a label"] = f"{without:,} ({without / images:.0%})"
-    to, known = asked.to, [row["day"] for row in days]
+    known = [row["day"] for row in days]
     span = f"Images of {known[0]} to {known[-1]} (UTC)." if known else "No images."
-    narrowed = f" Only {', '.join(to.labels)}." if to.labels else ""
-    return Told(f"Labelwatch: {asked.stack}", span + narrowed, asked.labels_of_interest, figures)
+    if asked.to.labels:  # then the images are of no account: most have other labels
+        figures = {"different labels": figures["different labels"]}
+        span += f" Only {', '.join(map(printable, asked.to.labels))}."
+    return Told(f"Labelwatch: {asked.stack}", span, asked.labels_of_interest, figures)
 
 
 def _pie(answers: Sequence[tuple[Visual, Rows]], folder: Path) -> Path | None:
+    picture = folder / "labels.png"
     for visual, rows in answers:
         if visual.name == PIE and rows:
-            picture = folder / "labels.png"
             picture.write_bytes(charts.png(visual, rows, [row["label"] for row in rows]))
             return picture
+    picture.unlink(missing_ok=True)  # of an earlier report
     return None
 
 

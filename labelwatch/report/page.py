@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from labelwatch.analytics.output import printable
 from labelwatch.report import charts
 from labelwatch.report.charts import Rows
 from labelwatch.report.visuals import Field, Visual
@@ -72,7 +73,7 @@ class Card(NamedTuple):
 
 def render(told: Told, answers: Sequence[tuple[Visual, Rows]], address: Address | None) -> str:
     """The page; `address` says where the picture of a row is, where that can be said."""
-    labels = list(dict.fromkeys(row["label"] for _, rows in answers for row in rows if row["label"] is not None))
+    labels = list(dict.fromkeys(row["label"] for _, rows in answers for row in rows if row.get("label") is not None))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -122,7 +123,7 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.1f}"
-    return "" if value is None else _MILLISECONDS.sub("", str(value))
+    return "" if value is None else _MILLISECONDS.sub("", printable(str(value)))
 
 
 def _is_number(value: object) -> bool:

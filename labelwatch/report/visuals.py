@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from labelwatch.analytics.queries import FOLDER
+from labelwatch.errors import UserError
 
 DEFINITION = FOLDER / "quicksight.json"
 type Kind = Literal["pie", "line", "bar", "table"]
@@ -34,9 +35,15 @@ class Visual(NamedTuple):
 
 
 def defined() -> list[Visual]:
-    """The visuals in their order."""
+    """The visuals in their order; raises UserError at one that cannot be drawn here."""
     sheets = json.loads(DEFINITION.read_text())["definition"]["Sheets"]
-    return [_visual(kind, body) for sheet in sheets for visual in sheet["Visuals"] for kind, body in visual.items()]
+    visuals = [(kind, body) for sheet in sheets for visual in sheet["Visuals"] for kind, body in visual.items()]
+    for kind, body in visuals:
+        if kind not in _KINDS:
+            raise UserError(
+                f"{DEFINITION.name}: {body.get('VisualId')} is a {kind}; a report can draw {', '.join(_KINDS)}."
+            )
+    return [_visual(kind, body) for kind, body in visuals]
 
 
 def _visual(kind: str, body: dict[str, Any]) -> Visual:
@@ -44,8 +51,9 @@ def _visual(kind: str, body: dict[str, Any]) -> Visual:
     titles = dict(_titles(configuration))
     (wells,) = configuration["FieldWells"].values()
     fields = {role: [_field(body["VisualId"], one, titles) for one in well] for role, well in wells.items()}
-    title, subtitle = (body[name]["FormatText"]["PlainText"] for name in ("Title", "Subtitle"))
-    return Visual(body["VisualId"], _KINDS[kind], title, subtitle, fields)
+    # Both may be left out, or be formatted in a way of QuickSight's own.
+    title, subtitle = (body.get(name, {}).get("FormatText", {}).get("PlainText", "") for name in ("Title", "Subtitle"))
+    return Visual(body["VisualId"], _KINDS[kind], title or body["VisualId"], subtitle, fields)
 
 
 def _field(visual: str, well: dict[str, Any], titles: dict[str, str]) -> Field:

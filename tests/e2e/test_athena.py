@@ -226,6 +226,33 @@ def test_tables_are_made_once_and_made_again_only_where_they_are_others(place: P
     assert place.tables.make(PLAIN) == "made"
 
 
+@pytest.mark.parametrize(
+    "other", [{"TableType": "VIRTUAL_VIEW"}, {"TableType": "EXTERNAL_TABLE", "Parameters": {"table_type": "ICEBERG"}}]
+)
+def test_what_is_no_table_of_ours_is_never_dropped(place: Place, other: dict[str, Any]) -> None:
+    place.fill([])
+    place.tables.drop(PLAIN)
+    glue = place.cloud.client("glue")
+    glue.create_table(DatabaseName=DATABASE, TableInput={"Name": PLAIN, "StorageDescriptor": {"Columns": []}} | other)
+    try:
+        for act in (place.tables.make, place.tables.drop):
+            with pytest.raises(UserError, match=rf"{DATABASE}\.{PLAIN} is no table that `labelwatch athena up` made"):
+                act(PLAIN)
+        assert glue.get_table(DatabaseName=DATABASE, Name=PLAIN)["Table"]["TableType"] == other["TableType"]
+    finally:
+        glue.delete_table(DatabaseName=DATABASE, Name=PLAIN)
+
+
+def test_a_table_that_reads_rows_in_another_way_is_made_again(place: Place) -> None:
+    place.fill([])
+    glue = place.cloud.client("glue")
+    table = glue.get_table(DatabaseName=DATABASE, Name=PLAIN)["Table"]
+    storage = table["StorageDescriptor"] | {"SerdeInfo": {"SerializationLibrary": "a.ParquetSerDe"}}
+    known = {"Name": PLAIN, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}
+    glue.update_table(DatabaseName=DATABASE, TableInput=known)
+    assert place.tables.make(PLAIN) == "made again, since it was another"
+
+
 def test_a_query_without_its_table_says_what_makes_it(place: Place) -> None:
     place.fill([])
     for name in ALL:

@@ -103,7 +103,21 @@ def test_the_report_counts_what_the_query_counts(filled: Pipeline, report: Path)
         assert f'<td>{row["label"]}</td><td class="number">{row["images"]}</td>' in text
 
 
+def test_a_stack_of_something_else_is_one_sentence(running: Pipeline) -> None:
+    cloudformation = running.session.cloud.client("cloudformation")
+    body = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    cloudformation.create_stack(StackName="website", TemplateBody=body)
+    try:
+        for words in (("athena", "up"), ("athena", "query", "labels_by_count"), ("report",)):
+            done = run(running, *words, "--stack", "website")
+            assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+            assert "it is none of Labelwatch's" in done.stderr
+    finally:
+        cloudformation.delete_stack(StackName="website")
+
+
 def test_days_without_images_make_a_report_that_says_so(filled: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "labels.png").write_bytes(b"of an earlier report")
     shown = said(filled, "report", "--to", "2020-01-01", "--out", str(tmp_path))
     assert "No image has a label, so there is no pie." in shown
     assert "No images." in (tmp_path / "report.html").read_text()

@@ -266,10 +266,32 @@ def test_a_schedule_that_was_changed_is_put_back(quicksight: FakeQuickSight) -> 
     assert quicksight.schedules[STACK] == before
 
 
+def test_whoever_does_not_say_otherwise_leaves_the_rows_where_they_are(quicksight: FakeQuickSight) -> None:
+    up(quicksight, spice=True)
+    quicksight.sent.clear()
+    up(quicksight, "ann", "ron")
+    assert sent(quicksight, "DataSet")["ImportMode"] == "SPICE"
+    assert quicksight.sent == ["UpdateDashboardPermissions"]
+
+
+def test_an_analysis_that_somebody_deleted_is_there_again(quicksight: FakeQuickSight) -> None:
+    up(quicksight)
+    quicksight.client(quicksight.region).delete_analysis(AwsAccountId=OWNER, AnalysisId=STACK)
+    quicksight.sent.clear()
+    assert "analysis Labelwatch (labelwatch-prod): changed" in up(quicksight)
+    assert quicksight.sent == ["RestoreAnalysis", "UpdateAnalysis", "TagResource"]
+
+
+def test_an_empty_principal_is_told(quicksight: FakeQuickSight) -> None:
+    assert refused(quicksight, "ann", "") == (
+        "--principal is empty; it must be the name of a user of QuickSight, or an ARN."
+    )
+
+
 def test_the_schedule_goes_before_its_data_set_leaves_spice(quicksight: FakeQuickSight) -> None:
     up(quicksight, spice=True)
     quicksight.sent.clear()
-    said = up(quicksight)
+    said = up(quicksight, spice=False)
     assert quicksight.sent == ["DeleteRefreshSchedule", "UpdateDataSet", "TagResource"]
     assert said[0] == "daily refresh: deleted"
 
@@ -447,7 +469,8 @@ def test_the_rights_that_are_documented_are_those_that_are_used(quicksight: Fake
     for one in quicksight.objects.values():
         del one["Tags"][SENT]
     up(quicksight, spice=True)
-    up(quicksight)
+    quicksight.client(quicksight.region).delete_analysis(AwsAccountId=OWNER, AnalysisId=STACK)
+    up(quicksight, spice=False)
     down(quicksight)
     documented = set(re.findall(r'"quicksight:(\w+)"', (PROJECT / "docs" / "quicksight.md").read_text()))
     # What QuickSight asks for beside them, where one object is made of another.

@@ -25,6 +25,7 @@ ROW = {
     "uploaded_at": "2026-11-22 10:00:00.123",
     "of_interest": True,
     "prediction_id": "1",
+    "version_id": "v+1",
     "dt": "2026-11-22",
 }
 
@@ -66,7 +67,16 @@ def test_a_row_has_its_day_its_step_of_ten_and_whether_it_is_of_interest_in_word
 
 
 def test_the_link_leads_to_the_very_key_in_the_console(table: duckdb.DuckDBPyConnection) -> None:
-    assert asked(table)["link"] == ("https://console.example.com/s3/object/images?prefix=field%201%2Fleaf%2B%C3%A9.jpg")
+    place = "https://console.example.com/s3/object/images?prefix=field%201%2Fleaf%2B%C3%A9.jpg"
+    assert asked(table)["link"] == f"{place}&versionId=v%2B1"
+
+
+def test_an_object_without_versions_has_a_link_without_one(table: duckdb.DuckDBPyConnection) -> None:
+    assert "versionId" not in asked(table, version_id=None)["link"]
+
+
+def test_the_query_is_sent_without_its_comment() -> None:
+    assert document.query(PLACE).startswith("SELECT\n")
 
 
 def test_an_image_without_a_label_says_so_and_has_no_confidence(table: duckdb.DuckDBPyConnection) -> None:

@@ -75,8 +75,17 @@ def test_detect_may_tell_what_is_gone_from_what_is_forbidden(template: Template)
 # the workgroup, of the Glue Data Catalog, of the rows' bucket and of that of the results.
 def test_quicksight_may_ask_athena_for_the_rows_and_nothing_else(template: Template) -> None:
     of_glue = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
-    tables = {"glue:GetDatabase", "glue:GetTable", "glue:GetPartition", "glue:GetPartitions"}
+    tables = {
+        *("glue:GetDatabase", "glue:GetDatabases", "glue:GetTable", "glue:GetTables"),
+        *("glue:GetPartition", "glue:GetPartitions"),
+    }
     places = {
+        "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}:datacatalog/AwsDataCatalog": {
+            *("athena:GetDataCatalog", "athena:GetDatabase", "athena:ListDatabases"),
+            *("athena:GetTableMetadata", "athena:ListTableMetadata"),
+        },
+        # https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
+        f"{of_glue}database/default": {"glue:GetDatabase"},
         "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}:workgroup/${Workgroup}": {
             *("athena:GetWorkGroup", "athena:StartQueryExecution", "athena:StopQueryExecution"),
             *("athena:GetQueryExecution", "athena:GetQueryResults", "athena:GetQueryResultsStream"),
@@ -85,7 +94,7 @@ def test_quicksight_may_ask_athena_for_the_rows_and_nothing_else(template: Templ
         f"{of_glue}database/${{Database}}": tables,
         f"{of_glue}table/${{Database}}/*": tables,
         "OutputBucket": {"s3:ListBucket", "s3:GetBucketLocation"},
-        "WorkspaceBucket": {"s3:ListBucket", "s3:GetBucketLocation"},
+        "WorkspaceBucket": {"s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"},
         "${OutputBucket.Arn}/predictions/*": {"s3:GetObject"},
         "${WorkspaceBucket.Arn}/athena-results/*": {
             *("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")

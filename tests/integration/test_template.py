@@ -280,7 +280,7 @@ def test_a_role_may_write_to_the_log_of_its_own_function_only(template: Template
     assert {name for one in allowed.values() for name in one["Action"]} == {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
-def test_only_lambda_takes_a_function_s_role_and_quicksight_of_this_account_takes_its_own(template: Template) -> None:
+def test_only_lambda_takes_a_function_s_role_and_quicksight_its_own(template: Template) -> None:
     roles = resources(template, "AWS::IAM::Role")
     trusts = {name: role["AssumeRolePolicyDocument"]["Statement"] for name, role in roles.items()}
     lambdas = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -288,7 +288,6 @@ def test_only_lambda_takes_a_function_s_role_and_quicksight_of_this_account_take
         lambdas
         | {
             "Principal": {"Service": "quicksight.amazonaws.com"},
-            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
         }
     ]
     assert list(trusts.values()) == [[lambdas]] * 6

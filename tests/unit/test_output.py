@@ -42,6 +42,12 @@ def test_a_table_has_a_row_for_each() -> None:
     assert output.as_table(ANSWER).row_count == 2
 
 
+def test_what_a_terminal_would_obey_is_shown_as_escapes() -> None:
+    hostile = Answer(["image"], ["varchar"], [["a\x1b[2Jb.jpg"]], 0)
+    (column,) = output.as_table(hostile).columns
+    assert list(column.cells) == ["a\\x1b[2Jb.jpg"]
+
+
 @pytest.mark.parametrize(
     ("scanned", "said"),
     [

@@ -61,6 +61,12 @@ def test_what_is_no_day_is_told_by_its_option(option: str, text: str) -> None:
     assert str(mistake.value) == f"{option} {text!r} must be a day, such as 2026-11-27."
 
 
+@pytest.mark.parametrize("label", ["a\x1bb", "\ud800", "a\nb"])
+def test_a_label_of_signs_that_are_no_letters_is_told(label: str) -> None:
+    with pytest.raises(UserError, match="has signs that are no letters"):
+        queries.narrowing(None, None, [label])
+
+
 def test_days_the_wrong_way_round_are_told() -> None:
     with pytest.raises(UserError, match=r"--from 2026-11-02 is after --to 2026-11-01"):
         queries.narrowing("2026-11-02", "2026-11-01", [])

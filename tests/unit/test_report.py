@@ -1,8 +1,10 @@
 """What stands in the report, and that what comes from outside can be no more than text in it."""
 
 import base64
+import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,10 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from labelwatch.analytics import queries
-from labelwatch.report import charts, page, visuals
+from labelwatch.analytics.output import printable
+from labelwatch.analytics.queries import Narrowing
+from labelwatch.errors import UserError
+from labelwatch.report import charts, making, page, visuals
 from labelwatch.report.page import Told
 from labelwatch.report.visuals import Visual
 
@@ -138,14 +143,69 @@ def test_a_label_has_the_same_colour_in_every_chart() -> None:
     for name in ("labels_by_count", "labels_by_day", "confidence_by_label"):
         drawn = charts.svg(VISUALS[name], rows_of(VISUALS[name])[1:], labels, charts.LIGHT).lower()
         assert "#e69f00" in drawn  # the second one's
+        assert ": brown-spot" in drawn or name != "labels_by_count"
         assert name == "labels_by_count" or "#0072b2" in drawn  # in the legend, though it has no row
 
 
-def test_more_labels_than_colours_are_drawn() -> None:
-    labels = [f"label {number}" for number in range(30)]
+def test_labels_for_which_there_is_no_colour_are_taken_together() -> None:
+    labels = [f"label {number}" for number in range(40)]
     visual = VISUALS["labels_by_count"]
     drawn = charts.svg(visual, [{"label": one, "images": 1} for one in labels], labels, charts.LIGHT)
-    assert all(f"{one}: 1 (3%)" in drawn for one in labels)
+    shown = re.findall(r">(\d+ \(\d+%\): [^<]+)<", drawn)
+    assert shown == [*(f"1 (2%): label {number}" for number in range(7)), f"33 (82%): {charts.OTHERS}"]
+
+
+def test_as_many_labels_as_colours_are_each_drawn() -> None:
+    labels = [f"label {number}" for number in range(8)]
+    visual = VISUALS["labels_by_count"]
+    drawn = charts.svg(visual, [{"label": one, "images": 1} for one in labels], labels, charts.LIGHT)
+    assert charts.OTHERS not in drawn
+
+
+def test_a_day_without_a_label_is_a_day_with_none_of_it() -> None:
+    visual = VISUALS["labels_by_day"]
+    rows = [{"day": f"2026-11-0{day}", "label": "leaf-smut", "images": 5} for day in (1, 3)]
+    (line,) = re.findall(
+        r'aria-roledescription="line mark"[^>]* d="([^"]+)"', charts.svg(visual, rows, ["leaf-smut"], charts.LIGHT)
+    )
+    heights = [point.split(",")[1] for point in re.split("[ML]", line)[1:]]
+    assert (heights[0], heights[2]) == ("0", "0")
+    assert float(heights[1]) > 100
+
+
+@pytest.mark.parametrize("label", ["\x01", "\x1b[2J", "\ufffe", "\ud800", "a\nb", "\u202eabc"])
+def test_signs_that_are_no_letters_are_drawn_as_escapes(label: str) -> None:
+    visual = VISUALS["labels_by_count"]
+    drawn = charts.svg(visual, [{"label": label, "images": 1}], [label], charts.LIGHT)
+    assert f"1 (100%): {printable(label)}" in drawn
+    assert printable(label).isascii()
+    page.render(TOLD, [(one, rows_of(one, label)) for one in VISUALS.values()], None).encode()
+
+
+def test_a_visual_that_cannot_be_drawn_here_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition = {"definition": {"Sheets": [{"Visuals": [{"KPIVisual": {"VisualId": "how_many"}}]}]}}
+    monkeypatch.setattr(visuals, "DEFINITION", tmp_path / "quicksight.json")
+    visuals.DEFINITION.write_text(json.dumps(definition))
+    with pytest.raises(UserError, match=r"quicksight\.json: how_many is a KPIVisual; a report can draw PieChartVisual"):
+        visuals.defined()
+
+
+def test_the_figures_above_are_of_all_images_or_left_out() -> None:
+    answers = [(VISUALS["labels_by_count"], rows_of(VISUALS["labels_by_count"]))]
+    days = [
+        {"day": "2026-11-01", "images": 8, "without_label": 2},
+        {"day": "2026-11-02", "images": 2, "without_label": 0},
+    ]
+    asked = making.Asked("it", "*", Narrowing())
+    assert making.told(asked, answers, days).figures == {
+        "images": "10", "different labels": "2", "images without a label": "2 (20%)",
+    }  # fmt: skip
+    only = making.told(asked._replace(to=Narrowing(labels=["leaf-smut"])), answers, days)
+    assert (only.figures, only.days) == (
+        {"different labels": "2"}, "Images of 2026-11-01 to 2026-11-02 (UTC). Only leaf-smut.",
+    )  # fmt: skip
 
 
 def test_the_pie_is_a_picture_of_its_own_too() -> None:
