@@ -85,7 +85,7 @@ def test_quicksight_may_ask_athena_for_the_rows_and_nothing_else(template: Templ
             *("athena:GetTableMetadata", "athena:ListTableMetadata"),
         },
         # https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
-        f"{of_glue}database/default": {"glue:GetDatabase"},
+        f"{of_glue}database/default": tables,
         "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}:workgroup/${Workgroup}": {
             *("athena:GetWorkGroup", "athena:StartQueryExecution", "athena:StopQueryExecution"),
             *("athena:GetQueryExecution", "athena:GetQueryResults", "athena:GetQueryResultsStream"),
