@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -91,6 +92,14 @@ class Alert(Struct, frozen=True):
     subject: str
     text: str
     attributes: dict[str, str | float | list[str]]
+
+
+class Standing(StrEnum):
+    """How it stands with the alert of a prediction, when somebody asks to tell of it."""
+
+    OURS = "ours"
+    BEING_TOLD = "being told"
+    TOLD = "told"
 
 
 class Message(Struct, frozen=True):

@@ -1,7 +1,13 @@
-"""The notify step: rows into the output bucket first, then one alert for the predictions that are worth one."""
+"""The notify step: rows into the output bucket first, then one alert for the predictions that are worth one.
 
-from collections.abc import Mapping, Sequence
+An alert is claimed, published, and remembered: docs/decisions/0015 says what that promises, and what it cannot.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import Protocol
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -9,12 +15,14 @@ from msgspec import Struct
 from chalicelib import alerts, rows
 from chalicelib.alerts import Sight
 from chalicelib.batch import Batch, BatchResponse
-from chalicelib.errors import Fault, Rejected, fault_of
-from chalicelib.model import Alert, ImageReference, Message, Picture, Prediction
+from chalicelib.errors import Fault, Rejected, Retryable, fault_of
+from chalicelib.model import Alert, ImageReference, Message, Picture, Prediction, Standing
 from chalicelib.rules import Rules
 from chalicelib.telemetry import Telemetry
 
 ROWS_AT_ONCE = 20
+# A claim outlives the function that has it by so much: clocks differ, and the other must be dead by then.
+SECONDS_AFTER_THE_END = 5
 
 
 class Store(Protocol):
@@ -38,22 +46,38 @@ class Topic(Protocol):
         """Tells every subscriber."""
 
 
+class Claims(Protocol):
+    """Which predictions have been told of. Raises a Fault where that cannot be known, or noted."""
+
+    def claim(self, prediction: str, owner: str, now: datetime, until: datetime) -> Standing:
+        """Asks to tell of a prediction, by its id; the same owner may ask again."""
+
+    def told(self, prediction: str, now: datetime) -> None:
+        """Notes that everybody was told."""
+
+    def release(self, prediction: str) -> None:
+        """Gives up a claim of one's own."""
+
+
 class Notification(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch."""
 
     store: Store
     pictures: Pictures
     topic: Topic
+    claims: Claims
     rules: Rules
     batch: Batch
     telemetry: Telemetry
+    now: Callable[[], datetime]
 
     def __call__(self, messages: Sequence[Message], seconds_left: float) -> BatchResponse:
         """Gives each message its fate, and Lambda's answer; raises BatchIncomplete as `Batch.settle` says."""
+        end = monotonic() + seconds_left
         predictions, faults = _read(messages)
         stored, unstored = self.batch.attempt(self._store, predictions, threads=ROWS_AT_ONCE, seconds_left=seconds_left)
         faults |= unstored
-        faults |= self._tell({key: predictions[key] for key in stored})
+        faults |= self._tell({key: predictions[key] for key in stored}, end - monotonic())
         images = {key: prediction.image for key, prediction in predictions.items()}
         return self.batch.settle(messages, faults, images)
 
@@ -61,8 +85,26 @@ class Notification(Struct, frozen=True, kw_only=True):
         self.store.put(rows.row_key(prediction), rows.encoded(rows.rows_of(prediction, self.rules)))
         self.telemetry.count("PredictionsStored")
 
-    def _tell(self, stored: Mapping[str, Prediction]) -> dict[str, Fault]:
-        """One alert for them all; where it fails, the faults of the messages that it would have told of."""
+    def _tell(self, stored: Mapping[str, Prediction], seconds_left: float) -> dict[str, Fault]:
+        """One alert for those that nobody was told of; where it fails, the faults of the messages that it is about."""
+        sights, faults = self._sights(stored)
+        # The same prediction may stand in two messages of one batch; it is told once.
+        once = {sight.prediction.id: sight for sight in sights.values()}
+        standing, unclaimed = self._claim(once, seconds_left)
+        ours = {key: sight for key, sight in once.items() if standing.get(key) is Standing.OURS}
+        unclaimed |= {
+            key: Retryable("BeingTold", "another delivery of this prediction is about to tell of it")
+            for key, how in standing.items()
+            if how is Standing.BEING_TOLD
+        }
+        untold = self._publish(ours, seconds_left) if ours else {}
+        return faults | {
+            key: (unclaimed | untold)[sight.prediction.id]
+            for key, sight in sights.items()
+            if sight.prediction.id in unclaimed | untold
+        }
+
+    def _sights(self, stored: Mapping[str, Prediction]) -> tuple[dict[str, Sight], dict[str, Fault]]:
         sights: dict[str, Sight] = {}
         faults: dict[str, Fault] = {}
         for key, prediction in stored.items():
@@ -73,18 +115,41 @@ class Notification(Struct, frozen=True, kw_only=True):
                 sights[key] = Sight(prediction, labels, self.pictures.picture(prediction.image))
             except Exception as problem:  # noqa: BLE001 - one that cannot be shown must not silence the others
                 faults[key] = fault_of(problem)
-        if not sights:
-            return faults
-        # The same prediction may stand in two messages of one batch; it is told once.
-        once = {sight.prediction.id: sight for sight in sights.values()}
+        return sights, faults
+
+    def _claim(self, sights: Mapping[str, Sight], seconds_left: float) -> tuple[dict[str, Standing], dict[str, Fault]]:
+        owner, now = uuid4().hex, self.now()
+        until = now + timedelta(seconds=seconds_left + SECONDS_AFTER_THE_END)
+        return self._at_once(lambda key: self.claims.claim(key, owner, now, until), sights, seconds_left)
+
+    def _publish(self, sights: Mapping[str, Sight], seconds_left: float) -> dict[str, Fault]:
+        """Tells of them; gives the fault of each where that fails, and then claims none of them any longer."""
         try:
-            self.topic.publish(alerts.alert_of(list(once.values())))
+            self.topic.publish(alerts.alert_of(list(sights.values())))
         except Exception as problem:  # noqa: BLE001 - whatever it is, these come back and the others are finished
-            return faults | dict.fromkeys(sights, fault_of(problem))
+            self._note("claims not released", self.claims.release, sights, seconds_left)
+            return dict.fromkeys(sights, fault_of(problem))
+        now = self.now()
+        self._note("alert not remembered", lambda key: self.claims.told(key, now), sights, seconds_left)
         self.telemetry.count("Alerts")
-        self.telemetry.count("PredictionsAlerted", len(once))
-        self.telemetry.info("alert published", predictions=sorted(once))
-        return faults
+        self.telemetry.count("PredictionsAlerted", len(sights))
+        self.telemetry.info("alert published", predictions=sorted(sights))
+        return {}
+
+    def _note(
+        self, trouble: str, note: Callable[[str], None], sights: Mapping[str, Sight], seconds_left: float
+    ) -> None:
+        """What cannot be noted ends with the claim: the next delivery after that tells of it, perhaps again."""
+        _, faults = self._at_once(note, sights, seconds_left)
+        if faults:
+            reasons = sorted({fault.reason for fault in faults.values()})
+            self.telemetry.warn(trouble, predictions=sorted(faults), reasons=reasons)
+
+    def _at_once[O](
+        self, work: Callable[[str], O], sights: Mapping[str, Sight], seconds_left: float
+    ) -> tuple[dict[str, O], dict[str, Fault]]:
+        ids = {key: key for key in sights}
+        return self.batch.attempt(work, ids, threads=ROWS_AT_ONCE, seconds_left=seconds_left) if ids else ({}, {})
 
 
 def _read(messages: Sequence[Message]) -> tuple[dict[str, Prediction], dict[str, Fault]]:

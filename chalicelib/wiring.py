@@ -11,7 +11,7 @@ from botocore.config import Config
 from chalice.app import AuthRequest, AuthResponse, AuthRoute, Request, Response, S3Event, SQSEvent
 
 from chalicelib import rest
-from chalicelib.adapters.dynamodb import TokenTable
+from chalicelib.adapters.dynamodb import AlertClaims, TokenTable
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels
 from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
@@ -130,9 +130,11 @@ class Service:
             store=RowObjects(self._client("s3"), here.output_bucket),
             pictures=PictureLinks(self._client("s3"), links=here.picture_links),
             topic=AlertTopic(self._client("sns"), here.topic_arn),
+            claims=AlertClaims(self._client("dynamodb"), here.table_name),
             rules=here.rules,
             batch=self._batch(here.predictions_queue_url, here.predictions_dead_letters_url, self._notify_telemetry),
             telemetry=self._notify_telemetry,
+            now=self._now,
         )
 
     @cached_property
@@ -193,6 +195,6 @@ _CONFIGS = {
     "s3": _config(tries=5, read_timeout=10, connections=ROWS_AT_ONCE).merge(_SIGNED_FOR_EVERY_REGION),
     # What comes after the work must fail in time for Lambda to hear of it (batch.SECONDS_TO_SETTLE).
     "sqs": _config(tries=3, read_timeout=3),
-    "dynamodb": _config(tries=3, read_timeout=3),
+    "dynamodb": _config(tries=3, read_timeout=3, connections=ROWS_AT_ONCE),
     "sns": _config(tries=3, read_timeout=3),
 }

@@ -6,7 +6,17 @@ from datetime import datetime
 
 from chalicelib.batch import Batch
 from chalicelib.errors import Fault
-from chalicelib.model import Alert, Claim, ImageReference, Label, Message, ObjectCreated, Picture, SignedPost
+from chalicelib.model import (
+    Alert,
+    Claim,
+    ImageReference,
+    Label,
+    Message,
+    ObjectCreated,
+    Picture,
+    SignedPost,
+    Standing,
+)
 from tests.builders import MODEL, NOW, image
 
 
@@ -118,6 +128,38 @@ class FakeTopic(Failing):
     def publish(self, alert: Alert) -> None:
         self._fail_if_told()
         self.alerts.append(alert)
+
+
+class FakeClaims(Failing):
+    """Remembers who claimed what, until when, and what was told; `unnotable` fails at what comes after the claim."""
+
+    def __init__(self) -> None:
+        self.claimed: dict[str, tuple[str, datetime]] = {}
+        self.remembered: set[str] = set()
+        self.unnotable: Fault | None = None
+
+    def claim(self, prediction: str, owner: str, now: datetime, until: datetime) -> Standing:
+        self._fail_if_told()
+        if prediction in self.remembered:
+            return Standing.TOLD
+        holder, end = self.claimed.get(prediction, (owner, now))
+        if holder != owner and end >= now:
+            return Standing.BEING_TOLD
+        self.claimed[prediction] = (owner, until)
+        return Standing.OURS
+
+    def told(self, prediction: str, now: datetime) -> None:
+        self._fail_to_note()
+        assert self.claimed[prediction][1] > now
+        self.remembered.add(prediction)
+
+    def release(self, prediction: str) -> None:
+        self._fail_to_note()
+        del self.claimed[prediction]
+
+    def _fail_to_note(self) -> None:
+        if self.unnotable:
+            raise self.unnotable
 
 
 class FakeSigner(Failing):

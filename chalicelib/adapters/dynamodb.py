@@ -1,18 +1,21 @@
-"""The stack's table: one item for each client's upload token, under the partition `token`."""
+"""The stack's table: upload tokens under the partition `token`, told predictions under `alert`."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.faults import told_as_faults
-from chalicelib.model import Claim, TokenRecord
+from chalicelib.model import Claim, Standing, TokenRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _TOKENS: AttributeValueTypeDef = {"S": "token"}
+_ALERTS: AttributeValueTypeDef = {"S": "alert"}
+# A message lives for 14 days, and as long again as a dead letter; one that is moved back may then do so once more.
+_REMEMBERED = timedelta(days=60)
 
 
 class TokenTable:
@@ -76,6 +79,61 @@ class TokenTable:
             except self._client.exceptions.ConditionalCheckFailedException:
                 return False
         return True
+
+
+class AlertClaims:
+    """Which predictions have been told of, and which are being told: one item for each, until it expires."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def claim(self, prediction: str, owner: str, now: datetime, until: datetime) -> Standing:
+        """One conditional write divides all deliveries; whoever dies with a claim loses it at `until`."""
+        with told_as_faults():
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_alert(prediction),
+                    UpdateExpression="SET claimed_by = :owner, claimed_until = :until, expires_at = :expiry",
+                    # The last: this write again, where its first answer was lost on the way.
+                    ConditionExpression="attribute_not_exists(id) OR "
+                    "(attribute_not_exists(told_at) AND (claimed_until < :now OR claimed_by = :owner))",
+                    ExpressionAttributeValues={
+                        ":owner": {"S": owner}, ":until": _seconds(until), ":now": _seconds(now),
+                        ":expiry": {"N": str(int((now + _REMEMBERED).timestamp()))},
+                    },
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )  # fmt: skip
+            except self._client.exceptions.ConditionalCheckFailedException as problem:
+                there: Any = problem.response.get("Item", {})
+                return Standing.TOLD if "told_at" in there else Standing.BEING_TOLD
+        return Standing.OURS
+
+    def told(self, prediction: str, now: datetime) -> None:
+        """Remembers that everybody was told."""
+        self._update(prediction, "SET told_at = :now", {":now": _time(now)})
+
+    def release(self, prediction: str) -> None:
+        """Gives up a claim, so that the next delivery need not wait for its end."""
+        self._update(prediction, "SET claimed_until = :never", {":never": {"N": "0"}})
+
+    def _update(self, prediction: str, change: str, values: dict[str, AttributeValueTypeDef]) -> None:
+        with told_as_faults():
+            self._client.update_item(
+                TableName=self._table,
+                Key=_alert(prediction),
+                UpdateExpression=change,
+                ExpressionAttributeValues=values,
+            )
+
+
+def _alert(prediction: str) -> dict[str, AttributeValueTypeDef]:
+    return {"kind": _ALERTS, "id": {"S": prediction}}
+
+
+def _seconds(moment: datetime) -> AttributeValueTypeDef:
+    return {"N": f"{moment.timestamp():.3f}"}
 
 
 def _key(client: str) -> dict[str, AttributeValueTypeDef]:

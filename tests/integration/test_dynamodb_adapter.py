@@ -1,8 +1,9 @@
-"""Upload tokens on moto, in a table as the deployment's template makes it."""
+"""Upload tokens and told predictions on moto, in a table as the deployment's template makes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.dynamodb import TokenTable
+from chalicelib.adapters.dynamodb import AlertClaims, TokenTable
 from chalicelib.errors import Retryable
-from chalicelib.model import Claim, TokenRecord
+from chalicelib.model import Claim, Standing, TokenRecord
 from tests.builders import NOW
 
 if TYPE_CHECKING:
@@ -107,3 +108,77 @@ def test_a_refusal_of_the_service_is_a_fault_that_keeps_its_name(dynamodb: Dynam
         stub.add_client_error("update_item", "ProvisionedThroughputExceededException", "slow down")
         with pytest.raises(Retryable, match="ProvisionedThroughputExceededException: slow down"):
             TokenTable(dynamodb, NAME).use(CLAIM, NOW)
+
+
+UNTIL = NOW + timedelta(seconds=65)
+AFTER = UNTIL + timedelta(milliseconds=1)
+A_DAY_LATER = NOW + timedelta(days=1)
+
+
+@pytest.fixture
+def claims(dynamodb: DynamoDBClient) -> AlertClaims:
+    return AlertClaims(dynamodb, NAME)
+
+
+def test_one_of_two_deliveries_tells(claims: AlertClaims) -> None:
+    standing = [claims.claim("p1", owner, NOW, UNTIL) for owner in ("one", "another")]
+    assert standing == [Standing.OURS, Standing.BEING_TOLD]
+
+
+def test_deliveries_at_the_very_same_time_have_one_claim_between_them(claims: AlertClaims) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        standing = list(pool.map(lambda owner: claims.claim("p1", str(owner), NOW, UNTIL), range(16)))
+    assert standing.count(Standing.OURS) == 1
+
+
+def test_what_was_told_is_told_for_good(claims: AlertClaims) -> None:
+    claims.claim("p1", "one", NOW, UNTIL)
+    claims.told("p1", NOW)
+    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER) is Standing.TOLD
+    assert claims.claim("p1", "one", NOW, UNTIL) is Standing.TOLD
+
+
+def test_a_claim_ends_with_its_time_and_not_before(claims: AlertClaims) -> None:
+    claims.claim("p1", "one", NOW, UNTIL)
+    assert claims.claim("p1", "another", UNTIL, AFTER) is Standing.BEING_TOLD
+    assert claims.claim("p1", "another", AFTER, AFTER) is Standing.OURS
+
+
+def test_a_claim_that_was_given_up_is_anybody_s(claims: AlertClaims) -> None:
+    claims.claim("p1", "one", NOW, UNTIL)
+    claims.release("p1")
+    assert claims.claim("p1", "another", NOW, UNTIL) is Standing.OURS
+
+
+def test_the_same_owner_may_ask_again_as_after_an_answer_that_was_lost(claims: AlertClaims) -> None:
+    assert [claims.claim("p1", "one", NOW, UNTIL) for _ in range(2)] == [Standing.OURS, Standing.OURS]
+
+
+def test_a_claim_is_of_one_prediction(claims: AlertClaims) -> None:
+    claims.claim("p1", "one", NOW, UNTIL)
+    assert claims.claim("p2", "another", NOW, UNTIL) is Standing.OURS
+
+
+def test_what_was_told_is_forgotten_after_two_months_by_the_attribute_that_the_table_expires_by(
+    claims: AlertClaims, dynamodb: DynamoDBClient, template: dict[str, Any]
+) -> None:
+    claims.claim("p1", "one", NOW, UNTIL)
+    claims.told("p1", NOW)
+    (item,) = dynamodb.scan(TableName=NAME)["Items"]
+    expires = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
+    assert int(item[expires]["N"]) == int((NOW + timedelta(days=60)).timestamp())
+
+
+def test_tokens_and_told_predictions_do_not_meet(claims: AlertClaims, tokens: TokenTable) -> None:
+    tokens.add(CLAIM, NOW)
+    claims.claim(CLAIM.client, "one", NOW, UNTIL)
+    assert tokens.all() == [TokenRecord("camera-north", THEN)]
+    assert tokens.use(CLAIM, LATER)
+
+
+@pytest.mark.parametrize("call", ["claim", "told", "release"])
+def test_a_table_that_refuses_a_claim_is_a_fault_to_retry(dynamodb: DynamoDBClient, call: str) -> None:
+    claims = AlertClaims(dynamodb, "no-such-table")
+    arguments = {"claim": ("p1", "one", NOW, UNTIL), "told": ("p1", NOW), "release": ("p1",)}[call]
+    with pytest.raises(Retryable, match="ResourceNotFoundException"):
+        getattr(claims, call)(*arguments)

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -7,8 +8,9 @@ from chalicelib.errors import ModelNotRunning, Rejected, Retryable
 from chalicelib.model import Label, Message, Prediction
 from chalicelib.notification import Notification
 from chalicelib.rows import row_key
-from tests.builders import message, prediction, rules
+from tests.builders import NOW, message, prediction, rules
 from tests.fakes import (
+    FakeClaims,
     FakeDeadLetters,
     FakePictures,
     FakeQueue,
@@ -26,15 +28,18 @@ class Bench:
     """The step with a fake in each port."""
 
     def __init__(self) -> None:
-        self.store, self.pictures, self.topic = FakeStore(), FakePictures(), FakeTopic()
+        self.store, self.pictures, self.topic, self.claims = FakeStore(), FakePictures(), FakeTopic(), FakeClaims()
+        self.clock = NOW
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.step = Notification(
             store=self.store,
             pictures=self.pictures,
             topic=self.topic,
+            claims=self.claims,
             rules=rules(("leaf-smut", 90)),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
             telemetry=self.telemetry,
+            now=lambda: self.clock,
         )
 
     def __call__(self, *messages: Message) -> list[str]:
@@ -92,6 +97,54 @@ def test_a_prediction_that_came_twice_at_once_is_told_once(bench: Bench) -> None
     assert bench.told == [["leaf.jpg"]]
 
 
+def test_a_repeat_is_told_of_by_nobody_and_is_finished(bench: Bench) -> None:
+    bench(arriving(prediction(SMUT)))
+    bench.clock += timedelta(days=30)
+    assert bench(arriving(prediction(SMUT)), arriving(prediction(SMUT, key="other.jpg"), "m2")) == []
+    assert bench.told == [["leaf.jpg"], ["other.jpg"]]
+
+
+def test_what_another_delivery_is_about_to_tell_comes_back(bench: Bench) -> None:
+    seen = prediction(SMUT)
+    bench.claims.claimed[seen.id] = ("another", NOW + timedelta(seconds=65))
+    assert bench(arriving(seen, "m1"), arriving(prediction(SMUT, key="other.jpg"), "m2")) == ["m1"]
+    assert bench.told == [["other.jpg"]]
+
+
+def test_what_another_claimed_and_died_with_is_told_once_it_must_be_dead(bench: Bench) -> None:
+    seen = prediction(SMUT)
+    bench.claims.claimed[seen.id] = ("another", NOW)
+    bench.clock += timedelta(seconds=1)
+    assert bench(arriving(seen)) == []
+    assert bench.told == [["leaf.jpg"]]
+
+
+def test_a_claim_outlives_the_function_that_has_it(bench: Bench) -> None:
+    bench.claims.unnotable = Retryable("ThrottlingException", "later")
+    bench(arriving(prediction(SMUT)))
+    ((_, end),) = bench.claims.claimed.values()
+    assert NOW + timedelta(seconds=64) < end <= NOW + timedelta(seconds=65)
+
+
+def test_an_alert_that_failed_is_claimed_no_longer_so_that_the_next_try_need_not_wait(bench: Bench) -> None:
+    bench.topic.fault = Retryable("InternalError", "later")
+    bench(arriving(prediction(SMUT)))
+    bench.topic.fault = None
+    assert bench(arriving(prediction(SMUT))) == []
+    assert bench.told == [["leaf.jpg"]]
+
+
+def test_a_message_whose_alert_is_out_is_finished_though_that_could_not_be_remembered(bench: Bench) -> None:
+    bench.claims.unnotable = Retryable("ThrottlingException", "later")
+    assert bench(arriving(prediction(SMUT))) == []
+    assert bench.telemetry.counts["Alerts"] == 1
+
+
+def test_what_is_not_worth_an_alert_is_claimed_by_nobody(bench: Bench) -> None:
+    bench(arriving(prediction(SPOT)))
+    assert bench.claims.claimed == {}
+
+
 def test_what_could_not_be_stored_is_not_told_and_comes_back(bench: Bench) -> None:
     bench.store.refused["bad.jpg"] = Retryable("SlowDown", "later")
     returned = bench(arriving(prediction(SMUT, key="bad.jpg"), "bad"), arriving(prediction(SMUT), "good"))
@@ -119,7 +172,7 @@ def test_what_is_no_prediction_is_a_dead_letter_and_takes_no_neighbour_with_it(b
     assert bench.told == [["leaf.jpg"]]
 
 
-PORTS = ["store", "pictures", "topic"]
+PORTS = ["store", "pictures", "claims", "topic"]
 FAULTS = [
     Retryable("SlowDown", "later"),
     ModelNotRunning("ResourceNotReadyException", "stopped"),
