@@ -1,4 +1,6 @@
 import json
+import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import events
-from chalicelib.errors import Retryable
+from chalicelib.errors import Fault, Retryable
 from chalicelib.model import ObjectCreated, prediction_id
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.backfill.bookmark import Bookmark
@@ -139,8 +141,8 @@ def test_an_empty_page_has_no_batches() -> None:
 class Bench:
     """A sender on a fake queue, and what it said is sent."""
 
-    def __init__(self) -> None:
-        self.queue = FakeQueue()
+    def __init__(self, queue: FakeQueue | None = None) -> None:
+        self.queue = queue or FakeQueue()
         self.pauses: list[float] = []
         self.sent: list[Batch] = []
         self.sender = Sender(self.queue, "images", alert=False, pause=self.pauses.append)
@@ -165,15 +167,32 @@ def test_all_are_sent_and_told_of_in_their_order() -> None:
 def test_an_interruption_leaves_nothing_sent_that_is_not_told_of_and_nothing_told_of_that_is_not_sent() -> None:
     bench = Bench()
 
-    def interrupted() -> object:
+    def interrupted() -> Iterator[Batch]:
         yield from singles(23 * CALLS_AT_ONCE)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bench.sender.send(interrupted(), bench.sent.append)  # type: ignore[arg-type] # that it is a generator is enough
+        bench.sender.send(interrupted(), bench.sent.append)
     assert bench.on_the_queue == [one.until for one in bench.sent]
     assert bench.sent == singles(len(bench.sent))
     assert len(bench.sent) >= CALLS_AT_ONCE
+
+
+def test_an_interruption_waits_for_what_has_begun_and_begins_nothing_else() -> None:
+    class SlowQueue(FakeQueue):
+        def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
+            time.sleep(0.05)
+            return super().send(bodies)
+
+    def interrupted() -> Iterator[Batch]:
+        yield from singles(15 * CALLS_AT_ONCE)
+        raise KeyboardInterrupt
+
+    bench = Bench(SlowQueue())
+    with pytest.raises(KeyboardInterrupt):
+        bench.sender.send(interrupted(), bench.sent.append)
+    assert bench.on_the_queue == [one.until for one in bench.sent]
+    assert CALLS_AT_ONCE <= len(bench.sent) < 15 * CALLS_AT_ONCE
 
 
 def test_what_was_not_taken_is_tried_again_after_longer_and_longer_pauses_and_then_told() -> None:
