@@ -16,6 +16,7 @@ from labelwatch.backfill.sending import Batch, Sender, batches
 from labelwatch.errors import UserError
 from labelwatch.operator import Operator
 
+NEEDED = ("InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "DashboardUrl")
 RETENTION = "MessageRetentionPeriod"
 
 
@@ -39,7 +40,7 @@ class Counted(NamedTuple):
 
 def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> None:
     """Does it; `folder` keeps where it was stopped. Raises UserError where it cannot be done, or not to its end."""
-    outputs = stack.outputs(account.client("cloudformation"), wanted.stack)
+    outputs = stack.outputs(account.client("cloudformation"), wanted.stack, *NEEDED)
     check(wanted.place, wanted.stack, outputs)
     s3, sqs = account.client("s3"), account.client("sqs")
     url, model = outputs["ImagesQueueUrl"], outputs["CustomModelARN"]

@@ -68,7 +68,8 @@ class Bench:
         for bucket in (IN, OUT):
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.url = sqs.create_queue(QueueName="images", Attributes={"MessageRetentionPeriod": "1209600"})["QueueUrl"]
-        self.account = Clients(cloudformation=Deployed(self.url))
+        self.deployed = Deployed(self.url)
+        self.account = Clients(cloudformation=self.deployed)
         self.questions: list[str] = []
         self.said = io.StringIO()
         self.agrees = True
@@ -233,6 +234,13 @@ def test_what_would_wait_for_longer_than_the_queue_keeps_it_is_refused(bench: Be
 def test_a_bucket_that_the_stack_does_not_look_at_is_refused(bench: Bench) -> None:
     with pytest.raises(UserError, match=f"rights to read {IN} only, not {OUT}"):
         bench.run(Place(OUT, ""))
+
+
+@pytest.mark.parametrize("missing", ["InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "DashboardUrl"])
+def test_a_stack_of_something_else_is_refused(bench: Bench, missing: str) -> None:
+    del bench.deployed.outputs[missing]
+    with pytest.raises(UserError, match=f"has no {missing}: it is none of Labelwatch's"):
+        bench.run()
 
 
 class Refusing:
