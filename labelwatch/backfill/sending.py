@@ -62,7 +62,7 @@ class Sender(NamedTuple):
         """Sends the batches; `sent` hears, in order, of each that is done and has none before it that is not.
 
         Ends at the first batch that SQS does not take, and gives the faults by keys. When it is interrupted, what has
-        begun is finished and told of, and nothing else begins.
+        begun is finished and told of, and nothing else begins; a call that is caught as it begins is sent and not told.
         """
         begun: deque[tuple[Batch, Future[dict[str, Fault]]]] = deque()
         failed: dict[str, Fault] = {}

@@ -117,9 +117,12 @@ def test_after_ctrl_c_the_same_command_sends_the_rest(deaf: Pipeline) -> None:
         sent = deaf.waiting("ImagesQueueUrl")
         assert 0 < sent < count
         shown = said(deaf, place("stopped/"), "--yes")
-        assert re.search(rf"This goes on after '{re.escape(keys[sent - 1])}', where it was stopped", shown)
-        assert f"{count - sent:,} to send" in shown
-        assert deaf.waiting("ImagesQueueUrl") == count
+        found = re.search(r"This goes on after '(.*)', where it was stopped", shown)
+        done = keys.index(found[1]) + 1 if found else 0
+        # Ctrl-C may catch one call of ten as it begins: that one is sent again.
+        assert done in {sent, sent - 10}
+        assert f"{count - done:,} to send" in shown
+        assert deaf.waiting("ImagesQueueUrl") == count + sent - done
         assert "goes on" not in said(deaf, place("stopped/"), "--dry-run")
     finally:
         deaf.session.cloud.client("sqs").purge_queue(QueueUrl=deaf.outputs["ImagesQueueUrl"])
