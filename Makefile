@@ -29,8 +29,8 @@ least-privilege: setup ## Take away each right of each role, and see a test fail
 	@$(BIN)/python -m tests.least_privilege
 
 .PHONY: bench
-bench: setup ## Measure: calls and cost of an image, cold starts (bench/README.md)
-	@for name in calls cost cold_start; do $(BIN)/python -m bench.$$name || exit; done
+bench: setup ## Measure: calls and cost of an image, cold starts, a backfill (bench/README.md)
+	@for name in calls cost cold_start backfill; do $(BIN)/python -m bench.$$name || exit; done
 
 lint: setup .venv-checks/ready checks/sql/node_modules/ready ## Run ruff, mypy, the checks of the template and those of athena/*.sql
 	@$(BIN)/ruff check .

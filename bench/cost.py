@@ -13,9 +13,9 @@ from rich.console import Console
 
 from bench import month
 from bench.month import Calls
-from bench.prices import Amounts, Prices
 from chalicelib.batch import LAST_RECEIVE
 from labelwatch.package import PROJECT, package
+from labelwatch.prices import Amounts, Prices, known
 
 COMMAND = ".venv/bin/python -m bench.cost"
 PAGE = PROJECT / "docs" / "cost.md"
@@ -87,7 +87,7 @@ def load() -> tuple[Calls, Prices, str]:
     """The counts, the prices, and the text of docs/operations.md."""
     return (
         msgspec.json.decode((PROJECT / "bench" / "calls.json").read_bytes(), type=Calls),
-        msgspec.yaml.decode((PROJECT / "bench" / "prices.yaml").read_bytes(), type=Prices),
+        known(),
         (PROJECT / "docs" / "operations.md").read_text(),
     )
 

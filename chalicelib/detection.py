@@ -102,6 +102,7 @@ class Detection(Struct, frozen=True, kw_only=True):
             min_confidence=self.rules.lowest_threshold,
             labels=labels,
             detected_at=self.now(),
+            alert=created.alert,
         )
 
 

@@ -34,10 +34,16 @@ class _S3(Struct):
     object: _Object
 
 
-class _Record(Struct, rename={"source": "eventSource", "name": "eventName"}):
+class _Ours(Struct):
+    alert: bool = True
+
+
+# S3 sends no `labelwatch`; it stands in the record, so that it stays with it where a body is split.
+class _Record(Struct, rename={"source": "eventSource", "name": "eventName", "ours": "labelwatch"}):
     source: str
     name: str
     s3: _S3
+    ours: _Ours = msgspec.field(default_factory=_Ours)
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
@@ -82,4 +88,4 @@ def object_created(record: Raw) -> ObjectCreated | None:
     key = unquote_plus(event.s3.object.key)
     if key.endswith("/") and event.s3.object.size == 0:
         return None  # what the console makes for a folder
-    return ObjectCreated(event.s3.bucket.name, key, event.s3.object.version_id)
+    return ObjectCreated(event.s3.bucket.name, key, event.s3.object.version_id, event.ours.alert)

@@ -12,11 +12,15 @@ MOST_IMAGE_BYTES = 15 * 1024 * 1024
 
 
 class ObjectCreated(Struct, frozen=True):
-    """What an event notification says of an object: its place, decoded, and its version where there are versions."""
+    """What an event notification says of an object: its place, decoded, and its version where there are versions.
+
+    `alert` is whether people may be told of what is seen there; only a backfill says no.
+    """
 
     bucket: str
     key: str
     version_id: str | None = None
+    alert: bool = True
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
@@ -63,19 +67,28 @@ class LabelOfInterest(Struct, frozen=True):
 
 
 class Prediction(Struct, frozen=True, kw_only=True):
-    """What the model said of one image. `min_confidence` is what the model was asked for: no label is below it."""
+    """What the model said of one image. `min_confidence` is what the model was asked for: no label is below it.
+
+    `alert` is whether people may be told of it; the default reads what was sent before there was such a field.
+    """
 
     image: ImageReference
     model: str
     min_confidence: float
     labels: tuple[Label, ...]
     detected_at: datetime
+    alert: bool = True
 
     @property
     def id(self) -> str:
-        """32 hex digits, derived from what was looked at and by which model: a repeat overwrites, never doubles."""
-        identity = json.dumps([self.image.bucket, self.image.key, self.image.etag, self.model])
-        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+        """The id of what was looked at and by which model."""
+        return prediction_id(self.image.bucket, self.image.key, self.image.etag, self.model)
+
+
+def prediction_id(bucket: str, key: str, etag: str, model: str) -> str:
+    """32 hex digits, derived from what is looked at and by which model: a repeat overwrites, never doubles."""
+    identity = json.dumps([bucket, key, etag, model])
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 class Picture(Struct, frozen=True):

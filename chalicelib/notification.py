@@ -109,7 +109,7 @@ class Notification(Struct, frozen=True, kw_only=True):
         faults: dict[str, Fault] = {}
         for key, prediction in stored.items():
             labels = self.rules.worth_an_alert(prediction)
-            if not labels:
+            if not (labels and prediction.alert):
                 continue
             try:
                 sights[key] = Sight(prediction, labels, self.pictures.picture(prediction.image))

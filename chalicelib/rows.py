@@ -35,7 +35,12 @@ _encoder = msgspec.json.Encoder()
 
 def row_key(prediction: Prediction) -> str:
     """The rows' object key. Its day is the object's LastModified, in UTC, so that a repeat meets the same key."""
-    return f"predictions/dt={prediction.image.uploaded_at:%Y-%m-%d}/{prediction.id}.json"
+    return f"{day_prefix(prediction.image.uploaded_at)}{prediction.id}.json"
+
+
+def day_prefix(uploaded_at: datetime) -> str:
+    """What the keys of the rows of a day begin with."""
+    return f"predictions/dt={uploaded_at:%Y-%m-%d}/"
 
 
 def rows_of(prediction: Prediction, rules: Rules) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from labelwatch.commands import athena, local, quicksight, report, stages, subscribers, tokens
+from labelwatch.commands import athena, backfill, local, quicksight, report, stages, subscribers, tokens
 from labelwatch.commands.shared import BUILD, CACHE, Images, Profile, Region, console
 from labelwatch.errors import UserError
 
@@ -27,6 +27,7 @@ app.command()(stages.up)
 app.command()(stages.down)
 app.command()(subscribers.subscribe)
 app.command()(report.report)
+app.command()(backfill.backfill)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(athena.app, name="athena")

@@ -5,29 +5,16 @@ import io
 import json
 from collections.abc import Mapping
 
-import msgspec
-from msgspec import Struct
 from rich.table import Table
 
+from labelwatch import prices
 from labelwatch.analytics.athena import Answer
 from labelwatch.analytics.queries import Query
-from labelwatch.package import PROJECT
 
-PRICES = PROJECT / "bench" / "prices.yaml"
 # Athena asks for so much where a query scans less.
 LEAST_BYTES = 10_000_000
 _WHOLE = {"tinyint", "smallint", "integer", "int", "bigint"}
 _BROKEN = {"double", "float", "real"}
-
-
-class _Price(Struct):
-    usd: float
-    per: float  # GB
-
-
-class _Prices(Struct):
-    region: str
-    prices: dict[str, _Price]
 
 
 def listed(queries: Mapping[str, Query]) -> Table:
@@ -82,8 +69,7 @@ def value(cell: str | None, kind: str) -> str | float | bool | None:
 
 def price(scanned_bytes: int) -> str:
     """What was scanned, and what that costs by bench/prices.yaml."""
-    known = msgspec.yaml.decode(PRICES.read_bytes(), type=_Prices)
-    athena = known.prices["athena"]
-    usd = max(scanned_bytes, LEAST_BYTES) / 1e9 * athena.usd / athena.per
+    known = prices.known()
+    usd = known.of({"athena GB scanned": max(scanned_bytes, LEAST_BYTES) / 1e9})
     least = f" ({LEAST_BYTES / 1e6:.0f} MB are paid at least)" if scanned_bytes < LEAST_BYTES else ""
     return f"{scanned_bytes / 1e6:,.3f} MB scanned{least}: {usd:.5f} USD by the price of {known.region}."

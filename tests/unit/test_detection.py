@@ -65,6 +65,12 @@ def test_an_upload_becomes_a_prediction(bench: Bench) -> None:
     ]
 
 
+@pytest.mark.parametrize("alert", [True, False])
+def test_whether_people_are_told_goes_on_with_the_prediction(bench: Bench, alert: bool) -> None:  # noqa: FBT001 - a parameter
+    bench(upload(labelwatch={"alert": alert}))
+    assert [one.alert for one in bench.predictions] == [alert]
+
+
 def test_the_model_is_asked_from_the_lowest_threshold_in_force(bench: Bench) -> None:
     bench(upload())
     assert bench.model.asked == [("leaf.jpg", 60)]

@@ -4,11 +4,21 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
+
+from labelwatch.package import PROJECT
+
+FILE = PROJECT / "bench" / "prices.yaml"
 
 # Amounts by name, such as `s3 HeadObject`: the first word is the group that they are summed up in.
 type Amounts = dict[str, float]
 type Known = Literal["memory", "third party", "checked"]
+
+
+def known() -> "Prices":
+    """Those of the file."""
+    return msgspec.yaml.decode(FILE.read_bytes(), type=Prices)
 
 
 class Price(Struct, frozen=True, forbid_unknown_fields=True):

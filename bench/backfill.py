@@ -1,0 +1,122 @@
+"""How fast images that are there go onto the queue, beside a plain loop; bench/README.md says how to read it.
+
+    .venv/bin/python -m bench.backfill
+
+Both send the same objects of a bucket of the embedded cloud, in turn, round by round.
+"""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+from botocore.exceptions import ClientError
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from chalicelib.adapters.sqs import Queue
+from chalicelib.model import prediction_id
+from chalicelib.rows import day_prefix
+from labelwatch.backfill.listing import Listing, Predictions
+from labelwatch.backfill.place import Place
+from labelwatch.backfill.sending import Batch, Sender, batches, body_of
+from labelwatch.errors import UserError
+from labelwatch.local import cloud
+from labelwatch.local.cloud import REGION, Cloud
+
+IN, OUT = "images", "predictions"
+MODEL = "general"
+EVERYTHING = Place(IN, "")
+LOOP = "a loop: HeadObject of the row, SendMessage"
+LISTED = "backfill: listed and counted"
+SENT = "backfill: listed and sent"
+
+
+class Bench:
+    """So many objects, none of them predicted, and a queue."""
+
+    def __init__(self, here: Cloud, objects: int) -> None:
+        self._s3, self._sqs = here.client("s3"), here.client("sqs")
+        self._objects = objects
+        for bucket in (IN, OUT):
+            self._s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        for number in range(objects):
+            self._s3.put_object(Bucket=IN, Key=f"field 7/{number:06}.jpg", Body=b"leaf")
+        self._url = self._sqs.create_queue(QueueName="images")["QueueUrl"]
+
+    def rates(self) -> dict[str, float]:
+        """Objects a second, each way once; raises UserError where one does not meet them all."""
+        ways = {LOOP: (self._loop, True), LISTED: (self._list, False), SENT: (self._send, True)}
+        return {name: self._rate(way, sends=sends) for name, (way, sends) in ways.items()}
+
+    def _rate(self, way: Callable[[], int], *, sends: bool) -> float:
+        since = time.perf_counter()
+        met = way()
+        seconds = time.perf_counter() - since
+        names = ["ApproximateNumberOfMessages"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        self._sqs.purge_queue(QueueUrl=self._url)
+        if (met, int(attributes[names[0]])) != (self._objects, self._objects if sends else 0):
+            raise UserError(f"{met} of {self._objects} objects were met, {attributes[names[0]]} are on the queue.")
+        return self._objects / seconds
+
+    def _loop(self) -> int:
+        met = 0
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=IN):
+            for one in page["Contents"]:
+                row = prediction_id(IN, one["Key"], one["ETag"].strip('"'), MODEL)
+                try:
+                    self._s3.head_object(Bucket=OUT, Key=f"{day_prefix(one['LastModified'])}{row}.json")
+                except ClientError:
+                    body = body_of(IN, one["Key"], alert=False)
+                    self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
+                    met += 1
+        return met
+
+    def _list(self) -> int:
+        return sum(len(page.to_send) for page in self._listing().after(""))
+
+    def _send(self) -> int:
+        met = 0
+
+        def sent(batch: Batch) -> None:
+            nonlocal met
+            met += len(batch.keys)
+
+        sender = Sender(Queue(self._sqs, self._url), IN, alert=False)
+        sender.send((batch for page in self._listing().after("") for batch in batches(page)), sent)
+        return met
+
+    def _listing(self) -> Listing:
+        return Listing(self._s3, EVERYTHING, Predictions(self._s3, OUT, MODEL))
+
+
+def main(
+    objects: Annotated[int, typer.Option(min=1, help="How many objects.")] = 5000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 3,
+) -> None:
+    """Prints objects a second, and their ratio within one run."""
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder, cloud.running(Path(folder), "http://127.0.0.1:9") as here:
+        bench = Bench(here, objects)
+        found = [bench.rates() for _ in track(range(rounds), "rounds", console=console)]
+    table = Table("", "objects a second: minimum / median / maximum", "by the loop")
+    for name in found[0]:
+        ordered = sorted(one[name] for one in found)
+        ratio = median(one[name] / one[LOOP] for one in found)
+        table.add_row(name, f"{ordered[0]:,.0f} / {median(ordered):,.0f} / {ordered[-1]:,.0f}", f"{ratio:.1f}")
+    console.print(table)
+    console.print(
+        f"{objects} objects, {rounds} rounds, Python {platform.python_version()} on {platform.system()} "
+        f"{platform.machine()} with {os.cpu_count()} processors, which the embedded cloud shares."
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

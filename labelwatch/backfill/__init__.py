@@ -1,0 +1,1 @@
+"""Images that were there before, onto the images queue."""

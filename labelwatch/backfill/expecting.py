@@ -1,0 +1,43 @@
+"""How long the model takes for so many images, and what that costs, by the figures of bench/."""
+
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.settings import GENERAL_MODEL
+from labelwatch import prices
+from labelwatch.errors import UserError
+from labelwatch.package import PROJECT
+
+CALLS = PROJECT / "bench" / "calls.json"
+
+
+class Expected(NamedTuple):
+    """In words, and the hours that the last image waits; None of a model whose speed nobody has to buy."""
+
+    said: str
+    hours: float | None
+
+
+class _Calls(Struct):
+    model_images_a_second: float
+
+
+def expected(images: int, model: str, units: int) -> Expected:
+    """Time and cost of the model alone; raises UserError where there is no price for so many."""
+    known = prices.known()
+    if model == GENERAL_MODEL:
+        try:
+            usd = known.general_labels.of(images)
+        except ValueError as problem:
+            raise UserError(f"{problem}; send one prefix at a time.") from None
+        return Expected(f"Rekognition's own labels cost {usd:,.2f} USD by the price of {known.region}.", None)
+    rate = msgspec.json.decode(CALLS.read_bytes(), type=_Calls).model_images_a_second
+    hours = images / (rate * units * 3600)
+    usd = known.of({"model hours": hours * units})
+    said = (
+        f"The model needs {hours:,.1f} hours with inference units: {units}, which cost {usd:,.2f} USD by the price of "
+        f"{known.region}, if a unit looks at {rate:g} images a second: an assumption, AWS gives no figure."
+    )
+    return Expected(said, hours)

@@ -1,0 +1,48 @@
+"""The command for images that were there before."""
+
+from typing import Annotated
+
+import typer
+
+from labelwatch.commands.shared import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.package import PROJECT
+
+BOOKMARKS = PROJECT / ".labelwatch" / "backfill"
+
+
+def backfill(  # noqa: PLR0913 - a command's options, by name
+    place: Annotated[
+        str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="A bucket that the stack looks at, or a part of it.")
+    ],
+    *,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what this model has predicted; rows are overwritten, never doubled.")
+    ] = False,
+    alert: Annotated[
+        bool, typer.Option("--alert", help="Tell the subscribers as of new images; without it nobody is told.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; say how many there are, and what the model would cost.")
+    ] = False,
+    units: Annotated[int, typer.Option(min=1, help="How many inference units the model runs on.")] = 1,
+    stack: Stack = "labelwatch",
+    yes: Yes = False,
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Have the model look at images that were in a bucket before the stack was, or once more at all of them.
+
+    What is predicted already is left out, and no alert tells of the past. Stopped with Ctrl-C, the same command goes
+    on where it was.
+    """
+    from labelwatch.aws import Account  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
+    from labelwatch.backfill.place import place_of  # noqa: PLC0415 - the same
+    from labelwatch.backfill.running import Wanted, run  # noqa: PLC0415 - the same
+    from labelwatch.operator import Operator  # noqa: PLC0415 - the same
+
+    run(
+        Account(profile, region),
+        Wanted(stack, place_of(place), again=again, alert=alert, units=units, dry_run=dry_run),
+        Operator(console(), agrees=agreement(yes=yes, default=False)),
+        BOOKMARKS,
+    )

@@ -1,0 +1,330 @@
+"""The backfill on moto: pages, what is predicted already, what SQS does not take, and going on after a stop."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from chalicelib import events, rows
+from chalicelib.adapters.s3 import ImageObjects
+from chalicelib.model import ObjectCreated
+from labelwatch.aws import Account
+from labelwatch.backfill.listing import Listing, Predictions
+from labelwatch.backfill.place import Place
+from labelwatch.backfill.running import Wanted, run
+from labelwatch.errors import UserError
+from labelwatch.operator import Operator
+from tests import builders
+from tests.builders import MODEL
+from tests.integration.conftest import REGION
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+IN, OUT = "leaves-in", "leaves-out"
+EVERYTHING = Place(IN, "")
+ODD_KEYS = ["a b+c.jpg", "100%25.jpg", "x%2Fy.jpg", "稲 田/葉.jpg", "tab\tand\nline\x01.jpg", "&<'\">.jpg", "a/"]
+
+
+class Deployed:
+    """CloudFormation with one stack: moto's cannot be imported without packages that nothing else needs."""
+
+    def __init__(self, url: str) -> None:
+        self.outputs = {
+            "InputBucket": IN,
+            "OutputBucket": OUT,
+            "ImagesQueueUrl": url,
+            "CustomModelARN": MODEL,
+            "DashboardUrl": "https://dashboard",
+        }
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
+        return {"Stacks": [{"StackName": StackName, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
+
+
+class Clients(Account):
+    """An account, with these clients in place of its own."""
+
+    def __init__(self, **clients: Any) -> None:
+        super().__init__()
+        self.clients = clients
+
+    def client(self, service: str, **options: Any) -> Any:
+        return self.clients.get(service) or super().client(service, **options)
+
+
+class Bench:
+    """A stack with its buckets and its queue, and whoever runs the command."""
+
+    def __init__(self, s3: S3Client, sqs: SQSClient, folder: Path) -> None:
+        self.s3, self.sqs, self.folder = s3, sqs, folder
+        for bucket in (IN, OUT):
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.url = sqs.create_queue(QueueName="images", Attributes={"MessageRetentionPeriod": "1209600"})["QueueUrl"]
+        self.deployed = Deployed(self.url)
+        self.account = Clients(cloudformation=self.deployed)
+        self.questions: list[str] = []
+        self.said = io.StringIO()
+        self.agrees = True
+
+    def upload(self, *keys: str, content: bytes = b"leaf") -> None:
+        for key in keys:
+            self.s3.put_object(Bucket=IN, Key=key, Body=content)
+
+    def predict(self, *keys: str, model: str = MODEL) -> None:
+        """Stores rows of these images as they are now."""
+        for key in keys:
+            image = ImageObjects(self.s3).head(ObjectCreated(IN, key))
+            row_key = rows.row_key(builders.prediction(image=image, model=model))
+            self.s3.put_object(Bucket=OUT, Key=row_key, Body=b"{}\n")
+
+    def run(self, place: Place = EVERYTHING, **wanted: Any) -> str:
+        """Runs it and gives what was said."""
+        self.said = io.StringIO()
+        operator = Operator(Console(file=self.said, width=400, markup=False, highlight=False), self._agree)
+        run(self.account, Wanted("labelwatch", place, **wanted), operator, self.folder)
+        return self.said.getvalue()
+
+    def received(self) -> list[ObjectCreated]:
+        """What is on the queue, in the order of keys; it is gone then."""
+        found: list[ObjectCreated] = []
+        while some := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
+            for one in some:
+                found += filter(None, map(events.object_created, events.records(one["Body"])))
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=one["ReceiptHandle"])
+        return sorted(found, key=lambda created: created.key)
+
+    def keys_received(self) -> list[str]:
+        return [created.key for created in self.received()]
+
+    def _agree(self, question: str) -> bool:
+        self.questions.append(question)
+        return self.agrees
+
+
+@pytest.fixture
+def bench(s3: S3Client, sqs: SQSClient, tmp_path: Path) -> Bench:
+    return Bench(s3, sqs, tmp_path / "bookmarks")
+
+
+def names(count: int) -> list[str]:
+    return [f"{number:03}.jpg" for number in range(count)]
+
+
+def with_pages_of(s3: S3Client, size: int) -> Callable[[], int]:
+    """Has S3 list so many at once; what it gives says how many listings there were."""
+    listings = 0
+
+    def shorten(params: dict[str, Any], **_: object) -> None:
+        nonlocal listings
+        listings += 1
+        params["MaxKeys"] = size
+
+    s3.meta.events.register("provide-client-params.s3.ListObjectsV2", shorten)
+    return lambda: listings
+
+
+def test_all_that_is_there_is_sent_once_and_without_alerts(bench: Bench) -> None:
+    bench.upload(*names(23))
+    said = bench.run()
+    assert bench.received() == [ObjectCreated(IN, key, None, alert=False) for key in names(23)]
+    assert f"s3://{IN}/: 23 objects, 0 of them predicted already; 23 to send, without alerts." in said
+    assert "23 images are on the images queue; where they are: https://dashboard" in said
+
+
+def test_keys_of_any_letters_come_as_they_are(bench: Bench) -> None:
+    bench.upload(*ODD_KEYS)
+    bench.run()
+    assert bench.keys_received() == sorted(ODD_KEYS)
+
+
+def test_alerts_are_asked_for(bench: Bench) -> None:
+    bench.upload("leaf.jpg")
+    assert "with alerts" in bench.run(alert=True)
+    assert bench.received() == [ObjectCreated(IN, "leaf.jpg", None, alert=True)]
+
+
+def test_folder_markers_are_left_out_and_nothing_else_is(bench: Bench) -> None:
+    bench.upload("field/", "empty.jpg", content=b"")
+    bench.upload("notes.txt", "leaf/")
+    bench.run()
+    assert bench.keys_received() == ["empty.jpg", "leaf/", "notes.txt"]
+
+
+def test_a_prefix_is_what_keys_begin_with(bench: Bench) -> None:
+    bench.upload("a/1.jpg", "a+/2.jpg", "b/3.jpg")
+    bench.run(Place(IN, "a+"))
+    assert bench.keys_received() == ["a+/2.jpg"]
+
+
+def test_what_this_model_has_predicted_is_left_out(bench: Bench) -> None:
+    bench.upload(*ODD_KEYS, *names(3))
+    bench.predict(*ODD_KEYS, "001.jpg")
+    assert "10 objects, 8 of them predicted already; 2 to send" in bench.run()
+    assert bench.keys_received() == ["000.jpg", "002.jpg"]
+
+
+def test_what_another_model_has_predicted_and_what_was_replaced_since_is_sent(bench: Bench) -> None:
+    bench.upload("other.jpg", "replaced.jpg")
+    bench.predict("other.jpg", model="general")
+    bench.predict("replaced.jpg")
+    bench.upload("replaced.jpg", content=b"another leaf")
+    bench.run()
+    assert bench.keys_received() == ["other.jpg", "replaced.jpg"]
+
+
+def test_of_a_bucket_with_versions_the_current_ones_count(bench: Bench) -> None:
+    bench.s3.put_bucket_versioning(Bucket=IN, VersioningConfiguration={"Status": "Enabled"})
+    bench.upload("replaced.jpg", "deleted.jpg", "predicted.jpg", content=b"older")
+    bench.upload("replaced.jpg", "predicted.jpg")
+    bench.s3.delete_object(Bucket=IN, Key="deleted.jpg")
+    bench.predict("predicted.jpg")
+    bench.run()
+    assert bench.keys_received() == ["replaced.jpg"]
+
+
+def test_again_leaves_nothing_out(bench: Bench) -> None:
+    bench.upload(*names(2))
+    bench.predict(*names(2))
+    assert "2 objects; 2 to send" in bench.run(again=True)
+    assert bench.keys_received() == names(2)
+
+
+def test_where_all_is_predicted_nothing_is_asked_or_sent(bench: Bench) -> None:
+    bench.upload("leaf.jpg")
+    bench.predict("leaf.jpg")
+    bench.run()
+    assert (bench.questions, bench.received()) == ([], [])
+
+
+def test_a_dry_run_says_what_there_is_and_what_it_would_cost_and_sends_nothing(bench: Bench) -> None:
+    bench.upload(*names(3))
+    bench.predict("000.jpg")
+    said = bench.run(dry_run=True, units=2)
+    assert "3 objects, 1 of them predicted already; 2 to send, without alerts." in said
+    assert "0.0 hours with inference units: 2, which cost 0.00 USD by the price of us-east-1" in said
+    assert (bench.questions, bench.received(), bench.folder.exists()) == ([], [], False)
+
+
+def test_who_does_not_agree_has_nothing_sent(bench: Bench) -> None:
+    bench.upload("leaf.jpg")
+    bench.agrees = False
+    with pytest.raises(UserError, match="nothing is created"):
+        bench.run()
+    assert (bench.questions, bench.received()) == (["Send them?"], [])
+
+
+def test_what_would_wait_for_longer_than_the_queue_keeps_it_is_refused(bench: Bench) -> None:
+    bench.upload(*names(241))  # a minute of work, and a second
+    bench.sqs.set_queue_attributes(QueueUrl=bench.url, Attributes={"MessageRetentionPeriod": "60"})
+    with pytest.raises(UserError, match=r"more than the 0 hours for which the queue keeps .* --units\.$"):
+        bench.run()
+    assert bench.received() == []
+    bench.run(units=2)
+    assert len(bench.received()) == 241
+
+
+def test_a_bucket_that_the_stack_does_not_look_at_is_refused(bench: Bench) -> None:
+    with pytest.raises(UserError, match=f"rights to read {IN} only, not {OUT}"):
+        bench.run(Place(OUT, ""))
+
+
+@pytest.mark.parametrize("missing", ["InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "DashboardUrl"])
+def test_a_stack_of_something_else_is_refused(bench: Bench, missing: str) -> None:
+    del bench.deployed.outputs[missing]
+    with pytest.raises(UserError, match=f"has no {missing}: it is none of Labelwatch's"):
+        bench.run()
+
+
+class Refusing:
+    """A client of SQS, but that the entry with this key in it is not taken while `on`."""
+
+    def __init__(self, client: SQSClient, part: str) -> None:
+        self._client = client
+        self._part = part
+        self.on = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's
+        refused = [one for one in Entries if self.on and self._part in one["MessageBody"]]
+        taken = [one for one in Entries if one not in refused]
+        if taken:
+            self._client.send_message_batch(QueueUrl=QueueUrl, Entries=taken)  # type: ignore[arg-type]
+        failed = [{"Id": one["Id"], "SenderFault": False, "Code": "InternalError", "Message": "no"} for one in refused]
+        return {"Failed": failed}
+
+
+def test_what_sqs_does_not_take_is_named_and_the_same_command_goes_on_before_it(bench: Bench) -> None:
+    bench.upload(*names(23))
+    refusing = bench.account.clients["sqs"] = Refusing(bench.sqs, "013.jpg")
+    with pytest.raises(UserError, match=r"did not take 1 images, named above, .* goes on from there\.$"):
+        bench.run()
+    assert "not sent: '013.jpg': InternalError: no" in bench.said.getvalue()
+    assert "013.jpg" not in bench.keys_received()
+    refusing.on = False
+    assert "This goes on after '009.jpg', where it was stopped" in bench.run()
+    assert bench.keys_received() == names(23)[10:]
+
+
+@pytest.fixture
+def stopped(bench: Bench) -> Bench:
+    """Of 23 images ten were sent, and then somebody pressed Ctrl-C."""
+    bench.upload(*names(23))
+    listings = with_pages_of(bench.s3, 10)
+
+    def press(**_: object) -> None:
+        if listings() == 6:  # three pages and a day to count, one page sent, and the next
+            raise KeyboardInterrupt
+
+    bench.s3.meta.events.register("before-call.s3.ListObjectsV2", press)
+    bench.account.clients["s3"] = bench.s3
+    with pytest.raises(UserError, match=r"^stopped: 10 of 23 images are sent; the same command goes on from there\.$"):
+        bench.run()
+    assert bench.keys_received() == names(10)
+    return bench
+
+
+def test_after_a_stop_the_same_command_sends_the_rest_and_leaves_nothing_behind(stopped: Bench) -> None:
+    said = stopped.run()
+    assert "This goes on after '009.jpg', where it was stopped" in said
+    assert "13 objects, 0 of them predicted already; 13 to send" in said
+    assert stopped.keys_received() == names(23)[10:]
+    assert list(stopped.folder.iterdir()) == []
+
+
+def test_another_command_does_not_go_on_where_this_one_was_stopped(stopped: Bench) -> None:
+    stopped.run(alert=True)
+    assert stopped.keys_received() == names(23)
+
+
+def test_a_dry_run_leaves_alone_where_it_was_stopped(stopped: Bench) -> None:
+    for _ in range(2):
+        assert "goes on after '009.jpg'" in stopped.run(dry_run=True)
+
+
+def test_a_listing_of_many_pages_is_whole_and_in_order(bench: Bench) -> None:
+    bench.upload(*names(23))
+    listings = with_pages_of(bench.s3, 7)
+    pages = list(Listing(bench.s3, EVERYTHING, None).after("001.jpg"))
+    assert [one.key for page in pages for one in page.to_send] == names(23)[2:]
+    assert (len(pages), listings()) == (3, 3)
+
+
+def test_the_predictions_of_a_day_are_read_once_and_no_image_is_asked_for_alone(bench: Bench) -> None:
+    bench.upload(*names(23))
+    bench.predict(*names(20))
+    calls: list[str] = []
+    bench.s3.meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
+    with_pages_of(bench.s3, 10)
+    pages = list(Listing(bench.s3, EVERYTHING, Predictions(bench.s3, OUT, MODEL)).after(""))
+    assert [one.key for page in pages for one in page.to_send] == names(23)[20:]
+    assert calls == ["ListObjectsV2"] * (3 + 2)  # of the images, and of the day's rows
