@@ -13,6 +13,7 @@ from chalicelib import events
 from chalicelib.batch import Batch, BatchResponse, Outbox
 from chalicelib.errors import Fault, Rejected, fault_of
 from chalicelib.model import MOST_IMAGE_BYTES, ImageReference, Label, Message, ObjectCreated, Prediction
+from chalicelib.rows import key_of
 from chalicelib.rules import Rules
 from chalicelib.telemetry import Telemetry
 
@@ -37,11 +38,19 @@ class Model(Protocol):
         """The labels of at least this confidence (0 to 100)."""
 
 
+class Stored(Protocol):
+    """The predictions that are stored. Raises a Fault where that cannot be known."""
+
+    def has(self, key: str) -> bool:
+        """Whether there are rows under this key."""
+
+
 class Detection(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch."""
 
     images: Images
     model: Model
+    stored: Stored
     images_queue: Outbox
     predictions_queue: Outbox
     rules: Rules
@@ -53,9 +62,10 @@ class Detection(Struct, frozen=True, kw_only=True):
     def __call__(self, messages: Sequence[Message], seconds_left: float) -> BatchResponse:
         """Gives each message its fate, and Lambda's answer; raises BatchIncomplete as `Batch.settle` says."""
         created, parts, faults = self._read(messages)
-        predictions, undetected = self.batch.attempt(
+        looked_at, undetected = self.batch.attempt(
             self._detect, created, threads=IMAGES_AT_ONCE, seconds_left=seconds_left
         )
+        predictions = {key: one for key, one in looked_at.items() if one}
         faults |= undetected
         faults |= _send(self.images_queue, [(key, body) for key, bodies in parts.items() for body in bodies])
         faults |= _send(self.predictions_queue, [(key, encoded(one)) for key, one in predictions.items()])
@@ -79,7 +89,8 @@ class Detection(Struct, frozen=True, kw_only=True):
                 faults[message.id] = fault
         return created, parts, faults
 
-    def _detect(self, created: ObjectCreated) -> Prediction:
+    def _detect(self, created: ObjectCreated) -> Prediction | None:
+        """What the model says; None where that is stored already, and so on its way to whoever asked."""
         if created.bucket in self.own_buckets:
             raise Rejected("OwnBucket", f"{created.bucket} is where Labelwatch writes: looking there would never end")
         image = self.images.head(created)
@@ -89,6 +100,10 @@ class Detection(Struct, frozen=True, kw_only=True):
             raise Rejected(
                 "ImageTooLarge", f"the object has {image.size} bytes; the model takes {MOST_IMAGE_BYTES} at most"
             )
+        # S3 and SQS deliver at least once, and the model is the dearest of what there is to ask.
+        if not created.again and self.stored.has(key_of(image, self.model.name)):
+            self.telemetry.info("predicted already", image=str(image))
+            return None
         started = perf_counter()
         labels = self.model.labels(image, self.rules.lowest_threshold)
         milliseconds = (perf_counter() - started) * 1000

@@ -36,6 +36,7 @@ class _S3(Struct):
 
 class _Ours(Struct):
     alert: bool = True
+    again: bool = False
 
 
 # S3 sends no `labelwatch`; it stands in the record, so that it stays with it where a body is split.
@@ -88,4 +89,4 @@ def object_created(record: Raw) -> ObjectCreated | None:
     key = unquote_plus(event.s3.object.key)
     if key.endswith("/") and event.s3.object.size == 0:
         return None  # what the console makes for a folder
-    return ObjectCreated(event.s3.bucket.name, key, event.s3.object.version_id, event.ours.alert)
+    return ObjectCreated(event.s3.bucket.name, key, event.s3.object.version_id, event.ours.alert, event.ours.again)

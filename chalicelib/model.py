@@ -14,13 +14,15 @@ MOST_IMAGE_BYTES = 15 * 1024 * 1024
 class ObjectCreated(Struct, frozen=True):
     """What an event notification says of an object: its place, decoded, and its version where there are versions.
 
-    `alert` is whether people may be told of what is seen there; only a backfill says no.
+    Only a backfill says otherwise than the defaults: `alert` is whether people may be told of what is seen there,
+    `again` whether the model is to be asked even where its prediction is known.
     """
 
     bucket: str
     key: str
     version_id: str | None = None
     alert: bool = True
+    again: bool = False
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"

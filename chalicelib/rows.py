@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from chalicelib.model import BoundingBox, Label, Prediction
+from chalicelib.model import BoundingBox, ImageReference, Label, Prediction, prediction_id
 from chalicelib.rules import Rules
 
 
@@ -34,8 +34,14 @@ _encoder = msgspec.json.Encoder()
 
 
 def row_key(prediction: Prediction) -> str:
-    """The rows' object key. Its day is the object's LastModified, in UTC, so that a repeat meets the same key."""
-    return f"{day_prefix(prediction.image.uploaded_at)}{prediction.id}.json"
+    """The rows' object key."""
+    return key_of(prediction.image, prediction.model)
+
+
+def key_of(image: ImageReference, model: str) -> str:
+    """The key before there is a prediction. Its day is the object's LastModified, in UTC, so that a repeat meets it."""
+    identity = prediction_id(image.bucket, image.key, image.etag, model)
+    return f"{day_prefix(image.uploaded_at)}{identity}.json"
 
 
 def day_prefix(uploaded_at: datetime) -> str:

@@ -114,6 +114,7 @@ class Service:
         return Detection(
             images=ImageObjects(self._client("s3")),
             model=GeneralLabels(rekognition) if general else CustomLabels(rekognition, here.model),
+            stored=RowObjects(self._client("s3"), here.output_bucket),
             images_queue=Queue(self._client("sqs"), here.images_queue_url),
             predictions_queue=Queue(self._client("sqs"), here.predictions_queue_url),
             rules=here.rules,

@@ -102,6 +102,10 @@ class FakeStore(Failing):
         self.objects: dict[str, bytes] = {}
         self.refused: dict[str, Fault] = {}
 
+    def has(self, key: str) -> bool:
+        self._fail_if_told()
+        return key in self.objects
+
     def put(self, key: str, content: bytes) -> None:
         self._fail_if_told()
         for part, fault in self.refused.items():

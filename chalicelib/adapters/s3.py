@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from botocore.exceptions import ClientError
+
 from chalicelib.adapters.faults import told_as_faults
 from chalicelib.errors import Rejected, Retryable
 from chalicelib.model import MOST_IMAGE_BYTES, ImageReference, ObjectCreated, Picture, SignedPost
@@ -78,6 +80,17 @@ class RowObjects:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
+
+    def has(self, key: str) -> bool:
+        """Whether there is an object under this key."""
+        with told_as_faults():
+            try:
+                self._client.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as problem:
+                if problem.response["Error"]["Code"] != "404":
+                    raise
+                return False
+        return True
 
     def put(self, key: str, content: bytes) -> None:
         """Writes one object; what was there under that key is replaced."""

@@ -60,7 +60,7 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
         return
     if counted.to_send:
         operator.must_agree("Send them?")
-        sender = Sender(Queue(sqs, url), wanted.place.bucket, wanted.alert)
+        sender = Sender(Queue(sqs, url), wanted.place.bucket, wanted.alert, wanted.again)
         _send(listing, sender, bookmark, counted.to_send, operator)
         operator.tell(f"{counted.to_send:,} images are on the images queue; where they are: {outputs['DashboardUrl']}")
     bookmark.remove()

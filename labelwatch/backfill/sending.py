@@ -35,8 +35,8 @@ def batches(page: Page) -> Iterator[Batch]:
         yield Batch((), page.objects[-1].key)
 
 
-def body_of(bucket: str, key: str, *, alert: bool) -> str:
-    """An event notification in S3's own form; `alert` says whether people may be told, which S3 never says.
+def body_of(bucket: str, key: str, *, alert: bool, again: bool) -> str:
+    """An event notification in S3's own form, with what S3 never says: `alert` and `again`, as ObjectCreated has them.
 
     Without a version: `detect` looks at the current one.
     """
@@ -45,7 +45,7 @@ def body_of(bucket: str, key: str, *, alert: bool) -> str:
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
         "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, safe="/")}},
-        "labelwatch": {"alert": alert},
+        "labelwatch": {"alert": alert, "again": again},
     }
     return json.dumps({"Records": [record]}, separators=(",", ":"))
 
@@ -56,6 +56,7 @@ class Sender(NamedTuple):
     outbox: Outbox
     bucket: str
     alert: bool
+    again: bool
     pause: Callable[[float], None] = time.sleep
 
     def send(self, to_send: Iterable[Batch], sent: Callable[[Batch], None]) -> dict[str, Fault]:
@@ -100,7 +101,7 @@ class Sender(NamedTuple):
 
     def _once(self, keys: tuple[str, ...]) -> dict[str, Fault]:
         try:
-            faults = self.outbox.send([body_of(self.bucket, key, alert=self.alert) for key in keys])
+            faults = self.outbox.send([body_of(self.bucket, key, alert=self.alert, again=self.again) for key in keys])
         except Exception as problem:  # noqa: BLE001 - whatever it is, these keys are told, and the others go on
             faults = dict.fromkeys(range(len(keys)), fault_of(problem))
         return {keys[place]: fault for place, fault in faults.items()}

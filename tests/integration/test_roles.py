@@ -66,9 +66,9 @@ def test_rekognition_may_read_the_very_version_that_detect_names(template: Templ
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: else what is gone is a 403 too, and is retried.
 def test_detect_may_tell_what_is_gone_from_what_is_forbidden(template: Template) -> None:
-    input_bucket = {"Fn::GetAtt": ["InputBucket", "Arn"]}
+    own = [{"Fn::GetAtt": [name, "Arn"]} for name in ("InputBucket", "OutputBucket")]
     adopted = {"Fn::If": ["AdoptsBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${AdoptedBucketName}"}, NOTHING]}
-    assert [allowed(template, "DetectRole", one) for one in (input_bucket, adopted)] == [{"s3:ListBucket"}] * 2
+    assert [allowed(template, "DetectRole", one) for one in (*own, adopted)] == [{"s3:ListBucket"}] * 3
 
 
 # https://docs.aws.amazon.com/athena/latest/ug/security-iam-athena.html and the pages below it: what a query needs of

@@ -239,3 +239,16 @@ def test_links_that_are_turned_off_are_none() -> None:
 
 def test_the_console_is_there_where_links_are_turned_off() -> None:
     assert picture(image(), links=False).console == picture(image()).console
+
+
+def test_rows_that_are_stored_are_known(s3: S3Client, bucket: str) -> None:
+    rows = RowObjects(s3, bucket)
+    assert not rows.has("predictions/a+b.json")
+    rows.put("predictions/a+b.json", b"{}\n")
+    assert rows.has("predictions/a+b.json")
+
+
+def test_whether_rows_are_stored_is_not_guessed_where_s3_does_not_say(s3: S3Client) -> None:
+    with Stubber(s3) as stubber, pytest.raises(Retryable):
+        stubber.add_client_error("head_object", "403", http_status_code=403)
+        RowObjects(s3, BUCKET).has("row")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 from chalice.app import AuthRequest, Request, S3Event, SQSEvent
 from chalice.test import Client
 
@@ -64,6 +65,8 @@ class _Client:
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(*_: object, **arguments: Any) -> Any:
+            if operation == "head_object" and arguments["Bucket"] == ENVIRONMENT["OutputBucketName"]:
+                raise ClientError({"Error": {"Code": "404", "Message": "Not Found"}}, "HeadObject")
             self._aws.calls.append((operation, arguments))
             answer = self._aws.answers.get(operation, {})
             if isinstance(answer, Exception):

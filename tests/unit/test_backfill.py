@@ -28,19 +28,19 @@ FAULT = Retryable("InternalError", "try again")
 
 @given(keys, st.booleans())
 def test_detect_reads_the_object_that_was_listed_whatever_its_key(key: str, alert: bool) -> None:  # noqa: FBT001 - drawn
-    (record,) = events.records(body_of("images", key, alert=alert))
+    (record,) = events.records(body_of("images", key, alert=alert, again=False))
     assert events.object_created(record) == ObjectCreated("images", key, None, alert)
 
 
 @given(keys)
 def test_a_message_is_in_characters_that_sqs_takes(key: str) -> None:
-    body = body_of("images", key, alert=False)
+    body = body_of("images", key, alert=False, again=False)
     assert body.isascii()
     assert body.isprintable()
 
 
 def test_a_key_is_encoded_as_s3_encodes_it() -> None:
-    record = json.loads(body_of("images", "field 7/a+b%ü.jpg", alert=False))["Records"][0]
+    record = json.loads(body_of("images", "field 7/a+b%ü.jpg", alert=False, again=False))["Records"][0]
     assert record["s3"]["object"]["key"] == "field+7/a%2Bb%25%C3%BC.jpg"
 
 
@@ -132,7 +132,7 @@ class Bench:
         self.queue = queue or FakeQueue()
         self.pauses: list[float] = []
         self.sent: list[Batch] = []
-        self.sender = Sender(self.queue, "images", alert=False, pause=self.pauses.append)
+        self.sender = Sender(self.queue, "images", alert=False, again=False, pause=self.pauses.append)
 
     @property
     def on_the_queue(self) -> list[str]:

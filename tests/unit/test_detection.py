@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -7,20 +8,22 @@ import pytest
 from chalicelib.detection import Detection
 from chalicelib.errors import ModelNotRunning, Rejected, Retryable
 from chalicelib.model import MOST_IMAGE_BYTES, Label, Message, Prediction
+from chalicelib.rows import key_of
 from tests.builders import MODEL, NOW, image, message, notification, rules, s3_record
-from tests.fakes import FakeDeadLetters, FakeImages, FakeModel, FakeQueue, FakeTelemetry, batch_of
+from tests.fakes import FakeDeadLetters, FakeImages, FakeModel, FakeQueue, FakeStore, FakeTelemetry, batch_of
 
 
 class Bench:
     """The step with a fake in each port."""
 
     def __init__(self) -> None:
-        self.images, self.model = FakeImages(), FakeModel()
+        self.images, self.model, self.stored = FakeImages(), FakeModel(), FakeStore()
         self.images_queue, self.predictions_queue = FakeQueue(), FakeQueue()
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.step = Detection(
             images=self.images,
             model=self.model,
+            stored=self.stored,
             images_queue=self.images_queue,
             predictions_queue=self.predictions_queue,
             rules=rules(("leaf-smut", 60)),
@@ -69,6 +72,27 @@ def test_an_upload_becomes_a_prediction(bench: Bench) -> None:
 def test_whether_people_are_told_goes_on_with_the_prediction(bench: Bench, alert: bool) -> None:  # noqa: FBT001 - a parameter
     bench(upload(labelwatch={"alert": alert}))
     assert [one.alert for one in bench.predictions] == [alert]
+
+
+def test_the_model_is_not_asked_again_while_its_prediction_is_stored(bench: Bench) -> None:
+    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    assert bench(upload(), upload("other.jpg", "m2")) == []
+    assert [key for key, _ in bench.model.asked] == ["other.jpg"]
+    assert [one.image.key for one in bench.predictions] == ["other.jpg"]
+
+
+@pytest.mark.parametrize("change", [{"etag": "another"}, {"uploaded_at": NOW + timedelta(days=1)}])
+def test_another_image_under_the_same_name_is_another_prediction(bench: Bench, change: dict[str, Any]) -> None:
+    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    bench.images.objects["leaf.jpg"] = image(**change)
+    bench(upload())
+    assert len(bench.predictions) == 1
+
+
+def test_whoever_says_again_has_the_model_asked_again(bench: Bench) -> None:
+    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    bench(upload(labelwatch={"again": True}))
+    assert len(bench.predictions) == 1
 
 
 def test_the_model_is_asked_from_the_lowest_threshold_in_force(bench: Bench) -> None:
@@ -148,7 +172,7 @@ def test_a_name_never_rejects(bench: Bench, key: str) -> None:
     assert [one.image.key for one in bench.predictions] == [key]
 
 
-PORTS = ["images", "model", "images_queue", "predictions_queue"]
+PORTS = ["images", "stored", "model", "images_queue", "predictions_queue"]
 FAULTS = [
     Retryable("ThrottlingException", "slow down"),
     ModelNotRunning("ResourceNotReadyException", "stopped"),
