@@ -1,17 +1,14 @@
 """The commands on a stage: labelwatch up and labelwatch down."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from labelwatch.commands.shared import Profile, Region, console
+from labelwatch.commands.shared import Profile, Region, Yes, agreement, at_a_terminal, console
 from labelwatch.errors import UserError
 
 Stage = Annotated[str, typer.Option(help="The stage, such as prod; the stack's name is labelwatch-STAGE.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")]
 _SIX = "The parameters"
 _MORE = "More parameters"
 
@@ -92,8 +89,8 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
         given,
         Operator(
             console(),
-            agrees=_agreement(yes=yes, default=True),
-            answers=_ask if _at_a_terminal() else None,
+            agrees=agreement(yes=yes, default=True),
+            answers=_ask if at_a_terminal() else None,
         ),
         _tags(tag or []),
     )
@@ -117,23 +114,9 @@ def down(
     doing.run(
         Account(profile, region),
         stage,
-        Operator(console(), agrees=_agreement(yes=yes, default=False)),
+        Operator(console(), agrees=agreement(yes=yes, default=False)),
         delete_data=delete_data,
     )
-
-
-def _agreement(*, yes: bool, default: bool) -> Callable[[str], bool]:
-    def agrees(question: str) -> bool:
-        if not yes and not _at_a_terminal():
-            raise UserError("nobody is there to be asked; --yes goes on without.")
-        return yes or typer.confirm(question, default=default)
-
-    return agrees
-
-
-def _at_a_terminal() -> bool:
-    """Where answers come from; what is shown may go anywhere."""
-    return sys.stdin.isatty()
 
 
 def _ask(name: str, text: str, default: str) -> str:
