@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -162,6 +163,22 @@ def test_what_somebody_else_wrote_has_its_attributes_and_no_reason(place: Place)
     assert (one.reason, one.said) == ("not recorded", {"picture": "(binary)"})
 
 
+def test_they_come_in_the_order_in_which_they_were_sent(place: Place) -> None:
+    place.set_aside("first", queue="PredictionsDeadLetters")
+    time.sleep(0.01)
+    place.set_aside("second")
+    assert [one.body for one in place.held().letters] == ["first", "second"]
+
+
+def test_sqs_may_count_fewer_than_were_seen(place: Place) -> None:
+    place.set_aside("a")
+
+    def nothing_yet(real: Callable[..., Any], **call: Any) -> Any:
+        return {"Attributes": dict.fromkeys(real(**call)["Attributes"], "0")}
+
+    assert place.held(Other(place.sqs, "get_queue_attributes", nothing_yet)).elsewhere == 0
+
+
 def test_the_last_look_asks_every_server_of_sqs(place: Place) -> None:
     place.set_aside("a")
     waits: list[int] = []
@@ -246,6 +263,16 @@ def test_what_could_not_be_given_back_does_not_keep_the_others_and_is_told(place
     assert place.said == [
         "2 dead letters could not be given back (InternalError: try again): in sight again within 30 minutes."
     ]
+
+
+def test_a_queue_that_does_not_answer_does_not_keep_those_of_the_other(place: Place) -> None:
+    place.set_aside("a", "b")
+    place.set_aside("p1", queue="PredictionsDeadLetters")
+    with holding.held(place.sqs, place.boxes, place.said.append) as held:
+        held.read()
+        place.sqs.delete_queue(QueueUrl=place.urls["ImagesDeadLetters"])
+    assert place.bodies("PredictionsDeadLetters") == ["p1"]
+    assert [said[:41] for said in place.said] == ["2 dead letters could not be given back (A"]
 
 
 def test_redriven_they_are_on_the_queue_that_they_came_from_and_dead_no_more(place: Place) -> None:
@@ -344,7 +371,7 @@ def test_purged_they_are_nowhere(place: Place) -> None:
     said = place.purge(held)
     assert place.said == ["Delete 12 dead letters for good? The images stay."]
     assert "Deleted: 12 of 12 dead letters." in said
-    held.give_back()
+    assert held.give_back() == {}
     assert [place.bodies(queue) for queue in NAMES] == [[], [], [], []]
 
 
