@@ -197,11 +197,24 @@ def test_while_they_are_held_nobody_else_sees_them(place: Place) -> None:
     assert place.bodies("ImagesDeadLetters") == []
 
 
-def test_what_somebody_else_holds_is_counted_and_not_seen(place: Place) -> None:
+def test_they_are_held_for_as_long_as_it_is_said(place: Place) -> None:
+    asked: set[int] = set()
+
+    def answer(real: Callable[..., Any], **call: Any) -> Any:
+        asked.add(call["VisibilityTimeout"])
+        return real(**call)
+
+    place.held(Other(place.sqs, "receive_message", answer))
+    assert asked == {SECONDS_HELD}
+
+
+@pytest.mark.parametrize("queue", ["ImagesDeadLetters", "PredictionsDeadLetters"])
+def test_what_somebody_else_holds_is_counted_and_not_seen(place: Place, queue: str) -> None:
     place.set_aside("a", "b")
-    place.sqs.receive_message(QueueUrl=place.urls["ImagesDeadLetters"], MaxNumberOfMessages=1)
+    place.set_aside("p1", "p2", queue="PredictionsDeadLetters")
+    place.sqs.receive_message(QueueUrl=place.urls[queue], MaxNumberOfMessages=1)
     held = place.held()
-    assert (len(held.letters), held.elsewhere) == (1, 1)
+    assert (len(held.letters), held.elsewhere) == (3, 1)
 
 
 def test_one_that_comes_twice_is_seen_once_and_goes_by_its_newest_receipt(place: Place) -> None:
