@@ -8,7 +8,8 @@ from typing import NamedTuple
 from labelwatch.deadletters.letters import Letter, number_of, printable
 from labelwatch.errors import UserError
 
-_SHORTEST_ID = 8
+# So much of an id is shown, and is enough to name one by.
+SHORTEST_ID = 8
 
 
 class Filter(NamedTuple):
@@ -48,7 +49,7 @@ def parted(letters: Sequence[Letter], *, force: bool) -> tuple[list[Letter], lis
 
 def the_one(letters: Sequence[Letter], name: str) -> Letter:
     """The one with this id, or its beginning, or of this image; raises UserError where that is not one."""
-    found = [one for one in letters if name in _names(one) or (len(name) >= _SHORTEST_ID and one.id.startswith(name))]
+    found = [one for one in letters if name in _names(one) or (len(name) >= SHORTEST_ID and one.id.startswith(name))]
     if not found:
         raise UserError(f"there is no dead letter {name}; `labelwatch dead-letters list` shows which there are.")
     if len(found) > 1:

@@ -8,25 +8,22 @@ from typing import Any
 from rich.table import Column, Table
 
 from labelwatch.deadletters import advice
+from labelwatch.deadletters.choosing import SHORTEST_ID
 from labelwatch.deadletters.letters import Letter, number_of, printable
 
 _EXAMPLES = 3
 
 
 def as_table(letters: Sequence[Letter]) -> Table:
-    """One line each; the beginning of an id is enough to name it by."""
-    names = ("queue", "reason", "image", "detail", "sent", "first received", "received", "id")
-    table = Table(*(Column(name, overflow="fold") for name in names))
+    """A row each, of cells with several lines: side by side they would not fit a terminal."""
+    names = ("id, queue", "image", "reason, detail", "sent, first received,\nhow often received")
+    table = Table(*(Column(name, overflow="fold") for name in names), show_lines=True)
     for one in letters:
         table.add_row(
-            one.box.name,
-            printable(one.reason),
+            f"{one.id[:SHORTEST_ID]}\n{one.box.name}",
             _images(one),
-            printable(one.detail),
-            _time(one.sent),
-            _time(one.first_received),
-            str(one.received),
-            one.id[:8],
+            f"{printable(one.reason)}\n{printable(one.detail)}",
+            f"{_time(one.sent)}\n{_time(one.first_received)}\n{one.received}",
         )
     return table
 
@@ -81,7 +78,7 @@ def counted(shown: Sized, seen: Sized, elsewhere: int) -> str:
 
 
 def _images(letter: Letter) -> str:
-    return printable(", ".join(image.key for image in letter.images)) or "unknown"
+    return "\n".join(printable(image.key) for image in letter.images) or "unknown"
 
 
 def _object(letter: Letter) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def test_what_is_no_image_is_listed_with_its_reason_as_often_as_one_looks(place:
     (again,) = place.listed()
     assert (again["id"], again["received"]) == (one["id"], one["received"] + 1)
     shown = place.said("list", "--key", f"{place.key[:8]}/*", "--reason", "Invalid*")
-    assert re.search(rf"images +│ InvalidImageFormatException +│ {place.key} +│", shown)
+    assert re.search(rf"{one['id'][:8]} +│ {place.key} +│ InvalidImageFormatException +│", shown)
     assert "1 dead letter; all were seen." in shown
 
 

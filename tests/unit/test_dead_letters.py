@@ -212,7 +212,18 @@ def test_json_has_decoded_keys_and_nothing_for_what_is_not_known() -> None:
 def test_a_table_has_no_letter_that_a_terminal_obeys() -> None:
     table = output.as_table([letter("\x1b[2J\u202e.jpg", said={"detail": "\x07"})])
     cells = [cell for column in table.columns for cell in column._cells]
-    assert cells[2:4] == ["%1B[2J%E2%80%AE.jpg", "%07"]
+    assert cells[1:3] == ["%1B[2J%E2%80%AE.jpg", "AccessDeniedException\n%07"]
+
+
+def test_a_row_of_the_table_has_what_there_is_to_know() -> None:
+    body = notification(s3_record("1.jpg"), s3_record("2.jpg"))
+    table = output.as_table([letter(body=body)])
+    assert [list(column._cells) for column in table.columns] == [
+        ["6b0e71bd\nimages"],
+        ["1.jpg\n2.jpg"],
+        ["AccessDeniedException\nin AWS's words"],
+        ["2026-11-22 10:00:00\n2026-11-22 10:01:00\n3"],
+    ]
 
 
 def test_one_whole_has_its_advice_every_attribute_and_its_body() -> None:
