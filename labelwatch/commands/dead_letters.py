@@ -131,12 +131,11 @@ def purge(  # noqa: PLR0913 - a command's options, by name
 def _held(stack: str, profile: str | None, region: str | None) -> "Iterator[Held]":
     from labelwatch import stack as stacks  # noqa: PLC0415 - see above
     from labelwatch.aws import Account  # noqa: PLC0415 - see above
-    from labelwatch.deadletters import holding  # noqa: PLC0415 - see above
-    from labelwatch.deadletters.letters import boxes  # noqa: PLC0415 - see above
+    from labelwatch.deadletters import holding, letters  # noqa: PLC0415 - see above
 
     account = Account(profile, region)
-    of = boxes(stack, stacks.outputs(account.client("cloudformation"), stack))
-    with holding.held(account.client("sqs"), of, _say) as held:
+    outputs = stacks.outputs(account.client("cloudformation"), stack, *letters.OUTPUTS)
+    with holding.held(account.client("sqs"), letters.boxes(outputs), _say) as held:
         with _aside().status("") as status:
             held.read(lambda count: status.update(f"{count} dead letters"))
         yield held

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from labelwatch.deadletters.letters import Letter, number_of, printable
+from labelwatch.deadletters.letters import Letter, number_of
 from labelwatch.errors import UserError
+from labelwatch.text import printable
 
 # So much of an id is shown, and is enough to name one by.
 SHORTEST_ID = 8

@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import batched
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -14,10 +13,15 @@ from chalicelib import events
 from chalicelib.adapters.sqs import MOST_MESSAGES
 from chalicelib.errors import Fate, Rejected
 from chalicelib.model import ObjectCreated, Prediction
-from labelwatch.errors import UserError
 
 # The queue's own redrive took it: the function that was at it could not say why.
 NOT_RECORDED = "not recorded"
+_OUTPUTS = {
+    "images": ("ImagesDeadLettersUrl", "ImagesQueueUrl"),
+    "predictions": ("PredictionsDeadLettersUrl", "PredictionsQueueUrl"),
+}
+# What a stack must tell.
+OUTPUTS = [name for pair in _OUTPUTS.values() for name in pair]
 
 
 class Box(NamedTuple):
@@ -77,17 +81,9 @@ class Letter(Struct, frozen=True, kw_only=True):
         return datetime.fromtimestamp(int(self.known[name]) / 1000, UTC)
 
 
-def boxes(stack_name: str, outputs: dict[str, str]) -> list[Box]:
-    """The boxes of a stack with these outputs; raises UserError where it has none."""
-    try:
-        return [
-            Box(name, outputs[f"{word}DeadLettersUrl"], outputs[f"{word}QueueUrl"])
-            for name, word in (("images", "Images"), ("predictions", "Predictions"))
-        ]
-    except KeyError as missing:
-        raise UserError(
-            f"the stack {stack_name} has no output {missing.args[0]}: it is not one of Labelwatch, or not yet whole."
-        ) from None
+def boxes(outputs: dict[str, str]) -> list[Box]:
+    """The boxes of a stack with these outputs."""
+    return [Box(name, outputs[url], outputs[source]) for name, (url, source) in _OUTPUTS.items()]
 
 
 def letter(box: Box, message: dict[str, Any]) -> Letter:
@@ -114,11 +110,6 @@ def in_batches(letters: Sequence[Letter]) -> Iterator[tuple[Box, tuple[Letter, .
 def number_of(letters: Sized) -> str:
     """How many they are, in words."""
     return "1 dead letter" if len(letters) == 1 else f"{len(letters)} dead letters"
-
-
-def printable(text: str) -> str:
-    """Whoever names an object may name it so that a terminal obeys: such letters are percent-encoded."""
-    return "".join(letter if letter.isprintable() else quote(letter, errors="replace") for letter in text)
 
 
 def _created(body: str) -> Iterator[ObjectCreated]:

@@ -9,7 +9,8 @@ from rich.table import Column, Table
 
 from labelwatch.deadletters import advice
 from labelwatch.deadletters.choosing import SHORTEST_ID
-from labelwatch.deadletters.letters import Letter, number_of, printable
+from labelwatch.deadletters.letters import Letter, number_of
+from labelwatch.text import printable
 
 _EXAMPLES = 3
 

@@ -277,6 +277,16 @@ def test_a_mistake_is_one_sentence(running: Pipeline, arguments: tuple[str, ...]
     assert sentence in done.stderr
 
 
+def test_a_stack_of_something_else_is_one_sentence(running: Pipeline) -> None:
+    cloudformation = running.session.cloud.client("cloudformation")
+    template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
+    cloudformation.create_stack(StackName="something-else", TemplateBody=json.dumps(template))
+    done = Place(running).run("list", "--stack", "something-else")
+    cloudformation.delete_stack(StackName="something-else")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert "has no ImagesDeadLettersUrl, ImagesQueueUrl, PredictionsDeadLettersUrl" in done.stderr
+
+
 def test_a_reason_that_none_has_is_told_those_that_there_are(place: Place) -> None:
     place.reject()
     for command in ("list", "redrive", "purge"):

@@ -12,7 +12,7 @@ from chalicelib.detection import encoded
 from chalicelib.errors import Fate
 from labelwatch.deadletters import advice, choosing, output
 from labelwatch.deadletters.choosing import Filter
-from labelwatch.deadletters.letters import NOT_RECORDED, Box, Letter, boxes
+from labelwatch.deadletters.letters import NOT_RECORDED, OUTPUTS, Box, Letter, boxes
 from labelwatch.errors import UserError
 from tests.builders import notification, prediction, s3_record
 
@@ -73,9 +73,11 @@ def test_what_sqs_itself_gave_up_has_no_reason_and_is_not_rejected() -> None:
     assert not letter(reason=None).is_rejected
 
 
-def test_a_stack_without_these_queues_is_one_sentence() -> None:
-    with pytest.raises(UserError, match=r"^the stack other has no output ImagesDeadLettersUrl: it is not"):
-        boxes("other", {})
+def test_each_box_has_the_queue_that_its_letters_come_from() -> None:
+    assert [(box.name, box.url, box.source) for box in boxes({name: name for name in OUTPUTS})] == [
+        ("images", "ImagesDeadLettersUrl", "ImagesQueueUrl"),
+        ("predictions", "PredictionsDeadLettersUrl", "PredictionsQueueUrl"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_filter_that_means_nothing_is_told_the_reasons_that_there_are() -> Non
         choosing.chosen(there, Filter(reason="EmptyImag"))
     assert str(told.value) == (
         "nothing of 4 dead letters is meant by that; the reasons are AccessDeniedException (2), "
-        "InvalidImageFormatException (1), %1B[2J (1)."
+        "InvalidImageFormatException (1), \\x1b[2J (1)."
     )
 
 
@@ -212,7 +214,7 @@ def test_json_has_decoded_keys_and_nothing_for_what_is_not_known() -> None:
 def test_a_table_has_no_letter_that_a_terminal_obeys() -> None:
     table = output.as_table([letter("\x1b[2J\u202e.jpg", said={"detail": "\x07"})])
     cells = [cell for column in table.columns for cell in column._cells]
-    assert cells[1:3] == ["%1B[2J%E2%80%AE.jpg", "AccessDeniedException\n%07"]
+    assert cells[1:3] == ["\\x1b[2J\\u202e.jpg", "AccessDeniedException\n\\x07"]
 
 
 def test_a_row_of_the_table_has_what_there_is_to_know() -> None:
@@ -233,7 +235,7 @@ def test_one_whole_has_its_advice_every_attribute_and_its_body() -> None:
         "it means: the model did not run for the 19 receives that a message has",
         "to do: start it, then redrive",
         "sent: 2026-11-22 10:00:00",
-        "attribute of-others: %1B",
+        "attribute of-others: \\x1b",
         "SQS's SentTimestamp: 1795341600123",
         '   "eventSource": "aws:s3",',
     ):
@@ -241,7 +243,7 @@ def test_one_whole_has_its_advice_every_attribute_and_its_body() -> None:
 
 
 def test_one_whole_whose_body_is_no_json_is_shown_as_it_is() -> None:
-    assert output.whole(letter(body="hello\x1b")).splitlines()[-2:] == ["body:", "hello%1B"]
+    assert output.whole(letter(body="hello\x1b")).splitlines()[-2:] == ["body:", "hello\\x1b"]
 
 
 def test_what_is_moved_is_summed_by_queue_and_reason_with_some_images() -> None:
