@@ -10,6 +10,7 @@ from rich.table import Table
 from labelwatch import prices
 from labelwatch.analytics.athena import Answer
 from labelwatch.analytics.queries import Query
+from labelwatch.text import printable
 
 # Athena asks for so much where a query scans less.
 LEAST_BYTES = 10_000_000
@@ -33,11 +34,6 @@ def as_table(answer: Answer) -> Table:
     for row in answer.rows:
         table.add_row(*("" if cell is None else printable(cell) for cell in row))
     return table
-
-
-def printable(text: str) -> str:
-    """The text with escapes for what a terminal, or a picture, would not take as letters: keys may hold anything."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def as_csv(answer: Answer) -> str:

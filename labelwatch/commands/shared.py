@@ -30,7 +30,7 @@ def console() -> Console:
 
 
 def agreement(*, yes: bool, default: bool) -> Callable[[str], bool]:
-    """What asks at a terminal; raises UserError where nobody is there to be asked, and `yes` asks nobody."""
+    """How a question is answered: with yes, or by whoever is there; raises UserError where nobody is."""
 
     def agrees(question: str) -> bool:
         if not yes and not at_a_terminal():

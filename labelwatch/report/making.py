@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 from chalicelib.adapters.s3 import object_address
 from labelwatch.analytics import queries
 from labelwatch.analytics.athena import Athena
-from labelwatch.analytics.output import printable, value
+from labelwatch.analytics.output import value
 from labelwatch.analytics.queries import Narrowing
 from labelwatch.aws import Account
 from labelwatch.report import charts, page
 from labelwatch.report.charts import Rows
 from labelwatch.report.page import Address, Told
 from labelwatch.report.visuals import Visual, defined
+from labelwatch.text import printable
 
 PIE = "labels_by_count"
 SHARE = "images_without_label"

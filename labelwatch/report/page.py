@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from labelwatch.analytics.output import printable
 from labelwatch.report import charts
 from labelwatch.report.charts import Rows
 from labelwatch.report.visuals import Field, Visual
+from labelwatch.text import printable
 
 # The column of a table that is no column of its query: where the picture is.
 LINK = "link"

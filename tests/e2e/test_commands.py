@@ -138,6 +138,8 @@ def test_a_port_that_is_taken_is_one_sentence() -> None:
         ("tokens", "create"),
         ("tokens", "list"),
         ("tokens", "revoke"),
+        ("dead-letters",),
+        ("dead-letters", "redrive"),
     ],
 )
 def test_help_teaches(arguments: tuple[str, ...]) -> None:

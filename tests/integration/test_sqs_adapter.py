@@ -221,7 +221,12 @@ def test_a_dead_letter_has_the_body_unchanged(sqs: SQSClient, url: str) -> None:
 
 def test_a_dead_letter_says_why_and_of_which_image(sqs: SQSClient, url: str) -> None:
     said = set_aside(sqs, url, reason="EmptyImage", detail="the object has zero bytes", image="s3://leaves/a.jpg")
-    assert said == {"reason": "EmptyImage", "detail": "the object has zero bytes", "image": "s3://leaves/a.jpg"}
+    assert said == {
+        "reason": "EmptyImage",
+        "detail": "the object has zero bytes",
+        "fate": "reject",
+        "image": "s3://leaves/a.jpg",
+    }
 
 
 def test_the_image_of_a_dead_letter_is_percent_encoded(sqs: SQSClient, url: str) -> None:
@@ -252,7 +257,7 @@ def test_a_detail_is_no_longer_than_a_person_reads(sqs: SQSClient, url: str) -> 
 
 
 def test_a_blank_attribute_is_unknown_since_sqs_takes_none(sqs: SQSClient, url: str) -> None:
-    assert set_aside(sqs, url, detail="", image="") == {"reason": "R", "detail": "unknown", "image": "unknown"}
+    assert set_aside(sqs, url, detail="", image="").items() >= {"detail": "unknown", "image": "unknown"}.items()
 
 
 def test_a_dead_letter_that_was_not_written_is_retryable(sqs: SQSClient, url: str) -> None:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from labelwatch.analytics import queries
-from labelwatch.analytics.output import printable
 from labelwatch.analytics.queries import Narrowing
 from labelwatch.errors import UserError
 from labelwatch.report import charts, making, page, visuals
 from labelwatch.report.page import Told
 from labelwatch.report.visuals import Visual
+from labelwatch.text import printable
 
 VISUALS = {one.name: one for one in visuals.defined()}
 TOLD = Told("Labelwatch: labelwatch-prod", "Images of 2026-11-01 to 2026-11-02 (UTC).", "*", {"images": "3"})

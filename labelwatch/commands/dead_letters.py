@@ -1,0 +1,160 @@
+"""The commands on dead letters."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from labelwatch.commands.shared import Profile, Region, Stack, Yes, agreement, console
+
+if TYPE_CHECKING:  # a command loads what it needs, so that --help is quick
+    from labelwatch.deadletters.holding import Held
+
+app = typer.Typer(
+    help="What was set aside, and why. Region and credentials as the AWS tools take them.",
+    no_args_is_help=True,
+)
+
+Reason = Annotated[
+    str | None, typer.Option(help='Only with this reason; * and ? as in a shell, "not recorded" where there is none.')
+]
+Key = Annotated[str | None, typer.Option(help="Only of images whose key is this; * and ? as in a shell.")]
+Everything = Annotated[bool, typer.Option("--all", help="All that there are.")]
+
+
+class Form(StrEnum):
+    """How dead letters are written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@app.command("list")
+def list_(  # noqa: PLR0913 - a command's options, by name
+    *,
+    reason: Reason = None,
+    key: Key = None,
+    form: Annotated[Form, typer.Option("--format", help="How they are written.")] = Form.TABLE,
+    stack: Stack = "labelwatch",
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Show what was set aside, and why. Nothing is taken: all are given back at the end.
+
+    While they are looked at, for some seconds, nobody else can receive them. Times are UTC.
+    """
+    from labelwatch.deadletters import choosing, output  # noqa: PLC0415 - see above
+
+    with _held(stack, profile, region) as held:
+        letters = choosing.chosen(held.letters, choosing.Filter(reason, key))
+        told = output.counted(letters, held.letters, held.elsewhere)
+    if form == Form.JSON:
+        sys.stdout.write(output.as_json(letters))
+    elif letters:
+        console().print(output.as_table(letters))
+    _say(told)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="IMAGE-OR-ID", help="An image's key, or an id or its beginning.")],
+    stack: Stack = "labelwatch",
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Show one whole: what its reason means, what to do, every attribute, the body."""
+    from labelwatch.deadletters import choosing, output  # noqa: PLC0415 - see above
+
+    with _held(stack, profile, region) as held:
+        letter = choosing.the_one(held.letters, name)
+    console().print(output.whole(letter), soft_wrap=True)
+
+
+@app.command()
+def redrive(  # noqa: PLR0913 - a command's options, by name
+    *,
+    everything: Everything = False,
+    reason: Reason = None,
+    key: Key = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Move those as well that were rejected for good, such as what is no image.")
+    ] = False,
+    yes: Yes = False,
+    stack: Stack = "labelwatch",
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Put dead letters back on the queue that they came from, to be tried anew, once what was wrong is mended.
+
+    labelwatch dead-letters redrive --reason ResourceNotReadyException
+    """
+    from labelwatch.deadletters import choosing, moving  # noqa: PLC0415 - see above
+    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+
+    asked = choosing.wanted(reason, key, everything=everything)
+    with _counted(stack, profile, region) as held:
+        letters, left_out = choosing.parted(choosing.chosen(held.letters, asked), force=force)
+        operator = Operator(console(), agrees=agreement(yes=yes, default=False))
+        moving.redrive(held, letters, left_out, operator, dry=dry_run)
+
+
+@app.command()
+def purge(  # noqa: PLR0913 - a command's options, by name
+    *,
+    everything: Everything = False,
+    reason: Reason = None,
+    key: Key = None,
+    yes: Yes = False,
+    stack: Stack = "labelwatch",
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Delete dead letters for good. The images and predictions that they are about stay.
+
+    labelwatch dead-letters purge --reason InvalidImageFormatException
+    """
+    from labelwatch.deadletters import choosing, moving  # noqa: PLC0415 - see above
+    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+
+    asked = choosing.wanted(reason, key, everything=everything)
+    with _counted(stack, profile, region) as held:
+        letters = choosing.chosen(held.letters, asked)
+        moving.purge(held, letters, Operator(console(), agrees=agreement(yes=yes, default=False)))
+
+
+@contextmanager
+def _held(stack: str, profile: str | None, region: str | None) -> "Iterator[Held]":
+    from labelwatch import stack as stacks  # noqa: PLC0415 - see above
+    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.deadletters import holding, letters  # noqa: PLC0415 - see above
+
+    account = Account(profile, region)
+    outputs = stacks.outputs(account.client("cloudformation"), stack, *letters.OUTPUTS)
+    with holding.held(account.client("sqs"), letters.boxes(outputs), _say) as held:
+        with _aside().status("") as status:
+            held.read(lambda count: status.update(f"{count} dead letters"))
+        yield held
+
+
+@contextmanager
+def _counted(stack: str, profile: str | None, region: str | None) -> "Iterator[Held]":
+    """The same, told of at once: what is not seen is not moved either."""
+    from labelwatch.deadletters import output  # noqa: PLC0415 - see above
+
+    with _held(stack, profile, region) as held:
+        _say(output.counted(held.letters, held.letters, held.elsewhere))
+        yield held
+
+
+def _say(sentence: str) -> None:
+    _aside().print(sentence, soft_wrap=True)
+
+
+def _aside() -> Console:
+    """Beside what goes to standard output, which may be read by a program."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
