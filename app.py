@@ -36,6 +36,12 @@ def watch(event: CloudWatchEvent) -> None:  # noqa: ARG001 - only that an hour h
     service.watch()
 
 
+# A message that is taken while the model is stopped is taken in vain; docs/decisions/0017 tells of the circuit.
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def keep_model(event: CloudWatchEvent) -> None:  # noqa: ARG001 - only that a minute has passed
+    service.keep_model()
+
+
 # A token that was revoked works on for as long as API Gateway remembers the answer: 30 s at most.
 @app.authorizer(ttl_seconds=30)
 def authorize(request: AuthRequest) -> AuthResponse:

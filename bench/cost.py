@@ -13,7 +13,6 @@ from rich.console import Console
 
 from bench import month
 from bench.month import Calls
-from chalicelib.batch import LAST_RECEIVE
 from labelwatch.package import PROJECT, package
 from labelwatch.prices import Amounts, Prices, known
 
@@ -27,8 +26,8 @@ RUNNING = {"always": month.HOURS, "8 hours a day": 8 * month.DAYS, "an hour a da
 LINES = {
     "kept": "Images and rows kept, in S3",
     "out": "Pictures opened over the internet",
-    "apigateway": "Tickets: API Gateway, DynamoDB",
-    "dynamodb": "Tickets: API Gateway, DynamoDB",
+    "apigateway": "Tickets: API Gateway",
+    "dynamodb": "Tokens and alerts in DynamoDB",
     "s3": "S3 requests",
     "lambda": "Lambda",
     "sqs": "SQS requests",
@@ -68,7 +67,6 @@ def render(calls: Calls, prices: Prices, template: dict[str, Any], operations: s
         table="\n".join(f"| {line} | {' | '.join(map(_usd, costs))} |" for line, costs in table),
         log_days=stack.log_days,
         model="\n".join(_model_line(calls, prices, name, hours) for name, hours in RUNNING.items()),
-        waits=LAST_RECEIVE - 1,
         general=", ".join(f"{_usd(prices.general_labels.of(images))} USD for {_images(images)}" for images in VOLUMES),
         even=f"{_even(prices):,.0f}",
         least=_images(VOLUMES[0]),

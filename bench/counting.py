@@ -17,6 +17,8 @@ from labelwatch.local.serving import serving
 
 UPLOADER = "uploader"
 _OF_OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_MAPPINGS = "/2015-03-31/event-source-mappings"
+_OF_MAPPINGS = {"GET": "ListEventSourceMappings", "PUT": "UpdateEventSourceMapping"}
 # Of one connection only, or set anew by whoever passes the message on.
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 
@@ -111,6 +113,8 @@ def operation(method: str, path: str, headers: dict[str, str], body: bytes) -> s
 
 
 def _name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
+    if path.startswith(_MAPPINGS):
+        return _OF_MAPPINGS[method]
     if target := headers.get("x-amz-target"):
         return target.rpartition(".")[2]
     if "/operation/" in path:

@@ -20,7 +20,7 @@ from labelwatch.local import session as local
 from labelwatch.local.cloud import Cloud
 from labelwatch.local.fates import Watch
 from labelwatch.local.session import Session
-from labelwatch.local.standin import Classifier, RateLimit
+from labelwatch.local.standin import CALLS_PER_SECOND, Classifier, RateLimit
 from labelwatch.package import Package
 
 SECONDS_TO_WAIT = 180
@@ -193,7 +193,9 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
         session = stack.enter_context(
             local.running(folder, packaged, classifier, labels_of_interest=label_of_interest, min_confidence=50)
         )
+        session.cloud.stop_the_clock()
         session.standin.latency_seconds = MODEL_SECONDS
+        session.standin.control_rate = RateLimit(CALLS_PER_SECOND)  # a minute lies between two looks at the model
         while waiting(session):  # S3's test event: a function that is changed while it runs leaves it for later
             time.sleep(0.1)
         model = stack.enter_context(protocol.served(session.standin.operations))

@@ -27,7 +27,7 @@ IDLE_POLLS_A_QUEUE = 5 * HOURS * 3600 / 20
 LEAST_GB_A_QUERY = 0.01
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 KEYS_IN_A_LISTING = 1000
-_METRIC = re.compile(r"^\| `(\w+)` \|.*\| ([a-z, ]+) \|$", re.MULTILINE)
+_METRIC = re.compile(r"^\| `(\w+)` \|.*\| ([a-z_, ]+) \|$", re.MULTILINE)
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _TIMES_A_MONTH = {"minute": HOURS * 60, "hour": HOURS, "day": DAYS}
 
@@ -115,7 +115,7 @@ def fixed(calls: Calls, stack: Stack) -> dict[str, Amounts]:
         f"Lambda's polls of {stack.queues_polled} idle queues": {
             "sqs ReceiveMessage": stack.queues_polled * IDLE_POLLS_A_QUEUE
         },
-        f"{', '.join(f'`{name.lower()}`' for name in stack.schedules)}, by the clock": clock,
+        f"{', '.join(f'`{_as_in_app(name)}`' for name in stack.schedules)}, by the clock": clock,
         f"{QUERIES} Athena queries": {"athena GB scanned": QUERIES * LEAST_GB_A_QUERY},
     }
 
@@ -173,6 +173,11 @@ def _metrics_in(operations: str) -> frozenset[str]:
     return frozenset(
         f"{service} {name}" for name, services in _METRIC.findall(section) for service in services.split(", ")
     )
+
+
+def _as_in_app(name: str) -> str:
+    """A function's name in app.py, by that in the template."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _times_a_month(schedule: str) -> float:

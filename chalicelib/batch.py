@@ -6,7 +6,6 @@ batch responses. docs/decisions/0001 tells of the two ways and why the safe one 
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import UTC, datetime
 from typing import Any, Protocol, TypedDict
 
 from msgspec import Struct
@@ -61,9 +60,6 @@ def messages_of(event: dict[str, Any]) -> list[Message]:
             body=record["body"],
             receipt_handle=record["receiptHandle"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
-            first_received=datetime.fromtimestamp(
-                int(record["attributes"]["ApproximateFirstReceiveTimestamp"]) / 1000, UTC
-            ),
         )
         for record in event["Records"]
     ]
@@ -78,7 +74,6 @@ class Batch(Struct, frozen=True, kw_only=True):
     partial_responses: bool
     retry_seconds: int
     wait_seconds: int
-    now: Callable[[], datetime]
 
     def attempt[I, O](
         self, work: Callable[[I], O], items: Mapping[str, I], *, threads: int, seconds_left: float
@@ -135,12 +130,9 @@ class Batch(Struct, frozen=True, kw_only=True):
         return False
 
     def _has_no_future(self, message: Message, fault: Fault) -> bool:
-        if fault.fate is Fate.REJECT or message.receives >= LAST_RECEIVE:
-            return True
-        # SQS counts waits and retries alike. Each full wait since the first receive is taken for one that was spent
-        # on a stopped model, so that a night of waiting does not use up an image's tries.
-        waits = int((self.now() - message.first_received).total_seconds() // self.wait_seconds)
-        return fault.fate is Fate.RETRY and message.receives - waits >= MOST_TRIES
+        # SQS counts waits and retries alike; a stopped model costs a receive or two (docs/decisions/0017).
+        most = {Fate.REJECT: 0, Fate.RETRY: MOST_TRIES, Fate.WAIT: LAST_RECEIVE}
+        return message.receives >= most[fault.fate]
 
     def _delay(self, message: Message, fault: Fault, image: str) -> None:
         waiting = fault.fate is Fate.WAIT

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from chalicelib import events
 from chalicelib.batch import Batch, BatchResponse, Outbox
-from chalicelib.errors import Fault, Rejected, fault_of
+from chalicelib.errors import Fate, Fault, Rejected, fault_of
 from chalicelib.model import MOST_IMAGE_BYTES, ImageReference, Label, Message, ObjectCreated, Prediction
 from chalicelib.rows import key_of
 from chalicelib.rules import Rules
@@ -45,14 +45,33 @@ class Stored(Protocol):
         """Whether there are rows under this key."""
 
 
+class Intake(Protocol):
+    """Whether images are taken from their queue. Raises a Fault where that cannot be asked or changed now."""
+
+    def turn(self, *, on: bool) -> bool:
+        """Has them taken, or left there; whether that changed anything."""
+
+
+class Use(Protocol):
+    """Where it is noted that the model was of use. Raises a Fault where that cannot be done now."""
+
+    def used(self, now: datetime) -> None:
+        """It was, just now."""
+
+
 class Detection(Struct, frozen=True, kw_only=True):
-    """The step with all that it needs; call it with the messages of one batch."""
+    """The step with all that it needs; call it with the messages of one batch.
+
+    `use` is there only where a model without any is stopped.
+    """
 
     images: Images
     model: Model
     stored: Stored
     images_queue: Outbox
     predictions_queue: Outbox
+    intake: Intake
+    use: Use | None
     rules: Rules
     own_buckets: frozenset[str]
     batch: Batch
@@ -67,6 +86,7 @@ class Detection(Struct, frozen=True, kw_only=True):
         )
         predictions = {key: one for key, one in looked_at.items() if one}
         faults |= undetected
+        self._tell_of_the_model(refused=any(one.fate is Fate.WAIT for one in faults.values()), used=bool(predictions))
         faults |= _send(self.images_queue, [(key, body) for key, bodies in parts.items() for body in bodies])
         faults |= _send(self.predictions_queue, [(key, encoded(one)) for key, one in predictions.items()])
         return self.batch.settle(messages, faults, created)
@@ -88,6 +108,17 @@ class Detection(Struct, frozen=True, kw_only=True):
             except Rejected as fault:
                 faults[message.id] = fault
         return created, parts, faults
+
+    def _tell_of_the_model(self, *, refused: bool, used: bool) -> None:
+        """So that no image is taken in vain, and a model in use is not stopped; `keep_model` looks at both."""
+        try:
+            if refused and self.intake.turn(on=False):
+                self.telemetry.info("images are left", model="refused")
+            if used and self.use:
+                self.use.used(self.now())
+        except Fault as problem:
+            # What was detected goes on all the same, and what was refused comes back.
+            self.telemetry.warn("model not told of", reason=problem.reason, detail=problem.detail)
 
     def _detect(self, created: ObjectCreated) -> Prediction | None:
         """What the model says; None where that is stored already, and so on its way to whoever asked."""

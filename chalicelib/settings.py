@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.model import LabelOfInterest
+from chalicelib.model import LabelOfInterest, Wishes
 from chalicelib.rules import Rules, folded
 
 GENERAL_MODEL = "general"
@@ -44,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ticket_seconds: int
     retry_seconds: int
     wait_seconds: int
+    wishes: Wishes
 
 
 def load() -> Settings:
@@ -97,7 +98,13 @@ def read(environ: Mapping[str, str]) -> Settings:
         upload_origin=value("UPLOAD_ORIGIN", _ORIGIN_OR_NONE),
         ticket_seconds=value("TICKET_SECONDS", _TICKET_SECONDS, default="900"),
         retry_seconds=value("RETRY_SECONDS", _RETRY_SECONDS, default="30"),
-        wait_seconds=value("WAIT_SECONDS", _WAIT_SECONDS, default="3600"),
+        wait_seconds=value("WAIT_SECONDS", _WAIT_SECONDS, default="300"),
+        wishes=Wishes(
+            auto_start=value("MODEL_AUTO_START", _YES_OR_NO, default="no"),
+            idle_minutes=value("MODEL_IDLE_MINUTES", _UP_TO_9999, default="0"),
+            idle_stops_any=value("MODEL_IDLE_STOPS", _OWN_OR_ANY, default="own"),
+            max_hours=value("MODEL_MAX_HOURS_PER_MONTH", _UP_TO_999, default="0"),
+        ),
     )
 
 
@@ -129,6 +136,10 @@ def _between(low: int, high: int, text: str) -> float:
 def _seconds(most: int) -> _Kind[int]:
     what = f"a whole number of seconds from 1 to {most}"
     return _Kind(what, lambda text: int(_between(1, most, _matching(r"\d+", text))))
+
+
+def _up_to(most: int) -> _Kind[int]:
+    return _Kind(f"a whole number from 0 to {most}", lambda text: int(_between(0, most, _matching(r"\d+", text))))
 
 
 def _yes_or_no(text: str) -> bool:
@@ -189,3 +200,5 @@ _TICKET_SECONDS = _seconds(900)
 # SQS hides a message for 12 hours at most, from its receive on; the longest delay of a retry is 20 times the first.
 _RETRY_SECONDS = _seconds(900)
 _WAIT_SECONDS = _seconds(42_000)
+_OWN_OR_ANY = _Kind("own or any", lambda text: _matching("own|any", text) == "any")
+_UP_TO_9999, _UP_TO_999 = _up_to(9999), _up_to(999)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import boto3
@@ -11,8 +11,9 @@ from botocore.config import Config
 from chalice.app import AuthRequest, AuthResponse, AuthRoute, Request, Response, S3Event, SQSEvent
 
 from chalicelib import rest
-from chalicelib.adapters.dynamodb import AlertClaims, TokenTable
-from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels
+from chalicelib.adapters.dynamodb import AlertClaims, ModelMemories, TokenTable
+from chalicelib.adapters.mappings import SourceMapping
+from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
 from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
@@ -20,6 +21,7 @@ from chalicelib.batch import Batch, BatchResponse, messages_of
 from chalicelib.detection import IMAGES_AT_ONCE, Detection
 from chalicelib.errors import BadRequest
 from chalicelib.ingestion import Ingestion
+from chalicelib.keeping import Keeping
 from chalicelib.notification import ROWS_AT_ONCE, Notification
 from chalicelib.settings import GENERAL_MODEL, Settings
 from chalicelib.telemetry import PowertoolsTelemetry, Telemetry
@@ -39,7 +41,7 @@ class Service:
     ) -> None:
         self.settings = settings
         self._now = now
-        self._client = cache(lambda name: make_client(name, config=_CONFIGS[name]))
+        self._client = cache(lambda name, config=None: make_client(name, config=_CONFIGS[config or name]))
 
     def detect(self, event: SQSEvent) -> BatchResponse:
         """One batch of the images queue."""
@@ -57,6 +59,11 @@ class Service:
         """One look at who is told."""
         with _flushed(self._watch_telemetry):
             self._watching()
+
+    def keep_model(self) -> None:
+        """One look at the model."""
+        with _flushed(self._keep_model_telemetry):
+            self._keeping()
 
     def authorize(self, request: AuthRequest) -> AuthResponse:
         """Whoever holds a token may ask for upload tickets, and for nothing else."""
@@ -117,6 +124,8 @@ class Service:
             stored=RowObjects(self._client("s3"), here.output_bucket),
             images_queue=Queue(self._client("sqs"), here.images_queue_url),
             predictions_queue=Queue(self._client("sqs"), here.predictions_queue_url),
+            intake=self._intake,
+            use=self._memories if here.wishes.idle_minutes else None,
             rules=here.rules,
             own_buckets=frozenset({here.output_bucket, here.workspace_bucket}),
             batch=self._batch(here.images_queue_url, here.images_dead_letters_url, self._detect_telemetry),
@@ -152,6 +161,34 @@ class Service:
         topics = tuple(TopicSubscriptions(sns, arn) for arn in (here.topic_arn, here.operations_topic_arn))
         return Watching(topics, here.email, self._watch_telemetry)
 
+    @cached_property
+    def _keep_model_telemetry(self) -> PowertoolsTelemetry:
+        return self._telemetry("keep_model")
+
+    @cached_property
+    def _keeping(self) -> Callable[[], object]:
+        here = self.settings
+        if here.model == GENERAL_MODEL:  # Rekognition's own labels are always there
+            return partial(self._intake.turn, on=True)
+        return Keeping(
+            model=ModelVersion(self._client("rekognition", "control"), here.model),
+            intake=self._intake,
+            backlog=Queue(self._client("sqs"), here.images_queue_url),
+            memories=self._memories,
+            wishes=here.wishes,
+            telemetry=self._keep_model_telemetry,
+            now=self._now,
+        )
+
+    @cached_property
+    def _intake(self) -> SourceMapping:
+        here = self.settings
+        return SourceMapping(self._client("lambda", "control"), here.images_queue_arn, f"{here.stack_name}-detect")
+
+    @cached_property
+    def _memories(self) -> ModelMemories:
+        return ModelMemories(self._client("dynamodb", "control"), self.settings.table_name)
+
     def _telemetry(self, function: str) -> PowertoolsTelemetry:
         return PowertoolsTelemetry(function, self.settings.stack_name)
 
@@ -163,7 +200,6 @@ class Service:
             partial_responses=self.settings.partial_batch_responses,
             retry_seconds=self.settings.retry_seconds,
             wait_seconds=self.settings.wait_seconds,
-            now=self._now,
         )
 
 
@@ -198,4 +234,6 @@ _CONFIGS = {
     "sqs": _config(tries=3, read_timeout=3),
     "dynamodb": _config(tries=3, read_timeout=3, connections=ROWS_AT_ONCE),
     "sns": _config(tries=3, read_timeout=3),
+    # What is not done now is done at the next look; a second try would not know whether the first started the model.
+    "control": _config(tries=1, read_timeout=5),
 }

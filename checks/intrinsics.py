@@ -45,6 +45,9 @@ def _reference(value: Template, name: Callable[[str], str]) -> str | None:
         case {"Fn::Sub": [text, own]}:
             known = written_out(own, name)
             return _filled(text, lambda key: known[key] if key in known else name(key))
+        case {"Fn::Select": [int(place), {"Fn::Split": [separator, text]}]}:
+            parts: list[str] = written_out(text, name).split(separator)
+            return parts[place]
     if unknown := [key for key in value if key.startswith("Fn::")]:
         raise ValueError(f"{unknown[0]} stands in a policy; teach checks/intrinsics.py to write it out.")
     return None

@@ -11,7 +11,18 @@ from typing import Annotated, NoReturn
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from labelwatch.commands import athena, backfill, dead_letters, local, quicksight, report, stages, subscribers, tokens
+from labelwatch.commands import (
+    athena,
+    backfill,
+    dead_letters,
+    local,
+    model,
+    quicksight,
+    report,
+    stages,
+    subscribers,
+    tokens,
+)
 from labelwatch.commands.shared import BUILD, CACHE, Images, Profile, Region, console
 from labelwatch.errors import UserError
 
@@ -30,6 +41,7 @@ app.command()(report.report)
 app.command()(backfill.backfill)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(model.app, name="model")
 app.add_typer(athena.app, name="athena")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(quicksight.app, name="quicksight")

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from chalicelib.adapters.rekognition import GONE, ModelVersion, project_name, version_name
+from chalicelib.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.aws import Account
 from labelwatch.buckets import OwnBuckets, is_there
@@ -104,26 +106,13 @@ def _model(account: Account, arn: str) -> str:
 
 
 def _status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the client of any endpoint
-    _, project, _, version, _ = arn.split(":", 5)[5].split("/")
     try:
-        # The version's ARN does not have all of the project's: that ends with the time of its creation.
-        projects = rekognition.describe_projects(ProjectNames=[project])["ProjectDescriptions"]
-        for one in projects:
-            pages = rekognition.get_paginator("describe_project_versions").paginate(
-                ProjectArn=one["ProjectArn"], VersionNames=[version]
-            )
-            for page in pages:
-                for found in page["ProjectVersionDescriptions"]:
-                    if found["ProjectVersionArn"] == arn:
-                        status: str = found["Status"]
-                        return status
-    except ClientError as problem:
-        if problem.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise UserError(
-                f"CustomModelARN: the model could not be looked at: {problem.response['Error']['Message']}"
-            ) from None
+        return ModelVersion(rekognition, arn).status()
+    except Fault as fault:
+        if fault.reason != GONE:
+            raise UserError(f"CustomModelARN: the model could not be looked at: {fault.detail}") from None
     raise UserError(
-        f"CustomModelARN: there is no version {version} of a project {project} with this ARN; "
+        f"CustomModelARN: there is no version {version_name(arn)} of a project {project_name(arn)} with this ARN; "
         "`aws rekognition describe-projects` and `describe-project-versions` name those that there are."
     )
 

@@ -32,6 +32,10 @@ VARIABLES = {
     "TABLE_NAME": "TableName",
     "UPLOAD_ORIGIN": "UploadOrigin",
     "PICTURE_LINKS": "PictureLinks",
+    "MODEL_AUTO_START": "ModelAutoStart",
+    "MODEL_IDLE_MINUTES": "ModelIdleMinutes",
+    "MODEL_IDLE_STOPS": "ModelIdleStops",
+    "MODEL_MAX_HOURS_PER_MONTH": "ModelMaxHoursPerMonth",
 }
 ROLES = {
     "api_handler": "UploadsRoleArn",
@@ -39,6 +43,7 @@ ROLES = {
     "detect": "DetectRoleArn",
     "notify": "NotifyRoleArn",
     "watch": "WatchRoleArn",
+    "keep_model": "KeepModelRoleArn",
     "ingest": "IngestRoleArn",
 }
 

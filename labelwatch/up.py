@@ -21,8 +21,8 @@ from labelwatch.preflight import BUCKETS, Wanted
 from labelwatch.stack import Event, Plan, Resource, Stack, Stacks
 
 CONFIG = PROJECT / ".chalice" / "config.json"
-# The names of functions have it, as `labelwatch-STAGE-authorize`, in 64 characters.
-STAGE_NAME = r"[a-z][a-z0-9-]{0,38}[a-z0-9]|[a-z]"
+# The names of schedules have it, as `labelwatch-STAGE-keep_model-event`, in 64 characters.
+STAGE_NAME = r"[a-z][a-z0-9-]{0,34}[a-z0-9]|[a-z]"
 # A creation that came to nothing: CloudFormation can only delete what is left of it.
 LEFTOVERS = {
     "ROLLBACK_COMPLETE": "What is left of a creation that failed",
@@ -77,7 +77,7 @@ def stack_of(stage_name: str) -> str:
     """The stack of a stage; raises UserError where that cannot be one's name."""
     if stage_name == TEMPLATE or not re.fullmatch(STAGE_NAME, stage_name):
         raise UserError(
-            f"{stage_name!r} is no name for a stage: it must have 1 to 40 lower-case letters, digits and hyphens, "
+            f"{stage_name!r} is no name for a stage: it must have 1 to 36 lower-case letters, digits and hyphens, "
             f"begin with a letter, not end with a hyphen, and not be {TEMPLATE!r}."
         )
     return f"labelwatch-{stage_name}"
@@ -278,7 +278,7 @@ def _tell_what_is_next(account: Account, name: str, outputs: dict[str, str], ope
     profile = f" --profile {shlex.quote(account.profile)}" if account.profile else ""
     region = f"AWS_DEFAULT_REGION={account.region} "
     model = outputs["CustomModelARN"]
-    start = f"aws rekognition start-project-version --project-version-arn {model} --min-inference-units 1"
+    start = f"{labelwatch} model start --stack {stack_of(name)}"
     confirm = f"{labelwatch} subscribers confirm 'LINK' --stack {stack_of(name)}"
     steps = [
         f"{region}{chalice} deploy --stage {name}{profile}",

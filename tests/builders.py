@@ -52,8 +52,8 @@ def notification(*records: dict[str, Any]) -> str:
     return json.dumps({"Records": list(records)})
 
 
-def message(body: str = "", message_id: str = "m1", receives: int = 1, first_received: datetime = NOW) -> Message:
-    return Message(message_id, body, f"receipt-{message_id}", receives, first_received)
+def message(body: str = "", message_id: str = "m1", receives: int = 1) -> Message:
+    return Message(message_id, body, f"receipt-{message_id}", receives)
 
 
 def image(key: str = "leaf.jpg", **changes: Any) -> ImageReference:
@@ -90,7 +90,7 @@ def sqs_event(*messages: Message) -> dict[str, Any]:
                 "attributes": {
                     "ApproximateReceiveCount": str(one.receives),
                     "SentTimestamp": "1763805600000",
-                    "ApproximateFirstReceiveTimestamp": str(int(one.first_received.timestamp() * 1000)),
+                    "ApproximateFirstReceiveTimestamp": "1763805600000",
                 },
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
@@ -102,7 +102,7 @@ def sqs_event(*messages: Message) -> dict[str, Any]:
     }
 
 
-def an_hour_has_passed() -> dict[str, Any]:
+def time_has_passed() -> dict[str, Any]:
     """As EventBridge hands it over: https://docs.aws.amazon.com/lambda/latest/dg/with-scheduled-events.html."""
     return {
         "version": "0",

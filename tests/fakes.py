@@ -12,12 +12,13 @@ from chalicelib.model import (
     ImageReference,
     Label,
     Message,
+    ModelMemory,
     ObjectCreated,
     Picture,
     SignedPost,
     Standing,
 )
-from tests.builders import MODEL, NOW, image
+from tests.builders import MODEL, image
 
 
 class Failing:
@@ -207,6 +208,80 @@ class FakeSubscriptions(Failing):
         return address in self._addresses
 
 
+class FakeIntake(Failing):
+    """Images are taken, until somebody turns that off."""
+
+    def __init__(self) -> None:
+        self.on = True
+
+    def turn(self, *, on: bool) -> bool:
+        self._fail_if_told()
+        changed, self.on = on is not self.on, on
+        return changed
+
+
+class FakeBacklog(Failing):
+    def __init__(self) -> None:
+        self.images = 0
+
+    def waiting(self) -> int:
+        self._fail_if_told()
+        return self.images
+
+
+class FakeLife(Failing):
+    """A model that is started and stopped at once; `unstartable` fails only there."""
+
+    name = MODEL
+
+    def __init__(self, state: str = "STOPPED") -> None:
+        self.state = state
+        self.told: list[str] = []
+        self.unstartable: Fault | None = None
+
+    def status(self) -> str:
+        self._fail_if_told()
+        return self.state
+
+    def start(self) -> bool:
+        if self.unstartable:
+            raise self.unstartable
+        return self._change("start", {"STOPPED", "TRAINING_COMPLETED"}, "STARTING")
+
+    def stop(self) -> bool:
+        return self._change("stop", {"RUNNING"}, "STOPPING")
+
+    def _change(self, what: str, allowed: set[str], state: str) -> bool:
+        if self.state not in allowed:
+            return False
+        self.told.append(what)
+        self.state = state
+        return True
+
+
+class FakeMemories(Failing):
+    def __init__(self) -> None:
+        self.memory = ModelMemory()
+        self.writes = 0
+        self._used: datetime | None = None
+
+    def recall(self) -> ModelMemory:
+        self._fail_if_told()
+        return self.memory
+
+    def keep(self, memory: ModelMemory) -> None:
+        self._fail_if_told()
+        self.memory = memory
+        self.writes += 1
+
+    def used(self, now: datetime) -> None:
+        self._fail_if_told()
+        self._used = now
+
+    def last_used(self) -> datetime | None:
+        return self._used
+
+
 class FakeTelemetry:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -235,6 +310,5 @@ def batch_of(
         telemetry=telemetry,
         partial_responses=partial_responses,
         retry_seconds=30,
-        wait_seconds=3600,
-        now=lambda: NOW,
+        wait_seconds=300,
     )

@@ -1,12 +1,14 @@
-"""The stack's table: upload tokens under the partition `token`, told predictions under `alert`."""
+"""The stack's table: partition `token` has upload tokens, `alert` told predictions, `model` the model's life."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from chalicelib.adapters.faults import told_as_faults
-from chalicelib.model import Claim, Standing, TokenRecord
+from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 _TOKENS: AttributeValueTypeDef = {"S": "token"}
 _ALERTS: AttributeValueTypeDef = {"S": "alert"}
+_MEMORY: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "memory"}}
+_USE: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "use"}}
 # A message lives for 14 days, and as long again as a dead letter; one that is moved back may then do so once more.
 _REMEMBERED = timedelta(days=60)
 
@@ -79,6 +83,42 @@ class TokenTable:
             except self._client.exceptions.ConditionalCheckFailedException:
                 return False
         return True
+
+
+class ModelMemories:
+    """What is remembered of the model's life: one item of `keep_model`, and one of the model's last use."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def recall(self) -> ModelMemory:
+        """What was kept last; an empty one where nothing was."""
+        return msgspec.convert(self._item(_MEMORY), ModelMemory, strict=False)
+
+    def keep(self, memory: ModelMemory) -> None:
+        """Keeps this in place of what was kept before."""
+        self._put(_MEMORY, {name: str(value) for name, value in msgspec.to_builtins(memory).items() if value})
+
+    def used(self, now: datetime) -> None:
+        """Notes that the model was of use."""
+        self._put(_USE, {"at": now.isoformat()})
+
+    def last_used(self) -> datetime | None:
+        """When the model was of use last, as far as anybody noted it."""
+        item = self._item(_USE)
+        return datetime.fromisoformat(item["at"]) if item else None
+
+    def _item(self, key: dict[str, AttributeValueTypeDef]) -> dict[str, str]:
+        with told_as_faults():
+            item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
+        return {name: value["S"] for name, value in item.items() if name not in key}
+
+    def _put(self, key: dict[str, AttributeValueTypeDef], values: dict[str, str]) -> None:
+        with told_as_faults():
+            self._client.put_item(
+                TableName=self._table, Item=key | {name: {"S": value} for name, value in values.items()}
+            )
 
 
 class AlertClaims:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chalicelib.adapters.faults import told_as_faults
+from chalicelib.errors import Retryable
 from chalicelib.model import BoundingBox, ImageReference, Label
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 # Not InvalidS3ObjectException: it tells of a missing permission too, and HeadObject has shown that the object is there.
 _NEVER = {"ImageTooLargeException", "InvalidImageFormatException"}
 _NOT_RUNNING = {"ResourceNotReadyException"}
+GONE = "ResourceNotFoundException"
 
 
 class CustomLabels:
@@ -34,6 +37,52 @@ class CustomLabels:
             Label(label["Name"], label["Confidence"], _box(label.get("Geometry", {}).get("BoundingBox")))
             for label in answer["CustomLabels"]
         )
+
+
+class ModelVersion:
+    """The life of a version of a Custom Labels model, by its ARN."""
+
+    def __init__(self, client: RekognitionClient, arn: str) -> None:
+        self._client = client
+        self.name = arn
+
+    def status(self) -> str:
+        """AWS's word for it, such as RUNNING; raises Retryable where that cannot be had, or nothing has this ARN."""
+        with told_as_faults():
+            pages = self._client.get_paginator("describe_project_versions").paginate(
+                ProjectArn=self._project_arn, VersionNames=[version_name(self.name)]
+            )
+            for page in pages:
+                for found in page["ProjectVersionDescriptions"]:
+                    if found["ProjectVersionArn"] == self.name:
+                        return found["Status"]
+        raise Retryable(GONE, f"there is no {self.name}")
+
+    def start(self, units: int = 1) -> bool:
+        """Has it started, with so many inference units; False where somebody else has it started or stopped now."""
+        with told_as_faults():
+            try:
+                self._client.start_project_version(ProjectVersionArn=self.name, MinInferenceUnits=units)
+            except self._client.exceptions.ResourceInUseException:
+                return False
+        return True
+
+    def stop(self) -> bool:
+        """Has it stopped; False where it does not run, or not any more."""
+        with told_as_faults():
+            try:
+                self._client.stop_project_version(ProjectVersionArn=self.name)
+            except self._client.exceptions.ResourceInUseException:
+                return False
+        return True
+
+    @cached_property
+    def _project_arn(self) -> str:
+        # The version's ARN does not have all of the project's: that ends with the time of its creation.
+        projects = self._client.describe_projects(ProjectNames=[project_name(self.name)])["ProjectDescriptions"]
+        if not projects:
+            raise Retryable(GONE, f"there is no project of {self.name}")
+        return projects[0]["ProjectArn"]
 
 
 class GeneralLabels:
@@ -62,3 +111,13 @@ def _image(image: ImageReference) -> ImageTypeDef:
 
 def _box(box: BoundingBoxTypeDef | None) -> BoundingBox | None:
     return BoundingBox(box["Left"], box["Top"], box["Width"], box["Height"]) if box else None
+
+
+def project_name(arn: str) -> str:
+    """The name of the project that a version is of."""
+    return arn.split("/")[1]
+
+
+def version_name(arn: str) -> str:
+    """The version's own name."""
+    return arn.split("/")[3]

@@ -15,6 +15,7 @@ from chalicelib.errors import Fault, Rejected, Retryable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType as QueueAttributeFilterType
 
     from chalicelib.model import Message
 
@@ -22,6 +23,11 @@ MOST_MESSAGES = 10
 MOST_BYTES = 1024 * 1024
 LONGEST_DETAIL = 1000
 _SENDING_ROUNDS = 3
+_ALL_MESSAGES: list[QueueAttributeFilterType] = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+]
 
 
 class Queue:
@@ -61,6 +67,12 @@ class Queue:
                 break
             places = list(failed)
         return failed
+
+    def waiting(self) -> int:
+        """About how many messages it holds, in sight or not."""
+        with told_as_faults():
+            attributes = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=_ALL_MESSAGES)
+        return sum(map(int, attributes["Attributes"].values()))
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Takes the messages away; raises Retryable where some of them are still there."""

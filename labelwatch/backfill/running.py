@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib.adapters.sqs import Queue
-from chalicelib.batch import LAST_RECEIVE
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch import stack
 from labelwatch.aws import Account
@@ -54,7 +53,7 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
     expects = expected(counted.to_send, model, wanted.units)
     operator.tell(expects.said)
     if model != GENERAL_MODEL:
-        operator.tell(f"Images wait {LAST_RECEIVE - 1} hours at most for a model that is not running: start it before.")
+        operator.tell("Images wait on their queue for a model that is not running: `labelwatch model start` starts it.")
     _refuse_what_would_expire(sqs, url, expects.hours)
     if wanted.dry_run:
         return

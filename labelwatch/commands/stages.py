@@ -46,6 +46,18 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
     upload_origin: Annotated[
         str | None, _value("The origin of the one web page that may upload; at first none.", _MORE)
     ] = None,
+    model_auto_start: Annotated[
+        str | None, _value("yes or no, at first no: start the model when images wait.", _MORE)
+    ] = None,
+    model_idle_minutes: Annotated[
+        str | None, _value("Stop the model after so many minutes without an image; 0, at first, for never.", _MORE)
+    ] = None,
+    model_idle_stops: Annotated[
+        str | None, _value("own or any, at first own: only a model that was started so, or any.", _MORE)
+    ] = None,
+    model_max_hours_per_month: Annotated[
+        str | None, _value("For how many hours of a month it may run so; 0, at first, for no limit.", _MORE)
+    ] = None,
     tracing: Annotated[str | None, _value("yes or no, at first no: X-Ray.", _MORE)] = None,
     parameters: Annotated[
         Path | None, typer.Option(help="A JSON or YAML file of parameters; what is given here goes before it.")
@@ -79,6 +91,10 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
         "DatabaseName": database_name,
         "PictureLinks": picture_links,
         "UploadOrigin": upload_origin,
+        "ModelAutoStart": model_auto_start,
+        "ModelIdleMinutes": model_idle_minutes,
+        "ModelIdleStops": model_idle_stops,
+        "ModelMaxHoursPerMonth": model_max_hours_per_month,
         "Tracing": tracing,
     }
     of_file = known.of_file(parameters) if parameters else {}

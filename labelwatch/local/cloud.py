@@ -44,6 +44,13 @@ class Cloud:
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, proxies={}),
         )
 
+    def stop_the_clock(self) -> None:
+        """From now on no schedule calls a function: whoever measures or tests is the clock himself."""
+        events = self.client("events")
+        for rule in events.list_rules()["Rules"]:
+            if "ScheduleExpression" in rule:
+                events.disable_rule(Name=rule["Name"])
+
 
 def check_machine(system: str = platform.system(), machine: str = platform.machine()) -> None:
     """Raises UserError where the functions' zip cannot run."""

@@ -69,6 +69,7 @@ class StandIn:
         self.arn = arn
         self.status = "RUNNING"
         self.rate = RateLimit(CALLS_PER_SECOND)
+        self.control_rate = RateLimit(CONTROL_CALLS_PER_SECOND)
         self.latency_seconds = 0.0
         self.starting_seconds = 2.0
         self.error_rates: dict[str, float] = {}
@@ -77,7 +78,6 @@ class StandIn:
         self._read = read
         self._next_errors: deque[str] = deque()
         self._running_at = 0.0
-        self._control = RateLimit(CONTROL_CALLS_PER_SECOND)
         self._dice = random.Random(0)
 
     @property
@@ -178,7 +178,7 @@ class StandIn:
             raise Refusal(code, "The stand-in was told to answer so.", _STATUS_OF_SERVER_ERRORS.get(code, 400))
 
     def _let_control_pass(self) -> None:
-        if not self._control.takes():
+        if not self.control_rate.takes():
             raise Refusal("ThrottlingException", "Rate exceeded.")
 
     def _current_status(self) -> str:

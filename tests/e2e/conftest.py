@@ -9,7 +9,15 @@ import pytest
 from labelwatch.local import session as local
 from labelwatch.local.standin import CALLS_PER_SECOND, RateLimit
 from labelwatch.package import Package, package
-from tests.e2e.pipeline import ORIGIN, SECONDS_TO_WAIT, ByColour, Pipeline, functions, set_environment
+from tests.e2e.pipeline import (
+    ORIGIN,
+    SECONDS_TO_WAIT,
+    ByColour,
+    Pipeline,
+    functions,
+    look_at_the_model,
+    set_environment,
+)
 from tests.least_privilege import rights
 
 
@@ -48,7 +56,8 @@ def running(
     ) as session:
         pipeline = Pipeline(session, pytestconfig.getoption("--patience", None) or SECONDS_TO_WAIT)
         pipeline.wait_until_empty()  # S3's test event: a function that is changed while it runs leaves it for later
-        # Retries after a second and waits of two: on AWS they are of minutes and hours.
+        session.cloud.stop_the_clock()
+        # Retries after a second and waits of two: on AWS they are of minutes.
         for function in functions(session).values():
             set_environment(session, function, RETRY_SECONDS="1", WAIT_SECONDS="2")
         yield pipeline
@@ -58,7 +67,9 @@ def running(
 def pipeline(running: Pipeline, request: pytest.FixtureRequest) -> Iterator[Pipeline]:
     """The shared pipeline, with a model that behaves; what a test told the stand-in is forgotten after it."""
     yield running
-    running.standin.status = "RUNNING"
+    if running.standin.status != "RUNNING":
+        running.standin.status = "RUNNING"
+        look_at_the_model(running.session)
     running.standin.rate = RateLimit(CALLS_PER_SECOND)
     running.standin.error_rates = {}
     if not request.session.shouldfail:  # else no test comes after this one

@@ -1,6 +1,8 @@
 """The running pipeline as the end-to-end tests handle it."""
 
+import base64
 import io
+import json
 import os
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from PIL import Image
 from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY
 from labelwatch.local.fates import Predicted, SetAside, Watch
 from labelwatch.local.session import INPUT_BUCKET, Session
+from tests.builders import time_has_passed
 
 SECONDS_TO_WAIT = 60
 # The one page that may upload.
@@ -119,6 +122,15 @@ def set_environment(session: Session, function: str, **changes: str) -> None:
     client = session.cloud.client("lambda")
     variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
     client.update_function_configuration(FunctionName=function, Environment={"Variables": variables | changes})
+
+
+def look_at_the_model(session: Session, stack: str = "labelwatch") -> str:
+    """What the clock does once a minute on AWS; gives the log of it."""
+    answer = session.cloud.client("lambda").invoke(
+        FunctionName=functions(session, stack)["KeepModel"], LogType="Tail", Payload=json.dumps(time_has_passed())
+    )
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    return base64.b64decode(answer["LogResult"]).decode()
 
 
 def set_mapping(session: Session, function: str, **changes: Any) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,13 @@ from labelwatch.local.standin import StandIn, model_arn
 from labelwatch.package import PROJECT, load_template
 from tests.builders import (
     ENVIRONMENT,
-    an_hour_has_passed,
     image,
     message,
     notification,
     prediction,
     s3_record,
     sqs_event,
+    time_has_passed,
 )
 from tests.e2e.pipeline import ByColour, picture
 
@@ -74,7 +73,7 @@ class Place:
         """One event for each handler that it answers; of the API, a request for a ticket."""
         created = s3_record(KEY, object={"versionId": self._version})
         return {
-            "app.detect": sqs_event(message(notification(created), first_received=datetime.now(UTC))),
+            "app.detect": sqs_event(message(notification(created))),
             "app.notify": sqs_event(
                 message(encoded(prediction(Label("leaf-smut", 97.0), image=image(KEY, version_id=self._version))))
             ),
@@ -84,7 +83,8 @@ class Place:
                 "methodArn": f"arn:aws:execute-api:{REGION}:000000000000:apiid/api/POST/uploads",
             },
             "app.app": request("POST", "/uploads", {"filename": "leaf 1.jpg"}),
-            "app.watch": an_hour_has_passed(),
+            "app.watch": time_has_passed(),
+            "app.keep_model": time_has_passed(),
             "app.ingest": json.loads(notification(created)),
         }
 

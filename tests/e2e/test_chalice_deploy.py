@@ -14,7 +14,7 @@ from labelwatch.package import Package
 from tests.e2e import gateway as api_gateway
 from tests.e2e.gateway import Gateway
 from tests.e2e.inventory import Inventory, inventory, notifications
-from tests.e2e.pipeline import Pipeline, picture
+from tests.e2e.pipeline import Pipeline, picture, set_mapping
 from tests.e2e.project import Project
 
 STACK = "labelwatch-prod"
@@ -25,7 +25,7 @@ FUNCTIONS = {
     "-detect": "Detect",
     "-notify": "Notify",
     "-ingest": "Ingest",
-} | {"-watch": "Watch"}
+} | {"-watch": "Watch", "-keep_model": "KeepModel"}
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +181,18 @@ def test_a_second_deployment_puts_the_same_definition_of_the_same_api(gateway: G
 def changed(running: Pipeline, project: Project, again: Inventory) -> Inventory:  # noqa: ARG001 - the same
     done = project.labelwatch("up", "--stage", "prod", "--min-confidence", "60", "--tracing", "yes", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
+    running.standin.status = "STOPPED"  # else its clock would turn the mapping on again
+    set_mapping(running.session, f"{STACK}-detect", Enabled=False)
     project.chalice("deploy")
     return inventory(running.session.cloud)
+
+
+def test_a_deployment_takes_no_images_where_they_are_left_in_their_queue(running: Pipeline, changed: Inventory) -> None:
+    client = running.session.cloud.client("lambda")
+    (mapping,) = client.list_event_source_mappings(FunctionName=f"{STACK}-detect")["EventSourceMappings"]
+    assert mapping["UUID"] in changed["mappings"]
+    assert mapping["State"] == "Disabled"
+    running.standin.status = "RUNNING"
 
 
 def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(

@@ -13,7 +13,7 @@ import pytest
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from labelwatch.local.standin import RateLimit
 from tests.builders import notification, s3_record
-from tests.e2e.pipeline import Pipeline, functions, picture, set_environment, set_mapping
+from tests.e2e.pipeline import Pipeline, functions, look_at_the_model, picture, set_environment, set_mapping
 
 
 def mail_of(pipeline: Pipeline, key: str) -> EmailMessage:
@@ -153,6 +153,7 @@ def test_images_wait_for_a_stopped_model_and_are_looked_at_when_it_runs(pipeline
     assert "patient.jpg" not in pipeline.predictions
     pipeline.standin.starting_seconds = 0
     pipeline.standin.operations["StartProjectVersion"]({**rekognition, "MinInferenceUnits": 1})
+    look_at_the_model(pipeline.session)
     pipeline.wait_for("patient.jpg")
     assert "patient.jpg" in pipeline.predictions
 

@@ -19,14 +19,14 @@ from labelwatch import stack
 from labelwatch.local.cloud import REGION
 from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
 from labelwatch.package import Package
-from tests.builders import an_hour_has_passed, notification, s3_record
+from tests.builders import notification, s3_record, time_has_passed
 from tests.e2e.pipeline import Pipeline, functions, picture, set_environment, set_mapping
 from tests.e2e.test_uploads import without
 
 
 def test_the_subscriptions_of_both_topics_are_counted(pipeline: Pipeline) -> None:
     answer = pipeline.session.cloud.client("lambda").invoke(
-        FunctionName=functions(pipeline.session)["Watch"], LogType="Tail", Payload=json.dumps(an_hour_has_passed())
+        FunctionName=functions(pipeline.session)["Watch"], LogType="Tail", Payload=json.dumps(time_has_passed())
     )
     assert "FunctionError" not in answer, answer["Payload"].read()
     assert '"SubscriptionsSilent":[' in base64.b64decode(answer["LogResult"]).decode()

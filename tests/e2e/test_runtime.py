@@ -20,7 +20,7 @@ from tests.e2e.place import KEY, Place, request
 
 ADOPTED = {"ADOPTED_BUCKET": "images"}
 REFUSED = "refused: "  # what only_tmp.py says of each write
-HANDLERS = ["app.app", "app.authorize", "app.detect", "app.ingest", "app.notify", "app.watch"]
+HANDLERS = ["app.app", "app.authorize", "app.detect", "app.ingest", "app.keep_model", "app.notify", "app.watch"]
 # Of the packages that are given by name, those that can be imported, each with the folder that it would come from.
 WHERE_FOUND = """
 import importlib.util, json, pathlib, sys

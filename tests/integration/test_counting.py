@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from bench.counting import UPLOADER, Call, Calls, counted, operation
 
+MAPPING = "14e0db71-0000-4000-8000-000000000000"
 NOWHERE = "http://127.0.0.1:1"
 Ask = Callable[[Any], object]
 
@@ -43,6 +44,12 @@ def before_it_is_sent(request: Any, **_: object) -> None:
             "rekognition",
             "DetectCustomLabels",
             lambda client: client.detect_custom_labels(ProjectVersionArn="arn:aws:rekognition:::project/x", Image={}),
+        ),
+        ("lambda", "ListEventSourceMappings", lambda client: client.list_event_source_mappings(FunctionName="detect")),
+        (
+            "lambda",
+            "UpdateEventSourceMapping",
+            lambda client: client.update_event_source_mapping(UUID=MAPPING, Enabled=True),
         ),
         ("s3", "GetObject", lambda client: client.get_object(Bucket="bucket", Key="a/b")),
         ("s3", "HeadObject", lambda client: client.head_object(Bucket="bucket", Key="a b", VersionId="1")),

@@ -12,9 +12,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.dynamodb import AlertClaims, TokenTable
+from chalicelib.adapters.dynamodb import AlertClaims, ModelMemories, TokenTable
 from chalicelib.errors import Retryable
-from chalicelib.model import Claim, Standing, TokenRecord
+from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
 from tests.builders import NOW
 
 if TYPE_CHECKING:
@@ -182,3 +182,26 @@ def test_a_table_that_refuses_a_claim_is_a_fault_to_retry(dynamodb: DynamoDBClie
     arguments = {"claim": ("p1", "one", NOW, UNTIL), "told": ("p1", NOW), "release": ("p1",)}[call]
     with pytest.raises(Retryable, match="ResourceNotFoundException"):
         getattr(claims, call)(*arguments)
+
+
+def test_what_is_remembered_of_the_model_comes_back_as_it_was_kept(dynamodb: DynamoDBClient) -> None:
+    memories = ModelMemories(dynamodb, NAME)
+    assert (memories.recall(), memories.last_used()) == (ModelMemory(), None)
+    kept = ModelMemory(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
+    memories.keep(kept)
+    memories.used(NOW)
+    assert (memories.recall(), memories.last_used()) == (kept, NOW)
+
+
+def test_what_is_no_longer_so_is_forgotten(dynamodb: DynamoDBClient) -> None:
+    memories = ModelMemories(dynamodb, NAME)
+    memories.keep(ModelMemory(model="arn:of:a:model", started_at=NOW))
+    memories.keep(ModelMemory(model="arn:of:a:model"))
+    assert memories.recall().started_at is None
+
+
+def test_what_is_remembered_of_the_model_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTable) -> None:
+    memories = ModelMemories(dynamodb, NAME)
+    memories.keep(ModelMemory(model="arn:of:a:model"))
+    memories.used(NOW)
+    assert tokens.all() == []

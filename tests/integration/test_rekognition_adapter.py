@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels
+from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
 from chalicelib.errors import Fault, ModelNotRunning, Rejected, Retryable
 from chalicelib.model import BoundingBox, Label
 from tests.builders import image
@@ -204,3 +204,63 @@ def test_a_model_that_never_answers_is_retryable() -> None:
 def test_an_image_that_cannot_be_asked_for_is_retryable() -> None:
     with rekognition() as client, pytest.raises(Retryable, match=r"^ParamValidationError: "):
         CustomLabels(client, "short").labels(image(), 50)
+
+
+PROJECT = "arn:aws:rekognition:eu-central-1:123456789012:project/leaves/1600000000000"
+
+
+def version(stub: Stubber, arn: str = ARN, status: str = "STOPPED") -> None:
+    stub.add_response(
+        "describe_project_versions",
+        {"ProjectVersionDescriptions": [{"ProjectVersionArn": arn, "Status": status}]},
+        {"ProjectArn": PROJECT, "VersionNames": ["leaves.1"]},
+    )
+
+
+def project(stub: Stubber, *arns: str) -> None:
+    found = {"ProjectDescriptions": [{"ProjectArn": one} for one in arns]}
+    stub.add_response("describe_projects", found, {"ProjectNames": ["leaves"]})
+
+
+def test_the_status_of_a_version_is_asked_of_its_project_which_is_looked_for_once() -> None:
+    with rekognition() as client, Stubber(client) as stub:
+        project(stub, PROJECT)
+        version(stub)
+        version(stub, status="RUNNING")
+        life = ModelVersion(client, ARN)
+        assert [life.status(), life.status()] == ["STOPPED", "RUNNING"]
+
+
+def test_a_version_or_a_project_that_is_gone_is_a_fault() -> None:
+    with rekognition() as client, Stubber(client) as stub:
+        project(stub, PROJECT)
+        version(stub, arn=ARN.replace("1700000000000", "1800000000000"))
+        with pytest.raises(Retryable, match="ResourceNotFoundException"):
+            ModelVersion(client, ARN).status()
+        project(stub)
+        with pytest.raises(Retryable, match="ResourceNotFoundException"):
+            ModelVersion(client, ARN).status()
+
+
+def test_a_version_is_started_with_one_unit_and_stopped() -> None:
+    with rekognition() as client, Stubber(client) as stub:
+        stub.add_response("start_project_version", {}, {"ProjectVersionArn": ARN, "MinInferenceUnits": 1})
+        stub.add_response("stop_project_version", {}, {"ProjectVersionArn": ARN})
+        life = ModelVersion(client, ARN)
+        assert [life.start(), life.stop()] == [True, True]
+
+
+def test_who_comes_too_late_has_neither_started_nor_stopped_it() -> None:
+    with rekognition() as client, Stubber(client) as stub:
+        for operation in ("start_project_version", "stop_project_version"):
+            stub.add_client_error(operation, "ResourceInUseException")
+        life = ModelVersion(client, ARN)
+        assert [life.start(), life.stop()] == [False, False]
+
+
+@pytest.mark.parametrize("operation", ["start", "stop"])
+def test_any_other_refusal_to_start_or_stop_is_a_fault(operation: str) -> None:
+    with rekognition() as client, Stubber(client) as stub:
+        stub.add_client_error(f"{operation}_project_version", "LimitExceededException")
+        with pytest.raises(Retryable, match="LimitExceededException"):
+            getattr(ModelVersion(client, ARN), operation)()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.reading import Template, function_roles, listed, mappings, resources, statements
+from tests.integration.reading import Template, function_roles, functions, listed, mappings, resources, statements
 from tests.least_privilege.required import ENFORCED_HERE, REQUIRED_BY, required_by
 from tests.least_privilege.rights import NOTHING, Right, actions, rights, without
 from tests.least_privilege.running import run
@@ -55,6 +55,46 @@ def test_detect_may_ask_the_model_that_is_set(template: Template) -> None:
     model = {"Fn::If": ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]}
     asking = [one["Action"] for role, one in statements(template) if role == "DetectRole" and one["Resource"] == model]
     assert asking == [action]
+
+
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+def test_detect_and_keep_model_may_turn_the_mapping_of_detect_and_no_other(template: Template) -> None:
+    here = "${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}"
+    of_detect = {"ArnEquals": {"lambda:FunctionArn": {"Fn::Sub": f"arn:{here}:function:${{AWS::StackName}}-detect"}}}
+    for role in ("DetectRole", "KeepModelRole"):
+        assert "lambda:ListEventSourceMappings" in allowed(template, role, "*")
+        mine = [one for owner, one in statements(template) if owner == role]
+        (turning,) = [one for one in mine if one["Action"] == "lambda:UpdateEventSourceMapping"] or [{}]
+        assert turning.get("Resource") == {"Fn::Sub": f"arn:{here}:event-source-mapping:*"}
+        assert turning["Condition"] == of_detect
+    assert functions(template)["Detect"]["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-detect"}
+
+
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonrekognition.html
+def test_keep_model_may_ask_for_the_model_and_start_and_stop_it_only_where_that_is_wanted(template: Template) -> None:
+    model, here = {"Ref": "CustomModelARN"}, "rekognition:${AWS::Region}:${AWS::AccountId}"
+    project = {"Project": {"Fn::Select": [1, {"Fn::Split": ["/", {"Fn::Sub": "${CustomModelARN}/general"}]}]}}
+    place = {"Fn::Sub": [f"arn:${{AWS::Partition}}:{here}:project/${{Project}}/*", project]}
+    given = {
+        one["Fn::If"][1]["Action"]: (one["Fn::If"][0], one["Fn::If"][1]["Resource"])
+        for one in resources(template, "AWS::IAM::Role")["KeepModelRole"]["Policies"][0]["PolicyDocument"]["Statement"]
+        if "Fn::If" in one and str(one["Fn::If"][1]["Action"]).startswith("rekognition:")
+    }
+    assert given == {
+        "rekognition:DescribeProjects": ("AsksAModel", "*"),
+        "rekognition:DescribeProjectVersions": ("AsksAModel", place),
+        "rekognition:StartProjectVersion": ("StartsTheModel", model),
+        "rekognition:StopProjectVersion": ("StopsTheModel", model),
+    }
+
+
+def test_what_detect_and_keep_model_remember_is_of_the_model_only(template: Template) -> None:
+    of_the_model = [
+        one["Condition"]["ForAllValues:StringEquals"]
+        for role, one in statements(template)
+        if role in {"DetectRole", "KeepModelRole"} and "dynamodb:PutItem" in listed(one["Action"])
+    ]
+    assert of_the_model == [{"dynamodb:LeadingKeys": ["model"]}] * 2
 
 
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html: with the rights of whoever asks.

@@ -263,3 +263,12 @@ def test_a_blank_attribute_is_unknown_since_sqs_takes_none(sqs: SQSClient, url: 
 def test_a_dead_letter_that_was_not_written_is_retryable(sqs: SQSClient, url: str) -> None:
     with pytest.raises(Retryable):
         DeadLetterQueue(sqs, url + "-gone").put(message(), Rejected("R", "d"), "i")
+
+
+def test_what_waits_is_counted_whether_in_sight_put_away_or_still_to_come(sqs: SQSClient, url: str) -> None:
+    queue = Queue(sqs, url)
+    assert queue.waiting() == 0
+    queue.send(["a", "b", "c"])
+    sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, VisibilityTimeout=60)
+    sqs.send_message(QueueUrl=url, MessageBody="d", DelaySeconds=60)
+    assert queue.waiting() == 4

@@ -300,7 +300,7 @@ def test_as_many_calls_pass_as_the_rate_gives_in_that_time() -> None:
 
 
 def test_control_calls_have_a_rate_of_their_own(rekognition: RekognitionClient, model: StandIn) -> None:
-    model._control = RateLimit(1, Clock())
+    model.control_rate = RateLimit(1, Clock())
     assert status(rekognition) == "RUNNING"
     assert refused(lambda: status(rekognition)) == ("ThrottlingException", 400)
 

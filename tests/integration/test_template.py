@@ -72,6 +72,7 @@ def test_the_functions_are_those_of_the_app(template: Template) -> None:
         "app.authorize",
         "app.app",
         "app.watch",
+        "app.keep_model",
     }
 
 
@@ -100,7 +101,7 @@ def test_every_variable_without_a_default_is_given_to_each_function(template: Te
         except settings.SettingError:
             needed.add(name)
     given = [set(one["Environment"]["Variables"]) for one in functions(template).values()]
-    assert [needed - names for names in given] == [set()] * 5
+    assert [needed - names for names in given] == [set()] * 6
 
 
 def test_no_function_is_given_a_variable_that_nothing_reads(template: Template) -> None:
@@ -112,7 +113,7 @@ def test_no_function_is_given_a_variable_that_nothing_reads(template: Template) 
 
 def test_a_function_that_answers_with_item_failures_is_told_so(template: Template) -> None:
     told = [one["Environment"]["Variables"]["PARTIAL_BATCH_RESPONSES"] for one in functions(template).values()]
-    assert told == ["yes"] * 5
+    assert told == ["yes"] * 6
 
 
 def test_every_mapping_reports_item_failures(template: Template) -> None:
@@ -257,8 +258,10 @@ def test_only_what_knows_no_resources_is_asked_of_no_resource(template: Template
     detecting = ("DetectRole", general, {"Fn::If": ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]})
     tracing = [one for one in broad if one != detecting]
     assert detecting in broad
-    assert {(tuple(actions), resource) for _, actions, resource in tracing} == {
-        (("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "*")
+    assert {(", ".join(listed(actions)), resource) for _, actions, resource in tracing} == {
+        ("xray:PutTraceSegments, xray:PutTelemetryRecords", "*"),
+        ("lambda:ListEventSourceMappings", "*"),
+        ("rekognition:DescribeProjects", "*"),
     }
 
 
@@ -266,7 +269,7 @@ def test_every_function_writes_to_a_group_of_its_own_that_is_kept_for_a_stated_t
     groups = resources(template, "AWS::Logs::LogGroup")
     written = [one["LoggingConfig"]["LogGroup"]["Ref"] for one in functions(template).values()]
     assert len(set(written)) == len(written)
-    assert [groups[name]["RetentionInDays"] for name in written] == [90] * 5
+    assert [groups[name]["RetentionInDays"] for name in written] == [90] * 6
 
 
 def test_a_role_may_write_to_the_log_of_its_own_function_only(template: Template) -> None:
@@ -290,7 +293,7 @@ def test_only_lambda_takes_a_function_s_role_and_quicksight_its_own(template: Te
             "Principal": {"Service": "quicksight.amazonaws.com"},
         }
     ]
-    assert list(trusts.values()) == [[lambdas]] * 6
+    assert list(trusts.values()) == [[lambdas]] * 7
 
 
 def test_the_template_deployed_here_differs_in_three_things_only(template: Template) -> None:
@@ -399,3 +402,40 @@ def test_a_form_can_be_signed_for_uploads_only(template: Template) -> None:
 def test_the_table_can_be_brought_back_to_any_time(template: Template) -> None:
     recovery = resources(template, "AWS::DynamoDB::Table")["Table"]["PointInTimeRecoverySpecification"]
     assert recovery == {"PointInTimeRecoveryEnabled": True}
+
+
+def holds(template: Template, condition: Any, parameters: dict[str, str]) -> bool:
+    """Whether a condition holds where the parameters have these values, and else their defaults."""
+    match condition:
+        case {"Fn::Equals": [{"Ref": name}, value]}:
+            return bool(parameters.get(name, str(template["Parameters"][name].get("Default"))) == value)
+        case {"Condition": name}:
+            return holds(template, template["Conditions"][name], parameters)
+        case {"Fn::Not": [one]}:
+            return not holds(template, one, parameters)
+        case {"Fn::And": parts}:
+            return all(holds(template, one, parameters) for one in parts)
+        case {"Fn::Or": parts}:
+            return any(holds(template, one, parameters) for one in parts)
+    raise AssertionError(condition)
+
+
+OF_THE_MODEL = ("AsksAModel", "StartsTheModel", "StopsAnIdleModel", "LimitsTheModel", "StopsTheModel")
+A_MODEL = {"CustomModelARN": "arn:of:a:model"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "holding"),
+    [
+        ({}, ""),
+        ({"ModelAutoStart": "yes", "ModelIdleMinutes": "30", "ModelMaxHoursPerMonth": "40"}, ""),
+        (A_MODEL, "AsksAModel"),
+        (A_MODEL | {"ModelAutoStart": "yes"}, "AsksAModel StartsTheModel"),
+        (A_MODEL | {"ModelIdleMinutes": "30"}, "AsksAModel StopsAnIdleModel StopsTheModel"),
+        (A_MODEL | {"ModelMaxHoursPerMonth": "40"}, "AsksAModel LimitsTheModel StopsTheModel"),
+    ],
+)
+def test_the_model_may_be_started_and_stopped_only_where_a_parameter_asks_for_it(
+    template: Template, parameters: dict[str, str], holding: str
+) -> None:
+    assert [one for one in OF_THE_MODEL if holds(template, {"Condition": one}, parameters)] == holding.split()

@@ -37,7 +37,7 @@ def tags_of(resource: Template) -> dict[str, Any]:
 
 
 def test_every_alarm_goes_to_whoever_runs_this(template: Template) -> None:
-    assert [one["AlarmActions"] for one in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 6
+    assert [one["AlarmActions"] for one in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 7
 
 
 def test_every_alarm_and_no_other_is_explained(template: Template) -> None:
@@ -79,12 +79,14 @@ def test_no_alarm_is_on_mere_errors_which_throttling_causes_by_design(template: 
     assert {one["MetricName"] for one in alarms(template).values()} & {"Errors", "Throttles"} == set()
 
 
-def dashboard(template: Template, *, adopts: bool = True) -> Template:
+def dashboard(template: Template, *, holding: bool = True) -> Template:
+    """The dashboard where every condition holds, or none."""
     (board,) = resources(template, "AWS::CloudWatch::Dashboard").values()
     text, names = board["DashboardBody"]["Fn::Sub"]
-    condition, there, elsewhere = names["AlarmOfAnAdoptedBucket"]["Fn::If"]
-    assert condition == "AdoptsBucket"
-    text = text.replace("${AlarmOfAnAdoptedBucket}", there["Fn::Sub"] if adopts else elsewhere)
+    for name, alarm in (("AlarmOfAnAdoptedBucket", "IngestDropsAlarm"), ("AlarmOfALimit", "ModelHoursAlarm")):
+        condition, there, elsewhere = names[name]["Fn::If"]
+        assert condition == template["Resources"][alarm]["Condition"]
+        text = text.replace(f"${{{name}}}", there["Fn::Sub"] if holding else elsewhere)
     body: Template = json.loads(re.sub(r"\$\{([\w.:]+)\}", r"\1", text))
     return body
 
@@ -114,10 +116,10 @@ def test_the_dashboard_shows_only_metrics_that_are_written(template: Template) -
     assert {name for _, name in ours} >= {"ImagesDetected", "ImagesRejected", "Alerts", "ModelTime"}
 
 
-@pytest.mark.parametrize("adopts", [True, False])
-def test_the_dashboard_shows_every_alarm_that_the_stack_has(template: Template, *, adopts: bool) -> None:
-    (widget,) = [one for one in dashboard(template, adopts=adopts)["widgets"] if one["type"] == "alarm"]
-    there = {name for name in alarms(template) if adopts or "Condition" not in template["Resources"][name]}
+@pytest.mark.parametrize("holding", [True, False])
+def test_the_dashboard_shows_every_alarm_that_the_stack_has(template: Template, *, holding: bool) -> None:
+    (widget,) = [one for one in dashboard(template, holding=holding)["widgets"] if one["type"] == "alarm"]
+    there = {name for name in alarms(template) if holding or "Condition" not in template["Resources"][name]}
     assert set(widget["properties"]["alarms"]) == {f"{name}.Arn" for name in there}
 
 
@@ -177,3 +179,11 @@ def test_one_event_that_ingest_dropped_is_an_alarm(template: Template) -> None:
     alarm = alarms(template)["IngestDropsAlarm"]
     assert dimensions(alarm) == {"FunctionName": {"Fn::Sub": "${AWS::StackName}-ingest"}}
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("AsyncEventsDropped", "Sum", 0)
+
+
+def test_the_last_hour_that_the_model_may_run_in_a_month_is_an_alarm(template: Template) -> None:
+    alarm = alarms(template)["ModelHoursAlarm"]
+    assert dimensions(alarm) == {"service": "keep_model", "stack": {"Ref": "AWS::StackName"}}
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("ModelHoursThisMonth", "Maximum")
+    limit = {"Ref": "ModelMaxHoursPerMonth"}
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (limit, "GreaterThanOrEqualToThreshold")

@@ -28,12 +28,13 @@ from tests.least_privilege.running import Outcome, run
 
 # The tests that set off the function of each role, those first that notice most.
 FILES = {
-    "DetectRole": ["tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py"],
+    "DetectRole": ["tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py", "tests/e2e/test_model.py"],
     "NotifyRole": ["tests/e2e/test_roles.py", "tests/e2e/test_pipeline.py"],
     "IngestRole": ["tests/e2e/test_roles.py"],
     "AuthorizeRole": ["tests/e2e/test_tokens.py", "tests/e2e/test_uploads.py"],
     "UploadsRole": ["tests/e2e/test_uploads.py"],
     "WatchRole": ["tests/e2e/test_roles.py"],
+    "KeepModelRole": ["tests/e2e/test_model.py"],
 }
 WITH_ALL = sorted({file for files in FILES.values() for file in files})
 WIDTH_OF_A_LOG = 200

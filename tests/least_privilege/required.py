@@ -11,6 +11,11 @@ _POLLER = "tests/integration/test_roles.py::test_lambda_may_take_and_delete_the_
 _LOGS = "tests/integration/test_roles.py::test_every_role_may_write_the_log_of_its_function"
 _GONE = "tests/integration/test_roles.py::test_detect_may_tell_what_is_gone_from_what_is_forbidden"
 _MODEL = "tests/integration/test_roles.py::test_detect_may_ask_the_model_that_is_set"
+_MAPPING = "tests/integration/test_roles.py::test_detect_and_keep_model_may_turn_the_mapping_of_detect_and_no_other"
+_LIFE = (
+    "tests/integration/test_roles.py::"
+    "test_keep_model_may_ask_for_the_model_and_start_and_stop_it_only_where_that_is_wanted"
+)
 _TRACES = "tests/integration/test_watched.py::test_every_role_may_send_traces_only_where_it_is_wanted"
 
 # ministack polls the queues and writes the logs of its own accord, records no traces, and says 404 of an object that is
@@ -23,6 +28,12 @@ REQUIRED_BY = {
     "s3:ListBucket": _GONE,
     "rekognition:DetectLabels": _MODEL,
     "rekognition:DetectCustomLabels": _MODEL,
+    "lambda:ListEventSourceMappings": _MAPPING,
+    "lambda:UpdateEventSourceMapping": _MAPPING,
+    "rekognition:DescribeProjects": _LIFE,
+    "rekognition:DescribeProjectVersions": _LIFE,
+    "rekognition:StartProjectVersion": _LIFE,
+    "rekognition:StopProjectVersion": _LIFE,
     "xray:PutTraceSegments": _TRACES,
     "xray:PutTelemetryRecords": _TRACES,
 }
@@ -33,4 +44,8 @@ _QUICKSIGHT = "tests/integration/test_roles.py::test_quicksight_may_ask_athena_f
 
 def required_by(right: Right) -> str | None:
     """The static test that requires it; None where the embedded cloud asks for it."""
-    return _QUICKSIGHT if right.role == "QuickSightRole" else REQUIRED_BY.get(right.action)
+    if right.role == "QuickSightRole":
+        return _QUICKSIGHT
+    if (right.role, right.action) == ("KeepModelRole", "sqs:GetQueueAttributes"):
+        return None  # the function itself asks for it, not its poller
+    return REQUIRED_BY.get(right.action)

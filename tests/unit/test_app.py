@@ -43,6 +43,14 @@ class FakeAws:
             "detect_labels": {"Labels": [{"Name": "Plant", "Confidence": 99.0}]},
             "generate_presigned_url": "https://link",
             "get_topic_attributes": {"Attributes": {"SubscriptionsPending": "1"}},
+            "list_event_source_mappings": {"EventSourceMappings": [{"UUID": "mapping", "State": "Disabled"}]},
+            "describe_projects": {"ProjectDescriptions": [{"ProjectArn": "project"}]},
+            "describe_project_versions": {
+                "ProjectVersionDescriptions": [
+                    {"ProjectVersionArn": ENVIRONMENT["CustomModelARN"], "Status": "RUNNING"}
+                ]
+            },
+            "get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "2"}},
             "generate_presigned_post": {"url": "https://images.s3/", "fields": {"key": "k"}},
         }
 
@@ -60,8 +68,10 @@ class _Client:
         self._aws = aws
         self._service = service
 
-    def get_paginator(self, _operation: str) -> Any:
-        return SimpleNamespace(paginate=lambda **_: [{"Subscriptions": []}])
+    def get_paginator(self, operation: str) -> Any:
+        if operation == "list_subscriptions_by_topic":
+            return SimpleNamespace(paginate=lambda **_: [{"Subscriptions": []}])
+        return SimpleNamespace(paginate=lambda **arguments: [getattr(self, operation)(**arguments)])
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(*_: object, **arguments: Any) -> Any:
@@ -275,6 +285,10 @@ def test_the_app_looks_at_the_subscriptions_once_an_hour(load_app: Callable[...,
     assert sources_of(load_app())["watch"].schedule_expression.to_string() == "rate(1 hour)"
 
 
+def test_the_app_looks_at_the_model_once_a_minute(load_app: Callable[..., ModuleType]) -> None:
+    assert sources_of(load_app())["keep_model"].schedule_expression.to_string() == "rate(1 minute)"
+
+
 def test_ingest_is_declared_only_where_a_bucket_is_adopted(load_app: Callable[..., ModuleType]) -> None:
     sources = sources_of(load_app(ADOPTED_BUCKET="old-bucket"))
     assert sources["ingest"].bucket == "old-bucket"
@@ -329,3 +343,41 @@ def test_a_configured_page_may_call(load_app: Callable[..., ModuleType]) -> None
     with Client(load_app(UPLOAD_ORIGIN="https://example.com").app) as client:
         answers = [client.http.request("OPTIONS", "/uploads"), client.http.get("/health")]
     assert [one.headers["Access-Control-Allow-Origin"] for one in answers] == ["https://example.com"] * 2
+
+
+def test_keep_model_has_images_taken_while_the_model_runs_and_tells_what_it_saw(
+    aws: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service(aws).keep_model()
+    assert aws.calls_of("update_event_source_mapping") == [{"UUID": "mapping", "Enabled": True}]
+    (asked,) = aws.calls_of("list_event_source_mappings")
+    assert asked == {"EventSourceArn": ENVIRONMENT["IMAGES_QUEUE_ARN"], "FunctionName": "labelwatch-detect"}
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"ModelRunning"' in line]
+    assert [(one["ModelRunning"], one["ImagesWaiting"], one["service"]) for one in metrics] == [
+        ([1], [2], "keep_model")
+    ]
+
+
+def test_for_general_labels_keep_model_only_has_images_taken(aws: FakeAws) -> None:
+    service(aws, CustomModelARN="general").keep_model()
+    assert [name for name, _ in aws.calls] == ["list_event_source_mappings", "update_event_source_mapping"]
+
+
+def test_a_start_is_never_tried_a_second_time_in_one_look() -> None:
+    configs: dict[str, Any] = {}
+
+    def make_client(name: str, *, config: Any) -> Any:
+        configs[name] = config
+        return FakeAws().client(name, config=config)
+
+    Service(settings.read(ENVIRONMENT), make_client).keep_model()
+    assert configs["rekognition"].retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize(("minutes", "noted"), [("0", 0), ("30", 1)])
+def test_the_use_of_the_model_is_noted_only_where_a_model_without_any_is_stopped(
+    aws: FakeAws, minutes: str, noted: int
+) -> None:
+    event = SQSEvent(sqs_event(message(notification(s3_record()))), CONTEXT)
+    service(aws, MODEL_IDLE_MINUTES=minutes).detect(event)
+    assert len(aws.calls_of("put_item")) == noted

@@ -7,7 +7,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 CHALICELIB = sorted((PROJECT / "chalicelib").rglob("*.py"))
-STEPS = ("detection", "notification", "ingestion", "uploads", "tokens", "watching")
+STEPS = ("detection", "notification", "ingestion", "uploads", "tokens", "watching", "keeping")
 
 
 def imports(file: Path) -> set[str]:

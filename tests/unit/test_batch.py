@@ -1,11 +1,10 @@
 import threading
-from datetime import timedelta
 
 import pytest
 
 from chalicelib.batch import LAST_RECEIVE, MOST_TRIES, messages_of
 from chalicelib.errors import BatchIncomplete, Fault, ModelNotRunning, Rejected, Retryable
-from tests.builders import NOW, message, sqs_event
+from tests.builders import message, sqs_event
 from tests.fakes import FakeDeadLetters, FakeQueue, FakeTelemetry, batch_of
 
 RETRY = Retryable("ThrottlingException", "slow down")
@@ -16,11 +15,11 @@ REJECT = Rejected("InvalidImageFormatException", "no image")
 class Settled:
     """A batch of three, of which the one in the middle met a fault."""
 
-    def __init__(self, fault: Fault, receives: int = 1, age: timedelta = timedelta(), *, partial: bool = True) -> None:
+    def __init__(self, fault: Fault, receives: int = 1, *, partial: bool = True) -> None:
         self.queue, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.batch = batch_of(self.queue, self.dead_letters, self.telemetry, partial_responses=partial)
         self.messages = [message(message_id=name) for name in ("good", "bad", "fine")]
-        self.messages[1] = message(message_id="bad", receives=receives, first_received=NOW - age)
+        self.messages[1] = message(message_id="bad", receives=receives)
         self.fault = fault
 
     def __call__(self) -> list[str]:
@@ -29,10 +28,9 @@ class Settled:
 
 
 def test_the_messages_of_an_event_are_read_with_what_counts_for_their_fate() -> None:
-    given = [message("one", "m1", receives=3), message("two", "m2", first_received=NOW - timedelta(hours=2))]
+    given = [message("one", "m1", receives=3), message("two", "m2")]
     read = messages_of(sqs_event(*given))
     assert [(one.id, one.body, one.receives) for one in read] == [("m1", "one", 3), ("m2", "two", 1)]
-    assert abs(read[1].first_received - given[1].first_received) < timedelta(milliseconds=1)
 
 
 def test_a_batch_without_faults_is_finished_whichever_way_the_mapping_reads_it() -> None:
@@ -72,7 +70,7 @@ def test_a_retry_comes_back_after_a_growing_delay(receives: int, seconds: int) -
 
 
 def test_a_message_that_was_tried_ten_times_is_set_aside_with_its_last_reason() -> None:
-    settled = Settled(RETRY, MOST_TRIES, timedelta(minutes=58))
+    settled = Settled(RETRY, MOST_TRIES)
     assert settled() == []
     assert settled.dead_letters.letters["bad"][0] == "ThrottlingException"
 
@@ -81,19 +79,15 @@ def test_a_message_that_was_tried_nine_times_is_tried_once_more() -> None:
     assert Settled(RETRY, MOST_TRIES - 1)() == ["bad"]
 
 
-def test_hours_of_waiting_do_not_use_up_the_tries() -> None:
-    assert Settled(RETRY, MOST_TRIES, timedelta(hours=9))() == ["bad"]
-
-
-def test_a_stopped_model_makes_a_message_wait_an_hour_at_a_time() -> None:
+def test_a_stopped_model_has_a_message_put_away_for_minutes_even_after_ten_tries() -> None:
     settled = Settled(WAIT, MOST_TRIES)
     assert settled() == ["bad"]
-    assert settled.queue.delays == {"bad": 3600}
+    assert settled.queue.delays == {"bad": 300}
 
 
 @pytest.mark.parametrize("fault", [RETRY, WAIT])
 def test_before_the_queue_s_own_redrive_the_handler_sets_aside_with_a_reason(fault: Fault) -> None:
-    settled = Settled(fault, LAST_RECEIVE, timedelta(days=1))
+    settled = Settled(fault, LAST_RECEIVE)
     assert settled() == []
     assert settled.dead_letters.letters["bad"][0] == fault.reason
 

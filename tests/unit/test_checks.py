@@ -187,6 +187,7 @@ def test_a_template_without_conditions_is_read_once() -> None:
         ({"Fn::Sub": "${A.Arn}/${AWS::Region}"}, "<A.Arn>/<AWS::Region>"),
         ({"Fn::Sub": ["${own}/${B}", {"own": {"Ref": "A"}}]}, "<A>/<B>"),
         ({"Fn::Sub": "${!aws:username}"}, "${aws:username}"),
+        ({"Fn::Select": [1, {"Fn::Split": ["/", {"Fn::Sub": "${A}/b"}]}]}, "b"),
     ],
 )
 def test_a_reference_is_written_out(value: Template, text: str) -> None:

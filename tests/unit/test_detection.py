@@ -10,7 +10,17 @@ from chalicelib.errors import ModelNotRunning, Rejected, Retryable
 from chalicelib.model import MOST_IMAGE_BYTES, Label, Message, Prediction
 from chalicelib.rows import key_of
 from tests.builders import MODEL, NOW, image, message, notification, rules, s3_record
-from tests.fakes import FakeDeadLetters, FakeImages, FakeModel, FakeQueue, FakeStore, FakeTelemetry, batch_of
+from tests.fakes import (
+    FakeDeadLetters,
+    FakeImages,
+    FakeIntake,
+    FakeMemories,
+    FakeModel,
+    FakeQueue,
+    FakeStore,
+    FakeTelemetry,
+    batch_of,
+)
 
 
 class Bench:
@@ -20,12 +30,15 @@ class Bench:
         self.images, self.model, self.stored = FakeImages(), FakeModel(), FakeStore()
         self.images_queue, self.predictions_queue = FakeQueue(), FakeQueue()
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
+        self.intake, self.memories = FakeIntake(), FakeMemories()
         self.step = Detection(
             images=self.images,
             model=self.model,
             stored=self.stored,
             images_queue=self.images_queue,
             predictions_queue=self.predictions_queue,
+            intake=self.intake,
+            use=self.memories,
             rules=rules(("leaf-smut", 60)),
             own_buckets=frozenset({"predictions", "predictions-workspace"}),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
@@ -192,7 +205,7 @@ def test_whichever_port_fails_and_how_the_message_meets_the_fate_of_the_fault(
         assert (returned, bench.reasons) == ([], {"m1": fault.reason})
     else:
         assert (returned, bench.reasons) == (["m1"], {})
-        assert bench.source.delays == {"m1": 3600 if isinstance(fault, ModelNotRunning) else 30}
+        assert bench.source.delays == {"m1": 300 if isinstance(fault, ModelNotRunning) else 30}
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -229,3 +242,36 @@ def test_an_image_without_labels_is_a_prediction_too(bench: Bench) -> None:
     bench.model.answers = {"leaf.jpg": ()}
     bench(upload())
     assert bench.predictions[0].labels == ()
+
+
+def stopped(bench: Bench, key: str) -> None:
+    bench.model.answers[key] = ModelNotRunning("ResourceNotReadyException", "stopped")
+
+
+def test_one_refusal_of_a_stopped_model_has_no_more_images_taken(bench: Bench) -> None:
+    stopped(bench, "late.jpg")
+    assert bench(upload("leaf.jpg", "m1"), upload("late.jpg", "m2")) == ["m2"]
+    assert not bench.intake.on
+    assert [one.image.key for one in bench.predictions] == ["leaf.jpg"]
+
+
+def test_no_other_failure_has_the_images_left(bench: Bench) -> None:
+    bench.model.answers["leaf.jpg"] = Retryable("ThrottlingException", "slow down")
+    bench(upload())
+    assert bench.intake.on
+
+
+def test_a_circuit_that_cannot_be_opened_does_not_hold_up_what_was_detected(bench: Bench) -> None:
+    bench.intake.fault = Retryable("AccessDeniedException", "no")
+    stopped(bench, "late.jpg")
+    assert bench(upload("leaf.jpg", "m1"), upload("late.jpg", "m2")) == ["m2"]
+    assert len(bench.predictions) == 1
+    assert "model not told of" in [event for event, _ in bench.telemetry.log]
+
+
+def test_it_is_noted_when_the_model_was_of_use(bench: Bench) -> None:
+    stopped(bench, "late.jpg")
+    bench(upload("late.jpg"))
+    assert bench.memories.last_used() is None
+    bench(upload())
+    assert bench.memories.last_used() == NOW

@@ -211,7 +211,7 @@ def test_whichever_port_fails_and_how_the_message_meets_the_fate_of_the_fault(
         assert (returned, bench.dead_letters.letters) == ([], {"m1": ("InvalidParameter", "s3://images/leaf.jpg")})
     else:
         assert (returned, bench.dead_letters.letters) == (["m1"], {})
-        assert bench.source.delays == {"m1": 3600 if isinstance(fault, ModelNotRunning) else 30}
+        assert bench.source.delays == {"m1": 300 if isinstance(fault, ModelNotRunning) else 30}
 
 
 @pytest.mark.parametrize("port", PORTS)

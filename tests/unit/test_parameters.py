@@ -52,6 +52,11 @@ def test_what_is_missing_is_named_with_its_options() -> None:
         ("MinConfidence", "101", "must be a number from 0 to 100"),
         ("MinConfidence", "high", "must be a number from 0 to 100"),
         ("Tracing", "on", "must be one of yes, no"),
+        ("ModelAutoStart", "on", "must be one of yes, no"),
+        ("ModelIdleMinutes", "1.5", "must be a whole number of minutes from 0 to 9999"),
+        ("ModelIdleMinutes", "00", "must be a whole number of minutes from 0 to 9999"),
+        ("ModelIdleStops", "all", "must be one of own, any"),
+        ("ModelMaxHoursPerMonth", "1000", "must be a whole number of hours from 0 to 999"),
         ("UploadOrigin", "*", "must be an origin"),
     ],
 )

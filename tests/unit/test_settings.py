@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.model import LabelOfInterest
+from chalicelib.model import LabelOfInterest, Wishes
 from chalicelib.settings import SettingError, load, read
 from tests.builders import ENVIRONMENT
 
@@ -99,7 +99,7 @@ def test_the_safe_ways_are_the_defaults() -> None:
     assert settings.adopted_bucket == ""
     assert settings.upload_origin == ""
     assert settings.ticket_seconds == 900
-    assert (settings.retry_seconds, settings.wait_seconds) == (30, 3600)
+    assert (settings.retry_seconds, settings.wait_seconds) == (30, 300)
 
 
 @pytest.mark.parametrize("name", ["PARTIAL_BATCH_RESPONSES", "PICTURE_LINKS"])
@@ -161,3 +161,30 @@ def test_any_text_as_labels_of_interest_is_read_or_refused_by_name(text: str) ->
     else:
         assert 1 <= len(labels) <= 10
         assert all(label.name == label.name.strip() != "" for label in labels)
+
+
+def test_without_a_word_the_model_is_left_to_people() -> None:
+    assert read(ENVIRONMENT).wishes == Wishes(auto_start=False, idle_minutes=0, idle_stops_any=False, max_hours=0)
+
+
+def test_what_is_wanted_of_the_model_is_read() -> None:
+    wishes = read(
+        with_(MODEL_AUTO_START="yes", MODEL_IDLE_MINUTES="30", MODEL_IDLE_STOPS="any", MODEL_MAX_HOURS_PER_MONTH="40")
+    ).wishes
+    assert wishes == Wishes(auto_start=True, idle_minutes=30, idle_stops_any=True, max_hours=40)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("MODEL_AUTO_START", "on", "yes or no"),
+        ("MODEL_IDLE_MINUTES", "-1", "a whole number from 0 to 9999"),
+        ("MODEL_IDLE_MINUTES", "10000", "a whole number from 0 to 9999"),
+        ("MODEL_IDLE_STOPS", "all", "own or any"),
+        ("MODEL_MAX_HOURS_PER_MONTH", "1.5", "a whole number from 0 to 999"),
+        ("MODEL_MAX_HOURS_PER_MONTH", "1000", "a whole number from 0 to 999"),
+    ],
+)
+def test_what_cannot_be_wanted_of_the_model_is_refused(name: str, value: str, right: str) -> None:
+    with pytest.raises(SettingError, match=f"^{name} is '{value}', but it must be {right}$"):
+        read(with_(**{name: value}))

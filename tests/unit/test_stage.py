@@ -13,7 +13,8 @@ ROLE = "arn:aws:iam::123456789012:role/labelwatch-prod-{}"
 OUTPUTS = {output: ENVIRONMENT[name] for name, output in stage.VARIABLES.items() if name in ENVIRONMENT} | {
     output: ROLE.format(name) for name, output in stage.ROLES.items() if name != "ingest"
 }
-OUTPUTS |= {"Tracing": "no", "PictureLinks": "yes", "UploadOrigin": ""}
+OUTPUTS |= {"Tracing": "no", "PictureLinks": "yes", "UploadOrigin": "", "ModelAutoStart": "no", "ModelIdleMinutes": "0"}
+OUTPUTS |= {"ModelIdleStops": "own", "ModelMaxHoursPerMonth": "0"}
 
 
 @pytest.fixture

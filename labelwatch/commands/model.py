@@ -1,0 +1,57 @@
+"""The commands on the model."""
+
+import time
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from labelwatch.commands.shared import Profile, Region, Stack, Yes, agreement, console
+
+app = typer.Typer(
+    help="The model of a stack: its state, start and stop. Region and credentials as the AWS tools take them.",
+    no_args_is_help=True,
+)
+# A model takes 10 to 20 minutes to start.
+SECONDS_BETWEEN_LOOKS = 5
+
+
+@app.command()
+def status(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
+    """Show whether the model runs and who started it, whether images are taken, and how many wait."""
+    from labelwatch import model  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
+    from labelwatch.aws import Account  # noqa: PLC0415 - the same
+
+    console().print(model.shown(model.of_stack(Account(profile, region), stack)))
+
+
+@app.command()
+def start(
+    *,
+    units: Annotated[int, typer.Option(min=1, max=5, help="Inference units; each is paid.")] = 1,
+    yes: Yes = False,
+    stack: Stack = "labelwatch",
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Start the model, and wait until it runs: 10 to 20 minutes. It is paid by the hour until it is stopped."""
+    from labelwatch import model  # noqa: PLC0415 - see above
+    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+
+    operator = Operator(console(), agrees=agreement(yes=yes, default=True))
+    model.start(model.of_stack(Account(profile, region), stack), units, operator, _wait)
+
+
+@app.command()
+def stop(*, yes: Yes = False, stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
+    """Stop the model, and wait until it is. Images wait in their queue."""
+    from labelwatch import model  # noqa: PLC0415 - see above
+    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+
+    operator = Operator(console(), agrees=agreement(yes=yes, default=True))
+    model.stop(model.of_stack(Account(profile, region), stack), operator, _wait)
+
+
+_wait = partial(time.sleep, SECONDS_BETWEEN_LOOKS)

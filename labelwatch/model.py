@@ -1,0 +1,122 @@
+"""The model of a stack by hand: how it stands, and its start and stop."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from rich.table import Table
+
+from chalicelib.adapters.dynamodb import ModelMemories
+from chalicelib.adapters.mappings import SourceMapping
+from chalicelib.adapters.rekognition import ModelVersion
+from chalicelib.adapters.sqs import Queue
+from chalicelib.errors import Fault
+from chalicelib.keeping import RUNNING, STARTABLE, STARTING, STOPPING
+from chalicelib.settings import GENERAL_MODEL
+from labelwatch import stack
+from labelwatch.aws import Account
+from labelwatch.errors import UserError
+from labelwatch.operator import Operator
+
+NEEDED = {"CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart"}
+COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
+
+
+class StackModel(NamedTuple):
+    """The model of a stack, with what keeps it."""
+
+    version: ModelVersion
+    mapping: SourceMapping
+    queue: Queue
+    memories: ModelMemories
+    auto_start: bool
+
+
+def of_stack(account: Account, name: str) -> StackModel:
+    """The model of the stack; raises UserError where it has none of its own."""
+    outputs = stack.outputs(account.client("cloudformation"), name)
+    if missing := NEEDED - outputs.keys():
+        raise UserError(
+            f"the stack {name} does not tell of {', '.join(sorted(missing))}; deploy this version of Labelwatch first."
+        )
+    if outputs["CustomModelARN"] == GENERAL_MODEL:
+        raise UserError(f"{name} asks Rekognition's general labels, which are always there: nothing starts or stops.")
+    return StackModel(
+        ModelVersion(account.client("rekognition"), outputs["CustomModelARN"]),
+        SourceMapping(account.client("lambda"), outputs["ImagesQueueArn"], f"{name}-detect"),
+        Queue(account.client("sqs"), outputs["ImagesQueueUrl"]),
+        ModelMemories(account.client("dynamodb"), outputs["TableName"]),
+        outputs["ModelAutoStart"] == "yes",
+    )
+
+
+def shown(model: StackModel) -> Table:
+    """How it stands, for the terminal; times in UTC."""
+    with _faults_told():
+        status, states, memory = model.version.status(), model.mapping.states(), model.memories.recall()
+        waiting = model.queue.waiting()
+    up = status in {RUNNING, STARTING, STOPPING}
+    ours = memory.started_at if memory.model == model.version.name else None
+    by = f"Labelwatch, {ours:%Y-%m-%d %H:%M}" if ours else "somebody else"
+    table = Table(show_header=False)
+    for name, value in {
+        "model": model.version.name,
+        "status": status,
+        "started by": by if up else "-",
+        "images are taken": ", ".join(states.values()) or "the function detect is not deployed yet",
+        "images waiting": waiting,
+        "hours this month of runs that Labelwatch started": f"{memory.seconds / 3600:.1f}"
+        + (f" ({memory.month})" if memory.month else ""),
+    }.items():
+        table.add_row(name, str(value))
+    return table
+
+
+def start(model: StackModel, units: int, operator: Operator, wait: Callable[[], None]) -> None:
+    """Has it started and waits until it runs; raises UserError where it cannot be, or does not come up."""
+    with _faults_told():
+        status = model.version.status()
+        if status not in STARTABLE | {STARTING, "FAILED"}:
+            raise UserError(f"the model is {status}; only one that is stopped can be started.")
+        if status != STARTING:
+            operator.must_agree(f"Start {model.version.name} with {units} inference units, at {COST}?")
+            if not model.version.start(units):
+                raise UserError("somebody else starts or stops the model at this moment; try again in some minutes.")
+        end = _when_no_longer(model.version, {STARTING}, operator, wait)
+    if end != RUNNING:
+        raise UserError(f"the model is {end}; its page in the Rekognition console says why.")
+    operator.tell("The model runs. Images that waited are looked at within minutes.")
+
+
+def stop(model: StackModel, operator: Operator, wait: Callable[[], None]) -> None:
+    """Has it stopped and waits until it is; raises UserError where it does not run."""
+    with _faults_told():
+        status = model.version.status()
+        if status not in {RUNNING, STOPPING}:
+            raise UserError(f"the model is {status}; only one that runs can be stopped.")
+        if status == RUNNING:
+            operator.must_agree(f"Stop {model.version.name}? Images wait in their queue, for 14 days at most.")
+            if not model.version.stop():
+                raise UserError("somebody else stops the model at this moment; labelwatch model status shows it.")
+        end = _when_no_longer(model.version, {RUNNING, STOPPING}, operator, wait)
+    operator.tell(f"The model is {end}, and costs nothing.")
+    if model.auto_start:
+        operator.tell("It is started again when images wait: ModelAutoStart is yes.")
+
+
+def _when_no_longer(version: ModelVersion, states: set[str], operator: Operator, wait: Callable[[], None]) -> str:
+    with operator.progress() as bars:
+        bar = bars.add_task("", total=None)
+        wait()  # it may still be told as it was
+        while (status := version.status()) in states:
+            bars.update(bar, description=f"{status}; Ctrl-C stops the waiting only")
+            wait()
+    return status
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    try:
+        yield
+    except Fault as fault:
+        raise UserError(f"AWS does not do it: {fault.reason}: {fault.detail}.") from None
