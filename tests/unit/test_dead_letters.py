@@ -232,8 +232,8 @@ def test_one_whole_has_its_advice_every_attribute_and_its_body() -> None:
     shown = output.whole(letter("葉 1.jpg", "ResourceNotReadyException", said={"of-others": "\x1b"}))
     for line in (
         "image: s3://images/葉 1.jpg",
-        "it means: the model did not run for the 19 receives that a message has",
-        "to do: start it, then redrive",
+        f"it means: {advice.ADVICE['ResourceNotReadyException'].meaning}",
+        f"to do: {advice.ADVICE['ResourceNotReadyException'].to_do}",
         "sent: 2026-11-22 10:00:00",
         "attribute of-others: \\x1b",
         "SQS's SentTimestamp: 1795341600123",
