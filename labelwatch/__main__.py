@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from labelwatch.commands import (
     athena,
+    audit,
     backfill,
     dead_letters,
     local,
@@ -39,6 +40,7 @@ app.command()(stages.down)
 app.command()(subscribers.subscribe)
 app.command()(report.report)
 app.command()(backfill.backfill)
+app.command()(audit.audit)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(model.app, name="model")

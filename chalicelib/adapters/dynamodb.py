@@ -19,7 +19,7 @@ _ALERTS: AttributeValueTypeDef = {"S": "alert"}
 _MEMORY: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "memory"}}
 _USE: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "use"}}
 # A message lives for 14 days, and as long again as a dead letter; one that is moved back may then do so once more.
-_REMEMBERED = timedelta(days=60)
+REMEMBERED = timedelta(days=60)
 
 
 class TokenTable:
@@ -141,7 +141,7 @@ class AlertClaims:
                     "(attribute_not_exists(told_at) AND (claimed_until < :now OR claimed_by = :owner))",
                     ExpressionAttributeValues={
                         ":owner": {"S": owner}, ":until": _seconds(until), ":now": _seconds(now),
-                        ":expiry": {"N": str(int((now + _REMEMBERED).timestamp()))},
+                        ":expiry": {"N": str(int((now + REMEMBERED).timestamp()))},
                     },
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -123,12 +122,6 @@ def claims(dynamodb: DynamoDBClient) -> AlertClaims:
 def test_one_of_two_deliveries_tells(claims: AlertClaims) -> None:
     standing = [claims.claim("p1", owner, NOW, UNTIL) for owner in ("one", "another")]
     assert standing == [Standing.OURS, Standing.BEING_TOLD]
-
-
-def test_deliveries_at_the_very_same_time_have_one_claim_between_them(claims: AlertClaims) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        standing = list(pool.map(lambda owner: claims.claim("p1", str(owner), NOW, UNTIL), range(16)))
-    assert standing.count(Standing.OURS) == 1
 
 
 def test_what_was_told_is_told_for_good(claims: AlertClaims) -> None:

@@ -1,0 +1,1 @@
+"""Every uploaded image against what became of it."""

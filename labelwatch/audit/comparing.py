@@ -1,0 +1,143 @@
+"""What was uploaded against what became of it: a comparison of what was found, which does no I/O."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import date
+
+from msgspec import Struct
+
+
+class Uploaded(Struct, frozen=True):
+    """An image, which is one version of an object; `day` is the upload's, in UTC."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    day: date
+
+    def __str__(self) -> str:
+        version = f" (version {self.version_id})" if self.version_id else ""
+        return f"s3://{self.bucket}/{self.key}{version}"
+
+
+class Stored(Struct, frozen=True):
+    """A prediction whose rows are stored under `row_key`, the image that they are of, and whether an alert is due."""
+
+    id: str
+    row_key: str
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    day: date
+    of_interest: bool
+
+    def __str__(self) -> str:
+        return f"{self.row_key}, of s3://{self.bucket}/{self.key}"
+
+
+class SetAside(Struct, frozen=True):
+    """A dead letter that names an image; without a version it is any of that key."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    reason: str
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """All that was found. Dead letters are of images, or of predictions; `told` are the ids of predictions.
+
+    Who was told of uploads before `alerts_since` is forgotten. `on_the_way` are messages that have no end yet, or
+    whose end cannot be seen now.
+    """
+
+    uploads: Sequence[Uploaded]
+    predictions: Sequence[Stored]
+    images_aside: Sequence[SetAside]
+    predictions_aside: Sequence[SetAside]
+    told: Collection[str]
+    alerts_since: date
+    on_the_way: int
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """The counts, and what each of them leaves over.
+
+    Each image is `predicted`, `aside` or in `without_fate`; each prediction that is `due` an alert is `told`,
+    `due_aside` or in `untold`. `twice` are dead letters of images that have a prediction as well.
+    """
+
+    images: int
+    predicted: int
+    aside: int
+    reasons: dict[str, int]
+    twice: int
+    due: int
+    told: int
+    due_aside: int
+    on_the_way: int
+    gone: int
+    without_fate: list[Uploaded]
+    untold: list[Stored]
+    unknown: list[Stored]
+
+    @property
+    def left_over(self) -> bool:
+        """Whether something has not come to its end."""
+        return bool(self.without_fate or self.untold)
+
+    @property
+    def adds_up(self) -> bool:
+        """What has not come to its end may be on the way; rows of nothing that was uploaded are no arithmetic."""
+        return not self.unknown and len(self.without_fate) + len(self.untold) <= self.on_the_way
+
+
+def compare(found: Found) -> Verdict:
+    """By what images are, and not by their names: a key holds many of them in the course of time."""
+    predictions_aside = _reasons(found.predictions_aside)
+    images_aside = _reasons(found.images_aside)
+    ends = predictions_aside | images_aside
+    stored = {_content(one) for one in found.predictions}
+    unstored = [one for one in found.uploads if _content(one) not in stored]
+    aside = [reason for one in unstored if (reason := _reason(one, ends))]
+    due = [one for one in found.predictions if one.of_interest and one.day >= found.alerts_since]
+    not_told = [one for one in due if one.id not in found.told]
+    untold = [one for one in not_told if not _reason(one, predictions_aside)]
+    uploaded = {_content(one) for one in found.uploads}
+    strangers = [one for one in found.predictions if _content(one) not in uploaded]
+    return Verdict(
+        images=len(found.uploads),
+        predicted=len(found.uploads) - len(unstored),
+        aside=len(aside),
+        reasons=dict(sorted(Counter(aside).items())),
+        twice=sum(bool(_reason(one, images_aside)) for one in found.uploads if _content(one) in stored),
+        due=len(due),
+        told=len(due) - len(not_told),
+        due_aside=len(not_told) - len(untold),
+        on_the_way=found.on_the_way,
+        # In a bucket without versions nothing tells what was deleted from what never was.
+        gone=sum(one.version_id is None for one in strangers),
+        without_fate=[one for one in unstored if not _reason(one, ends)],
+        untold=untold,
+        unknown=[one for one in strangers if one.version_id is not None],
+    )
+
+
+type _Place = tuple[str, str, str | None]
+
+
+def _content(one: Uploaded | Stored) -> tuple[str, str, str, date]:
+    """What a prediction is of. Its day too: the same content again on another day has rows of its own."""
+    return one.bucket, one.key, one.etag, one.day
+
+
+def _reasons(letters: Sequence[SetAside]) -> dict[_Place, str]:
+    return {(one.bucket, one.key, one.version_id): one.reason for one in letters}
+
+
+def _reason(one: Uploaded | Stored, reasons: dict[_Place, str]) -> str | None:
+    """Why this image is a dead letter; None where it is none."""
+    exactly = reasons.get((one.bucket, one.key, one.version_id))
+    return exactly or reasons.get((one.bucket, one.key, None))

@@ -1,0 +1,230 @@
+"""What an audit looks at, read from where the pipeline leaves it; nothing is taken away or changed.
+
+The order makes it right while images come and go: what is counted as uploaded, or as on the way, has moved on at most
+by the time that its end is looked for, and never back.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from itertools import batched
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib import events
+from chalicelib.adapters.dynamodb import REMEMBERED
+from chalicelib.errors import Rejected
+from chalicelib.model import Prediction
+from labelwatch import stack
+from labelwatch.audit.comparing import Found, SetAside, Stored, Uploaded
+from labelwatch.aws import Account
+from labelwatch.errors import UserError
+
+ROWS_AT_ONCE = 10
+# Dead letters are out of sight for so long, should nobody be there any more to give them back.
+SECONDS_OUT_OF_SIGHT = 120
+# Whoever looks at dead letters as well hides them for a while.
+SECONDS_FOR_OTHER_READERS = 10
+# DynamoDB's limit: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+MOST_ITEMS = 100
+NOT_RECORDED = "not recorded"
+_ROWS = "predictions/"
+_OUTPUTS = (
+    "InputBucket", "OutputBucket", "TableName", "ImagesQueueUrl", "PredictionsQueueUrl", "ImagesDeadLettersUrl",
+    "PredictionsDeadLettersUrl",
+)  # fmt: skip
+
+
+class Scope(Struct, frozen=True):
+    """Which uploads: those of this day (UTC), those whose keys begin so, or those of which both is true."""
+
+    day: date | None = None
+    prefix: str = ""
+
+    def holds(self, key: str, day: date) -> bool:
+        """Whether an image of this key that was uploaded on this day is meant."""
+        return self.day in {None, day} and key.startswith(self.prefix)
+
+    def __str__(self) -> str:
+        of_day = f" of {self.day} (UTC)" if self.day else ""
+        return f"uploads{of_day}{f' under {self.prefix}' if self.prefix else ''}"
+
+
+class _Row(Struct):
+    image: str
+    bucket: str
+    version_id: str | None
+    etag: str
+    of_interest: bool
+    prediction_id: str
+
+
+_decode_rows = msgspec.json.Decoder(_Row).decode_lines
+
+
+class Reader:
+    """Reads one stack, whose outputs are given; raises UserError where it is of a version without what is read."""
+
+    def __init__(self, s3: Any, sqs: Any, dynamodb: Any, outputs: dict[str, str]) -> None:  # noqa: ANN401 - of any endpoint
+        if missing := [name for name in _OUTPUTS if name not in outputs]:
+            raise UserError(f"the stack has no output {missing[0]}; deploy this version of Labelwatch first.")
+        self._s3 = s3
+        self._sqs = sqs
+        self._dynamodb = dynamodb
+        self._outputs = outputs
+
+    def read(self, scope: Scope) -> Found:
+        """All of it. Rows are looked for in the days of the uploads; those that came in the meantime do not count."""
+        before = set(self._row_keys(scope))
+        uploads = list(self._uploads(scope))
+        days = {one.day for one in uploads} | ({scope.day} if scope.day else set())
+        on_the_way = sum(self._depth(self._outputs[name]) for name in ("ImagesQueueUrl", "PredictionsQueueUrl"))
+        images, unseen_images = self._dead_letters("ImagesDeadLettersUrl")
+        predictions, unseen_predictions = self._dead_letters("PredictionsDeadLettersUrl")
+        keys = [key for key in self._row_keys(scope) if _day_of(key) in days]
+        places = {(one.bucket, one.key, one.etag) for one in uploads}
+        with ThreadPoolExecutor(ROWS_AT_ONCE) as pool:
+            stored = [
+                one
+                for one in pool.map(self._stored, keys)
+                if scope.holds(one.key, one.day)
+                and (one.row_key in before or (one.bucket, one.key, one.etag) in places)
+            ]
+        return Found(
+            uploads=uploads,
+            predictions=stored,
+            images_aside=[aside for one in images if (aside := _image_aside(one))],
+            predictions_aside=[aside for one in predictions if (aside := _prediction_aside(one))],
+            told=self._told(one.id for one in stored if one.of_interest),
+            alerts_since=datetime.now(UTC).date() - REMEMBERED,
+            on_the_way=on_the_way + unseen_images + unseen_predictions,
+        )
+
+    def _uploads(self, scope: Scope) -> Iterator[Uploaded]:
+        buckets = [self._outputs["InputBucket"], self._outputs.get("AdoptedBucketName")]
+        pages = self._s3.get_paginator("list_object_versions")
+        for bucket in filter(None, buckets):
+            for page in pages.paginate(Bucket=bucket, Prefix=scope.prefix):
+                for one in page.get("Versions", []):
+                    day = one["LastModified"].date()
+                    is_folder = one["Key"].endswith("/") and one["Size"] == 0
+                    if scope.holds(one["Key"], day) and not is_folder:
+                        version = None if one["VersionId"] == "null" else one["VersionId"]
+                        yield Uploaded(bucket, one["Key"], version, one["ETag"].strip('"'), day)
+
+    def _row_keys(self, scope: Scope) -> list[str]:
+        prefix = f"{_ROWS}dt={scope.day}/" if scope.day else _ROWS
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._outputs["OutputBucket"], Prefix=prefix)
+        return [one["Key"] for page in pages for one in page.get("Contents", [])]
+
+    def _stored(self, row_key: str) -> Stored:
+        content = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)["Body"].read()
+        try:
+            rows = _decode_rows(content)
+            first = rows[0]
+        except (msgspec.DecodeError, IndexError) as problem:
+            raise UserError(
+                f"{row_key} in {self._outputs['OutputBucket']} holds no rows ({problem}); take it away, and this again "
+                "tells whose prediction is missing."
+            ) from None
+        return Stored(
+            id=first.prediction_id,
+            row_key=row_key,
+            bucket=first.bucket,
+            key=first.image,
+            version_id=first.version_id,
+            etag=first.etag,
+            day=_day_of(row_key),
+            of_interest=any(row.of_interest for row in rows),
+        )
+
+    def _depth(self, url: str) -> int:
+        kinds = ("", "NotVisible", "Delayed")
+        names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
+        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def _dead_letters(self, name: str) -> tuple[list[dict[str, Any]], int]:
+        """Each message of the queue, in sight again when this returns, and how many are in other hands for now."""
+        url = self._outputs[name]
+        seen: dict[str, dict[str, Any]] = {}
+        until = time.monotonic() + SECONDS_FOR_OTHER_READERS
+        try:
+            while True:
+                new = {one["MessageId"]: one for one in self._received(url)}
+                again = new.keys() & seen.keys()  # the first are back in sight: so long has it taken
+                seen |= new
+                if again or (not new and (len(seen) >= self._depth(url) or time.monotonic() > until)):
+                    break
+        finally:
+            in_other_hands = max(0, self._depth(url) - len(seen))
+            self._give_back(url, list(seen.values()))
+        return list(seen.values()), in_other_hands
+
+    def _give_back(self, url: str, messages: list[dict[str, Any]]) -> None:
+        for few in batched(messages, 10):
+            entries = [
+                {"Id": str(place), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
+                for place, one in enumerate(few)
+            ]
+            self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+
+    def _received(self, url: str) -> list[dict[str, Any]]:
+        # A wait, however short, makes SQS ask all of its servers, so that nothing means nothing.
+        answer = self._sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["reason"],
+            VisibilityTimeout=SECONDS_OUT_OF_SIGHT,
+            WaitTimeSeconds=1,
+        )
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        return messages
+
+    def _told(self, ids: Iterable[str]) -> frozenset[str]:
+        told: set[str] = set()
+        for few in batched(dict.fromkeys(ids), MOST_ITEMS):
+            keys = [{"kind": {"S": "alert"}, "id": {"S": one}} for one in few]
+            asked = {self._outputs["TableName"]: {"Keys": keys, "ConsistentRead": True}}
+            while asked:
+                answer = self._dynamodb.batch_get_item(RequestItems=asked)
+                items = answer["Responses"].get(self._outputs["TableName"], [])
+                told |= {one["id"]["S"] for one in items if "told_at" in one}
+                asked = answer.get("UnprocessedKeys")
+        return frozenset(told)
+
+
+def of_stack(account: Account, stack_name: str) -> Reader:
+    """The reader of this stack; raises UserError without one."""
+    outputs = stack.outputs(account.client("cloudformation"), stack_name)
+    return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs)
+
+
+def _day_of(row_key: str) -> date:
+    return date.fromisoformat(row_key.removeprefix(f"{_ROWS}dt=").partition("/")[0])
+
+
+def _image_aside(message: dict[str, Any]) -> SetAside | None:
+    """None where the message names no image: it was never about one of the uploads."""
+    try:
+        (record,) = events.records(message["Body"])
+        created = events.object_created(record)
+    except (Rejected, ValueError):
+        return None
+    return SetAside(created.bucket, created.key, created.version_id, _reason(message)) if created else None
+
+
+def _prediction_aside(message: dict[str, Any]) -> SetAside | None:
+    try:
+        image = msgspec.json.decode(message["Body"], type=Prediction).image
+    except msgspec.DecodeError:
+        return None
+    return SetAside(image.bucket, image.key, image.version_id, _reason(message))
+
+
+def _reason(message: dict[str, Any]) -> str:
+    attributes = message.get("MessageAttributes", {})
+    return str(attributes.get("reason", {}).get("StringValue", NOT_RECORDED))

@@ -1,0 +1,49 @@
+"""The command that holds what was uploaded against what became of it."""
+
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from labelwatch.commands.shared import Profile, Region, Stack
+
+
+class Form(StrEnum):
+    """How the verdict is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def audit(  # noqa: PLR0913 - a command's options, by name
+    *,
+    day: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Uploads of this day, UTC; today where no prefix is given."),
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Uploads whose keys begin so, of all days unless --day is given.")] = "",
+    form: Annotated[Form, typer.Option("--format", help="How the verdict is written.")] = Form.TEXT,
+    stack: Stack = "labelwatch",
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
+    """Hold each uploaded image against its prediction or dead letter, and each prediction against who was told.
+
+    Lists each image that has met no fate, each prediction that nobody was told of, and rows of nothing uploaded; exit
+    code 1 where it does not add up. Nothing is changed: dead letters are read and given back.
+    """
+    from labelwatch.audit import comparing, reading, telling  # noqa: PLC0415 - a command loads what it needs
+    from labelwatch.aws import Account  # noqa: PLC0415 - the same
+
+    chosen = day.date() if day else None if prefix else datetime.now(UTC).date()
+    scope = reading.Scope(chosen, prefix)
+    reader = reading.of_stack(Account(profile, region), stack)
+    with Console(stderr=True).status("reading ..."):
+        verdict = comparing.compare(reader.read(scope))
+    write = telling.as_json if form == Form.JSON else telling.as_text
+    sys.stdout.write(write(scope, verdict))
+    if not verdict.adds_up:
+        raise typer.Exit(1)

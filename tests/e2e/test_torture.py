@@ -1,0 +1,51 @@
+"""The short form of `make torture`: what is killed, repeated, refused and put off ends as it must."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from labelwatch.package import Package
+from tests.torture import scenarios
+from tests.torture.calls import CLAIM, NOTE, PUBLISH
+from tests.torture.mischief import KILLED, NOT_RUNNING, Kill
+from tests.torture.place import DETECT, NOTIFY, Place, running
+from tests.torture.scenarios import Scenario
+
+KILLS = [
+    # The one gap: SNS took the message, and nobody could write that down.
+    Kill(NOTIFY, PUBLISH, after=True),
+    Kill(DETECT, "rekognition DetectCustomLabels", after=True),
+    Kill(DETECT, "sqs SendMessageBatch", after=True),
+    Kill(NOTIFY, "s3 PutObject", after=True),
+    Kill(NOTIFY, CLAIM, after=True),
+    Kill(NOTIFY, PUBLISH, after=False),
+    Kill(NOTIFY, NOTE, after=True),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> Iterator[Place]:
+    with running(tmp_path_factory.mktemp("torture"), packaged) as here:
+        yield here
+
+
+def test_a_function_that_is_killed_loses_nothing_and_tells_twice_only_what_it_could_not_note(place: Place) -> None:
+    outcome = scenarios.run(place, Scenario("killed", scenarios.killed_at(KILLS), 6, 4))
+    assert outcome.faults == []
+    assert outcome.mischief[KILLED] == len(KILLS)
+    assert (outcome.verdict.predicted, outcome.verdict.told) == (len(KILLS), len(KILLS))
+    assert outcome.told_twice >= 1
+
+
+def test_repeats_refusals_and_a_model_that_stops_cost_time_and_nothing_else(place: Place) -> None:
+    outcome = scenarios.run(place, Scenario("all", all_of_it, 30, 10))
+    assert outcome.faults == []
+    assert (outcome.verdict.predicted, outcome.verdict.aside, outcome.verdict.due) == (36, 4, 20)
+    assert outcome.mischief[NOT_RUNNING] > 0
+
+
+def all_of_it(place: Place, prefix: str) -> None:
+    scenarios.throttled(0, 20)(place, prefix)
+    scenarios.failing(20)(place, prefix)
+    place.deliver_again(prefix, 1)  # not what comes later: it would make up for a delivery that was lost
+    scenarios.stopped(20, seconds=2)(place, f"{prefix}later ")

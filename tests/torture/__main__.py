@@ -1,0 +1,59 @@
+"""Tortures the packaged functions on the embedded cloud and shows what became of every image: `make torture`."""
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from labelwatch.errors import UserError
+from labelwatch.local.cloud import check_machine
+from labelwatch.local.folder import owned
+from labelwatch.package import PROJECT, package
+from tests.torture import page, scenarios
+from tests.torture.outcome import Outcome
+from tests.torture.place import NeverCame, running
+
+
+def main(
+    images: Annotated[int, typer.Option(min=10, help="How many images meet all evils at once.")] = 2000,
+    write: Annotated[bool, typer.Option("--write", help="Write docs/reliability.md as well.")] = False,  # noqa: FBT002
+) -> None:
+    """Does what can go wrong, scenario by scenario, and holds all images against what became of them."""
+    console = Console(markup=False, highlight=False)
+    folder = PROJECT / "build" / "torture"
+    outcomes: list[Outcome] = []
+    try:
+        check_machine()
+        with owned(folder), running(folder / "session", package(folder / "package")) as place:
+            for scenario in scenarios.everything(images):
+                with console.status(scenario.name):
+                    outcomes.append(scenarios.run(place, scenario))
+                console.print(page.line(outcomes[-1]), soft_wrap=True)
+    except (UserError, NeverCame) as problem:
+        console.print(f"Error: {problem}", style="red")
+        raise typer.Exit(1) from None
+    console.print(page.table(outcomes), soft_wrap=True)
+    faults = [fault for outcome in outcomes for fault in outcome.faults]
+    console.print("\n".join(faults) or "Every image met one fate, and every alert is explained.", soft_wrap=True)
+    if write:
+        _write(PROJECT / "docs" / "reliability.md", outcomes)
+    if faults:
+        raise typer.Exit(1)
+
+
+def _write(file: Path, outcomes: list[Outcome]) -> None:
+    command = " ".join([".venv/bin/python -m tests.torture", *sys.argv[1:]])
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    about = (
+        f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, {machine}, {sum(one.seconds for one in outcomes) / 60:.0f} minutes"
+    )
+    file.write_text(page.whole(outcomes, about))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,78 @@
+"""What became of a scenario, by the audit's comparison and by the mails that arrived."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from msgspec import Struct
+
+from labelwatch.audit import comparing
+from labelwatch.audit.comparing import Found, Verdict
+from labelwatch.audit.reading import Scope
+from tests.torture.place import Place
+
+SECONDS_FOR_MAIL = 20
+
+
+class Outcome(Struct, frozen=True):
+    """`told_twice` are alerts beyond the first of a prediction, each with a reason in Doubts; `faults` must be none."""
+
+    name: str
+    seconds: float
+    verdict: Verdict
+    letters_twice: int
+    told_twice: int
+    mischief: dict[str, int]
+    faults: list[str]
+
+
+def outcome_of(place: Place, name: str, prefix: str, seconds: float, mischief: Counter[str]) -> Outcome:
+    """Of what was uploaded under the prefix, once the queues are empty."""
+    found = place.reader.read(Scope(prefix=prefix))
+    verdict = comparing.compare(found)
+    due = {one.id for one in found.predictions if one.of_interest}
+    _wait_for_mail(place, due)
+    mails = mails_of(place)
+    letters = [one for one in found.images_aside if one.key.startswith(prefix)]
+    return Outcome(
+        name=name,
+        seconds=seconds,
+        verdict=verdict,
+        letters_twice=len(letters) - len({(one.key, one.version_id) for one in letters}),
+        told_twice=sum(mails[one] - 1 for one in due if mails[one] > 1),
+        mischief=dict(sorted(mischief.items())),
+        faults=faults_of(found, verdict, mails, place.doubts.explained, place.doubts.unexplained),
+    )
+
+
+def faults_of(
+    found: Found, verdict: Verdict, mails: Counter[str], explained: Counter[str], unexplained: set[str]
+) -> list[str]:
+    """What must not be; `mails` counts the mails that tell of a prediction, by its id."""
+    due = {one.id: str(one) for one in found.predictions if one.of_interest}
+    return [
+        *(f"no fate: {one}" for one in verdict.without_fate),
+        *(f"not remembered as told: {one}" for one in verdict.untold),
+        *(f"rows of nothing uploaded: {one}" for one in verdict.unknown),
+        *(f"no mail: {due[one]}" for one in due if not mails[one]),
+        *(f"told twice without a reason: {due[one]}" for one in sorted(due.keys() & unexplained)),
+        *(f"{mails[one]} mails: {due[one]}" for one in due if mails[one] > 1 + explained[one]),
+        *([f"{verdict.twice} images have a prediction and are dead letters too"] if verdict.twice else []),
+        *([f"{verdict.on_the_way} messages are on the way still"] if verdict.on_the_way else []),
+    ]
+
+
+def mails_of(place: Place) -> Counter[str]:
+    """How many mails told of each prediction, by its id."""
+    return Counter(
+        row.rpartition("/")[2].removesuffix(".json") for mail in place.session.mailbox.mails for row in mail.predictions
+    )
+
+
+def _wait_for_mail(place: Place, due: set[str]) -> None:
+    """Mail arrives a little later than the queues are empty; what does not arrive is a fault."""
+    until = time.monotonic() + SECONDS_FOR_MAIL
+    while not due <= mails_of(place).keys() and time.monotonic() < until:
+        time.sleep(0.2)
+    time.sleep(1.5)  # and one that must not come would come by now

@@ -1,0 +1,147 @@
+"""The packaged functions on the embedded cloud, each behind a proxy that does the mischief, and with short times."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+from bench.passing import passing
+from labelwatch.audit.reading import Reader
+from labelwatch.local import protocol
+from labelwatch.local import session as local
+from labelwatch.local.session import INPUT_BUCKET, Session
+from labelwatch.local.standin import CALLS_PER_SECOND, RateLimit
+from labelwatch.package import Package
+from tests.builders import notification, s3_record
+from tests.e2e.pipeline import ByColour, functions, picture, set_environment
+from tests.torture.doubts import Doubts
+from tests.torture.mischief import Kill, Mischief
+
+DETECT, NOTIFY = "Detect", "Notify"
+QUEUES = {DETECT: "ImagesQueueUrl", NOTIFY: "PredictionsQueueUrl"}
+UPLOADS_AT_ONCE = 4
+# One in ten is no image; of the others half are worth an alert.
+_NO_IMAGE, _WORTH_AN_ALERT, _QUIET = b"Spray on Tuesday.", picture("leaf-smut"), picture("brown-spot")
+
+
+class NeverCame(Exception):  # noqa: N818 - what was waited for
+    """Raised where something that must come did not come in time."""
+
+
+class Place:
+    """What the scenarios act on."""
+
+    def __init__(self, session: Session, names: dict[str, str]) -> None:
+        self.session = session
+        self.standin = session.standin
+        self.doubts = Doubts()
+        self.mischief = Mischief(self.doubts)
+        self._functions = names
+        self._s3 = session.cloud.client("s3")
+        self._sqs = session.cloud.client("sqs")
+        self.reader = Reader(self._s3, self._sqs, session.cloud.client("dynamodb"), session.outputs)
+
+    def calm(self) -> None:
+        """Nothing goes wrong any more."""
+        self.mischief.failing_share = self.mischief.killing_share = 0
+        self.standin.rate = RateLimit(CALLS_PER_SECOND)
+        self.standin.status = "RUNNING"
+
+    def pace(self, function_seconds: int, visibility_seconds: int) -> None:
+        """How long the functions may run, and when a message of one that was killed comes back."""
+        client = self.session.cloud.client("lambda")
+        for name, queue in QUEUES.items():
+            client.update_function_configuration(FunctionName=self._functions[name], Timeout=function_seconds)
+            self._sqs.set_queue_attributes(
+                QueueUrl=self.session.outputs[queue], Attributes={"VisibilityTimeout": str(visibility_seconds)}
+            )
+
+    def upload(self, prefix: str, count: int) -> None:
+        """So many, in a burst."""
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            list(pool.map(lambda number: self.upload_one(f"{prefix}{number:05}.jpg", number), range(count)))
+
+    def upload_one(self, key: str, number: int) -> None:
+        """The number says whether it is an image, and whether it is worth an alert."""
+        content = _NO_IMAGE if number % 10 == 9 else _QUIET if number % 2 else _WORTH_AN_ALERT
+        self._s3.put_object(Bucket=INPUT_BUCKET, Key=key, Body=content)
+
+    def deliver_again(self, prefix: str, times: int) -> None:
+        """The event notification of each image once more, so many times: shuffled, and by several at once."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=INPUT_BUCKET, Prefix=prefix)
+        bodies = [notification(_record(one)) for page in pages for one in page["Versions"]] * times
+        random.Random(1).shuffle(bodies)
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            list(pool.map(lambda few: self.send(DETECT, *few), batched(bodies, 10)))
+
+    def split(self, prefix: str) -> None:
+        """One event notification of all images under the prefix, as S3 may send it."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=INPUT_BUCKET, Prefix=prefix)
+        self.send(DETECT, notification(*(_record(one) for page in pages for one in page["Versions"])))
+
+    def send(self, function: str, *bodies: str) -> None:
+        """Up to ten messages to the queue of this function."""
+        entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)]
+        self._sqs.send_message_batch(QueueUrl=self.session.outputs[QUEUES[function]], Entries=entries)
+
+    def kill_at(self, kill: Kill, cause: Callable[[], object]) -> None:
+        """Arms it, and waits until `cause` has made the function come by."""
+        self.mischief.armed = kill
+        cause()
+        self.wait_until(lambda: self.mischief.armed is None, f"killing {kill}", 60)
+
+    def on_the_way(self) -> int:
+        """How many messages both queues hold, in sight or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answers = [
+            self._sqs.get_queue_attributes(QueueUrl=self.session.outputs[queue], AttributeNames=names)["Attributes"]
+            for queue in QUEUES.values()
+        ]
+        return sum(int(answer[name]) for answer in answers for name in names)
+
+    def wait_until_quiet(self, seconds: float) -> None:
+        """Raises NeverCame where messages are on the way after so long."""
+        self.wait_until(lambda: self.on_the_way() == 0, "empty queues", seconds)
+
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float) -> None:
+        """Raises NeverCame."""
+        until = time.monotonic() + seconds
+        while not ready():
+            if time.monotonic() > until:
+                raise NeverCame(f"{what}: not in {seconds:g} s, with {self.on_the_way()} messages on the way")
+            time.sleep(0.2)
+
+
+@contextmanager
+def running(folder: Path, packaged: Package) -> Iterator[Place]:
+    """The place until the block ends."""
+    with ExitStack() as stack:
+        session = stack.enter_context(
+            local.running(folder, packaged, ByColour(), labels_of_interest="leaf-smut", min_confidence=50)
+        )
+        names = functions(session)
+        place = Place(session, names)
+        place.wait_until_quiet(60)  # S3's test event: a function that is changed while it runs leaves it for later
+        model = stack.enter_context(protocol.served(session.standin.operations))
+        for name in QUEUES:
+            around = place.mischief.around(name)
+            changes = {
+                "AWS_ENDPOINT_URL": stack.enter_context(passing(session.cloud.endpoint, around)),
+                "AWS_ENDPOINT_URL_REKOGNITION": stack.enter_context(passing(model, around)),
+                # On AWS they are of minutes and hours.
+                "RETRY_SECONDS": "1",
+                "WAIT_SECONDS": "3",
+            }
+            set_environment(session, names[name], **changes)
+        yield place
+
+
+def _record(version: dict[str, Any]) -> dict[str, Any]:
+    told = {"size": version["Size"], "eTag": version["ETag"].strip('"'), "versionId": version["VersionId"]}
+    return s3_record(version["Key"], bucket=INPUT_BUCKET, object=told)

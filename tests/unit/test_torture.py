@@ -1,0 +1,106 @@
+"""What the torture calls a fault: it must not find excuses for an alert that is told twice, or not at all."""
+
+from collections import Counter
+
+import pytest
+
+from labelwatch.audit.comparing import compare
+from tests.findings import aside, found, stored, uploaded
+from tests.torture import page
+from tests.torture.doubts import Doubts
+from tests.torture.outcome import Outcome, faults_of
+
+LEAF = frozenset({"leaf"})
+
+
+@pytest.fixture
+def doubts() -> Doubts:
+    return Doubts()
+
+
+def test_an_alert_that_was_noted_and_is_told_again_has_no_excuse(doubts: Doubts) -> None:
+    doubts.published(LEAF, 1)
+    doubts.noted(LEAF)
+    doubts.killed(1)
+    doubts.disturbed(LEAF)
+    doubts.published(LEAF, 2)
+    assert (doubts.unexplained, doubts.explained) == ({"leaf"}, {})
+
+
+def test_two_functions_that_tell_of_the_same_have_no_excuse(doubts: Doubts) -> None:
+    doubts.published(LEAF, 1)
+    doubts.published(LEAF, 2)
+    assert doubts.unexplained == {"leaf"}
+
+
+def test_a_function_that_was_killed_before_the_note_explains_the_second_alert(doubts: Doubts) -> None:
+    doubts.published(LEAF, 1)
+    doubts.killed(1)
+    doubts.published(LEAF, 2)
+    assert (doubts.unexplained, doubts.explained) == (set(), {"leaf": 1})
+
+
+def test_another_function_that_was_killed_explains_nothing(doubts: Doubts) -> None:
+    doubts.published(LEAF, 1)
+    doubts.killed(7)
+    doubts.published(LEAF, 2)
+    assert doubts.unexplained == {"leaf"}
+
+
+def test_an_answer_that_was_lost_explains_one_alert_more_and_not_two(doubts: Doubts) -> None:
+    doubts.published(LEAF, 1)
+    doubts.disturbed(LEAF)
+    doubts.published(LEAF, 1)
+    doubts.published(LEAF, 1)
+    assert (doubts.unexplained, doubts.explained) == ({"leaf"}, {"leaf": 1})
+
+
+def test_a_call_that_never_reached_sns_explains_nothing(doubts: Doubts) -> None:
+    doubts.disturbed(LEAF)
+    doubts.published(LEAF, 1)
+    doubts.published(LEAF, 1)
+    assert doubts.unexplained == {"leaf"}
+
+
+def faults(mails: int, explained: int = 0, unexplained: frozenset[str] = frozenset()) -> list[str]:
+    """Of one image that is worth an alert and remembered as told."""
+    image, one = uploaded(), stored(uploaded(), id="leaf")
+    seen = found(uploads=[image], predictions=[one], told=["leaf"])
+    return faults_of(seen, compare(seen), Counter(leaf=mails), Counter(leaf=explained), set(unexplained))
+
+
+def test_one_mail_for_one_prediction_is_no_fault() -> None:
+    assert faults(mails=1) == []
+
+
+@pytest.mark.parametrize(("mails", "explained"), [(0, 0), (2, 0), (3, 1)])
+def test_no_mail_or_one_too_many_is_a_fault(mails: int, explained: int) -> None:
+    assert len(faults(mails, explained)) == 1
+
+
+def test_a_second_mail_with_its_reason_is_no_fault() -> None:
+    assert faults(mails=2, explained=1) == []
+
+
+def test_what_could_not_be_explained_is_a_fault_whatever_the_mails_say() -> None:
+    assert len(faults(mails=1, unexplained=LEAF)) == 1
+
+
+def test_what_the_audit_finds_is_a_fault() -> None:
+    lost, stranger, both = uploaded("lost"), uploaded("stranger"), uploaded("both")
+    seen = found(
+        uploads=[lost, both],
+        predictions=[stored(stranger, of_interest=False), stored(both)],
+        images_aside=[aside(both)],
+        on_the_way=1,
+    )
+    said = faults_of(seen, compare(seen), Counter({"id of both.jpg": 1}), Counter(), set())
+    assert [fault.split(" ")[0] for fault in said] == ["no", "not", "rows", "1", "1"]
+
+
+def test_a_row_of_the_table_shows_what_is_lost_as_such() -> None:
+    verdict = compare(found(uploads=[uploaded("lost"), uploaded("told")], predictions=[stored(uploaded("told"))]))
+    outcome = Outcome("all", 61.4, verdict, 3, 4, {"killed": 1200}, [])
+    assert page.table([outcome]).splitlines()[-1] == "| all | 1,200 killed | 2 | 1 | 0 | 2 | 1 | 0 | 4 | 3 | 61 |"
+    assert "| all | 1,200 killed |" in page.whole([outcome], "By a test")
+    assert "\nBy a test.\n" in page.whole([outcome], "By a test")
