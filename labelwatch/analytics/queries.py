@@ -61,7 +61,9 @@ def narrowing(first: str | None, last: str | None, labels: Sequence[str]) -> Nar
         if not label.isprintable():
             raise UserError(f"--label {label!r} has signs that are no letters.")
     to = Narrowing(
-        _day(first, "--from") if first is not None else None, _day(last, "--to") if last is not None else None, labels
+        day_of(first, "--from") if first is not None else None,
+        day_of(last, "--to") if last is not None else None,
+        labels,
     )
     if to.first and to.last and to.first > to.last:
         raise UserError(f"--from {to.first} is after --to {to.last}.")
@@ -87,6 +89,16 @@ def narrowed(query: Query, to: Narrowing) -> str:
     return tree.sql(dialect="trino", pretty=True, comments=False)
 
 
+def day_of(text: str, option: str) -> dt.date:
+    """The day that an option names; raises UserError where it is none."""
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return dt.date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise UserError(f"{option} {text!r} must be a day, such as 2026-11-27.")
+
+
 def _conditions(to: Narrowing) -> list[exp.Expression]:
     column = exp.column
     found: list[exp.Expression] = []
@@ -98,15 +110,6 @@ def _conditions(to: Narrowing) -> list[exp.Expression]:
         labels = [exp.Lower(this=exp.Literal.string(label)) for label in to.labels]
         found.append(exp.In(this=exp.Lower(this=column("label")), expressions=labels))
     return found
-
-
-def _day(text: str, option: str) -> dt.date:
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return dt.date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise UserError(f"{option} {text!r} must be a day, such as 2026-11-27.")
 
 
 def _question(sql: str) -> str:

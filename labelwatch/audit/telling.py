@@ -22,7 +22,7 @@ def as_text(scope: object, verdict: Verdict) -> str:
         f"{verdict.due:7,} predictions are worth an alert",
         f"{verdict.told:7,}   were told of",
         f"{verdict.due_aside:7,}   are dead letters",
-        f"{len(verdict.untold):7,}   were told of to nobody",
+        f"{len(verdict.untold):7,}   nobody was told of",
         f"{verdict.on_the_way:7,} messages are on the way, or in the hands of another reader",
     ]
     if verdict.twice:
@@ -42,7 +42,7 @@ def as_json(scope: object, verdict: Verdict) -> str:
 
 def _left_over(verdict: Verdict) -> Iterator[str]:
     yield from (f"no fate: {one}" for one in verdict.without_fate)
-    yield from (f"told to nobody: {one}" for one in verdict.untold)
+    yield from (f"nobody was told of: {one}" for one in verdict.untold)
     yield from (f"rows of nothing uploaded: {one}" for one in verdict.unknown)
 
 

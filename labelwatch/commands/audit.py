@@ -21,8 +21,8 @@ class Form(StrEnum):
 def audit(  # noqa: PLR0913 - a command's options, by name
     *,
     day: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Uploads of this day, UTC; today where no prefix is given."),
+        str | None,
+        typer.Option(help="Uploads of this day, UTC, such as 2026-11-26; today where no prefix is given."),
     ] = None,
     prefix: Annotated[str, typer.Option(help="Uploads whose keys begin so, of all days unless --day is given.")] = "",
     form: Annotated[Form, typer.Option("--format", help="How the verdict is written.")] = Form.TEXT,
@@ -35,10 +35,11 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     Lists each image that has met no fate, each prediction that nobody was told of, and rows of nothing uploaded; exit
     code 1 where it does not add up. Nothing is changed: dead letters are read and given back.
     """
-    from labelwatch.audit import comparing, reading, telling  # noqa: PLC0415 - a command loads what it needs
+    from labelwatch.analytics.queries import day_of  # noqa: PLC0415 - a command loads what it needs
+    from labelwatch.audit import comparing, reading, telling  # noqa: PLC0415 - the same
     from labelwatch.aws import Account  # noqa: PLC0415 - the same
 
-    chosen = day.date() if day else None if prefix else datetime.now(UTC).date()
+    chosen = day_of(day, "--day") if day else None if prefix else datetime.now(UTC).date()
     scope = reading.Scope(chosen, prefix)
     reader = reading.of_stack(Account(profile, region), stack)
     with Console(stderr=True).status("reading ..."):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from tests.e2e.pipeline import Pipeline, operator_s_environment, picture
+from tests.e2e.pipeline import Pipeline, look_at_the_model, operator_s_environment, picture
 
 PREFIX = "audited/"
 TOLD, QUIET, BAD = f"{PREFIX}told leaf.jpg", f"{PREFIX}quiet+leaf.jpg", f"{PREFIX}notes.jpg"
@@ -133,11 +133,18 @@ def test_what_is_on_the_way_may_come_yet(audited: Pipeline) -> None:
     audited.wait_until(lambda: audited.waiting("ImagesQueueUrl") == 1, "a message that waits")
     told = verdict(audited, "--prefix", PREFIX)
     audited.standin.status = "RUNNING"
+    look_at_the_model(audited.session)
     audited.wait_for_alert(key)
     audited.wait_until_empty()
     assert [key in one for one in told["without_fate"]] == [True]
     assert told["on_the_way"] == 1
     assert told["adds_up"]
+
+
+def test_a_day_that_is_none_is_told_in_one_sentence(audited: Pipeline) -> None:
+    done = audit(audited, "--day", "yesterday")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "--day 'yesterday' must be a day, such as" in done.stderr
 
 
 def test_rows_that_are_none_are_told_in_one_sentence(audited: Pipeline) -> None:

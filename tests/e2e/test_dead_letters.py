@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.batch import LAST_RECEIVE
-from tests.e2e.pipeline import Pipeline, functions, operator_s_environment, picture, set_mapping
+from tests.e2e.pipeline import Pipeline, functions, look_at_the_model, operator_s_environment, picture, set_mapping
 from tests.e2e.test_uploads import without
 
 BOXES = ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")
@@ -240,7 +240,8 @@ def test_what_waited_too_long_for_a_stopped_model_becomes_a_prediction_once_it_r
     detect_sleeps()
     place.wait_for_one()
     place.pipeline.standin.status = "RUNNING"
-    assert "to do: start it, then redrive" in place.said("show", place.key)
+    look_at_the_model(place.pipeline.session)
+    assert "to do: mend it, start the model, then redrive" in place.said("show", place.key)
     place.said("redrive", "--reason", "ResourceNotReadyException", "--yes")
     place.pipeline.wait_for(place.key)
     assert place.key in place.pipeline.predictions

@@ -129,7 +129,7 @@ def test_a_person_reads_what_was_counted_and_each_thing_that_is_left_over() -> N
     text = telling.as_text("uploads of a day", compare(LOST))
     assert "      2 images: uploads of a day\n" in text
     assert "no fate: s3://images/lost.jpg (version v1)\n" in text
-    assert f"told to nobody: predictions/dt={DAY}/id of told.jpg.json, of s3://images/told.jpg\n" in text
+    assert f"nobody was told of: predictions/dt={DAY}/id of told.jpg.json, of s3://images/told.jpg\n" in text
     assert text.endswith("\nIt does not add up.\n")
 
 
