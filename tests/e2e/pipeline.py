@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +108,15 @@ def operator_s_environment(session: Session) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def run_labelwatch(session: Session, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """A command of that operator's, which may fail; nobody is there to answer."""
+    return subprocess.run(
+        [sys.executable, "-m", "labelwatch", *words],
+        env=operator_s_environment(session) | changes,
+        capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def functions(session: Session, stack: str = "labelwatch") -> dict[str, str]:

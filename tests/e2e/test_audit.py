@@ -2,14 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from tests.e2e.pipeline import Pipeline, look_at_the_model, operator_s_environment, picture
+from tests.e2e.pipeline import Pipeline, look_at_the_model, picture, run_labelwatch
 
 PREFIX = "audited/"
 TOLD, QUIET, BAD = f"{PREFIX}told leaf.jpg", f"{PREFIX}quiet+leaf.jpg", f"{PREFIX}notes.jpg"
@@ -17,14 +16,7 @@ FOLDER = f"{PREFIX}folder/"
 
 
 def audit(pipeline: Pipeline, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "labelwatch", "audit", *options],
-        env=operator_s_environment(pipeline.session),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_labelwatch(pipeline.session, "audit", *options)
 
 
 def verdict(pipeline: Pipeline, *options: str) -> dict[str, Any]:

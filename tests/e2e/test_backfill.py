@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from tests.e2e.pipeline import Pipeline, functions, operator_s_environment, set_mapping
+from tests.e2e.pipeline import Pipeline, functions, operator_s_environment, run_labelwatch, set_mapping
 
 MOST_SECONDS = 120
 
@@ -27,16 +27,8 @@ def deaf(pipeline: Pipeline) -> Iterator[Pipeline]:
     )
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "labelwatch", "backfill", *arguments]
-
-
 def run(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = operator_s_environment(pipeline.session) | {"COLUMNS": "200"}
-    return subprocess.run(
-        command(*arguments),
-        env=environment, capture_output=True, text=True, check=False, timeout=MOST_SECONDS, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return run_labelwatch(pipeline.session, "backfill", *arguments, COLUMNS="200")
 
 
 def said(pipeline: Pipeline, *arguments: str) -> str:
@@ -133,8 +125,8 @@ def stop_after_some(pipeline: Pipeline, where: str) -> None:
     """Starts it, and presses Ctrl-C when the first messages are on the queue."""
     environment = operator_s_environment(pipeline.session) | {"COLUMNS": "200"}
     with subprocess.Popen(
-        command(where, "--yes"), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "labelwatch", "backfill", where, "--yes"], env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         until = time.monotonic() + MOST_SECONDS
         while not pipeline.waiting("ImagesQueueUrl"):  # without a pause, in which all could be sent

@@ -15,7 +15,15 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.batch import LAST_RECEIVE
-from tests.e2e.pipeline import Pipeline, functions, look_at_the_model, operator_s_environment, picture, set_mapping
+from tests.e2e.pipeline import (
+    Pipeline,
+    functions,
+    look_at_the_model,
+    operator_s_environment,
+    picture,
+    run_labelwatch,
+    set_mapping,
+)
 from tests.e2e.test_uploads import without
 
 BOXES = ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")
@@ -34,10 +42,7 @@ class Place:
         self._sqs = pipeline.session.cloud.client("sqs")
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            env=self.environment, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return run_labelwatch(self.pipeline.session, "dead-letters", *arguments, COLUMNS="250")
 
     def said(self, *arguments: str) -> str:
         """What the command prints, standard error too; it must succeed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,8 +21,8 @@ from tests.e2e.pipeline import (
     Pipeline,
     functions,
     look_at_the_model,
-    operator_s_environment,
     picture,
+    run_labelwatch,
     set_environment,
     set_mapping,
 )  # fmt: skip
@@ -193,14 +192,8 @@ def test_at_the_ceiling_the_model_is_stopped_and_not_started_again(kept: Kept) -
 
 def labelwatch(kept: Kept, *words: str) -> subprocess.CompletedProcess[str]:
     """One command of the operator's."""
-    environment = operator_s_environment(kept.session) | {
-        "AWS_ENDPOINT_URL_REKOGNITION": kept.session.rekognition,
-        "COLUMNS": "160",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "labelwatch", "model", *words, "--stack", STACK],
-        env=environment, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    changes = {"AWS_ENDPOINT_URL_REKOGNITION": kept.session.rekognition, "COLUMNS": "160"}
+    return run_labelwatch(kept.session, "model", *words, "--stack", STACK, **changes)
 
 
 def test_a_person_may_look_at_the_model_and_start_and_stop_it(kept: Kept) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.pipeline import Pipeline, operator_s_environment
+from tests.e2e.pipeline import Pipeline, run_labelwatch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = {"phone": 360, "desk": 1280}
@@ -30,11 +29,7 @@ def filled(running: Pipeline) -> Pipeline:
 
 
 def run(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = operator_s_environment(pipeline.session) | {"COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", "labelwatch", *arguments],
-        env=environment, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return run_labelwatch(pipeline.session, *arguments, COLUMNS="200")
 
 
 def said(pipeline: Pipeline, *arguments: str) -> str:

@@ -20,7 +20,7 @@ import pytest
 
 from labelwatch.local.cloud import REGION
 from labelwatch.local.session import ADDRESS
-from tests.e2e.pipeline import Pipeline, operator_s_environment, picture
+from tests.e2e.pipeline import Pipeline, picture, run_labelwatch
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 # What a function of a subscriber may look like: it hands the subject on to a queue.
@@ -38,10 +38,7 @@ TRUST = {
 
 def run(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, by an operator whose AWS is the embedded cloud, in a terminal that is wide enough."""
-    environment = operator_s_environment(pipeline.session) | {"COLUMNS": "300"}
-    return subprocess.run(
-        [LABELWATCH, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    return run_labelwatch(pipeline.session, *arguments, COLUMNS="300")
 
 
 def done(pipeline: Pipeline, *arguments: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from labelwatch.package import Package
 from tests.torture import scenarios
 from tests.torture.calls import CLAIM, NOTE, PUBLISH
-from tests.torture.mischief import KILLED, Kill
+from tests.torture.mischief import KILLED, NOT_RUNNING, Kill
 from tests.torture.place import DETECT, NOTIFY, Place, running
 from tests.torture.scenarios import Scenario
 
@@ -35,3 +35,17 @@ def test_a_function_that_is_killed_loses_nothing_and_tells_twice_only_what_it_co
     assert outcome.mischief[KILLED] == len(KILLS)
     assert (outcome.verdict.predicted, outcome.verdict.told) == (len(KILLS), len(KILLS))
     assert outcome.told_twice >= 1
+
+
+def test_repeats_refusals_and_a_model_that_stops_cost_time_and_nothing_else(place: Place) -> None:
+    outcome = scenarios.run(place, Scenario("all", all_of_it, 30, 10))
+    assert outcome.faults == []
+    assert (outcome.verdict.predicted, outcome.verdict.aside, outcome.verdict.due) == (36, 4, 20)
+    assert outcome.mischief[NOT_RUNNING] > 0
+
+
+def all_of_it(place: Place, prefix: str) -> None:
+    scenarios.throttled(0, 20)(place, prefix)
+    scenarios.failing(20)(place, prefix)
+    place.deliver_again(prefix, 1)  # not what comes later: it would make up for a delivery that was lost
+    scenarios.stopped(20, seconds=2)(place, f"{prefix}later ")

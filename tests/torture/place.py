@@ -19,7 +19,7 @@ from labelwatch.local.session import INPUT_BUCKET, Session
 from labelwatch.local.standin import CALLS_PER_SECOND, RateLimit
 from labelwatch.package import Package
 from tests.builders import notification, s3_record
-from tests.e2e.pipeline import ByColour, functions, picture, set_environment
+from tests.e2e.pipeline import ByColour, functions, look_at_the_model, picture, set_environment
 from tests.torture.doubts import Doubts
 from tests.torture.mischief import Kill, Mischief
 
@@ -61,6 +61,11 @@ class Place:
             self._sqs.set_queue_attributes(
                 QueueUrl=self.session.outputs[queue], Attributes={"VisibilityTimeout": str(visibility_seconds)}
             )
+
+    def start_the_model(self) -> None:
+        """It runs, and `keep_model` sees it; else that would be within a minute."""
+        self.standin.status = "RUNNING"
+        look_at_the_model(self.session)
 
     def upload(self, prefix: str, count: int) -> None:
         """So many, in a burst."""

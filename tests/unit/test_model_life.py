@@ -57,6 +57,7 @@ class LifeOfAModel(RuleBasedStateMachine):
         self.ours = False
         self.our_time = timedelta()
         self.wrong_for = 0
+        self.ran = False
         self.quiet_for = 0
         self.looks = Keeping(
             model=self.model,
@@ -97,6 +98,7 @@ class LifeOfAModel(RuleBasedStateMachine):
     @rule(on=st.booleans())
     def somebody_turns_the_mapping(self, *, on: bool) -> None:
         self.intake.on, self.intake.becoming = on, None
+        self.wrong_for = 0  # of whoever turned it back; the looks begin anew
 
     @rule(images=st.integers(1, 30))
     def images_come(self, images: int) -> None:
@@ -134,8 +136,12 @@ class LifeOfAModel(RuleBasedStateMachine):
         if told:
             {"start": self._was_started, "stop": self._was_stopped}[told[0]]()
         assert not (self.ours and self._spent() and self.model.state == "RUNNING")
-        wrong = self.intake.on is not (self.model.state == "RUNNING")
-        self.wrong_for = self.wrong_for + 1 if wrong and seen == self.model.state else 0
+        runs = self.model.state == "RUNNING"
+        if self.intake.on is runs or seen != self.model.state:
+            self.wrong_for = 0
+        else:  # left on for a stopped model and left off for a running one are two wrongs, each with its own looks
+            self.wrong_for = self.wrong_for + 1 if runs is self.ran else 1
+        self.ran = runs
 
     def _detect(self) -> None:
         if self.intake.on and self.backlog.images:
@@ -161,8 +167,8 @@ class LifeOfAModel(RuleBasedStateMachine):
 
     @invariant()
     def the_mapping_follows_the_model(self) -> None:
-        assert self.wrong_for <= LONGEST_WRONG + 1  # found, and not yet understood: docs/verified.md
+        assert self.wrong_for <= LONGEST_WRONG
 
 
 TestLifeOfAModel = LifeOfAModel.TestCase
-TestLifeOfAModel.settings = settings(max_examples=200, stateful_step_count=30, deadline=None, derandomize=True)
+TestLifeOfAModel.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
