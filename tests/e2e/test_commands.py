@@ -219,6 +219,17 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
         probe.connect(("127.0.0.1", port))
 
 
+def test_an_environment_can_be_made_anew_by_whoever_works_in_it(tmp_path: Path) -> None:
+    folder, nothing = tmp_path / "environment", tmp_path / "requirements.txt"
+    nothing.touch()
+    for python in (sys.executable, str(folder / "bin" / "python")):
+        subprocess.run(
+            ["scripts/setup", str(folder), str(nothing)], cwd=PROJECT, env=os.environ | {"PYTHON": python},
+            check=True, capture_output=True, timeout=MOST_SECONDS,
+        )  # fmt: skip
+    assert (folder / "bin" / "python").exists()
+
+
 def test_a_python_that_is_not_there_is_one_sentence() -> None:
     find = str(PROJECT / "scripts" / "find-python")
     done = subprocess.run(
