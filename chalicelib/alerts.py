@@ -111,7 +111,8 @@ def _attributes(sights: Sequence[Sight]) -> dict[str, str | float | list[str]]:
     buckets = sorted({image.bucket for image in images})
     return {
         "labels": _fitting(sorted({label.name for sight in sights for label in sight.labels})),
-        "confidence": max(label.confidence for sight in sights for label in sight.labels),
+        # A message that somebody made up may say more than any model, and SNS would refuse it with all the others.
+        "confidence": min(100, max(label.confidence for sight in sights for label in sight.labels)),
         # A filter policy matches both forms alike; two buckets at once are only met where one was adopted.
         "bucket": buckets[0] if len(buckets) == 1 else buckets,
         "images": _fitting([quote(image.key) for image in images]),
@@ -124,8 +125,8 @@ def _fitting(values: Sequence[str]) -> list[str]:
     fitting: list[str] = []
     room = MOST_BYTES_OF_A_LIST
     for value in values:
-        room -= len(json.dumps(value)) + 2
-        if room < 0:
-            break
-        fitting.append(value)
+        size = len(json.dumps(value)) + 2
+        if size <= room:  # and one that is too long does not push the others out
+            fitting.append(value)
+            room -= size
     return fitting

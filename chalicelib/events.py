@@ -3,15 +3,18 @@
 The shape of a notification: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
 
+from typing import Annotated
 from urllib.parse import unquote_plus
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from chalicelib.errors import Rejected
-from chalicelib.model import ObjectCreated
+from chalicelib.model import BucketName, ObjectCreated
 
 NOT_AN_S3_EVENT = "NotAnS3Event"
+# S3 puts one into a message. A million, which fit as well, would keep the function busy with parts until its end.
+MOST_RECORDS = 1000
 
 
 class _Body(Struct):
@@ -20,11 +23,11 @@ class _Body(Struct):
 
 
 class _Bucket(Struct):
-    name: str
+    name: BucketName
 
 
 class _Object(Struct, rename={"version_id": "versionId"}):
-    key: str
+    key: Annotated[str, Meta(min_length=1, max_length=3 * 1024)]  # 1,024 bytes, of which each may be %XX
     size: int | None = None
     version_id: str | None = None
 
@@ -58,8 +61,10 @@ def records(body: str) -> list[Raw]:
     """
     try:
         content = _decode_body(body)
-    except (msgspec.DecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:  # msgspec's own DecodeError is a ValueError, and so is bad Unicode
         raise Rejected(NOT_AN_S3_EVENT, f"the message is no S3 event notification: {problem}") from None
+    if content.records and len(content.records) > MOST_RECORDS:
+        raise Rejected(NOT_AN_S3_EVENT, f"the message has {len(content.records)} records, and S3 sends one")
     if content.records:
         return content.records
     if content.event == "s3:TestEvent":

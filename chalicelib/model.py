@@ -4,11 +4,14 @@ import hashlib
 import json
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 MOST_IMAGE_BYTES = 15 * 1024 * 1024
+# Held to where a message is read: no other can be asked for, and one without end would fit into no alert.
+type BucketName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,255}\Z")]
 
 
 class ObjectCreated(Struct, frozen=True):
@@ -31,8 +34,8 @@ class ObjectCreated(Struct, frozen=True):
 class ImageReference(Struct, frozen=True, kw_only=True):
     """Which object, and which version of it: all of it as HeadObject tells it, so that every path gives the same."""
 
-    bucket: str
-    key: str
+    bucket: BucketName
+    key: Annotated[str, Meta(min_length=1, max_length=1024)]
     version_id: str | None
     etag: str
     size: int

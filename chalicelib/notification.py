@@ -158,6 +158,6 @@ def _read(messages: Sequence[Message]) -> tuple[dict[str, Prediction], dict[str,
     for message in messages:
         try:
             predictions[message.id] = msgspec.json.decode(message.body, type=Prediction)
-        except (msgspec.DecodeError, RecursionError) as problem:
+        except (ValueError, RecursionError) as problem:  # msgspec's own DecodeError is one, and so is bad Unicode
             faults[message.id] = Rejected("NotAPrediction", f"the message is no prediction: {problem}")
     return predictions, faults

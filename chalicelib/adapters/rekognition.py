@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html#API_DetectCustomLabels_Errors
 # Not InvalidS3ObjectException: it tells of a missing permission too, and HeadObject has shown that the object is there.
-_NEVER = {"ImageTooLargeException", "InvalidImageFormatException"}
+# InvalidParameterException is what a picture of too few pixels, or too long a one, is known to be refused with: the
+# other parameters are the settings', which were checked.
+_NEVER = {"ImageTooLargeException", "InvalidImageFormatException", "InvalidParameterException"}
 _NOT_RUNNING = {"ResourceNotReadyException"}
 GONE = "ResourceNotFoundException"
 

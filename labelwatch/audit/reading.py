@@ -220,7 +220,7 @@ def _image_aside(message: dict[str, Any]) -> SetAside | None:
 def _prediction_aside(message: dict[str, Any]) -> SetAside | None:
     try:
         image = msgspec.json.decode(message["Body"], type=Prediction).image
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return SetAside(image.bucket, image.key, image.version_id, _reason(message))
 

@@ -19,6 +19,10 @@ ADVICE = {
     "InvalidImageFormatException": _UNFIT,
     "ImageTooLargeException": _UNFIT,
     "ImageTooLarge": _UNFIT,
+    "InvalidParameterException": Advice(
+        "a side under 64 pixels, or one side over 20 times the other; of a picture that has neither, see the detail",
+        "nothing, or upload it in another size",
+    ),
     "EmptyImage": _UNFIT,
     "ImageGone": Advice("the object was removed before it was looked at", "nothing"),
     "NotAnS3Event": _FOREIGN,
@@ -36,11 +40,19 @@ ADVICE = {
     "AuthorizationError": _SET_UP,
     "403": _SET_UP,
     "ResourceNotFoundException": _SET_UP,
-    "InvalidS3ObjectException": _SET_UP,
+    "InvalidS3ObjectException": Advice(
+        "the model could not read the object: a permission, its Region, or it lies in an archive (Glacier)",
+        "mend it, or restore the object, then redrive",
+    ),
+    "400": Advice(
+        "S3 does not show the object without a key of its uploader's (SSE-C), or has never had this version",
+        "nothing, or upload it without such a key",
+    ),
     "MessageTooLarge": Advice("a prediction of over 1 MiB", "raise `MinConfidence`, then redrive with `--force`"),
     NOT_RECORDED: Advice(
-        "the function was killed 20 times (its log says of what) and the queue's own redrive took the message",
-        "mend it, then redrive",
+        "the function was killed 20 times, or the message is too long to be given a reason (its log says which), and "
+        "the queue's own redrive took the message",
+        "mend it, then redrive; what is too long is no event of S3",
     ),
 }
 ANY_OTHER = Advice(

@@ -27,10 +27,10 @@ KEY = "field 7/grün+1.jpg"
 FATES: dict[str, type[Fault]] = {
     "ImageTooLargeException": Rejected,
     "InvalidImageFormatException": Rejected,
+    "InvalidParameterException": Rejected,
     "ResourceNotReadyException": ModelNotRunning,
     "AccessDeniedException": Retryable,
     "InternalServerError": Retryable,
-    "InvalidParameterException": Retryable,
     "InvalidS3ObjectException": Retryable,
     "LimitExceededException": Retryable,
     "ProvisionedThroughputExceededException": Retryable,
