@@ -149,3 +149,11 @@ def set_mapping(session: Session, function: str, **changes: Any) -> None:
     client = session.cloud.client("lambda")
     (mapping,) = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
     client.update_event_source_mapping(UUID=mapping["UUID"], **changes)
+
+
+def set_way(session: Session, *, partial: bool) -> None:
+    """How failed messages are given back: as deployed, or as by a mapping that reads no partial batch responses."""
+    for name in ("Detect", "Notify"):
+        function = functions(session)[name]
+        set_environment(session, function, PARTIAL_BATCH_RESPONSES="yes" if partial else "no")
+        set_mapping(session, function, FunctionResponseTypes=["ReportBatchItemFailures"] if partial else [])

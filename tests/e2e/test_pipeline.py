@@ -13,7 +13,7 @@ import pytest
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from labelwatch.local.standin import RateLimit
 from tests.builders import notification, s3_record
-from tests.e2e.pipeline import Pipeline, functions, look_at_the_model, picture, set_environment, set_mapping
+from tests.e2e.pipeline import Pipeline, functions, look_at_the_model, picture, set_environment, set_mapping, set_way
 
 
 def mail_of(pipeline: Pipeline, key: str) -> EmailMessage:
@@ -161,16 +161,9 @@ def test_images_wait_for_a_stopped_model_and_are_looked_at_when_it_runs(pipeline
 @pytest.fixture(params=["partial batch responses", "delete and raise"])
 def way(request: pytest.FixtureRequest, pipeline: Pipeline) -> Iterator[str]:
     """Either way of giving back what failed: with the mapping's flag, as deployed, and without it."""
-    partial = request.param == "partial batch responses"
-    _set_way(pipeline, partial=partial)
+    set_way(pipeline.session, partial=request.param == "partial batch responses")
     yield request.param
-    _set_way(pipeline, partial=True)
-
-
-def _set_way(pipeline: Pipeline, *, partial: bool) -> None:
-    detect = functions(pipeline.session)["Detect"]
-    set_environment(pipeline.session, detect, PARTIAL_BATCH_RESPONSES="yes" if partial else "no")
-    set_mapping(pipeline.session, detect, FunctionResponseTypes=["ReportBatchItemFailures"] if partial else [])
+    set_way(pipeline.session, partial=True)
 
 
 def test_neither_way_of_giving_back_loses_or_repeats_a_message(pipeline: Pipeline, way: str) -> None:
