@@ -144,6 +144,14 @@ def test_dead_letters_of_both_queues_are_known_by_their_images_and_stay(stack: S
         assert not verdict.left_over
 
 
+def test_dead_letters_that_name_no_image_are_of_none_however_deep_they_are(stack: Stack) -> None:
+    for queue in ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl"):
+        for body in ("no JSON", "[" * 100_000, '{"image":{"x":' + "[" * 100_000):
+            stack.sqs.send_message(QueueUrl=stack.outputs[queue], MessageBody=body)
+    found = stack.reader.read(TODAY)
+    assert (found.images_aside, found.predictions_aside) == ([], [])
+
+
 @pytest.mark.parametrize("queue", ["ImagesQueueUrl", "PredictionsQueueUrl"])
 def test_messages_of_either_queue_are_on_the_way(stack: Stack, queue: str) -> None:
     stack.sqs.send_message(QueueUrl=stack.outputs[queue], MessageBody="in sight")

@@ -130,3 +130,12 @@ def test_whatever_the_names_the_alert_is_one_that_sns_takes(seen: list[tuple[str
 @pytest.mark.parametrize("key", ["a/", "/", "field/leaf.jpg/"])
 def test_a_key_that_ends_like_a_folder_still_has_a_name(key: str) -> None:
     assert not alert_of([sight(key=key)]).text.splitlines()[0].endswith(" in ")
+
+
+def test_a_label_without_end_pushes_no_other_out_of_the_attributes() -> None:
+    attributes = alert_of([sight(Label("a" * 100_000, 99), Label("leaf-smut", 97))]).attributes
+    assert attributes["labels"] == ["leaf-smut"]
+
+
+def test_a_confidence_that_no_model_has_is_told_as_the_highest_there_is() -> None:
+    assert alert_of([sight(Label("leaf-smut", 1e308)), sight(Label("leaf-smut", 97))]).attributes["confidence"] == 100

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib import events
 from chalicelib.errors import Rejected
+from chalicelib.events import MOST_RECORDS
 from chalicelib.model import ObjectCreated
 from tests.builders import notification, s3_record
 
@@ -40,10 +41,20 @@ def test_a_key_is_decoded_exactly_once(encoded: str, key: str) -> None:
     assert created.key == key
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256))
 def test_any_key_comes_back_as_it_was_uploaded(key: str) -> None:
     created = created_by(s3_record(object={"key": quote_plus(key)}))
     assert created == ObjectCreated("images", key, "v1")
+
+
+@pytest.mark.parametrize("key", ["k", "k" * 1024, "稲" * 341 + "k", "\0" * 1024])
+def test_a_key_may_be_as_short_and_as_long_as_s3_has_them(key: str) -> None:
+    created = created_by(s3_record(object={"key": quote_plus(key)}))
+    assert created == ObjectCreated("images", key, "v1")
+
+
+def test_as_many_records_as_a_body_may_have_are_read() -> None:
+    assert len(events.records('{"Records":[' + "1," * (MOST_RECORDS - 1) + "1]}")) == MOST_RECORDS
 
 
 def test_people_are_told_unless_the_record_says_otherwise() -> None:
@@ -106,16 +117,30 @@ def test_the_test_event_of_s3_holds_no_records() -> None:
         '{"detail-type":"Object Created","source":"aws.s3"}',
         '{"Type":"Notification","Message":"{}"}',
         '{"x":' + "[" * 100_000,
+        "half a letter: \ud800",
+        '{"Records":[' + "1," * MOST_RECORDS + "1]}",
     ],
 )
 def test_a_body_that_is_no_notification_is_rejected_with_its_reason(body: str) -> None:
-    with pytest.raises(Rejected, match=r"^NotAnS3Event: the message is no S3 event notification: ."):
+    with pytest.raises(Rejected, match=r"^NotAnS3Event: the message (is no S3 event notification: |has 1001 records)."):
         events.records(body)
 
 
 @pytest.mark.parametrize(
     "record",
-    [{}, {"eventSource": "aws:s3"}, s3_record(s3={}), s3_record(s3={"bucket": {"name": 7}, "object": {"key": "k"}}), 7],
+    [
+        {},
+        {"eventSource": "aws:s3"},
+        s3_record(s3={}),
+        s3_record(s3={"bucket": {"name": 7}, "object": {"key": "k"}}),
+        7,
+        s3_record(bucket=""),
+        s3_record(bucket="no bucket"),
+        s3_record(bucket="images\n"),
+        s3_record(bucket="b" * 256),
+        s3_record(object={"key": ""}),
+        s3_record(object={"key": "%20" * 1024 + "k"}),
+    ],
 )
 def test_a_record_of_another_shape_is_rejected_with_the_place_that_is_wrong(record: Any) -> None:
     with pytest.raises(Rejected, match=r"^NotAnS3Event: the record is not one of S3: ."):
@@ -138,7 +163,7 @@ def test_a_record_of_its_own_stands_in_its_body_unchanged() -> None:
     assert parts == [{"Records": [record]} for record in records]
 
 
-@given(st.text() | any_json.map(json.dumps))
+@given(st.text(st.characters()) | any_json.map(json.dumps))
 def test_any_body_is_read_or_rejected(body: str) -> None:
     try:
         for record in events.records(body):

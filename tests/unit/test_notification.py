@@ -8,7 +8,7 @@ from chalicelib.errors import ModelNotRunning, Rejected, Retryable
 from chalicelib.model import Label, Message, Prediction
 from chalicelib.notification import Notification
 from chalicelib.rows import row_key
-from tests.builders import NOW, message, prediction, rules
+from tests.builders import NOW, image, message, prediction, rules
 from tests.fakes import (
     FakeClaims,
     FakeDeadLetters,
@@ -197,6 +197,15 @@ FAULTS = [
     ModelNotRunning("ResourceNotReadyException", "stopped"),
     Rejected("InvalidParameter", "never"),
 ]
+
+
+@pytest.mark.parametrize("odd", [{"bucket": ""}, {"bucket": "b" * 256}, {"key": ""}, {"key": "k" * 1025}])
+def test_a_prediction_of_what_cannot_be_in_s3_is_a_dead_letter_and_is_told_of_in_no_alert(
+    bench: Bench, odd: dict[str, str]
+) -> None:
+    assert bench(arriving(prediction(SMUT, image=image(**odd)), "odd"), arriving(prediction(SMUT), "good")) == []
+    assert bench.dead_letters.letters == {"odd": ("NotAPrediction", "unknown")}
+    assert bench.told == [["leaf.jpg"]]
 
 
 @pytest.mark.parametrize("port", PORTS)
