@@ -163,7 +163,7 @@ def test_a_record_of_its_own_stands_in_its_body_unchanged() -> None:
     assert parts == [{"Records": [record]} for record in records]
 
 
-@given(st.text(st.characters()) | any_json.map(json.dumps))
+@given(st.text() | any_json.map(json.dumps))
 def test_any_body_is_read_or_rejected(body: str) -> None:
     try:
         for record in events.records(body):

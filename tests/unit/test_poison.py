@@ -39,12 +39,14 @@ FAULTS = [
 ]
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=10,
 )
-# Any text at all, half letters (surrogates) too, and JSON that has them, or NaN.
-texts = st.text(st.characters()) | anything.map(json.dumps) | st.just("[" * 100_000)
+deep = st.sampled_from(["[", '{"x":']).map(lambda opening: '{"x":' + opening * 100_000)
+# Surrogates, which are no text: SQS does not take them, but nothing here relies on that.
+half_letters = st.text(st.characters(categories=["Cs"]), min_size=1)
+texts = st.text() | anything.map(json.dumps) | deep | half_letters
 
 
 @st.composite
