@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.stub import Stubber
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib import wiring
@@ -36,6 +37,7 @@ CONSOLES = {
     "cn-north-1": "https://console.amazonaws.cn",
     "us-gov-west-1": "https://console.amazonaws-us-gov.com",
 }
+any_key = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 every_region = pytest.mark.parametrize("region", HOSTS)
 
 
@@ -164,6 +166,27 @@ def test_a_request_that_cannot_be_made_is_retryable(s3: S3Client) -> None:
         head(s3, bucket="not a bucket")
 
 
+class AboutToSendError(Exception):
+    """Raised with the address in place of a call to it."""
+
+
+@given(any_key)
+@example("a/../b")
+@example("..")
+@example("//")
+@example("line\nfeed")
+@example("nul\0")
+def test_whatever_the_key_it_is_what_s3_is_asked_for(key: str) -> None:
+    def stop(request: AWSPreparedRequest, **_: object) -> None:
+        raise AboutToSendError(request.url)
+
+    with closing(boto3.client("s3", region_name="eu-central-1", config=wiring._CONFIGS["s3"])) as client:
+        client.meta.events.register("before-send.s3", stop)
+        with pytest.raises(AboutToSendError) as stopped:
+            ImageObjects(client).head(ObjectCreated(BUCKET, key))
+    assert str(stopped.value) == f"https://{HOSTS['eu-central-1']}/{quote(key, safe='/~')}"
+
+
 def test_rows_are_stored_as_they_are(s3: S3Client, bucket: str) -> None:
     RowObjects(s3, bucket).put("predictions/dt=2026-11-22/0.json", b'{"image":"a"}\n')
     assert s3.get_object(Bucket=bucket, Key="predictions/dt=2026-11-22/0.json")["Body"].read() == b'{"image":"a"}\n'
@@ -228,7 +251,7 @@ def test_the_console_is_the_one_of_the_partition(region: str) -> None:
     )
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
+@given(any_key)
 def test_a_key_survives_the_console_address(key: str) -> None:
     assert parse_qs(urlsplit(picture(image(key, version_id=None)).console).query)["prefix"] == [key]
 
