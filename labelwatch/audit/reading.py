@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from chalicelib import events
 from chalicelib.adapters.dynamodb import REMEMBERED
+from chalicelib.adapters.s3 import QUIET
 from chalicelib.errors import Rejected
 from chalicelib.model import Prediction
 from labelwatch import stack
@@ -121,9 +122,9 @@ class Reader:
         return [one["Key"] for page in pages for one in page.get("Contents", [])]
 
     def _stored(self, row_key: str) -> Stored:
-        content = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)["Body"].read()
+        answer = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)
         try:
-            rows = _decode_rows(content)
+            rows = _decode_rows(answer["Body"].read())
             first = rows[0]
         except (msgspec.DecodeError, IndexError) as problem:
             raise UserError(
@@ -139,6 +140,7 @@ class Reader:
             etag=first.etag,
             day=_day_of(row_key),
             of_interest=any(row.of_interest for row in rows),
+            quiet=answer["Metadata"].items() >= QUIET.items(),
         )
 
     def _depth(self, url: str) -> int:
