@@ -67,11 +67,9 @@ _decode_rows = msgspec.json.Decoder(_Row).decode_lines
 
 
 class Reader:
-    """Reads one stack, whose outputs are given; raises UserError where it is of a version without what is read."""
+    """Reads one stack, whose outputs are given."""
 
     def __init__(self, s3: Any, sqs: Any, dynamodb: Any, outputs: dict[str, str]) -> None:  # noqa: ANN401 - of any endpoint
-        if missing := [name for name in _OUTPUTS if name not in outputs]:
-            raise UserError(f"the stack has no output {missing[0]}; deploy this version of Labelwatch first.")
         self._s3 = s3
         self._sqs = sqs
         self._dynamodb = dynamodb
@@ -200,8 +198,8 @@ class Reader:
 
 
 def of_stack(account: Account, stack_name: str) -> Reader:
-    """The reader of this stack; raises UserError without one."""
-    outputs = stack.outputs(account.client("cloudformation"), stack_name)
+    """The reader of this stack; raises UserError without one, or one of a version without what is read."""
+    outputs = stack.outputs(account.client("cloudformation"), stack_name, *_OUTPUTS)
     return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs)
 
 

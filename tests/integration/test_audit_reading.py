@@ -20,7 +20,6 @@ from chalicelib.errors import Rejected
 from chalicelib.model import Label, Prediction
 from labelwatch.audit.comparing import Found, Uploaded, compare
 from labelwatch.audit.reading import NOT_RECORDED, Reader, Scope
-from labelwatch.errors import UserError
 from tests.builders import image, message, notification, prediction, rules, s3_record
 from tests.integration.conftest import REGION
 
@@ -182,9 +181,3 @@ def test_a_prediction_that_is_stored_while_it_was_read_counts(stack: Stack) -> N
     one = stack.upload("leaf.jpg")
     verdict = compare(stack.made(Meanwhile).read(TODAY))
     assert (verdict.predicted, verdict.told, verdict.adds_up) == (1, 1, True)
-
-
-def test_a_stack_of_an_older_version_is_told_so(stack: Stack) -> None:
-    del stack.outputs["TableName"]
-    with pytest.raises(UserError, match="has no output TableName; deploy this version"):
-        stack.made(Reader)
