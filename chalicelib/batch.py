@@ -18,6 +18,7 @@ MOST_TRIES = 10
 # The queue's own redrive takes a message away after its 20th receive and gives no reason: the handler comes first.
 LAST_RECEIVE = 19
 LONGEST_RETRY_DELAY = 20  # times the first delay
+SETTLED_AT_ONCE = 10
 # One call to SQS or SNS that fails slowly takes no longer than this, by the time-outs in the wiring.
 SECONDS_TO_SETTLE = 20
 
@@ -48,8 +49,8 @@ class Outbox(Protocol):
 class DeadLetters(Protocol):
     """Where a message is set aside with the reason why. Raises a Fault where it could not be done."""
 
-    def put(self, message: Message, fault: Fault, image: str) -> None:
-        """Keeps a copy of the message; whoever calls takes the original off its queue."""
+    def put(self, message: Message, fault: Fault, image: str) -> bool:
+        """Keeps a copy of the message, False where there is one; whoever calls takes the original off its queue."""
 
 
 def messages_of(event: dict[str, Any]) -> list[Message]:
@@ -103,12 +104,13 @@ class Batch(Struct, frozen=True, kw_only=True):
 
         Raises BatchIncomplete where messages must come back and Lambda would not read a partial batch response.
         """
-        returning = {
-            message.id
-            for message in messages
-            if message.id in faults
-            and not self._set_aside(message, faults[message.id], str(images.get(message.id, "unknown")))
-        }
+        unfinished = [message for message in messages if message.id in faults]
+        # Side by side: where a service fails slowly, it does so once, and not once for each.
+        with ThreadPoolExecutor(SETTLED_AT_ONCE) as pool:
+            aside = pool.map(
+                lambda one: self._set_aside(one, faults[one.id], str(images.get(one.id, "unknown"))), unfinished
+            )
+        returning = {message.id for message, done in zip(unfinished, aside, strict=True) if not done}
         if returning and not self.partial_responses:
             self._delete([message for message in messages if message.id not in returning])
             raise BatchIncomplete(f"{len(returning)} of {len(messages)} messages come back later")
@@ -118,13 +120,15 @@ class Batch(Struct, frozen=True, kw_only=True):
         """Whether the message is a dead letter now; otherwise it comes back after its delay."""
         if self._has_no_future(message, fault):
             try:
-                self.dead_letters.put(message, fault, image)
-            except Fault as problem:
+                new = self.dead_letters.put(message, fault, image)
+            except Exception as problem:  # noqa: BLE001 - one bad message must not take its neighbours with it
                 # Not set aside, so not finished: it stays on its queue, whose redrive is the last resort.
-                self.telemetry.warn("dead letter not written", image=image, reason=problem.reason)
+                self.telemetry.warn("dead letter not written", image=image, reason=fault_of(problem).reason)
             else:
-                self.telemetry.count("ImagesRejected")
-                self.telemetry.warn("dead letter", image=image, reason=fault.reason, detail=fault.detail)
+                if new:
+                    self.telemetry.count("ImagesRejected")
+                said = "dead letter" if new else "dead letter already"
+                self.telemetry.warn(said, image=image, reason=fault.reason, detail=fault.detail)
                 return True
         self._delay(message, fault, image)
         return False

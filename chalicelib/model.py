@@ -113,7 +113,7 @@ class Alert(Struct, frozen=True):
 
 
 class Standing(StrEnum):
-    """How it stands with the alert of a prediction, when somebody asks to tell of it."""
+    """How it stands with what is to be told once, an alert or a dead letter, when somebody asks to tell it."""
 
     OURS = "ours"
     BEING_TOLD = "being told"

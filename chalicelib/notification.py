@@ -15,6 +15,7 @@ from msgspec import Struct
 from chalicelib import alerts, rows
 from chalicelib.alerts import Sight
 from chalicelib.batch import Batch, BatchResponse
+from chalicelib.claims import Claims
 from chalicelib.errors import Fault, Rejected, Retryable, fault_of
 from chalicelib.model import Alert, ImageReference, Message, Picture, Prediction, Standing
 from chalicelib.rules import Rules
@@ -28,8 +29,8 @@ SECONDS_AFTER_THE_END = 5
 class Store(Protocol):
     """Where rows are kept. Raises a Fault where they could not be."""
 
-    def put(self, key: str, content: bytes) -> None:
-        """Writes one object; what was there under that key is replaced."""
+    def put(self, key: str, content: bytes, *, alert: bool) -> None:
+        """Writes one object, and beside it whether people may be told; what was there under that key is replaced."""
 
 
 class Pictures(Protocol):
@@ -44,19 +45,6 @@ class Topic(Protocol):
 
     def publish(self, alert: Alert) -> None:
         """Tells every subscriber."""
-
-
-class Claims(Protocol):
-    """Which predictions have been told of. Raises a Fault where that cannot be known, or noted."""
-
-    def claim(self, prediction: str, owner: str, now: datetime, until: datetime) -> Standing:
-        """Asks to tell of a prediction, by its id; the same owner may ask again."""
-
-    def told(self, prediction: str, now: datetime) -> None:
-        """Notes that everybody was told."""
-
-    def release(self, prediction: str) -> None:
-        """Gives up a claim of one's own."""
 
 
 class Notification(Struct, frozen=True, kw_only=True):
@@ -82,7 +70,8 @@ class Notification(Struct, frozen=True, kw_only=True):
         return self.batch.settle(messages, faults, images)
 
     def _store(self, prediction: Prediction) -> None:
-        self.store.put(rows.row_key(prediction), rows.encoded(rows.rows_of(prediction, self.rules)))
+        content = rows.encoded(rows.rows_of(prediction, self.rules))
+        self.store.put(rows.row_key(prediction), content, alert=prediction.alert)
         self.telemetry.count("PredictionsStored")
 
     def _tell(self, stored: Mapping[str, Prediction], seconds_left: float) -> dict[str, Fault]:

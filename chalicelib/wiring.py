@@ -11,13 +11,14 @@ from botocore.config import Config
 from chalice.app import AuthRequest, AuthResponse, AuthRoute, Request, Response, S3Event, SQSEvent
 
 from chalicelib import rest
-from chalicelib.adapters.dynamodb import AlertClaims, ModelMemories, TokenTable
+from chalicelib.adapters.dynamodb import ClaimItems, ModelMemories, TokenTable
 from chalicelib.adapters.mappings import SourceMapping
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
 from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.batch import Batch, BatchResponse, messages_of
+from chalicelib.dead_letters import OneDeadLetter
 from chalicelib.detection import IMAGES_AT_ONCE, Detection
 from chalicelib.errors import BadRequest
 from chalicelib.ingestion import Ingestion
@@ -140,7 +141,7 @@ class Service:
             store=RowObjects(self._client("s3"), here.output_bucket),
             pictures=PictureLinks(self._client("s3"), links=here.picture_links),
             topic=AlertTopic(self._client("sns"), here.topic_arn),
-            claims=AlertClaims(self._client("dynamodb"), here.table_name),
+            claims=self._claims("alert"),
             rules=here.rules,
             batch=self._batch(here.predictions_queue_url, here.predictions_dead_letters_url, self._notify_telemetry),
             telemetry=self._notify_telemetry,
@@ -192,10 +193,18 @@ class Service:
     def _telemetry(self, function: str) -> PowertoolsTelemetry:
         return PowertoolsTelemetry(function, self.settings.stack_name)
 
+    def _claims(self, kind: str) -> ClaimItems:
+        return ClaimItems(self._client("dynamodb"), self.settings.table_name, kind)
+
     def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
         return Batch(
             queue=Queue(self._client("sqs"), url),
-            dead_letters=DeadLetterQueue(self._client("sqs"), dead_letters_url),
+            dead_letters=OneDeadLetter(
+                letters=DeadLetterQueue(self._client("sqs"), dead_letters_url),
+                claims=self._claims("dead-letter"),
+                telemetry=telemetry,
+                now=self._now,
+            ),
             telemetry=telemetry,
             partial_responses=self.settings.partial_batch_responses,
             retry_seconds=self.settings.retry_seconds,

@@ -18,7 +18,7 @@ from labelwatch.aws import Account
 from labelwatch.errors import UserError
 from labelwatch.operator import Operator
 
-NEEDED = {"CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart"}
+NEEDED = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
 COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
 
 
@@ -34,11 +34,7 @@ class StackModel(NamedTuple):
 
 def of_stack(account: Account, name: str) -> StackModel:
     """The model of the stack; raises UserError where it has none of its own."""
-    outputs = stack.outputs(account.client("cloudformation"), name)
-    if missing := NEEDED - outputs.keys():
-        raise UserError(
-            f"the stack {name} does not tell of {', '.join(sorted(missing))}; deploy this version of Labelwatch first."
-        )
+    outputs = stack.outputs(account.client("cloudformation"), name, *NEEDED)
     if outputs["CustomModelARN"] == GENERAL_MODEL:
         raise UserError(f"{name} asks Rekognition's general labels, which are always there: nothing starts or stops.")
     return StackModel(

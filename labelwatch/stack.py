@@ -268,7 +268,7 @@ def outputs(cloudformation: Any, name: str, *wanted: str) -> dict[str, str]:  # 
     if missing := set(wanted) - set(stack.outputs):
         raise UserError(
             f"the stack {name} is {stack.status} and has no {', '.join(sorted(missing))}: it is none of Labelwatch's, "
-            "or of another version, or not ready."
+            "or not ready, or of another version (then deploy this one first)."
         )
     return stack.outputs
 

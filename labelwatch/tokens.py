@@ -21,11 +21,7 @@ HOW_SOON = "The token stops working within 30 seconds; a ticket that it got befo
 
 def token_table(account: Account, stack_name: str) -> TokenTable:
     """The table of the stack; raises UserError without one."""
-    outputs = stack.outputs(account.client("cloudformation"), stack_name)
-    if "TableName" not in outputs:
-        raise UserError(
-            f"the stack {stack_name} has no table of upload tokens; deploy this version of Labelwatch first."
-        )
+    outputs = stack.outputs(account.client("cloudformation"), stack_name, "TableName")
     return TokenTable(account.client("dynamodb"), outputs["TableName"])
 
 

@@ -1,7 +1,7 @@
 """Hand-written stand-ins for the ports of the steps: they keep what they were given, and fail when they are told to."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from chalicelib.batch import Batch
@@ -58,12 +58,18 @@ class FakeQueue(Failing):
 
 
 class FakeDeadLetters(Failing):
+    """Keeps one for each message; `before` is called before each."""
+
     def __init__(self) -> None:
         self.letters: dict[str, tuple[str, str]] = {}
+        self.before: Callable[[], object] = lambda: None
 
-    def put(self, message: Message, fault: Fault, image: str) -> None:
+    def put(self, message: Message, fault: Fault, image: str) -> bool:
         self._fail_if_told()
+        self.before()
+        new = message.id not in self.letters
         self.letters[message.id] = (fault.reason, image)
+        return new
 
 
 class FakeImages(Failing):
@@ -101,18 +107,20 @@ class FakeModel(Failing):
 class FakeStore(Failing):
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.quiet: set[str] = set()
         self.refused: dict[str, Fault] = {}
 
     def has(self, key: str) -> bool:
         self._fail_if_told()
         return key in self.objects
 
-    def put(self, key: str, content: bytes) -> None:
+    def put(self, key: str, content: bytes, *, alert: bool) -> None:
         self._fail_if_told()
         for part, fault in self.refused.items():
             if part in content.decode():
                 raise fault
         self.objects[key] = content
+        (self.quiet.discard if alert else self.quiet.add)(key)
 
 
 class FakePictures(Failing):

@@ -1,4 +1,4 @@
-"""The stack's table: partition `token` has upload tokens, `alert` told predictions, `model` the model's life."""
+"""The stack's table: its partitions are `token`, `model` (its life), `alert` and `dead-letter` (what is told once)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _TOKENS: AttributeValueTypeDef = {"S": "token"}
-_ALERTS: AttributeValueTypeDef = {"S": "alert"}
 _MEMORY: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "memory"}}
 _USE: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "use"}}
 # A message lives for 14 days, and as long again as a dead letter; one that is moved back may then do so once more.
@@ -121,20 +120,21 @@ class ModelMemories:
             )
 
 
-class AlertClaims:
-    """Which predictions have been told of, and which are being told: one item for each, until it expires."""
+class ClaimItems:
+    """What has been told of, and what is being told: one item for each, by kind and id, until it expires."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, kind: str) -> None:
         self._client = client
         self._table = table
+        self._kind = kind
 
-    def claim(self, prediction: str, owner: str, now: datetime, until: datetime) -> Standing:
+    def claim(self, what: str, owner: str, now: datetime, until: datetime) -> Standing:
         """One conditional write divides all deliveries; whoever dies with a claim loses it at `until`."""
         with told_as_faults():
             try:
                 self._client.update_item(
                     TableName=self._table,
-                    Key=_alert(prediction),
+                    Key=self._key(what),
                     UpdateExpression="SET claimed_by = :owner, claimed_until = :until, expires_at = :expiry",
                     # The last: this write again, where its first answer was lost on the way.
                     ConditionExpression="attribute_not_exists(id) OR "
@@ -150,26 +150,25 @@ class AlertClaims:
                 return Standing.TOLD if "told_at" in there else Standing.BEING_TOLD
         return Standing.OURS
 
-    def told(self, prediction: str, now: datetime) -> None:
-        """Remembers that everybody was told."""
-        self._update(prediction, "SET told_at = :now", {":now": _time(now)})
+    def told(self, what: str, now: datetime) -> None:
+        """Remembers that it was told."""
+        self._update(what, "SET told_at = :now", {":now": _time(now)})
 
-    def release(self, prediction: str) -> None:
+    def release(self, what: str) -> None:
         """Gives up a claim, so that the next delivery need not wait for its end."""
-        self._update(prediction, "SET claimed_until = :never", {":never": {"N": "0"}})
+        self._update(what, "SET claimed_until = :never", {":never": {"N": "0"}})
 
-    def _update(self, prediction: str, change: str, values: dict[str, AttributeValueTypeDef]) -> None:
+    def _update(self, what: str, change: str, values: dict[str, AttributeValueTypeDef]) -> None:
         with told_as_faults():
             self._client.update_item(
                 TableName=self._table,
-                Key=_alert(prediction),
+                Key=self._key(what),
                 UpdateExpression=change,
                 ExpressionAttributeValues=values,
             )
 
-
-def _alert(prediction: str) -> dict[str, AttributeValueTypeDef]:
-    return {"kind": _ALERTS, "id": {"S": prediction}}
+    def _key(self, what: str) -> dict[str, AttributeValueTypeDef]:
+        return {"kind": {"S": self._kind}, "id": {"S": what}}
 
 
 def _seconds(moment: datetime) -> AttributeValueTypeDef:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A link dies with the session of the role that signed it, some hours after the function started, whatever it says.
 LINK_HOURS = 6
+# What the metadata of rows say that nobody is to be told of.
+QUIET = {"alert": "no"}
 _CONSOLES = {
     "aws": "https://{region}.console.aws.amazon.com",
     "aws-cn": "https://console.amazonaws.cn",
@@ -92,10 +94,19 @@ class RowObjects:
                 return False
         return True
 
-    def put(self, key: str, content: bytes) -> None:
-        """Writes one object; what was there under that key is replaced."""
+    def put(self, key: str, content: bytes, *, alert: bool) -> None:
+        """Writes one object; what was there under that key is replaced.
+
+        Its metadata says where nobody is to be told: an audit could not know it from the rows.
+        """
         with told_as_faults():
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/x-ndjson")
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ContentType="application/x-ndjson",
+                Metadata={} if alert else QUIET,
+            )
 
 
 class PictureLinks:

@@ -22,7 +22,10 @@ class Uploaded(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """A prediction whose rows are stored under `row_key`, the image that they are of, and whether an alert is due."""
+    """A prediction whose rows are stored under `row_key`, and the image that they are of.
+
+    It is worth an alert if it is `of_interest`; then one is due, but not where it is `quiet`, as a backfill is.
+    """
 
     id: str
     row_key: str
@@ -32,6 +35,7 @@ class Stored(Struct, frozen=True):
     etag: str
     day: date
     of_interest: bool
+    quiet: bool = False
 
     def __str__(self) -> str:
         return f"{self.row_key}, of s3://{self.bucket}/{self.key}"
@@ -66,7 +70,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """The counts, and what each of them leaves over.
 
     Each image is `predicted`, `aside` or in `without_fate`; each prediction that is `due` an alert is `told`,
-    `due_aside` or in `untold`. `twice` are dead letters of images that have a prediction as well.
+    `due_aside` or in `untold`; of `quiet` ones nobody is to be told. `twice` are dead letters of images that have a
+    prediction as well.
     """
 
     images: int
@@ -74,6 +79,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     aside: int
     reasons: dict[str, int]
     twice: int
+    quiet: int
     due: int
     told: int
     due_aside: int
@@ -102,7 +108,8 @@ def compare(found: Found) -> Verdict:
     stored = {_content(one) for one in found.predictions}
     unstored = [one for one in found.uploads if _content(one) not in stored]
     aside = [reason for one in unstored if (reason := _reason(one, ends))]
-    due = [one for one in found.predictions if one.of_interest and one.day >= found.alerts_since]
+    worth = [one for one in found.predictions if one.of_interest and one.day >= found.alerts_since]
+    due = [one for one in worth if not one.quiet]
     not_told = [one for one in due if one.id not in found.told]
     untold = [one for one in not_told if not _reason(one, predictions_aside)]
     uploaded = {_content(one) for one in found.uploads}
@@ -113,6 +120,7 @@ def compare(found: Found) -> Verdict:
         aside=len(aside),
         reasons=dict(sorted(Counter(aside).items())),
         twice=sum(bool(_reason(one, images_aside)) for one in found.uploads if _content(one) in stored),
+        quiet=len(worth) - len(due),
         due=len(due),
         told=len(due) - len(not_told),
         due_aside=len(not_told) - len(untold),

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from chalicelib import events
 from chalicelib.adapters.dynamodb import REMEMBERED
+from chalicelib.adapters.s3 import QUIET
 from chalicelib.errors import Rejected
 from chalicelib.model import Prediction
 from labelwatch import stack
@@ -66,11 +67,9 @@ _decode_rows = msgspec.json.Decoder(_Row).decode_lines
 
 
 class Reader:
-    """Reads one stack, whose outputs are given; raises UserError where it is of a version without what is read."""
+    """Reads one stack, whose outputs are given."""
 
     def __init__(self, s3: Any, sqs: Any, dynamodb: Any, outputs: dict[str, str]) -> None:  # noqa: ANN401 - of any endpoint
-        if missing := [name for name in _OUTPUTS if name not in outputs]:
-            raise UserError(f"the stack has no output {missing[0]}; deploy this version of Labelwatch first.")
         self._s3 = s3
         self._sqs = sqs
         self._dynamodb = dynamodb
@@ -121,9 +120,9 @@ class Reader:
         return [one["Key"] for page in pages for one in page.get("Contents", [])]
 
     def _stored(self, row_key: str) -> Stored:
-        content = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)["Body"].read()
+        answer = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)
         try:
-            rows = _decode_rows(content)
+            rows = _decode_rows(answer["Body"].read())
             first = rows[0]
         except (msgspec.DecodeError, IndexError) as problem:
             raise UserError(
@@ -139,6 +138,7 @@ class Reader:
             etag=first.etag,
             day=_day_of(row_key),
             of_interest=any(row.of_interest for row in rows),
+            quiet=answer["Metadata"].items() >= QUIET.items(),
         )
 
     def _depth(self, url: str) -> int:
@@ -198,8 +198,8 @@ class Reader:
 
 
 def of_stack(account: Account, stack_name: str) -> Reader:
-    """The reader of this stack; raises UserError without one."""
-    outputs = stack.outputs(account.client("cloudformation"), stack_name)
+    """The reader of this stack; raises UserError without one, or one of a version without what is read."""
+    outputs = stack.outputs(account.client("cloudformation"), stack_name, *_OUTPUTS)
     return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs)
 
 

@@ -25,6 +25,8 @@ def as_text(scope: object, verdict: Verdict) -> str:
         f"{len(verdict.untold):7,}   nobody was told of",
         f"{verdict.on_the_way:7,} messages are on the way, or in the hands of another reader",
     ]
+    if verdict.quiet:
+        lines.append(f"{verdict.quiet:7,} predictions are worth one too, and of a backfill that was to tell nobody")
     if verdict.twice:
         lines.append(f"{verdict.twice:7,} images have a prediction, and are dead letters too")
     if verdict.gone:

@@ -1,5 +1,6 @@
 """`labelwatch backfill`: what is there is listed and counted, then asked about, then sent."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
         return
     if counted.to_send:
         operator.must_agree("Send them?")
-        sender = Sender(Queue(sqs, url), wanted.place.bucket, wanted.alert, wanted.again)
+        sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.alert, wanted.again)
         _send(listing, sender, bookmark, counted.to_send, operator)
         operator.tell(f"{counted.to_send:,} images are on the images queue; where they are: {outputs['DashboardUrl']}")
     bookmark.remove()

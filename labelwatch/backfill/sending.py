@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from itertools import batched
 from typing import NamedTuple
 from urllib.parse import quote_plus
@@ -35,14 +36,16 @@ def batches(page: Page) -> Iterator[Batch]:
         yield Batch((), page.objects[-1].key)
 
 
-def body_of(bucket: str, key: str, *, alert: bool, again: bool) -> str:
+def body_of(bucket: str, key: str, at: datetime, *, alert: bool, again: bool) -> str:
     """An event notification in S3's own form, with what S3 never says: `alert` and `again`, as ObjectCreated has them.
 
-    Without a version: `detect` looks at the current one.
+    Without a version: `detect` looks at the current one. With the time, which tells it from another backfill's: what is
+    said in the very same words is a repeat to `detect`, and has one dead letter.
     """
     record = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
+        "eventTime": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
         "eventName": "ObjectCreated:Put",
         "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, safe="/")}},
         "labelwatch": {"alert": alert, "again": again},
@@ -51,10 +54,11 @@ def body_of(bucket: str, key: str, *, alert: bool, again: bool) -> str:
 
 
 class Sender(NamedTuple):
-    """Sends keys of a bucket to the images queue."""
+    """Sends keys of a bucket to the images queue; `at` is when the backfill began."""
 
     outbox: Outbox
     bucket: str
+    at: datetime
     alert: bool
     again: bool
     pause: Callable[[float], None] = time.sleep
@@ -101,7 +105,9 @@ class Sender(NamedTuple):
 
     def _once(self, keys: tuple[str, ...]) -> dict[str, Fault]:
         try:
-            faults = self.outbox.send([body_of(self.bucket, key, alert=self.alert, again=self.again) for key in keys])
+            faults = self.outbox.send(
+                [body_of(self.bucket, key, self.at, alert=self.alert, again=self.again) for key in keys]
+            )
         except Exception as problem:  # noqa: BLE001 - whatever it is, these keys are told, and the others go on
             faults = dict.fromkeys(range(len(keys)), fault_of(problem))
         return {keys[place]: fault for place, fault in faults.items()}

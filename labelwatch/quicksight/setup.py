@@ -9,7 +9,6 @@ from labelwatch import stack
 from labelwatch.analytics import tables
 from labelwatch.analytics.queries import TABLE
 from labelwatch.aws import Account
-from labelwatch.errors import UserError
 from labelwatch.quicksight import checks, document
 from labelwatch.quicksight.document import Place
 from labelwatch.quicksight.identities import Identities, Principal
@@ -42,9 +41,7 @@ def up(account: Account, wish: Wish, tell: Tell, poll_seconds: float = 2) -> Non
     # Here and not only in the tests: whoever changes the file for labels of their own learns at once what QuickSight
     # would say after minutes, or not at all.
     checks.check(definition)
-    outputs = stack.outputs(account.client("cloudformation"), wish.stack)
-    if "QuickSightRoleArn" not in outputs:
-        raise UserError(f"the stack {wish.stack} has no role for QuickSight; deploy this version of Labelwatch first.")
+    outputs = stack.outputs(account.client("cloudformation"), wish.stack, "QuickSightRoleArn")
     identities = Identities(account, wish.identity_region)
     identities.check_subscription()
     principals = list(dict.fromkeys(identities.find(one) for one in wish.principals))

@@ -65,6 +65,8 @@ def test_what_was_there_before_is_predicted_and_nobody_is_told(deaf: Pipeline) -
     assert all(deaf.predictions[key].alert_due for key in keys)
     assert [deaf.alerts_of(key) for key in keys] == [[], [], []]
     assert deaf.dead_letters["before/notes.jpg"].reason == "InvalidImageFormatException"
+    audit = run_labelwatch(deaf.session, "audit", "--prefix", "before/")
+    assert (audit.returncode, audit.stdout.splitlines()[-1]) == (0, "It adds up."), audit.stdout
 
 
 def test_alerts_come_where_they_are_asked_for(deaf: Pipeline) -> None:

@@ -222,11 +222,10 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
 def test_an_environment_can_be_made_anew_by_whoever_works_in_it(tmp_path: Path) -> None:
     folder, nothing = tmp_path / "environment", tmp_path / "requirements.txt"
     nothing.touch()
+    setup = [str(PROJECT / "scripts" / "setup"), str(folder), str(nothing)]
     for python in (sys.executable, str(folder / "bin" / "python")):
-        subprocess.run(
-            ["scripts/setup", str(folder), str(nothing)], cwd=PROJECT, env=os.environ | {"PYTHON": python},
-            check=True, capture_output=True, timeout=MOST_SECONDS,
-        )  # fmt: skip
+        environment = os.environ | {"PYTHON": python}
+        subprocess.run(setup, cwd=PROJECT, env=environment, check=True, capture_output=True, timeout=MOST_SECONDS)
     assert (folder / "bin" / "python").exists()
 
 

@@ -15,6 +15,8 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.batch import LAST_RECEIVE
+from labelwatch.local.session import INPUT_BUCKET
+from tests.builders import notification, s3_record
 from tests.e2e.pipeline import (
     Pipeline,
     functions,
@@ -67,6 +69,19 @@ class Place:
         until = time.monotonic() + self.pipeline.patience
         while self.in_sight() != 1:
             assert time.monotonic() < until, "no dead letter"
+            time.sleep(0.1)
+
+    def send(self, *bodies: str) -> None:
+        """Up to ten messages onto the images queue."""
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        answer = self._sqs.send_message_batch(QueueUrl=self.pipeline.outputs["ImagesQueueUrl"], Entries=entries)
+        assert not answer.get("Failed")
+
+    def wait_until_taken(self) -> None:
+        """Likewise without those looks."""
+        until = time.monotonic() + self.pipeline.patience
+        while self.pipeline.waiting("ImagesQueueUrl"):
+            assert time.monotonic() < until, "images wait"
             time.sleep(0.1)
 
     def reject(self) -> None:
@@ -136,6 +151,18 @@ def test_one_is_shown_whole_by_its_image_or_its_id(place: Place) -> None:
         assert "to do: nothing, or upload it in another form" in shown
         assert "attribute fate: reject" in shown
         assert '   "eventSource": "aws:s3",' in shown
+
+
+def test_an_event_that_comes_many_times_is_one_dead_letter_that_says_how_often_it_was_one(place: Place) -> None:
+    gone = notification(s3_record(place.key, bucket=INPUT_BUCKET))
+    place.send(*[gone] * 10)
+    place.send(*[gone] * 10)
+    place.wait_until_taken()
+    assert [one["reason"] for one in place.listed()] == ["ImageGone"]
+    assert '"set_aside": 1' in place.said("show", place.key)
+    place.said("redrive", "--all", "--force", "--yes")
+    place.wait_until_taken()
+    assert '"set_aside": 2' in place.said("show", place.key)
 
 
 def test_what_can_never_be_analysed_is_left_out_and_forced_it_is_dead_again(place: Place) -> None:

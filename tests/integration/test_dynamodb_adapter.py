@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.dynamodb import AlertClaims, ModelMemories, TokenTable
+from chalicelib.adapters.dynamodb import ClaimItems, ModelMemories, TokenTable
 from chalicelib.errors import Retryable
 from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
 from tests.builders import NOW
@@ -115,45 +115,45 @@ A_DAY_LATER = NOW + timedelta(days=1)
 
 
 @pytest.fixture
-def claims(dynamodb: DynamoDBClient) -> AlertClaims:
-    return AlertClaims(dynamodb, NAME)
+def claims(dynamodb: DynamoDBClient) -> ClaimItems:
+    return ClaimItems(dynamodb, NAME, "alert")
 
 
-def test_one_of_two_deliveries_tells(claims: AlertClaims) -> None:
+def test_one_of_two_deliveries_tells(claims: ClaimItems) -> None:
     standing = [claims.claim("p1", owner, NOW, UNTIL) for owner in ("one", "another")]
     assert standing == [Standing.OURS, Standing.BEING_TOLD]
 
 
-def test_what_was_told_is_told_for_good(claims: AlertClaims) -> None:
+def test_what_was_told_is_told_for_good(claims: ClaimItems) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.told("p1", NOW)
     assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER) is Standing.TOLD
     assert claims.claim("p1", "one", NOW, UNTIL) is Standing.TOLD
 
 
-def test_a_claim_ends_with_its_time_and_not_before(claims: AlertClaims) -> None:
+def test_a_claim_ends_with_its_time_and_not_before(claims: ClaimItems) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     assert claims.claim("p1", "another", UNTIL, AFTER) is Standing.BEING_TOLD
     assert claims.claim("p1", "another", AFTER, AFTER) is Standing.OURS
 
 
-def test_a_claim_that_was_given_up_is_anybody_s(claims: AlertClaims) -> None:
+def test_a_claim_that_was_given_up_is_anybody_s(claims: ClaimItems) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.release("p1")
     assert claims.claim("p1", "another", NOW, UNTIL) is Standing.OURS
 
 
-def test_the_same_owner_may_ask_again_as_after_an_answer_that_was_lost(claims: AlertClaims) -> None:
+def test_the_same_owner_may_ask_again_as_after_an_answer_that_was_lost(claims: ClaimItems) -> None:
     assert [claims.claim("p1", "one", NOW, UNTIL) for _ in range(2)] == [Standing.OURS, Standing.OURS]
 
 
-def test_a_claim_is_of_one_prediction(claims: AlertClaims) -> None:
+def test_a_claim_is_of_one_prediction(claims: ClaimItems) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     assert claims.claim("p2", "another", NOW, UNTIL) is Standing.OURS
 
 
 def test_what_was_told_is_forgotten_after_two_months_by_the_attribute_that_the_table_expires_by(
-    claims: AlertClaims, dynamodb: DynamoDBClient, template: dict[str, Any]
+    claims: ClaimItems, dynamodb: DynamoDBClient, template: dict[str, Any]
 ) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.told("p1", NOW)
@@ -162,7 +162,7 @@ def test_what_was_told_is_forgotten_after_two_months_by_the_attribute_that_the_t
     assert int(item[expires]["N"]) == int((NOW + timedelta(days=60)).timestamp())
 
 
-def test_tokens_and_told_predictions_do_not_meet(claims: AlertClaims, tokens: TokenTable) -> None:
+def test_tokens_and_told_predictions_do_not_meet(claims: ClaimItems, tokens: TokenTable) -> None:
     tokens.add(CLAIM, NOW)
     claims.claim(CLAIM.client, "one", NOW, UNTIL)
     assert tokens.all() == [TokenRecord("camera-north", THEN)]
@@ -171,7 +171,7 @@ def test_tokens_and_told_predictions_do_not_meet(claims: AlertClaims, tokens: To
 
 @pytest.mark.parametrize("call", ["claim", "told", "release"])
 def test_a_table_that_refuses_a_claim_is_a_fault_to_retry(dynamodb: DynamoDBClient, call: str) -> None:
-    claims = AlertClaims(dynamodb, "no-such-table")
+    claims = ClaimItems(dynamodb, "no-such-table", "alert")
     arguments = {"claim": ("p1", "one", NOW, UNTIL), "told": ("p1", NOW), "release": ("p1",)}[call]
     with pytest.raises(Retryable, match="ResourceNotFoundException"):
         getattr(claims, call)(*arguments)

@@ -97,6 +97,15 @@ def test_what_detect_and_keep_model_remember_is_of_the_model_only(template: Temp
     assert of_the_model == [{"dynamodb:LeadingKeys": ["model"]}] * 2
 
 
+def test_what_is_done_once_is_remembered_among_its_own_kind(template: Template) -> None:
+    of_once = {
+        role: one["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        for role, one in statements(template)
+        if role in {"DetectRole", "NotifyRole"} and one["Action"] == "dynamodb:UpdateItem"
+    }
+    assert of_once == {"DetectRole": ["dead-letter"], "NotifyRole": ["alert", "dead-letter"]}
+
+
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html: with the rights of whoever asks.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html: one right with a version, the other without.
 @pytest.mark.parametrize("objects", [INPUT, ADOPTED], ids=["input bucket", "adopted bucket"])

@@ -135,6 +135,17 @@ def test_notify_stores_and_tells(aws: FakeAws) -> None:
     assert [told["TopicArn"] for told in aws.calls_of("publish")] == [ENVIRONMENT["TOPIC_ARN"]]
 
 
+# What each role may write there, and no more, holds tests/integration/test_roles.py.
+def test_alerts_and_dead_letters_are_claimed_each_among_its_own_kind(aws: FakeAws) -> None:
+    here = service(aws)
+    here.detect(event_of("no event"))
+    here.notify(event_of("no prediction"))
+    assert [one["Key"]["kind"] for one in aws.calls_of("update_item")] == [{"S": "dead-letter"}] * 4
+    here.detect(event_of(notification(s3_record())))
+    here.notify(event_of(aws.calls_of("send_message_batch")[0]["Entries"][0]["MessageBody"]))
+    assert [one["Key"]["kind"] for one in aws.calls_of("update_item")[4:]] == [{"S": "alert"}] * 2
+
+
 @pytest.mark.parametrize(("links", "signed"), [("yes", 1), ("no", 0)])
 def test_links_can_be_turned_off(aws: FakeAws, links: str, signed: int) -> None:
     here = service(aws, PICTURE_LINKS=links)

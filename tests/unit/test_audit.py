@@ -122,6 +122,14 @@ def test_who_was_told_of_what_is_older_than_the_memory_is_not_asked() -> None:
     assert (verdict.due, verdict.adds_up) == (0, True)
 
 
+def test_nobody_is_missed_who_was_not_to_be_told() -> None:
+    verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded(), quiet=True)]))
+    assert (verdict.due, verdict.quiet, verdict.adds_up) == (0, 1, True)
+    assert "1 predictions are worth one too, and of a backfill that was to tell nobody\n" in telling.as_text(
+        "", verdict
+    )
+
+
 LOST = found(uploads=[uploaded("lost"), uploaded("told")], predictions=[stored(uploaded("told"))])
 
 

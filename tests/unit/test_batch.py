@@ -92,10 +92,26 @@ def test_before_the_queue_s_own_redrive_the_handler_sets_aside_with_a_reason(fau
     assert settled.dead_letters.letters["bad"][0] == fault.reason
 
 
-def test_a_dead_letter_that_could_not_be_written_comes_back() -> None:
+@pytest.mark.parametrize("problem", [Retryable("AccessDenied", "no"), ZeroDivisionError()], ids=["fault", "mistake"])
+def test_a_dead_letter_that_could_not_be_written_comes_back(problem: Exception) -> None:
     settled = Settled(REJECT)
-    settled.dead_letters.fault = Retryable("AccessDenied", "no")
+    settled.dead_letters.fault = problem
     assert settled() == ["bad"]
+
+
+def test_a_dead_letter_that_is_there_already_finishes_its_message_and_is_not_counted_again() -> None:
+    settled = Settled(REJECT)
+    for _ in range(2):
+        assert settled() == []
+    assert settled.telemetry.counts == {"ImagesRejected": 1}
+
+
+def test_dead_letters_of_a_batch_are_written_at_the_same_time() -> None:
+    settled = Settled(REJECT)
+    together = threading.Barrier(3, timeout=30)
+    settled.dead_letters.before = together.wait
+    settled.batch.settle(settled.messages, {one.id: REJECT for one in settled.messages}, {})
+    assert len(settled.dead_letters.letters) == 3
 
 
 def test_a_delay_that_could_not_be_set_leaves_the_message_to_the_visibility_timeout() -> None:

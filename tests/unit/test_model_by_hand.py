@@ -166,7 +166,7 @@ OUTPUTS = dict.fromkeys(model.NEEDED, "x")
     ("outputs", "said"),
     [
         (OUTPUTS | {"CustomModelARN": "general"}, "asks Rekognition's general labels"),
-        ({"CustomModelARN": MODEL}, "deploy this version of Labelwatch first"),
+        ({"CustomModelARN": MODEL}, "of another version"),
     ],
 )
 def test_a_stack_without_a_model_of_its_own_is_told_as_that(outputs: dict[str, str], said: str) -> None:

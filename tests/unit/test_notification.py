@@ -92,6 +92,7 @@ def test_of_a_prediction_without_alert_nobody_is_told_and_its_neighbours_are_tol
     assert bench(arriving(past, "past"), arriving(prediction(SMUT), "new")) == []
     assert bench.told == [["leaf.jpg"]]
     assert json.loads(bench.store.objects[row_key(past)])["of_interest"] is True
+    assert bench.store.quiet == {row_key(past)}
 
 
 def test_where_no_prediction_is_to_be_told_nothing_is_published(bench: Bench) -> None:
