@@ -18,7 +18,7 @@ from chalicelib.telemetry import Telemetry
 # Longer than it takes to write one that fails slowly, and far shorter than until the message comes back.
 CLAIM = timedelta(seconds=30)
 # The start of a JSON object, and how often it was set aside before.
-_START = re.compile(r'\s*\{(?:"set_aside":(\d+),)?(?=\s*")')
+_START = re.compile(r'\s*\{(?:"set_aside":(\d{1,9}),)?(?=\s*")')
 
 
 class Letters(Protocol):

@@ -86,6 +86,7 @@ def test_a_body_without_members_is_kept_as_it_is_and_known_by_its_message(aside:
 @example('{"set_aside":3,"Records":[]}')
 @example('\n {"set_aside":03,"a":1')
 @example('{"set_aside":1.5,"a":1}')
+@example('{"set_aside":' + "9" * 5000 + ',"a":1}')
 def test_whatever_the_body_it_is_set_aside_anew_each_time_it_comes_back(body: str) -> None:
     aside = Aside()
     assert all(aside(aside.letters.bodies[-1] if times else body, f"m{times}") for times in range(3))
