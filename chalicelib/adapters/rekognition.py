@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html#API_DetectCustomLabels_Errors
 # Not InvalidS3ObjectException: it tells of a missing permission too, and HeadObject has shown that the object is there.
-# InvalidParameterException is what a picture of too few pixels, or too long a one, is known to be refused with: the
-# other parameters are the settings', which were checked.
-_NEVER = {"ImageTooLargeException", "InvalidImageFormatException", "InvalidParameterException"}
+_NEVER = {"ImageTooLargeException", "InvalidImageFormatException"}
+# A picture of too few pixels, or too long a one, is known to be refused with this. The model's ARN and the threshold
+# may be as well, but not once the same have been answered.
+_NEVER_ONCE_ANSWERED = {"InvalidParameterException"}
 _NOT_RUNNING = {"ResourceNotReadyException"}
 GONE = "ResourceNotFoundException"
 
@@ -27,14 +28,16 @@ class CustomLabels:
 
     def __init__(self, client: RekognitionClient, model_arn: str) -> None:
         self._client = client
+        self._answered = False
         self.name = model_arn
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
         """The labels of at least this confidence (0 to 100); raises the Fault that Rekognition's refusal is."""
-        with told_as_faults(rejects=_NEVER, waits=_NOT_RUNNING):
+        with told_as_faults(rejects=_NEVER | _NEVER_ONCE_ANSWERED if self._answered else _NEVER, waits=_NOT_RUNNING):
             answer = self._client.detect_custom_labels(
                 ProjectVersionArn=self.name, Image=_image(image), MinConfidence=min_confidence
             )
+        self._answered = True
         return tuple(
             Label(label["Name"], label["Confidence"], _box(label.get("Geometry", {}).get("BoundingBox")))
             for label in answer["CustomLabels"]
@@ -92,12 +95,14 @@ class GeneralLabels:
 
     def __init__(self, client: RekognitionClient) -> None:
         self._client = client
+        self._answered = False
         self.name = "general"
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
         """The labels of at least this confidence (0 to 100), one for each place where a thing was seen."""
-        with told_as_faults(rejects=_NEVER):
+        with told_as_faults(rejects=_NEVER | _NEVER_ONCE_ANSWERED if self._answered else _NEVER):
             answer = self._client.detect_labels(Image=_image(image), MinConfidence=min_confidence)
+        self._answered = True
         return tuple(
             Label(label["Name"], seen.get("Confidence", label["Confidence"]), _box(seen.get("BoundingBox")))
             for label in answer["Labels"]

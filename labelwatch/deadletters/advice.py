@@ -20,8 +20,8 @@ ADVICE = {
     "ImageTooLargeException": _UNFIT,
     "ImageTooLarge": _UNFIT,
     "InvalidParameterException": Advice(
-        "a side under 64 pixels, or one side over 20 times the other; of a picture that has neither, see the detail",
-        "nothing, or upload it in another size",
+        "a side under 64 pixels, or one side over 20 times the other; where that is not so, the set-up: see the detail",
+        "nothing, or upload it in another size; or mend it, then redrive",
     ),
     "EmptyImage": _UNFIT,
     "ImageGone": Advice("the object was removed before it was looked at", "nothing"),

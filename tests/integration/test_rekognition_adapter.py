@@ -27,7 +27,7 @@ KEY = "field 7/grün+1.jpg"
 FATES: dict[str, type[Fault]] = {
     "ImageTooLargeException": Rejected,
     "InvalidImageFormatException": Rejected,
-    "InvalidParameterException": Rejected,
+    "InvalidParameterException": Retryable,
     "ResourceNotReadyException": ModelNotRunning,
     "AccessDeniedException": Retryable,
     "InternalServerError": Retryable,
@@ -186,6 +186,20 @@ def test_what_the_model_refuses_has_its_fate(operation: str, code: str) -> None:
             model(client, operation).labels(image(), 50)
     fault = raised.value
     assert (type(fault), fault.reason, fault.detail) == (fate(operation, code), code, "in its own words")
+
+
+@custom_and_general
+def test_parameters_that_were_answered_before_are_the_picture_s_fault(operation: str) -> None:
+    with rekognition() as client, Stubber(client) as stub:
+        here = model(client, operation)
+        stub.add_response(operation, {"CustomLabels": []} if "custom" in operation else {"Labels": []})
+        stub.add_client_error(operation, "InvalidParameterException")
+        stub.add_client_error(operation, "AccessDeniedException")
+        here.labels(image(), 50)
+        with pytest.raises(Rejected, match="InvalidParameterException"):
+            here.labels(image(), 50)
+        with pytest.raises(Retryable, match="AccessDeniedException"):
+            here.labels(image(), 50)
 
 
 def test_a_connection_that_is_refused_is_retryable() -> None:

@@ -173,13 +173,18 @@ def rejections() -> set[str]:
                 (reason, *_) = call.args
                 found.add(constants[reason.id] if isinstance(reason, ast.Name) else ast.literal_eval(reason))
             for keyword in call.keywords:
-                if keyword.arg == "rejects" and isinstance(keyword.value, ast.Name):
-                    found |= constants[keyword.value.id]
+                if keyword.arg == "rejects":
+                    names = {node.id for node in ast.walk(keyword.value) if isinstance(node, ast.Name)}
+                    found |= set().union(*(constants.get(name, ()) for name in names))
     return found
 
 
 def test_there_is_advice_on_every_reason_for_which_the_functions_reject() -> None:
-    assert {"EmptyImage", "NotAnS3Event", "InvalidImageFormatException"} <= rejections() <= set(advice.ADVICE)
+    assert (
+        {"EmptyImage", "NotAnS3Event", "InvalidImageFormatException", "InvalidParameterException"}
+        <= rejections()
+        <= set(advice.ADVICE)
+    )
 
 
 def test_the_table_of_the_docs_is_the_advice() -> None:
