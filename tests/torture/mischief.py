@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bench.passing import Answered, Around, Asked, PassOn
 from tests.torture import processes
-from tests.torture.calls import NOTE, PUBLISH, name_of, predictions_of
+from tests.torture.calls import NOTING, TELLING, name_of, told_of
 from tests.torture.doubts import Doubts
 
 KILLED, REFUSED, NO_ANSWER, CLOSED = "killed", "refused", "no answer", "connection closed"
@@ -70,7 +70,7 @@ class Mischief:
             answer = None if trick and not trick.after else self._done(asked, name, pass_on)
             if not trick:
                 return answer
-            self._doubts.disturbed(predictions_of(asked, name))
+            self._doubts.disturbed(told_of(asked, name))
             return self._play(trick, asked, name)
 
         return meddle
@@ -99,10 +99,10 @@ class Mischief:
 
     def _done(self, asked: Asked, name: str, pass_on: PassOn) -> Answered:
         answer = pass_on()
-        if answer.status < 400 and name == PUBLISH:
-            self._doubts.published(predictions_of(asked, name), processes.owner_of(asked.port))
-        if answer.status < 400 and name == NOTE:
-            self._doubts.noted(predictions_of(asked, name))
+        if answer.status < 400 and name in TELLING:
+            self._doubts.told(told_of(asked, name), processes.owner_of(asked.port))
+        if answer.status < 400 and name in NOTING:
+            self._doubts.noted(told_of(asked, name))
         with self._lock:
             self.done.update(
                 kind for code, kind in _OF_THE_MODEL.items() if answer.status == 400 and code in answer.content
@@ -113,7 +113,6 @@ class Mischief:
         if trick.kind == KILLED:
             process = processes.owner_of(asked.port)
             if process:
-                self._doubts.killed(process)
                 processes.kill(process)
         if trick.kind == NO_ANSWER and name.partition(" ")[0] in _SOON_GIVEN_UP:
             time.sleep(_SECONDS_WITHOUT_ANSWER)

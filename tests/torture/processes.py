@@ -25,6 +25,15 @@ def owner_of(port: int) -> int | None:
     return None
 
 
+def lives(process: int) -> bool:
+    """Whether it does; one that has ended and that nobody has asked after yet (a zombie) does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in {"Z", "X"}
+
+
 def kill(process: int) -> None:
     """Ends it at once, as Lambda does or a machine that fails: nothing in it is told."""
     with suppress(ProcessLookupError):
