@@ -6,7 +6,7 @@ import pytest
 
 from labelwatch.package import Package
 from tests.torture import scenarios
-from tests.torture.calls import CLAIM, NOTE, PUBLISH
+from tests.torture.calls import CLAIM, HEAD_OF_ROWS, NOTE, PUBLISH
 from tests.torture.mischief import KILLED, NOT_RUNNING, Kill
 from tests.torture.place import DETECT, NOTIFY, Place, running
 from tests.torture.scenarios import Scenario
@@ -15,6 +15,7 @@ KILLS = [
     # The one gap: SNS took the message, and nobody could write that down.
     Kill(NOTIFY, PUBLISH, after=True),
     Kill(DETECT, "rekognition DetectCustomLabels", after=True),
+    Kill(DETECT, HEAD_OF_ROWS, after=True),
     Kill(DETECT, "sqs SendMessageBatch", after=True),
     Kill(NOTIFY, "s3 PutObject", after=True),
     Kill(NOTIFY, CLAIM, after=True),
@@ -46,6 +47,19 @@ def test_repeats_refusals_and_a_model_that_stops_cost_time_and_nothing_else(plac
 
 def all_of_it(place: Place, prefix: str) -> None:
     scenarios.throttled(0, 20)(place, prefix)
-    scenarios.failing(20)(place, prefix)
-    place.deliver_again(prefix, 1)  # not what comes later: it would make up for a delivery that was lost
-    scenarios.stopped(20, seconds=2)(place, f"{prefix}later ")
+    scenarios.failing(0)(place, prefix)
+    with place.repeated(scenarios.once_or_twice):
+        scenarios.stopped(40, seconds=2)(place, prefix)
+
+
+def test_functions_that_delete_what_is_finished_themselves_lose_nothing_when_they_are_killed_at_it(
+    place: Place,
+) -> None:
+    outcome = scenarios.run(place, Scenario("deleting", deleting, 6, 4))
+    assert outcome.faults == []
+    assert outcome.mischief[KILLED] == 1
+    assert (outcome.verdict.predicted, outcome.verdict.aside) == (2, 1)
+
+
+def deleting(place: Place, prefix: str) -> None:
+    scenarios.kills_of_those_that_delete([Kill(DETECT, "sqs DeleteMessageBatch", after=False)])(place, prefix)

@@ -20,7 +20,7 @@ from tests.torture.place import NeverCame, running
 
 
 def main(
-    images: Annotated[int, typer.Option(min=10, help="How many images meet all evils at once.")] = 2000,
+    images: Annotated[int, typer.Option(min=10, help="How many images meet all evils at once.")] = 10_000,
     write: Annotated[bool, typer.Option("--write", help="Write docs/reliability.md as well.")] = False,  # noqa: FBT002
 ) -> None:
     """Does what can go wrong, scenario by scenario, and holds all images against what became of them."""

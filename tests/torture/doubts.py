@@ -30,7 +30,7 @@ class Doubts:
         """The service took it from this process; from none, where that has ended since."""
         with self._lock:
             again = ids & self._told
-            excused = {one for one in again if one in self._doubtful or self._ended_before_the_note(one)}
+            excused = again & self._in_doubt()
             self.explained.update(excused)
             self.unexplained |= again - excused
             self._told |= ids
@@ -49,8 +49,11 @@ class Doubts:
         with self._lock:
             self._doubtful |= ids & self._open.keys()
 
-    def _ended_before_the_note(self, one: str) -> bool:
-        if one not in self._open:
-            return False
-        process = self._open[one]
-        return process is None or not self._lives(process)
+    def unnoted(self) -> frozenset[str]:
+        """What was told, and nobody could write down that it was, nor came again to tell it."""
+        with self._lock:
+            return frozenset(self._in_doubt())
+
+    def _in_doubt(self) -> set[str]:
+        ended = {one for one, process in self._open.items() if process is None or not self._lives(process)}
+        return self._doubtful | ended

@@ -15,7 +15,7 @@ from labelwatch.audit.reading import Reader
 from labelwatch.local import protocol
 from labelwatch.local import session as local
 from labelwatch.local.session import INPUT_BUCKET, Session
-from labelwatch.local.standin import CALLS_PER_SECOND, RateLimit
+from labelwatch.local.standin import CALLS_PER_SECOND, RateLimit, StandIn
 from labelwatch.package import Package
 from tests.builders import notification, s3_record, time_has_passed
 from tests.e2e.pipeline import ByColour, functions, picture, set_environment, set_mapping
@@ -39,7 +39,9 @@ class Place:
 
     def __init__(self, session: Session, names: dict[str, str]) -> None:
         self.session = session
-        self.standin = session.standin
+        # One of its own, that has the pictures at hand: reading them from the cloud would cost as much as all else.
+        self.standin = StandIn(ByColour(), session.standin.arn, lambda _bucket, key, _version: self._uploaded[key])
+        self._uploaded: dict[str, bytes] = {}
         self.doubts = Doubts(processes.lives)
         self.mischief = Mischief(self.doubts)
         self._functions = names
@@ -82,25 +84,24 @@ class Place:
         yield
         set_environment(self.session, self._functions[KEEP_MODEL], MODEL_AUTO_START="no")
 
-    def tick(self) -> None:
-        """What the clock does once a minute: `keep_model` looks at the model; whether it lives through that or not."""
-        self._lambda.invoke(FunctionName=self._functions[KEEP_MODEL], Payload=json.dumps(time_has_passed()))
+    def tick(self) -> bool:
+        """What the clock does once a minute: `keep_model` looks, and lives through that or not.
 
-    def takes_images(self) -> bool:
-        """Whether the circuit is closed: images are taken from their queue."""
-        (mapping,) = self._lambda.list_event_source_mappings(FunctionName=self._functions[DETECT])["EventSourceMappings"]
-        return bool(mapping["State"] == "Enabled")
+        Gives whether images are taken from their queue then.
+        """
+        self._lambda.invoke(FunctionName=self._functions[KEEP_MODEL], Payload=json.dumps(time_has_passed()))
+        mappings = self._lambda.list_event_source_mappings(FunctionName=self._functions[DETECT])
+        return bool(mappings["EventSourceMappings"][0]["State"] == "Enabled")
 
     def stop_the_model(self) -> None:
-        """It is stopped, and `keep_model` sees it."""
+        """It is stopped, and `keep_model` looks."""
         self.standin.status = "STOPPED"
-        self.tick()
-        self.wait_until(lambda: not self.takes_images(), "a circuit that is open", 5)
+        self.wait_until(lambda: not self.tick(), "images that are left in their queue", 5)
 
     def start_the_model(self) -> None:
-        """It runs, and `keep_model` looks, until a look of its sees that: else that would be within minutes."""
+        """It runs, and `keep_model` looks until it has lived through a look: else that would take minutes."""
         self.standin.status = "RUNNING"
-        self.wait_until(lambda: self.tick() or self.takes_images(), "a circuit that is closed", 60)
+        self.wait_until(self.tick, "images that are taken", 60)
 
     def repeated(self, times: Callable[[str], int]) -> AbstractContextManager[None]:
         """What is uploaded meanwhile is told to the images queue so many times, by its event notification."""
@@ -114,6 +115,7 @@ class Place:
     def upload_one(self, key: str, number: int) -> None:
         """The number says whether it is an image, and whether it is worth an alert."""
         content = _NO_IMAGE if number % 10 == 9 else _QUIET if number % 2 else _WORTH_AN_ALERT
+        self._uploaded[key] = content
         self._s3.put_object(Bucket=INPUT_BUCKET, Key=key, Body=content)
 
     def split(self, prefix: str) -> None:
@@ -140,7 +142,7 @@ class Place:
         self.wait_until(lambda: self._depth(QUEUES[function]) >= messages, f"{messages} messages", 30)
         self._set_mapping(function, Enabled=True)
 
-    def _set_mapping(self, function: str, **changes: Any) -> None:  # noqa: ANN401 - as boto3 has them
+    def _set_mapping(self, function: str, **changes: Any) -> None:
         set_mapping(self.session, self._functions[function], **changes)
 
     def on_the_way(self) -> int:
@@ -162,7 +164,7 @@ class Place:
         while not ready():
             if time.monotonic() > until:
                 raise NeverCame(f"{what}: not in {seconds:g} s, with {self.on_the_way()} messages on the way")
-            time.sleep(0.2)
+            time.sleep(0.3)
 
 
 @contextmanager
@@ -175,7 +177,7 @@ def running(folder: Path, packaged: Package) -> Iterator[Place]:
         names = functions(session)
         place = Place(session, names)
         place.wait_until_quiet(60)  # S3's test event: a function that is changed while it runs leaves it for later
-        model = stack.enter_context(protocol.served(session.standin.operations))
+        model = stack.enter_context(protocol.served(place.standin.operations))
         for name in (*QUEUES, KEEP_MODEL):
             around = place.mischief.around(name)
             changes = {

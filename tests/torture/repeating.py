@@ -49,7 +49,7 @@ def repeated(session: Session, times: Callable[[str], int]) -> Iterator[None]:
             passing.result()
 
 
-def _queue(sqs: Any) -> tuple[str, str]:  # noqa: ANN401 - a client of any endpoint
+def _queue(sqs: Any) -> tuple[str, str]:
     url = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     s3 = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
@@ -59,13 +59,13 @@ def _queue(sqs: Any) -> tuple[str, str]:  # noqa: ANN401 - a client of any endpo
     return url, arn
 
 
-def _notify(s3: Any, queues: list[dict[str, Any]]) -> None:  # noqa: ANN401
+def _notify(s3: Any, queues: list[dict[str, Any]]) -> None:
     s3.put_bucket_notification_configuration(
         Bucket=INPUT_BUCKET, NotificationConfiguration={"QueueConfigurations": queues}
     )
 
 
-def _window(sqs: Any, url: str) -> list[str]:  # noqa: ANN401
+def _window(sqs: Any, url: str) -> list[str]:
     """What comes within the window after the first, which may take a second to come; nothing, where nothing does."""
     bodies = _received(sqs, url)
     until = time.monotonic() + WINDOW_SECONDS
@@ -74,7 +74,7 @@ def _window(sqs: Any, url: str) -> list[str]:  # noqa: ANN401
     return bodies
 
 
-def _received(sqs: Any, url: str) -> list[str]:  # noqa: ANN401
+def _received(sqs: Any, url: str) -> list[str]:
     messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
     if messages:
         entries = [{"Id": str(place), "ReceiptHandle": one["ReceiptHandle"]} for place, one in enumerate(messages)]
@@ -82,6 +82,6 @@ def _received(sqs: Any, url: str) -> list[str]:  # noqa: ANN401
     return [one["Body"] for one in messages]
 
 
-def _send(sqs: Any, url: str, bodies: tuple[str, ...]) -> None:  # noqa: ANN401
+def _send(sqs: Any, url: str, bodies: tuple[str, ...]) -> None:
     entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)]
     sqs.send_message_batch(QueueUrl=url, Entries=entries)
