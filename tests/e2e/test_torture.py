@@ -7,7 +7,7 @@ import pytest
 from labelwatch.package import Package
 from tests.torture import scenarios
 from tests.torture.calls import CLAIM, HEAD_OF_ROWS, NOTE, PUBLISH
-from tests.torture.mischief import KILLED, NOT_RUNNING, Kill
+from tests.torture.mischief import COME_AGAIN, KILLED, NOT_RUNNING, WAYS_TO_FAIL, Kill
 from tests.torture.place import DETECT, NOTIFY, Place, running
 from tests.torture.scenarios import Scenario
 
@@ -41,6 +41,8 @@ def test_repeats_refusals_and_a_model_that_stops_cost_time_and_nothing_else(plac
     assert outcome.faults == []
     assert (outcome.verdict.predicted, outcome.verdict.aside, outcome.verdict.due) == (18, 2, 10)
     assert outcome.mischief[NOT_RUNNING] > 0
+    assert outcome.mischief[COME_AGAIN] > 0
+    assert outcome.mischief.keys() & set(WAYS_TO_FAIL)
 
 
 def all_of_it(place: Place, prefix: str) -> None:
@@ -60,4 +62,4 @@ def test_functions_that_delete_what_is_finished_themselves_lose_nothing_when_the
 
 
 def deleting(place: Place, prefix: str) -> None:
-    scenarios.kills_of_those_that_delete([Kill(DETECT, "sqs DeleteMessageBatch", after=False)])(place, prefix)
+    scenarios.kills_of_those_that_delete([Kill(DETECT, "sqs DeleteMessageBatch", after=True)])(place, prefix)

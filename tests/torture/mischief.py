@@ -15,6 +15,7 @@ from tests.torture.calls import NOTING, TELLING, name_of, told_of
 from tests.torture.doubts import Doubts
 
 KILLED, REFUSED, NO_ANSWER, CLOSED = "killed", "refused", "no answer", "connection closed"
+COME_AGAIN = "come again"
 # What the stand-in of the model refuses when it is stopped, or asked too often.
 NOT_RUNNING = "model not running"
 _OF_THE_MODEL = {
@@ -22,7 +23,7 @@ _OF_THE_MODEL = {
     b"ProvisionedThroughputExceededException": "model throttled",
 }
 _STATUS = {"500": ("InternalError", 500), "503": ("SlowDown", 503), REFUSED: ("AuthorizationError", 403)}
-_WAYS_TO_FAIL = ("500", "503", NO_ANSWER, CLOSED)
+WAYS_TO_FAIL = ("500", "503", NO_ANSWER, CLOSED)
 # Over the wiring's read time-out of these; for other services it waits longer, and their connections are closed.
 _SECONDS_WITHOUT_ANSWER = 3.5
 _SOON_GIVEN_UP = {"sqs", "sns", "dynamodb"}
@@ -61,6 +62,11 @@ class Mischief:
         """The next call of this name is refused, once."""
         self._refused.append(call)
 
+    def count(self, kind: str, times: int) -> None:
+        """What is done elsewhere."""
+        with self._lock:
+            self.done[kind] += times
+
     def around(self, function: str) -> Around:
         """What the proxy of this function does with its calls."""
 
@@ -94,7 +100,7 @@ class Mischief:
         if self._dice.random() < self.killing_share:
             return _Trick(KILLED, after)
         if self._dice.random() < self.failing_share:
-            return _Trick(self._dice.choice(_WAYS_TO_FAIL), after)
+            return _Trick(self._dice.choice(WAYS_TO_FAIL), after)
         return None
 
     def _done(self, asked: Asked, name: str, pass_on: PassOn) -> Answered:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests.builders import notification, s3_record, time_has_passed
 from tests.e2e.pipeline import ByColour, functions, picture, set_environment, set_mapping
 from tests.torture import processes, repeating
 from tests.torture.doubts import Doubts
-from tests.torture.mischief import Kill, Mischief
+from tests.torture.mischief import COME_AGAIN, Kill, Mischief
 
 DETECT, NOTIFY, KEEP_MODEL = "Detect", "Notify", "KeepModel"
 QUEUES = {DETECT: "ImagesQueueUrl", NOTIFY: "PredictionsQueueUrl"}
@@ -109,7 +110,7 @@ class Place:
 
     def repeated(self, times: Callable[[str], int]) -> AbstractContextManager[None]:
         """What is uploaded meanwhile is told to the images queue so many times, by its event notification."""
-        return repeating.repeated(self.session, times)
+        return repeating.repeated(self.session, times, partial(self.mischief.count, COME_AGAIN))
 
     def upload(self, prefix: str, count: int) -> None:
         """So many, in a burst."""

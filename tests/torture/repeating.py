@@ -21,8 +21,11 @@ SENDERS = 4
 
 
 @contextmanager
-def repeated(session: Session, times: Callable[[str], int]) -> Iterator[None]:
-    """While the block lasts, the bucket tells a queue of ours; from there each body goes on so many times."""
+def repeated(session: Session, times: Callable[[str], int], count: Callable[[int], object]) -> Iterator[None]:
+    """While the block lasts, the bucket tells a queue of ours; from there each body goes on so many times.
+
+    `count` is told how many more went on than came.
+    """
     s3, sqs = session.cloud.client("s3"), session.cloud.client("sqs")
     url, arn = _queue(sqs)
     told = s3.get_bucket_notification_configuration(Bucket=INPUT_BUCKET)["QueueConfigurations"]
@@ -32,6 +35,7 @@ def repeated(session: Session, times: Callable[[str], int]) -> Iterator[None]:
 
         def pass_on(bodies: list[str], dice: random.Random) -> None:
             copies = [body for body in bodies for _ in range(times(body))]
+            count(len(copies) - len(bodies))
             dice.shuffle(copies)
             list(pool.map(lambda few: _send(sqs, session.outputs["ImagesQueueUrl"], few), batched(copies, 10)))
 
