@@ -37,7 +37,7 @@ def test_a_function_that_is_killed_loses_nothing_and_tells_twice_only_what_it_co
 
 
 def test_repeats_refusals_and_a_model_that_stops_cost_time_and_nothing_else(place: Place) -> None:
-    outcome = scenarios.run(place, Scenario("all", all_of_it, 30, 10))
+    outcome = scenarios.run(place, Scenario("all", all_of_it, 10, 6))
     assert outcome.faults == []
     assert (outcome.verdict.predicted, outcome.verdict.aside, outcome.verdict.due) == (18, 2, 10)
     assert outcome.mischief[NOT_RUNNING] > 0

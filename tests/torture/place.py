@@ -88,25 +88,34 @@ class Place:
         yield
         set_environment(self.session, self._functions[KEEP_MODEL], MODEL_AUTO_START="no")
 
-    def tick(self) -> bool:
-        """What the clock does once a minute: `keep_model` looks, and lives through that or not.
-
-        Gives whether images are taken from their queue then.
-        """
+    def tick(self) -> None:
+        """What the clock does once a minute: `keep_model` looks, and lives through that or not."""
         self._ticked = time.monotonic()
         self._lambda.invoke(FunctionName=self._functions[KEEP_MODEL], Payload=json.dumps(time_has_passed()))
+
+    def tick_until(self, *, images_are_taken: bool) -> None:
+        """As often as it takes: else that would be minutes."""
+
+        def ticked() -> bool:
+            self.tick()
+            return self.takes_images() is images_are_taken
+
+        self.wait_until(ticked, f"images that are {'taken' if images_are_taken else 'left'}", 60)
+
+    def takes_images(self) -> bool:
+        """Whether images are taken from their queue."""
         mappings = self._lambda.list_event_source_mappings(FunctionName=self._functions[DETECT])
         return bool(mappings["EventSourceMappings"][0]["State"] == "Enabled")
 
     def stop_the_model(self) -> None:
-        """It is stopped, and `keep_model` looks."""
+        """It is stopped, and `keep_model` sees it."""
         self.standin.status = "STOPPED"
-        self.wait_until(lambda: not self.tick(), "images that are left in their queue", 5)
+        self.tick_until(images_are_taken=False)
 
     def start_the_model(self) -> None:
-        """It runs, and `keep_model` looks until it has lived through a look: else that would take minutes."""
+        """It runs, and `keep_model` sees it."""
         self.standin.status = "RUNNING"
-        self.wait_until(self.tick, "images that are taken", 60)
+        self.tick_until(images_are_taken=True)
 
     def repeated(self, times: Callable[[str], int]) -> AbstractContextManager[None]:
         """What is uploaded meanwhile is told to the images queue so many times, by its event notification."""

@@ -133,7 +133,7 @@ def kills_of_the_circuit(place: Place, prefix: str) -> None:
             place.stop_the_model()
             place.upload_one(f"{prefix}{kill}.jpg", 0)
             place.kill_at(kill, place.tick)
-            place.wait_until(place.tick, "a model that is started", 30)
+            place.tick_until(images_are_taken=True)
             place.wait_until_quiet(30)
 
 
@@ -206,10 +206,8 @@ def stopped(count: int, seconds: float = SECONDS_STOPPED) -> Callable[[Place, st
     def do(place: Place, prefix: str) -> None:
         place.upload(prefix, count // 2)
         place.standin.status = "STOPPED"
-        calls = place.standin.calls
         place.upload(prefix + "later ", count - count // 2)
-        # The first that is refused opens the circuit: how many more are is a matter of luck.
-        place.wait_until(lambda: place.standin.calls > calls, "a call to a stopped model", 60)
+        place.wait_until(lambda: not place.takes_images(), "images that `detect` leaves in their queue", 60)
         time.sleep(seconds)
         place.start_the_model()
 
