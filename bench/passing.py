@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from select import POLLIN, poll
+from socket import socket
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -61,12 +63,20 @@ def _handler(upstream: str, around: Around) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
+        def setup(self) -> None:
+            super().setup()
+            self._upstream = _Upstream(upstream)
+
+        def finish(self) -> None:
+            self._upstream.close()
+            super().finish()
+
         def _pass_on(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
             asked = Asked(self.command, self.path, headers, body, self.client_address[1])
             try:
-                answer = around(asked, lambda: _answer(upstream, asked))
+                answer = around(asked, lambda: self._upstream.answer(asked))
             except OSError:  # nobody is there any more: the run has ended before the function has
                 self.send_error(502)
                 return
@@ -90,13 +100,31 @@ def _handler(upstream: str, around: Around) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _answer(upstream: str, asked: Asked) -> Answered:
-    connection = HTTPConnection(upstream)
-    try:
+class _Upstream:
+    """The connection that goes on where one of a caller's ends; it is kept for as long as that one is."""
+
+    def __init__(self, place: str) -> None:
+        self._connection = HTTPConnection(place)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def answer(self, asked: Asked) -> Answered:
         passed = {name: value for name, value in asked.headers.items() if name not in _HOP_BY_HOP}
-        connection.request(asked.method, asked.path, asked.body or None, passed)
-        answer = connection.getresponse()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        return Answered(answer.status, headers, answer.read())
-    finally:
-        connection.close()
+        if self._connection.sock and _has_ended(self._connection.sock):
+            self._connection.close()
+        try:
+            self._connection.request(asked.method, asked.path, asked.body or None, passed)
+            answer = self._connection.getresponse()
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return Answered(answer.status, headers, answer.read())
+        except BaseException:  # it is in the middle of something
+            self._connection.close()
+            raise
+
+
+def _has_ended(connection: socket) -> bool:
+    """Whether the other side has closed it: what can be read before anything is asked is its end."""
+    looking = poll()
+    looking.register(connection, POLLIN)
+    return bool(looking.poll(0))

@@ -6,8 +6,8 @@ import pytest
 
 from labelwatch.package import Package
 from tests.torture import scenarios
-from tests.torture.calls import CLAIM, NOTE, PUBLISH
-from tests.torture.mischief import KILLED, NOT_RUNNING, Kill
+from tests.torture.calls import CLAIM, HEAD_OF_ROWS, NOTE, PUBLISH
+from tests.torture.mischief import COME_AGAIN, KILLED, NOT_RUNNING, WAYS_TO_FAIL, Kill
 from tests.torture.place import DETECT, NOTIFY, Place, running
 from tests.torture.scenarios import Scenario
 
@@ -15,10 +15,9 @@ KILLS = [
     # The one gap: SNS took the message, and nobody could write that down.
     Kill(NOTIFY, PUBLISH, after=True),
     Kill(DETECT, "rekognition DetectCustomLabels", after=True),
+    Kill(DETECT, HEAD_OF_ROWS, after=True),
     Kill(DETECT, "sqs SendMessageBatch", after=True),
-    Kill(NOTIFY, "s3 PutObject", after=True),
     Kill(NOTIFY, CLAIM, after=True),
-    Kill(NOTIFY, PUBLISH, after=False),
     Kill(NOTIFY, NOTE, after=True),
 ]
 
@@ -38,14 +37,29 @@ def test_a_function_that_is_killed_loses_nothing_and_tells_twice_only_what_it_co
 
 
 def test_repeats_refusals_and_a_model_that_stops_cost_time_and_nothing_else(place: Place) -> None:
-    outcome = scenarios.run(place, Scenario("all", all_of_it, 30, 10))
+    outcome = scenarios.run(place, Scenario("all", all_of_it, 10, 6))
     assert outcome.faults == []
-    assert (outcome.verdict.predicted, outcome.verdict.aside, outcome.verdict.due) == (36, 4, 20)
+    assert (outcome.verdict.predicted, outcome.verdict.aside, outcome.verdict.due) == (18, 2, 10)
     assert outcome.mischief[NOT_RUNNING] > 0
+    assert outcome.mischief[COME_AGAIN] > 0
+    assert outcome.mischief.keys() & set(WAYS_TO_FAIL)
 
 
 def all_of_it(place: Place, prefix: str) -> None:
     scenarios.throttled(0, 20)(place, prefix)
-    scenarios.failing(20)(place, prefix)
-    place.deliver_again(prefix, 1)  # not what comes later: it would make up for a delivery that was lost
-    scenarios.stopped(20, seconds=2)(place, f"{prefix}later ")
+    scenarios.failing(0)(place, prefix)
+    with place.repeated(scenarios.once_or_twice):
+        scenarios.stopped(20, seconds=1)(place, prefix)
+
+
+def test_functions_that_delete_what_is_finished_themselves_lose_nothing_when_they_are_killed_at_it(
+    place: Place,
+) -> None:
+    outcome = scenarios.run(place, Scenario("deleting", deleting, 6, 4))
+    assert outcome.faults == []
+    assert outcome.mischief[KILLED] == 1
+    assert (outcome.verdict.predicted, outcome.verdict.aside) == (2, 1)
+
+
+def deleting(place: Place, prefix: str) -> None:
+    scenarios.kills_of_those_that_delete([Kill(DETECT, "sqs DeleteMessageBatch", after=True)])(place, prefix)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -16,7 +18,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bench.passing import Asked, passing
-from tests.torture.calls import CLAIM, NOTE, PUBLISH, RELEASE, SPLIT, name_of, predictions_of
+from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
+from tests.torture import processes
+from tests.torture.calls import CLAIM, HEAD_OF_ROWS, NOTE, PUBLISH, RELEASE, SPLIT, name_of, told_of
 from tests.torture.doubts import Doubts
 from tests.torture.mischief import CLOSED, KILLED, REFUSED, Kill, Mischief
 
@@ -60,7 +64,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture
 def mischief() -> Mischief:
-    return Mischief(Doubts())
+    return Mischief(Doubts(processes.lives))
 
 
 @pytest.fixture
@@ -135,8 +139,8 @@ def asked(service: str, operation: str, **parameters: Any) -> Asked:
             name.lower(): value.decode() if isinstance(value, bytes) else value
             for name, value in request.headers.items()
         }
-        body = request.body if isinstance(request.body, bytes) else request.body.encode()
-        seen.append(Asked(request.method, "/", headers, body, 0))
+        body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
+        seen.append(Asked(request.method, urlsplit(request.url).path, headers, body, 0))
         raise ConnectionError
 
     one = client(service, "http://127.0.0.1:1")
@@ -155,9 +159,10 @@ def asked(service: str, operation: str, **parameters: Any) -> Asked:
     ],
 )
 def test_the_writes_to_the_table_are_told_apart(change: str, name: str) -> None:
-    request = asked("dynamodb", "update_item", TableName="t", Key={"id": {"S": "leaf"}}, UpdateExpression=change)
+    key = {"kind": {"S": "alert"}, "id": {"S": "leaf"}}
+    request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
     assert name_of(request) == name
-    assert predictions_of(request, name) == (frozenset({"leaf"}) if name == NOTE else frozenset())
+    assert told_of(request, name) == (frozenset({"leaf"}) if name == NOTE else frozenset())
 
 
 @pytest.mark.parametrize(
@@ -169,6 +174,30 @@ def test_parts_of_a_message_are_told_from_predictions(queue: str, name: str) -> 
     assert name_of(request) == name
 
 
+def test_writes_about_something_else_are_of_another_name() -> None:
+    key = {"kind": {"S": "dead-letter"}, "id": {"S": "leaf"}}
+    request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression="SET told_at = :a")
+    assert name_of(request) == "dynamodb note dead-letter"
+    assert told_of(request, name_of(request)) == frozenset()
+
+
+@pytest.mark.parametrize(("bucket", "name"), [(INPUT_BUCKET, "s3 HeadObject"), (OUTPUT_BUCKET, HEAD_OF_ROWS)])
+def test_a_look_for_rows_is_told_from_one_for_an_image(bucket: str, name: str) -> None:
+    assert name_of(asked("s3", "head_object", Bucket=bucket, Key="predictions/leaf.json")) == name
+
+
+def test_a_process_lives_until_it_has_ended_whether_anybody_asked_after_it_or_not() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert processes.lives(process.pid)
+    processes.kill(process.pid)
+    until = time.monotonic() + 10
+    while processes.lives(process.pid) and time.monotonic() < until:  # a zombie by now
+        time.sleep(0.01)
+    assert not processes.lives(process.pid)
+    process.communicate()
+    assert not processes.lives(process.pid)
+
+
 def test_a_publication_is_of_the_predictions_in_its_attribute() -> None:
     keys = ["predictions/dt=2026-11-22/one.json", "predictions/dt=2026-11-22/two.json"]
     attributes = {
@@ -176,5 +205,5 @@ def test_a_publication_is_of_the_predictions_in_its_attribute() -> None:
         "predictions": {"DataType": "String.Array", "StringValue": json.dumps(keys)},
     }
     request = asked("sns", "publish", TopicArn="arn:of:alerts", Message="x", MessageAttributes=attributes)
-    assert predictions_of(request, name_of(request)) == {"one", "two"}
+    assert told_of(request, name_of(request)) == {"one", "two"}
     assert name_of(request) == PUBLISH

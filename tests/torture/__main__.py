@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,13 +21,14 @@ from tests.torture.place import NeverCame, running
 
 
 def main(
-    images: Annotated[int, typer.Option(min=10, help="How many images meet all evils at once.")] = 2000,
+    images: Annotated[int, typer.Option(min=10, help="How many images meet all evils at once.")] = 10_000,
     write: Annotated[bool, typer.Option("--write", help="Write docs/reliability.md as well.")] = False,  # noqa: FBT002
 ) -> None:
     """Does what can go wrong, scenario by scenario, and holds all images against what became of them."""
     console = Console(markup=False, highlight=False)
     folder = PROJECT / "build" / "torture"
     outcomes: list[Outcome] = []
+    started = time.monotonic()
     try:
         check_machine()
         with owned(folder), running(folder / "session", package(folder / "package")) as place:
@@ -41,17 +43,15 @@ def main(
     faults = [fault for outcome in outcomes for fault in outcome.faults]
     console.print("\n".join(faults) or "Every image met one fate, and every alert is explained.", soft_wrap=True)
     if write:
-        _write(PROJECT / "docs" / "reliability.md", outcomes)
+        _write(PROJECT / "docs" / "reliability.md", outcomes, (time.monotonic() - started) / 60)
     if faults:
         raise typer.Exit(1)
 
 
-def _write(file: Path, outcomes: list[Outcome]) -> None:
+def _write(file: Path, outcomes: list[Outcome], minutes: float) -> None:
     command = " ".join([".venv/bin/python -m tests.torture", *sys.argv[1:]])
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    about = (
-        f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, {machine}, {sum(one.seconds for one in outcomes) / 60:.0f} minutes"
-    )
+    about = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, {machine}, {minutes:.1f} minutes"
     file.write_text(page.whole(outcomes, about))
 
 

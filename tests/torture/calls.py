@@ -1,4 +1,4 @@
-"""What a function asks of AWS, as the alerts see it: which call a request is, and which predictions it is about."""
+"""What a function asks of AWS, as the torture sees it: which call a request is, and what it tells or notes as told."""
 
 from __future__ import annotations
 
@@ -7,25 +7,33 @@ from urllib.parse import parse_qs
 
 from bench.counting import operation
 from bench.passing import Asked
+from labelwatch.local.session import OUTPUT_BUCKET
 
-CLAIM, NOTE, RELEASE, PUBLISH = "dynamodb claim", "dynamodb note", "dynamodb release", "sns Publish"
+CLAIM, NOTE, RELEASE, PUBLISH = "dynamodb claim alert", "dynamodb note alert", "dynamodb release alert", "sns Publish"
 SPLIT = "sqs SendMessageBatch of parts"
+HEAD_OF_ROWS = "s3 HeadObject of rows"
+# What may be told once only, and what is written down of it afterwards.
+TELLING, NOTING = {PUBLISH}, {NOTE}
 
 
 def name_of(asked: Asked) -> str:
-    """`service Operation`; the writes to the table, and what goes back to the images queue, by what they are for."""
+    """`service Operation`; where one operation is used for several things, with what it is used for."""
     name = operation(asked.method, asked.path, asked.headers, asked.body)
+    if name == "s3 HeadObject" and asked.path.startswith(f"/{OUTPUT_BUCKET}/"):
+        return HEAD_OF_ROWS
     if name == "sqs SendMessageBatch" and "ImagesQueue" in json.loads(asked.body)["QueueUrl"]:
         return SPLIT
     if name != "dynamodb UpdateItem":
         return name
-    change = json.loads(asked.body)["UpdateExpression"]
-    return CLAIM if "claimed_by" in change else NOTE if "told_at" in change else RELEASE
+    write = json.loads(asked.body)
+    change = write["UpdateExpression"]
+    act = "claim" if "claimed_by" in change else "note" if "told_at" in change else "release"
+    return f"dynamodb {act} {write['Key']['kind']['S']}"
 
 
-def predictions_of(asked: Asked, name: str) -> frozenset[str]:
-    """The ids of the predictions that a publication tells of, or that a note is about; none of anything else."""
-    if name == NOTE:
+def told_of(asked: Asked, name: str) -> frozenset[str]:
+    """The ids of what is told by this call, or noted as told; none where it is another."""
+    if name in NOTING:
         return frozenset({json.loads(asked.body)["Key"]["id"]["S"]})
     if name != PUBLISH:
         return frozenset()

@@ -1,4 +1,4 @@
-"""Which alerts may rightly be told twice: those of which the function could not know that SNS took them, or note it.
+"""What may rightly be told twice: that of which the function could not know that it was taken, or could not note it.
 
 SNS has no key by which it would know a message that it has had; docs/decisions/0015 says why the doubtful case is told
 twice and not lost.
@@ -7,43 +7,53 @@ twice and not lost.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from threading import Lock
 
 
 class Doubts:
-    """Follows each prediction from SNS's yes to the note of it; whoever passes calls on tells of them."""
+    """Follows each id from the service's yes to the note of it; whoever passes calls on tells of them.
 
-    def __init__(self) -> None:
+    `lives` says whether a process does: one that has ended has noted nothing since, whoever ended it.
+    """
+
+    def __init__(self, lives: Callable[[int], bool]) -> None:
         self.unexplained: set[str] = set()
         self.explained: Counter[str] = Counter()
+        self._lives = lives
         self._open: dict[str, int | None] = {}
         self._doubtful: set[str] = set()
-        self._published: set[str] = set()
+        self._told: set[str] = set()
         self._lock = Lock()
 
-    def published(self, predictions: frozenset[str], process: int | None) -> None:
-        """SNS took a message on these."""
+    def told(self, ids: frozenset[str], process: int | None) -> None:
+        """The service took it from this process; from none, where that has ended since."""
         with self._lock:
-            again = predictions & self._published
-            self.explained.update(again & self._doubtful)
-            self.unexplained |= again - self._doubtful
-            self._published |= predictions
-            self._doubtful -= predictions
-            self._open |= dict.fromkeys(predictions, process)
+            again = ids & self._told
+            excused = again & self._in_doubt()
+            self.explained.update(excused)
+            self.unexplained |= again - excused
+            self._told |= ids
+            self._doubtful -= ids
+            self._open |= dict.fromkeys(ids, process)
 
-    def noted(self, predictions: frozenset[str]) -> None:
+    def noted(self, ids: frozenset[str]) -> None:
         """The table knows that these were told."""
         with self._lock:
-            for one in predictions:
+            for one in ids:
                 self._open.pop(one, None)
-            self._doubtful -= predictions
+            self._doubtful -= ids
 
-    def disturbed(self, predictions: frozenset[str]) -> None:
+    def disturbed(self, ids: frozenset[str]) -> None:
         """The function did not hear of what became of its call on these."""
         with self._lock:
-            self._doubtful |= predictions & self._open.keys()
+            self._doubtful |= ids & self._open.keys()
 
-    def killed(self, process: int) -> None:
-        """A function ended, and with it whatever it had published and not noted."""
+    def unnoted(self) -> frozenset[str]:
+        """What was told, and nobody could write down that it was, nor came again to tell it."""
         with self._lock:
-            self._doubtful |= {one for one, owner in self._open.items() if owner == process}
+            return frozenset(self._in_doubt())
+
+    def _in_doubt(self) -> set[str]:
+        ended = {one for one, process in self._open.items() if process is None or not self._lives(process)}
+        return self._doubtful | ended

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from bench.passing import Answered, Around, Asked, PassOn
 from tests.torture import processes
-from tests.torture.calls import NOTE, PUBLISH, name_of, predictions_of
+from tests.torture.calls import NOTING, TELLING, name_of, told_of
 from tests.torture.doubts import Doubts
 
 KILLED, REFUSED, NO_ANSWER, CLOSED = "killed", "refused", "no answer", "connection closed"
+COME_AGAIN = "come again"
 # What the stand-in of the model refuses when it is stopped, or asked too often.
 NOT_RUNNING = "model not running"
 _OF_THE_MODEL = {
@@ -22,7 +23,7 @@ _OF_THE_MODEL = {
     b"ProvisionedThroughputExceededException": "model throttled",
 }
 _STATUS = {"500": ("InternalError", 500), "503": ("SlowDown", 503), REFUSED: ("AuthorizationError", 403)}
-_WAYS_TO_FAIL = ("500", "503", NO_ANSWER, CLOSED)
+WAYS_TO_FAIL = ("500", "503", NO_ANSWER, CLOSED)
 # Over the wiring's read time-out of these; for other services it waits longer, and their connections are closed.
 _SECONDS_WITHOUT_ANSWER = 3.5
 _SOON_GIVEN_UP = {"sqs", "sns", "dynamodb"}
@@ -61,6 +62,11 @@ class Mischief:
         """The next call of this name is refused, once."""
         self._refused.append(call)
 
+    def count(self, kind: str, times: int) -> None:
+        """What is done elsewhere."""
+        with self._lock:
+            self.done[kind] += times
+
     def around(self, function: str) -> Around:
         """What the proxy of this function does with its calls."""
 
@@ -70,7 +76,7 @@ class Mischief:
             answer = None if trick and not trick.after else self._done(asked, name, pass_on)
             if not trick:
                 return answer
-            self._doubts.disturbed(predictions_of(asked, name))
+            self._doubts.disturbed(told_of(asked, name))
             return self._play(trick, asked, name)
 
         return meddle
@@ -94,15 +100,15 @@ class Mischief:
         if self._dice.random() < self.killing_share:
             return _Trick(KILLED, after)
         if self._dice.random() < self.failing_share:
-            return _Trick(self._dice.choice(_WAYS_TO_FAIL), after)
+            return _Trick(self._dice.choice(WAYS_TO_FAIL), after)
         return None
 
     def _done(self, asked: Asked, name: str, pass_on: PassOn) -> Answered:
         answer = pass_on()
-        if answer.status < 400 and name == PUBLISH:
-            self._doubts.published(predictions_of(asked, name), processes.owner_of(asked.port))
-        if answer.status < 400 and name == NOTE:
-            self._doubts.noted(predictions_of(asked, name))
+        if answer.status < 400 and name in TELLING:
+            self._doubts.told(told_of(asked, name), processes.owner_of(asked.port))
+        if answer.status < 400 and name in NOTING:
+            self._doubts.noted(told_of(asked, name))
         with self._lock:
             self.done.update(
                 kind for code, kind in _OF_THE_MODEL.items() if answer.status == 400 and code in answer.content
@@ -113,7 +119,6 @@ class Mischief:
         if trick.kind == KILLED:
             process = processes.owner_of(asked.port)
             if process:
-                self._doubts.killed(process)
                 processes.kill(process)
         if trick.kind == NO_ANSWER and name.partition(" ")[0] in _SOON_GIVEN_UP:
             time.sleep(_SECONDS_WITHOUT_ANSWER)

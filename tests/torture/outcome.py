@@ -16,13 +16,17 @@ SECONDS_FOR_MAIL = 20
 
 
 class Outcome(Struct, frozen=True):
-    """`told_twice` are alerts beyond the first of a prediction, each with a reason in Doubts; `faults` must be none."""
+    """`told_twice` are alerts beyond the first of a prediction, `unnoted` are told and not remembered as such.
+
+    Both have their reasons in Doubts; `faults` must be none.
+    """
 
     name: str
     seconds: float
     verdict: Verdict
     letters_twice: int
     told_twice: int
+    unnoted: int
     mischief: dict[str, int]
     faults: list[str]
 
@@ -34,6 +38,7 @@ def outcome_of(place: Place, name: str, prefix: str, seconds: float, mischief: C
     due = {one.id for one in found.predictions if one.of_interest}
     _wait_for_mail(place, due)
     mails = mails_of(place)
+    unnoted = place.doubts.unnoted() & mails.keys()
     letters = [one for one in found.images_aside if one.key.startswith(prefix)]
     return Outcome(
         name=name,
@@ -41,19 +46,25 @@ def outcome_of(place: Place, name: str, prefix: str, seconds: float, mischief: C
         verdict=verdict,
         letters_twice=len(letters) - len({(one.key, one.version_id) for one in letters}),
         told_twice=sum(mails[one] - 1 for one in due if mails[one] > 1),
+        unnoted=sum(one.id in unnoted for one in verdict.untold),
         mischief=dict(sorted(mischief.items())),
-        faults=faults_of(found, verdict, mails, place.doubts.explained, place.doubts.unexplained),
+        faults=faults_of(found, verdict, mails, place.doubts.explained, place.doubts.unexplained, unnoted),
     )
 
 
-def faults_of(
-    found: Found, verdict: Verdict, mails: Counter[str], explained: Counter[str], unexplained: set[str]
+def faults_of(  # noqa: PLR0917 - all that there is to say of it
+    found: Found,
+    verdict: Verdict,
+    mails: Counter[str],
+    explained: Counter[str],
+    unexplained: set[str],
+    unnoted: frozenset[str],
 ) -> list[str]:
     """What must not be; `mails` counts the mails that tell of a prediction, by its id."""
     due = {one.id: str(one) for one in found.predictions if one.of_interest}
     return [
         *(f"no fate: {one}" for one in verdict.without_fate),
-        *(f"not remembered as told: {one}" for one in verdict.untold),
+        *(f"not remembered as told: {one}" for one in verdict.untold if one.id not in unnoted),
         *(f"rows of nothing uploaded: {one}" for one in verdict.unknown),
         *(f"no mail: {due[one]}" for one in due if not mails[one]),
         *(f"told twice without a reason: {due[one]}" for one in sorted(due.keys() & unexplained)),

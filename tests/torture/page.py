@@ -7,7 +7,7 @@ from tests.torture.outcome import Outcome
 _PAGE = Path(__file__).with_name("page.md")
 _HEAD = (
     "scenario", "done to it", "images", "predictions", "dead letters", "lost", "alerts due", "told", "told twice",
-    "dead letters twice", "seconds",
+    "not noted", "dead letters twice", "seconds",
 )  # fmt: skip
 
 
@@ -32,9 +32,9 @@ def whole(outcomes: list[Outcome], about: str) -> str:
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     verdict = outcome.verdict
     done = ", ".join(f"{count:,} {kind}" for kind, count in outcome.mischief.items())
-    lost = len(verdict.without_fate) + len(verdict.untold)
+    lost = len(verdict.without_fate) + len(verdict.untold) - outcome.unnoted
     figures = (
-        verdict.images, verdict.predicted, verdict.aside, lost, verdict.due, verdict.told, outcome.told_twice,
-        outcome.letters_twice, round(outcome.seconds),
+        verdict.images, verdict.predicted, verdict.aside, lost, verdict.due, verdict.told + outcome.unnoted,
+        outcome.told_twice, outcome.unnoted, outcome.letters_twice, round(outcome.seconds),
     )  # fmt: skip
     return (outcome.name, done, *(f"{figure:,}" for figure in figures))
