@@ -18,9 +18,27 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bench.passing import Asked, passing
+from chalicelib.dead_letters import OneDeadLetter
+from chalicelib.errors import Fault, Rejected
+from chalicelib.model import Message
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
+from tests.builders import NOW, message, notification, s3_record
+from tests.fakes import FakeClaims, FakeTelemetry
 from tests.torture import processes
-from tests.torture.calls import CLAIM, HEAD_OF_ROWS, NOTE, PUBLISH, RELEASE, SPLIT, name_of, told_of
+from tests.torture.calls import (
+    ASIDE,
+    CLAIM,
+    CLAIM_ASIDE,
+    HEAD_OF_ROWS,
+    NOTE,
+    NOTE_ASIDE,
+    PUBLISH,
+    RELEASE,
+    SET_ASIDE,
+    SPLIT,
+    name_of,
+    told_of,
+)
 from tests.torture.doubts import Doubts
 from tests.torture.mischief import CLOSED, KILLED, REFUSED, Kill, Mischief
 
@@ -174,11 +192,30 @@ def test_parts_of_a_message_are_told_from_predictions(queue: str, name: str) -> 
     assert name_of(request) == name
 
 
-def test_writes_about_something_else_are_of_another_name() -> None:
-    key = {"kind": {"S": "dead-letter"}, "id": {"S": "leaf"}}
-    request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression="SET told_at = :a")
-    assert name_of(request) == "dynamodb note dead-letter"
-    assert told_of(request, name_of(request)) == frozenset()
+def test_a_dead_letter_is_known_by_what_the_function_claims_it_by() -> None:
+    body = notification(s3_record())
+    for _ in range(3):  # and when it comes back from the dead
+        letters, claims = FakeLetters(), FakeClaims()
+        once = OneDeadLetter(letters=letters, claims=claims, telemetry=FakeTelemetry(), now=lambda: NOW)
+        once.put(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
+        (claimed,), (body,) = claims.claimed, letters.bodies
+        written = asked("sqs", "send_message", QueueUrl="http://127.0.0.1:1/0/dead", MessageBody=body)
+        key = {"kind": {"S": "dead-letter"}, "id": {"S": claimed}}
+        for change, name in (("SET claimed_by = :a", CLAIM_ASIDE), ("SET told_at = :a", NOTE_ASIDE)):
+            request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
+            assert name_of(request) == name
+            assert told_of(request, name) == told_of(written, SET_ASIDE) == {ASIDE + claimed}
+    assert (
+        told_of(asked("sqs", "send_message", QueueUrl="http://127.0.0.1:1/0/dead", MessageBody="x"), SET_ASIDE) == set()
+    )
+
+
+class FakeLetters:
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    def put(self, message: Message, fault: Fault, image: str) -> None:  # noqa: ARG002 - as the port has it
+        self.bodies.append(message.body)
 
 
 @pytest.mark.parametrize(("bucket", "name"), [(INPUT_BUCKET, "s3 HeadObject"), (OUTPUT_BUCKET, HEAD_OF_ROWS)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from urllib.parse import parse_qs
 
 from bench.counting import operation
@@ -10,10 +12,15 @@ from bench.passing import Asked
 from labelwatch.local.session import OUTPUT_BUCKET
 
 CLAIM, NOTE, RELEASE, PUBLISH = "dynamodb claim alert", "dynamodb note alert", "dynamodb release alert", "sns Publish"
+CLAIM_ASIDE, NOTE_ASIDE, SET_ASIDE = "dynamodb claim dead-letter", "dynamodb note dead-letter", "sqs SendMessage"
+RELEASE_ASIDE = "dynamodb release dead-letter"
 SPLIT = "sqs SendMessageBatch of parts"
 HEAD_OF_ROWS = "s3 HeadObject of rows"
-# What may be told once only, and what is written down of it afterwards.
-TELLING, NOTING = {PUBLISH}, {NOTE}
+# What may be told once only, what is written down of it afterwards, and what without a claim is told all the same.
+TELLING, NOTING, CLAIMING = {PUBLISH, SET_ASIDE}, {NOTE, NOTE_ASIDE}, {CLAIM_ASIDE}
+# What the id of a dead letter begins with here; that of an alert is the prediction's.
+ASIDE = "dead letter "
+_COUNT = re.compile(r'\{"set_aside":(\d+),')
 
 
 def name_of(asked: Asked) -> str:
@@ -32,12 +39,31 @@ def name_of(asked: Asked) -> str:
 
 
 def told_of(asked: Asked, name: str) -> frozenset[str]:
-    """The ids of what is told by this call, or noted as told; none where it is another."""
-    if name in NOTING:
-        return frozenset({json.loads(asked.body)["Key"]["id"]["S"]})
+    """The ids of what is told by this call, or claimed or noted; none where it is another."""
+    if name == NOTE:
+        return frozenset({_item(asked)})
+    if name in {CLAIM_ASIDE, NOTE_ASIDE}:
+        return frozenset({ASIDE + _item(asked)})
+    if name == SET_ASIDE:
+        return _set_aside(json.loads(asked.body)["MessageBody"])
     if name != PUBLISH:
         return frozenset()
     form = {key: values[0] for key, values in parse_qs(asked.body.decode()).items()}
     (entry,) = [key for key, value in form.items() if key.endswith(".Name") and value == "predictions"]
     rows = json.loads(form[entry.removesuffix("Name") + "Value.StringValue"])
     return frozenset(row.rpartition("/")[2].removesuffix(".json") for row in rows)
+
+
+def _item(asked: Asked) -> str:
+    item: str = json.loads(asked.body)["Key"]["id"]["S"]
+    return item
+
+
+def _set_aside(body: str) -> frozenset[str]:
+    """By what the message was before it was counted; of one that is no event, only the function knows."""
+    count = _COUNT.match(body)
+    if not count:
+        return frozenset()
+    before = int(count[1]) - 1
+    message = "{" + (f'"set_aside":{before},' if before else "") + body[count.end() :]
+    return frozenset({ASIDE + hashlib.sha256(message.encode()).hexdigest()})

@@ -1,7 +1,7 @@
 """What may rightly be told twice: that of which the function could not know that it was taken, or could not note it.
 
-SNS has no key by which it would know a message that it has had; docs/decisions/0015 says why the doubtful case is told
-twice and not lost.
+SNS and SQS have no key by which they would know a message that they have had; docs/decisions/0015 and 0018 say why the
+doubtful case is told twice and not lost.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Doubts:
         self._lives = lives
         self._open: dict[str, int | None] = {}
         self._doubtful: set[str] = set()
+        self._unclaimed: set[str] = set()
         self._told: set[str] = set()
         self._lock = Lock()
 
@@ -34,8 +35,13 @@ class Doubts:
             self.explained.update(excused)
             self.unexplained |= again - excused
             self._told |= ids
-            self._doubtful -= ids
+            self._doubtful = (self._doubtful - ids) | (ids & self._unclaimed)
             self._open |= dict.fromkeys(ids, process)
+
+    def claimed(self, ids: frozenset[str], *, known: bool) -> None:
+        """One function has these, and it is known to it or not; then it tells of a dead letter all the same."""
+        with self._lock:
+            self._unclaimed = self._unclaimed - ids if known else self._unclaimed | ids
 
     def noted(self, ids: frozenset[str]) -> None:
         """The table knows that these were told."""

@@ -10,15 +10,16 @@ from msgspec import Struct
 from labelwatch.audit import comparing
 from labelwatch.audit.comparing import Found, Verdict
 from labelwatch.audit.reading import Scope
+from tests.torture.calls import ASIDE
 from tests.torture.place import Place
 
 SECONDS_FOR_MAIL = 20
 
 
 class Outcome(Struct, frozen=True):
-    """`told_twice` are alerts beyond the first of a prediction, `unnoted` are told and not remembered as such.
+    """`told_twice` are alerts beyond the first of a prediction, `letters_twice` dead letters beyond the first of one.
 
-    Both have their reasons in Doubts; `faults` must be none.
+    `unnoted` are told and not remembered as such. All three have their reasons in Doubts; `faults` must be none.
     """
 
     name: str
@@ -31,8 +32,10 @@ class Outcome(Struct, frozen=True):
     faults: list[str]
 
 
-def outcome_of(place: Place, name: str, prefix: str, seconds: float, mischief: Counter[str]) -> Outcome:
-    """Of what was uploaded under the prefix, once the queues are empty."""
+def outcome_of(
+    place: Place, name: str, prefix: str, seconds: float, *, mischief: Counter[str], explained: Counter[str]
+) -> Outcome:
+    """Of what was uploaded under the prefix; what was done meanwhile, and what it explains. The queues are empty."""
     found = place.reader.read(Scope(prefix=prefix))
     verdict = comparing.compare(found)
     due = {one.id for one in found.predictions if one.of_interest}
@@ -40,15 +43,19 @@ def outcome_of(place: Place, name: str, prefix: str, seconds: float, mischief: C
     mails = mails_of(place)
     unnoted = place.doubts.unnoted() & mails.keys()
     letters = [one for one in found.images_aside if one.key.startswith(prefix)]
+    letters_twice = len(letters) - len({(one.key, one.version_id) for one in letters})
     return Outcome(
         name=name,
         seconds=seconds,
         verdict=verdict,
-        letters_twice=len(letters) - len({(one.key, one.version_id) for one in letters}),
+        letters_twice=letters_twice,
         told_twice=sum(mails[one] - 1 for one in due if mails[one] > 1),
         unnoted=sum(one.id in unnoted for one in verdict.untold),
         mischief=dict(sorted(mischief.items())),
-        faults=faults_of(found, verdict, mails, place.doubts.explained, place.doubts.unexplained, unnoted),
+        faults=[
+            *faults_of(found, verdict, mails, explained, place.doubts.unexplained, unnoted),
+            *faults_of_letters(letters_twice, explained, place.doubts.unexplained),
+        ],
     )
 
 
@@ -71,6 +78,15 @@ def faults_of(  # noqa: PLR0917 - all that there is to say of it
         *(f"{mails[one]} mails: {due[one]}" for one in due if mails[one] > 1 + explained[one]),
         *([f"{verdict.twice} images have a prediction and are dead letters too"] if verdict.twice else []),
         *([f"{verdict.on_the_way} messages are on the way still"] if verdict.on_the_way else []),
+    ]
+
+
+def faults_of_letters(twice: int, explained: Counter[str], unexplained: set[str]) -> list[str]:
+    """Each dead letter beyond the first of an image must have its reason."""
+    reasons = sum(count for one, count in explained.items() if one.startswith(ASIDE))
+    return [
+        *(f"twice without a reason: {one}" for one in sorted(unexplained) if one.startswith(ASIDE)),
+        *([f"{twice} dead letters twice, {reasons} with a reason"] if twice > reasons else []),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -9,7 +10,18 @@ from typing import NamedTuple
 from zlib import crc32
 
 from labelwatch.local.standin import RateLimit
-from tests.torture.calls import CLAIM, HEAD_OF_ROWS, NOTE, PUBLISH, RELEASE, SPLIT
+from tests.torture.calls import (
+    CLAIM,
+    CLAIM_ASIDE,
+    HEAD_OF_ROWS,
+    NOTE,
+    NOTE_ASIDE,
+    PUBLISH,
+    RELEASE,
+    RELEASE_ASIDE,
+    SET_ASIDE,
+    SPLIT,
+)
 from tests.torture.mischief import Kill
 from tests.torture.outcome import Outcome, outcome_of
 from tests.torture.place import DETECT, KEEP_MODEL, NOTIFY, Place
@@ -61,12 +73,19 @@ def run(place: Place, scenario: Scenario) -> Outcome:
     prefix = f"{scenario.name}/"
     place.calm()
     place.pace(scenario.function_seconds, scenario.visibility_seconds, scenario.at_once)
-    before, started = place.mischief.done.copy(), time.monotonic()
+    done, explained, started = place.mischief.done.copy(), place.doubts.explained.copy(), time.monotonic()
     scenario.do(place, prefix)
     place.wait_until_quiet(scenario.patience)
     seconds = time.monotonic() - started
     place.calm()
-    return outcome_of(place, scenario.name, prefix, seconds, place.mischief.done - before)
+    return outcome_of(
+        place,
+        scenario.name,
+        prefix,
+        seconds,
+        mischief=place.mischief.done - done,
+        explained=place.doubts.explained - explained,
+    )
 
 
 def killed_at(kills: Sequence[Kill]) -> Callable[[Place, str], None]:
@@ -86,6 +105,16 @@ def kills_of_the_rest(place: Place, prefix: str) -> None:
         place.upload_one(f"{prefix}{kind}.jpg", number)
         return prefix
 
+    def no_image(kind: str) -> None:
+        upload(kind, number=9)
+
+    def not_set_aside(kind: str) -> None:
+        place.mischief.refuse_next(SET_ASIDE)
+        no_image(kind)
+
+    def no_prediction(kind: str) -> None:
+        place.send(NOTIFY, json.dumps({"image": kind}))
+
     def delayed(kind: str) -> None:
         place.standin.answer_with("AccessDeniedException")
         upload(kind)
@@ -100,12 +129,17 @@ def kills_of_the_rest(place: Place, prefix: str) -> None:
         place.split(f"{prefix}{kind}")
 
     causes: dict[tuple[str, str], Callable[[str], object]] = {
-        (DETECT, "sqs SendMessage"): lambda kind: upload(kind, number=9),
+        (DETECT, CLAIM_ASIDE): no_image,
+        (DETECT, SET_ASIDE): no_image,
+        (DETECT, NOTE_ASIDE): no_image,
+        (DETECT, RELEASE_ASIDE): not_set_aside,
         (DETECT, "sqs ChangeMessageVisibility"): delayed,
         (DETECT, SPLIT): in_parts,
         (NOTIFY, RELEASE): unpublished,
         (NOTIFY, "sqs ChangeMessageVisibility"): unpublished,
-        (NOTIFY, "sqs SendMessage"): lambda _: place.send(NOTIFY, "no prediction"),
+        (NOTIFY, CLAIM_ASIDE): no_prediction,
+        (NOTIFY, SET_ASIDE): no_prediction,
+        (NOTIFY, NOTE_ASIDE): no_prediction,
     }
     for kill in _both_sides(causes):
         place.kill_at(kill, partial(causes[kill.function, kill.call], str(kill)))
@@ -255,7 +289,7 @@ def everything(images: int) -> list[Scenario]:
         ),
         Scenario("deleting and raising, 10 % of all calls fail", failing_of_those_that_delete(100)),
         Scenario("everything three times, shuffled, at once", delivered_again(150)),
-        Scenario("150 on a model of 5 calls a second", throttled(150, 5)),
+        Scenario("300 on a model of 5 calls a second", throttled(300, 5)),
         Scenario("the model stops and comes back", stopped(150)),
         Scenario("10 % of all calls fail", failing(150)),
         Scenario("all at once", all_at_once(images), at_once=AT_ONCE_OF_MANY, patience=900),

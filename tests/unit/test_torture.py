@@ -7,8 +7,9 @@ import pytest
 from labelwatch.audit.comparing import compare
 from tests.findings import aside, found, stored, uploaded
 from tests.torture import page
+from tests.torture.calls import ASIDE
 from tests.torture.doubts import Doubts
-from tests.torture.outcome import Outcome, faults_of
+from tests.torture.outcome import Outcome, faults_of, faults_of_letters
 from tests.torture.scenarios import once_or_twice
 
 LEAF = frozenset({"leaf"})
@@ -72,6 +73,22 @@ def test_what_was_told_and_not_noted_is_known_where_it_has_a_reason(doubts: Doub
     doubts.disturbed(frozenset({"disturbed", "noted"}))
     doubts.noted(frozenset({"noted"}))
     assert doubts.unnoted() == {"disturbed", "ended"}
+
+
+def test_what_was_told_without_a_claim_explains_one_more_and_a_claim_that_is_known_none(doubts: Doubts) -> None:
+    for known, of in ((False, LEAF), (True, frozenset({"claimed"}))):
+        doubts.claimed(of, known=False)
+        doubts.claimed(of, known=known)
+        doubts.told(of, 1)
+        doubts.told(of, 2)
+    assert (doubts.unexplained, doubts.explained) == ({"claimed"}, {"leaf": 1})
+
+
+def test_a_dead_letter_beyond_the_first_needs_a_reason_of_its_own_kind() -> None:
+    letter = f"{ASIDE}1"
+    assert faults_of_letters(1, Counter({letter: 1, "leaf": 5}), {"leaf"}) == []
+    assert len(faults_of_letters(2, Counter({letter: 1, "leaf": 5}), set())) == 1
+    assert len(faults_of_letters(0, Counter(), {letter})) == 1
 
 
 def faults(mails: int, explained: int = 0, unexplained: frozenset[str] = frozenset()) -> list[str]:
