@@ -28,7 +28,7 @@ DETECT, NOTIFY, KEEP_MODEL = "Detect", "Notify", "KeepModel"
 QUEUES = {DETECT: "ImagesQueueUrl", NOTIFY: "PredictionsQueueUrl"}
 UPLOADS_AT_ONCE = 8
 # From one tick of the clock to the next, where nobody turns it on purpose.
-SECONDS_OF_A_MINUTE = 40
+SECONDS_OF_A_MINUTE = 10
 # One in ten is no image; of the others half are worth an alert.
 _NO_IMAGE, _WORTH_AN_ALERT, _QUIET = b"Spray on Tuesday.", picture("leaf-smut"), picture("brown-spot")
 

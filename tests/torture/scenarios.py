@@ -173,6 +173,7 @@ def kills_of_the_circuit(place: Place, prefix: str) -> None:
 
 def _healed_by_one_look(place: Place) -> None:
     place.tick()
+    place.wait_until(place.takes_images, "images that are taken after one look", 1)
     place.wait_until_quiet(30)
 
 
