@@ -128,8 +128,10 @@ class Notification(Struct, frozen=True, kw_only=True):
     def _note(
         self, trouble: str, note: Callable[[str], None], sights: Mapping[str, Sight], seconds_left: float
     ) -> None:
-        """What cannot be noted ends with the claim: the next delivery after that tells of it, perhaps again."""
+        """What cannot be noted ends with the claim: another delivery after that tells of it, perhaps again."""
         _, faults = self._at_once(note, sights, seconds_left)
+        if faults:  # most often the table has a bad moment only
+            _, faults = self._at_once(note, {key: sights[key] for key in faults}, seconds_left)
         if faults:
             reasons = sorted({fault.reason for fault in faults.values()})
             self.telemetry.warn(trouble, predictions=sorted(faults), reasons=reasons)

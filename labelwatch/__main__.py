@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
 from labelwatch.commands import (
     athena,
@@ -119,7 +119,19 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _end(f"{problem.strerror or problem}: {problem.filename or 'while writing'}")
     except (BotoCoreError, ClientError) as problem:
-        _end(f"a call to the cloud failed: {problem}")
+        _end(f"a call to the cloud failed: {problem}{_advice(problem)}")
+
+
+def _advice(problem: Exception) -> str:
+    """What to do next, where that is known."""
+    if isinstance(problem, NoCredentialsError):
+        return "; `aws configure`, `aws sso login`, or --profile"
+    if isinstance(problem, EndpointConnectionError) and "AWS_ENDPOINT_URL" in os.environ:
+        return "; AWS_ENDPOINT_URL is set: does `make up` run?"
+    code = problem.response["Error"]["Code"] if isinstance(problem, ClientError) else ""
+    if code in {"InvalidClientTokenId", "ExpiredToken", "UnrecognizedClientException"}:
+        return "; these credentials are no longer good: `aws sso login`, or others with --profile"
+    return ""
 
 
 def _end(sentence: str) -> NoReturn:

@@ -32,7 +32,7 @@ def run(account: Account, name: str, operator: Operator, *, delete_data: bool) -
     data = sorted({*tagged, *(one.id for one in has if one.kind == "AWS::S3::Bucket" and one.id)})
     if not now and not (delete_data and data):  # the stage stays: this may be another Region, or account, than it is of
         kept = f"; its buckets {', '.join(data)} are kept (--delete-data deletes them)" if data else ""
-        raise UserError(f"there is no stack {stack_name}{kept}.")
+        raise UserError(f"there is no stack {stack_name} in {account.region}{kept}.")
     if functions.standing(account, stack_name):  # without their roles they could neither work nor be of any use
         raise UserError(f"its functions are still there; take them down first: chalice delete --stage {name}")
     fate = "DELETED with all that is in them" if delete_data else "kept, with all that is in them"

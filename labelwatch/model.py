@@ -53,8 +53,10 @@ def shown(model: StackModel) -> Table:
         waiting = model.queue.waiting()
     up = status in {RUNNING, STARTING, STOPPING}
     ours = memory.started_at if memory.model == model.version.name else None
-    by = f"Labelwatch, {ours:%Y-%m-%d %H:%M}" if ours else "somebody else"
+    by = f"Labelwatch, {ours:%Y-%m-%d %H:%M}" if ours else "not by ModelAutoStart"
     table = Table(show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in {
         "model": model.version.name,
         "status": status,

@@ -144,12 +144,16 @@ class FakeTopic(Failing):
 
 
 class FakeClaims(Failing):
-    """Remembers who claimed what, until when, and what was told; `unnotable` fails at what comes after the claim."""
+    """Remembers who claimed what, until when, and what was told; `unnotable` fails at what comes after the claim.
+
+    `bad_moments` is how often, where it does not do so for good.
+    """
 
     def __init__(self) -> None:
         self.claimed: dict[str, tuple[str, datetime]] = {}
         self.remembered: set[str] = set()
         self.unnotable: Fault | None = None
+        self.bad_moments = 1000
 
     def claim(self, prediction: str, owner: str, now: datetime, until: datetime) -> Standing:
         self._fail_if_told()
@@ -171,7 +175,8 @@ class FakeClaims(Failing):
         del self.claimed[prediction]
 
     def _fail_to_note(self) -> None:
-        if self.unnotable:
+        self.bad_moments -= 1
+        if self.unnotable and self.bad_moments >= 0:
             raise self.unnotable
 
 

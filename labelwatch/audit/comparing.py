@@ -54,7 +54,7 @@ class Found(Struct, frozen=True, kw_only=True):
     """All that was found. Dead letters are of images, or of predictions; `told` are the ids of predictions.
 
     Who was told of uploads before `alerts_since` is forgotten. `on_the_way` are messages that have no end yet, or
-    whose end cannot be seen now.
+    whose end cannot be seen now. `unreadable` are objects among the rows that hold none.
     """
 
     uploads: Sequence[Uploaded]
@@ -64,6 +64,7 @@ class Found(Struct, frozen=True, kw_only=True):
     told: Collection[str]
     alerts_since: date
     on_the_way: int
+    unreadable: Sequence[str] = ()
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -88,6 +89,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     without_fate: list[Uploaded]
     untold: list[Stored]
     unknown: list[Stored]
+    unreadable: list[str]
 
     @property
     def left_over(self) -> bool:
@@ -97,7 +99,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     @property
     def adds_up(self) -> bool:
         """What has not come to its end may be on the way; rows of nothing that was uploaded are no arithmetic."""
-        return not self.unknown and len(self.without_fate) + len(self.untold) <= self.on_the_way
+        return not self.unknown and not self.unreadable and len(self.without_fate) + len(self.untold) <= self.on_the_way
 
 
 def compare(found: Found) -> Verdict:
@@ -109,7 +111,8 @@ def compare(found: Found) -> Verdict:
     unstored = [one for one in found.uploads if _content(one) not in stored]
     aside = [reason for one in unstored if (reason := _reason(one, ends))]
     worth = [one for one in found.predictions if one.of_interest and one.day >= found.alerts_since]
-    due = [one for one in worth if not one.quiet]
+    # A backfill may have come to an image that was told of before.
+    due = [one for one in worth if not one.quiet or one.id in found.told]
     not_told = [one for one in due if one.id not in found.told]
     untold = [one for one in not_told if not _reason(one, predictions_aside)]
     uploaded = {_content(one) for one in found.uploads}
@@ -130,6 +133,7 @@ def compare(found: Found) -> Verdict:
         without_fate=[one for one in unstored if not _reason(one, ends)],
         untold=untold,
         unknown=[one for one in strangers if one.version_id is not None],
+        unreadable=list(found.unreadable),
     )
 
 

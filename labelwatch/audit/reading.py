@@ -22,7 +22,6 @@ from chalicelib.model import Prediction
 from labelwatch import stack
 from labelwatch.audit.comparing import Found, SetAside, Stored, Uploaded
 from labelwatch.aws import Account
-from labelwatch.errors import UserError
 
 ROWS_AT_ONCE = 10
 # Dead letters are out of sight for so long, should nobody be there any more to give them back.
@@ -86,10 +85,12 @@ class Reader:
         keys = [key for key in self._row_keys(scope) if _day_of(key) in days]
         places = {(one.bucket, one.key, one.etag) for one in uploads}
         with ThreadPoolExecutor(ROWS_AT_ONCE) as pool:
+            read = dict(zip(keys, pool.map(self._stored, keys), strict=True))
             stored = [
                 one
-                for one in pool.map(self._stored, keys)
-                if scope.holds(one.key, one.day)
+                for one in read.values()
+                if one
+                and scope.holds(one.key, one.day)
                 and (one.row_key in before or (one.bucket, one.key, one.etag) in places)
             ]
         return Found(
@@ -100,6 +101,7 @@ class Reader:
             told=self._told(one.id for one in stored if one.of_interest),
             alerts_since=datetime.now(UTC).date() - REMEMBERED,
             on_the_way=on_the_way + unseen_images + unseen_predictions,
+            unreadable=[key for key, one in read.items() if not one],
         )
 
     def _uploads(self, scope: Scope) -> Iterator[Uploaded]:
@@ -119,16 +121,14 @@ class Reader:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._outputs["OutputBucket"], Prefix=prefix)
         return [one["Key"] for page in pages for one in page.get("Contents", [])]
 
-    def _stored(self, row_key: str) -> Stored:
+    def _stored(self, row_key: str) -> Stored | None:
+        """None where the object holds no rows."""
         answer = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)
         try:
             rows = _decode_rows(answer["Body"].read())
             first = rows[0]
-        except (msgspec.DecodeError, IndexError) as problem:
-            raise UserError(
-                f"{row_key} in {self._outputs['OutputBucket']} holds no rows ({problem}); take it away, and this again "
-                "tells whose prediction is missing."
-            ) from None
+        except (msgspec.DecodeError, IndexError):
+            return None
         return Stored(
             id=first.prediction_id,
             row_key=row_key,

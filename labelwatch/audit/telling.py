@@ -23,7 +23,7 @@ def as_text(scope: object, verdict: Verdict) -> str:
         f"{verdict.told:7,}   were told of",
         f"{verdict.due_aside:7,}   are dead letters",
         f"{len(verdict.untold):7,}   nobody was told of",
-        f"{verdict.on_the_way:7,} messages are on the way, or in the hands of another reader",
+        f"{verdict.on_the_way:7,} messages of the whole stack are on the way, or in the hands of another reader",
     ]
     if verdict.quiet:
         lines.append(f"{verdict.quiet:7,} predictions are worth one too, and of a backfill that was to tell nobody")
@@ -38,14 +38,15 @@ def as_json(scope: object, verdict: Verdict) -> str:
     """An object with the counts, the lists, `adds_up`, and `scope` in words."""
     counts = {name: getattr(verdict, name) for name in verdict.__struct_fields__ if not _is_list(verdict, name)}
     lists = {name: _names(getattr(verdict, name)) for name in verdict.__struct_fields__ if _is_list(verdict, name)}
-    told = {"scope": str(scope)} | counts | lists | {"adds_up": verdict.adds_up}
+    told = {"scope": str(scope)} | counts | lists | {"adds_up": verdict.adds_up and not verdict.left_over}
     return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
 
 
 def _left_over(verdict: Verdict) -> Iterator[str]:
     yield from (f"no fate: {one}" for one in verdict.without_fate)
     yield from (f"nobody was told of: {one}" for one in verdict.untold)
-    yield from (f"rows of nothing uploaded: {one}" for one in verdict.unknown)
+    yield from (f"rows of nothing uploaded (or of what was deleted for good): {one}" for one in verdict.unknown)
+    yield from (f"no rows; take it away, and see whose prediction is missing: {one}" for one in verdict.unreadable)
 
 
 def _summary(verdict: Verdict) -> str:
@@ -53,7 +54,7 @@ def _summary(verdict: Verdict) -> str:
         return "It does not add up."
     if verdict.left_over:
         return f"What is left over may be on the way. {LATER}"
-    return "It adds up."
+    return "It adds up." if verdict.images else "Nothing was uploaded there."
 
 
 def _is_list(verdict: Verdict, name: str) -> bool:

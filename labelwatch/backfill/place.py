@@ -27,6 +27,9 @@ def place_of(text: str) -> Place:
 
 def check(place: Place, stack_name: str, outputs: Mapping[str, str]) -> None:
     """Raises UserError where the stack with these outputs does not look at the bucket's images."""
+    for name, holds in (("OutputBucket", "rows"), ("WorkspaceBucket", "Athena's results and logs")):
+        if place.bucket == outputs.get(name):
+            raise UserError(f"{place.bucket} is where the stack {stack_name} keeps {holds}: there are no images in it.")
     looked_at = [outputs[name] for name in ("InputBucket", "AdoptedBucketName") if outputs.get(name)]
     if place.bucket not in looked_at:
         raise UserError(

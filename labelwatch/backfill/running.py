@@ -50,19 +50,25 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
         operator.tell(f"This goes on after {after!r}, where it was stopped; without {bookmark.file} it begins anew.")
     listing = Listing(s3, wanted.place, None if wanted.again else Predictions(s3, outputs["OutputBucket"], model))
     counted = _count(listing, after, operator)
+    if not counted.objects and not after:
+        raise UserError(f"there is nothing at {wanted.place}.")
     _tell(counted, wanted, operator)
+    if not counted.to_send:
+        bookmark.remove()
+        return
     expects = expected(counted.to_send, model, wanted.units)
     operator.tell(expects.said)
     if model != GENERAL_MODEL:
-        operator.tell("Images wait on their queue for a model that is not running: `labelwatch model start` starts it.")
+        operator.tell("Where the model is not running, they wait on their queue until it is: `labelwatch model start`.")
+    if waiting := Queue(sqs, url).waiting():
+        operator.tell(f"{waiting:,} messages are on that queue already; images of an earlier run may be among them.")
     _refuse_what_would_expire(sqs, url, expects.hours)
     if wanted.dry_run:
         return
-    if counted.to_send:
-        operator.must_agree("Send them?")
-        sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.alert, wanted.again)
-        _send(listing, sender, bookmark, counted.to_send, operator)
-        operator.tell(f"{counted.to_send:,} images are on the images queue; where they are: {outputs['DashboardUrl']}")
+    operator.must_agree("Send them?")
+    sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.alert, wanted.again)
+    _send(listing, sender, bookmark, counted.to_send, operator)
+    operator.tell(f"{counted.to_send:,} images are on the images queue; where they are: {outputs['DashboardUrl']}")
     bookmark.remove()
 
 

@@ -32,8 +32,9 @@ def audit(  # noqa: PLR0913 - a command's options, by name
 ) -> None:
     """Hold each uploaded image against its prediction or dead letter, and each prediction against who was told.
 
-    Lists each image that has met no fate, each prediction that nobody was told of, and rows of nothing uploaded; exit
-    code 1 where it does not add up. Nothing is changed: dead letters are read and given back.
+    Lists each image that has met no fate, each prediction that nobody was told of, and rows of nothing uploaded. Exit
+    code 1 where it does not add up, 3 where what is left over may be on the way still. Nothing is changed: dead letters
+    are read and given back.
     """
     from labelwatch.analytics.queries import day_of  # noqa: PLC0415 - a command loads what it needs
     from labelwatch.audit import comparing, reading, telling  # noqa: PLC0415 - the same
@@ -48,3 +49,5 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     sys.stdout.write(write(scope, verdict))
     if not verdict.adds_up:
         raise typer.Exit(1)
+    if verdict.left_over:
+        raise typer.Exit(3)

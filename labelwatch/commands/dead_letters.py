@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from labelwatch.commands.shared import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.errors import UserError
 
 if TYPE_CHECKING:  # a command loads what it needs, so that --help is quick
     from labelwatch.deadletters.holding import Held
@@ -61,7 +62,9 @@ def list_(  # noqa: PLR0913 - a command's options, by name
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="IMAGE-OR-ID", help="An image's key, or an id or its beginning.")],
+    name: Annotated[
+        str, typer.Argument(metavar="IMAGE-OR-ID", help="An image's key, or an id, or its first 8 letters.")
+    ],
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
@@ -70,7 +73,7 @@ def show(
     from labelwatch.deadletters import choosing, output  # noqa: PLC0415 - see above
 
     with _held(stack, profile, region) as held:
-        letter = choosing.the_one(held.letters, name)
+        letter = choosing.the_one(held.letters, name, held.elsewhere)
     console().print(output.whole(letter), soft_wrap=True)
 
 
@@ -109,6 +112,7 @@ def purge(  # noqa: PLR0913 - a command's options, by name
     everything: Everything = False,
     reason: Reason = None,
     key: Key = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     yes: Yes = False,
     stack: Stack = "labelwatch",
     profile: Profile = None,
@@ -124,7 +128,8 @@ def purge(  # noqa: PLR0913 - a command's options, by name
     asked = choosing.wanted(reason, key, everything=everything)
     with _counted(stack, profile, region) as held:
         letters = choosing.chosen(held.letters, asked)
-        moving.purge(held, letters, Operator(console(), agrees=agreement(yes=yes, default=False)))
+        operator = Operator(console(), agrees=agreement(yes=yes, default=False))
+        moving.purge(held, letters, operator, dry=dry_run)
 
 
 @contextmanager
@@ -147,7 +152,10 @@ def _counted(stack: str, profile: str | None, region: str | None) -> "Iterator[H
     from labelwatch.deadletters import output  # noqa: PLC0415 - see above
 
     with _held(stack, profile, region) as held:
-        _say(output.counted(held.letters, held.letters, held.elsewhere))
+        told = output.counted(held.letters, held.letters, held.elsewhere)
+        if held.elsewhere and not held.letters:
+            raise UserError(told)
+        _say(told)
         yield held
 
 

@@ -38,7 +38,7 @@ def chosen(letters: Sequence[Letter], asked: Filter) -> list[Letter]:
     """Those that pass; raises UserError where there are letters, and none of them does."""
     passing = [one for one in letters if asked.passes(one)]
     if letters and not passing:
-        raise UserError(f"nothing of {number_of(letters)} is meant by that; the reasons are {reasons(letters)}.")
+        raise UserError(f"none of {number_of(letters)} is meant by that; the reasons are {reasons(letters)}.")
     return passing
 
 
@@ -48,9 +48,17 @@ def parted(letters: Sequence[Letter], *, force: bool) -> tuple[list[Letter], lis
     return good, [] if force else [one for one in letters if one.is_rejected]
 
 
-def the_one(letters: Sequence[Letter], name: str) -> Letter:
-    """The one with this id, or its beginning, or of this image; raises UserError where that is not one."""
+def the_one(letters: Sequence[Letter], name: str, elsewhere: int = 0) -> Letter:
+    """The one with this id, or its beginning, or of this image; raises UserError where that is not one.
+
+    `elsewhere` is how many there are beside these.
+    """
     found = [one for one in letters if name in _names(one) or (len(name) >= SHORTEST_ID and one.id.startswith(name))]
+    if not found and elsewhere:
+        raise UserError(
+            f"no dead letter in sight is {name}; about {elsewhere} more are in the hands of somebody else. Run it "
+            "again in a while."
+        )
     if not found:
         raise UserError(f"there is no dead letter {name}; `labelwatch dead-letters list` shows which there are.")
     if len(found) > 1:

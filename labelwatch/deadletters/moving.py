@@ -38,21 +38,26 @@ def redrive(
             f"{number_of(left_out)} left out, rejected for good and dead again if moved: {reasons(left_out)}. "
             "--force moves them too."
         )
+        if not letters:
+            operator.tell("Nothing is moved.")
     if not letters:
         return
     operator.console.print(output.summed(letters))
     if dry:
         operator.tell(f"Nothing is moved: {number_of(letters)} would be.")
         return
-    operator.must_agree(f"Put {number_of(letters)} back on the queue of each?")
+    operator.must_agree(f"Put {number_of(letters)} back where {'it' if len(letters) == 1 else 'they'} came from?")
     _work(held, letters, operator, _put_back, "Put back")
 
 
-def purge(held: Held, letters: Sequence[Letter], operator: Operator) -> None:
+def purge(held: Held, letters: Sequence[Letter], operator: Operator, *, dry: bool) -> None:
     """Deletes them for good; raises UserError where that was done in part only."""
     if not letters:
         return
     operator.console.print(output.summed(letters))
+    if dry:
+        operator.tell(f"Nothing is deleted: {number_of(letters)} would be. The images stay.")
+        return
     operator.must_agree(f"Delete {number_of(letters)} for good? The images stay.")
     _work(held, letters, operator, _delete, "Deleted")
 

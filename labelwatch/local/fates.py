@@ -1,16 +1,22 @@
 """What has become of each image: read from where the pipeline leaves it, never asked of the pipeline."""
 
-import json
+import time
+from itertools import batched
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 from msgspec import Struct
 
 from labelwatch.local.session import INPUT_BUCKET, Session
 
 PREFIX = "predictions/"
-# Long enough not to see the same one at every look, short enough not to be in the way of whoever looks as well.
+# For as long as one look takes.
 _SECONDS_OUT_OF_SIGHT = 5
+# A queue that holds as many messages as at the last look is looked at this often only: whoever looks takes them out of
+# sight of everybody else.
+_SECONDS_BETWEEN_LOOKS = 30
+_COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
 class Predicted(Struct, frozen=True):
@@ -20,6 +26,16 @@ class Predicted(Struct, frozen=True):
     labels: tuple[tuple[str, float], ...]
     alert_due: bool
     row_key: str
+
+
+class _Row(Struct):
+    image: str
+    label: str | None
+    confidence: float | None
+    of_interest: bool
+
+
+_decode_row = msgspec.json.Decoder(_Row).decode
 
 
 class SetAside(Struct, frozen=True):
@@ -44,16 +60,18 @@ class Watch:
         self._output = session.outputs["OutputBucket"]
         self._dead_letters = [session.outputs[name] for name in ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")]
         self._seen: set[str] = set()
+        self._looks: dict[str, tuple[int, float]] = {}
 
     def new_predictions(self) -> list[Predicted]:
         """The predictions whose rows have come since the last look."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._output, Prefix=PREFIX)
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        return [self._predicted(key) for key in self._unseen(keys)]
+        found = [self._predicted(key) for key in self._unseen(keys)]
+        return [one for one in found if one]
 
     def new_dead_letters(self) -> list[SetAside]:
         """The messages that were set aside since the last look; they stay where they are."""
-        found = {message["MessageId"]: message for url in self._dead_letters for message in self._received(url)}
+        found = {message["MessageId"]: message for url in self._dead_letters for message in self._looked_at(url)}
         return [_set_aside(found[message_id]) for message_id in self._unseen(list(found))]
 
     def _unseen(self, names: list[str]) -> list[str]:
@@ -61,16 +79,40 @@ class Watch:
         self._seen.update(new)
         return new
 
-    def _predicted(self, row_key: str) -> Predicted:
-        content = self._s3.get_object(Bucket=self._output, Key=row_key)["Body"].read()
-        rows = [json.loads(line) for line in content.splitlines()]
-        labels = [(row["label"], row["confidence"]) for row in rows if row["label"] is not None]
+    def _predicted(self, row_key: str) -> Predicted | None:
+        """None where it is gone by now, or no prediction: whoever follows must not stumble over it."""
+        try:
+            content = self._s3.get_object(Bucket=self._output, Key=row_key)["Body"].read()
+            rows = [_decode_row(line) for line in content.splitlines()]
+            image = rows[0].image
+        except (self._s3.exceptions.NoSuchKey, msgspec.DecodeError, IndexError):
+            return None
+        labels = [(row.label, row.confidence) for row in rows if row.label is not None and row.confidence is not None]
         return Predicted(
-            key=rows[0]["image"],
+            key=image,
             labels=tuple(sorted(labels, key=lambda pair: -pair[1])),
-            alert_due=any(row["of_interest"] for row in rows),
+            alert_due=any(row.of_interest for row in rows),
             row_key=row_key,
         )
+
+    def _looked_at(self, url: str) -> list[dict[str, Any]]:
+        """All that are in sight, where there may be new ones; they are in sight again afterwards."""
+        counts = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
+        depth, now = sum(map(int, counts.values())), time.monotonic()
+        before, then = self._looks.get(url, (0, now))
+        if depth == before and now < then + _SECONDS_BETWEEN_LOOKS:
+            return []
+        self._looks[url] = depth, now
+        found: list[dict[str, Any]] = []
+        while few := self._received(url):
+            found += few
+        for some in batched(found, 10):
+            entries = [
+                {"Id": str(place), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
+                for place, one in enumerate(some)
+            ]
+            self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        return found
 
     def _received(self, url: str) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(

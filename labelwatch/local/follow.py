@@ -69,6 +69,10 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
             console.print(command_line(session.cloud.endpoint, "tokens", "list"), soft_wrap=True)
             console.print("\nWhat was predicted so far, as a page; labelwatch athena query works alike:\n")
             console.print(command_line(session.cloud.endpoint, "report"), soft_wrap=True)
+            console.print(
+                "\nFor all else that docs/operations.md tells of, first (aws sqs wants --endpoint-url, too):\n"
+            )
+            console.print(variables(session), soft_wrap=True)
             console.print("\nWhat becomes of each image is told here. Ctrl-C stops everything.\n")
             _follow(session, console)
     except KeyboardInterrupt:
@@ -85,6 +89,13 @@ def upload_line(endpoint: str, sample: Path) -> str:
 def command_line(endpoint: str, *words: str) -> str:
     """A command of labelwatch on this cloud."""
     return f"AWS_ENDPOINT_URL={endpoint} {_AS_ROOT} {shlex.join([_beside('labelwatch'), *words])}"
+
+
+def variables(session: Session) -> str:
+    """A line that has labelwatch and aws speak to this cloud, and to the model's stand-in."""
+    path = f'PATH="{Path(sys.executable).parent}:$PATH"'
+    endpoints = f"AWS_ENDPOINT_URL={session.cloud.endpoint} AWS_ENDPOINT_URL_REKOGNITION={session.rekognition}"
+    return f"export {path} {endpoints} {_AS_ROOT}"
 
 
 def _beside(command: str) -> str:

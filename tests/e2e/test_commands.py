@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from labelwatch.local.session import OUTPUT_BUCKET
 from labelwatch.package import PROJECT
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
@@ -203,6 +204,10 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
     api_and_token = read_until(up, "^API=")
     line_with_ticket = f"{api_and_token}\n{read_until(up, '/uploads')}"
     tokens, report = read_until(up, "tokens list$"), read_until(up, " report$")
+    variables = read_until(up, "^export ")
+    as_printed(f"{variables}\nlabelwatch model status | grep RUNNING")
+    # Whoever follows must not stumble over what is no row.
+    as_printed(f"{variables}\necho 1 | aws s3 cp - s3://{OUTPUT_BUCKET}/predictions/dt=2026-11-22/x.json")
     as_printed(line)
     assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
     as_printed(line_with_ticket)

@@ -203,7 +203,7 @@ def test_a_person_may_look_at_the_model_and_start_and_stop_it(kept: Kept) -> Non
     assert (done.returncode, kept.standin.status) == (0, "RUNNING"), done.stderr
     said = labelwatch(kept, "status").stdout
     assert "RUNNING" in said
-    assert "somebody else" in said
+    assert "not by ModelAutoStart" in said
     done = labelwatch(kept, "stop", "--yes")
     assert (done.returncode, kept.standin.status) == (0, "STOPPED"), done.stderr
     assert "started again when images wait" in done.stdout

@@ -85,7 +85,11 @@ def test_a_token_that_nobody_could_see_is_not_in_force(pipeline: Pipeline) -> No
             {},
             f"there is no stack no-such-stack in {REGION}; name it with --stack",
         ),
-        (("list",), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "Unable to locate credentials"),
+        (
+            ("list",),
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            "Unable to locate credentials; `aws configure`, `aws sso login`, or --profile",
+        ),
         (
             ("list",),
             {"AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL": ""},

@@ -232,8 +232,22 @@ def test_what_would_wait_for_longer_than_the_queue_keeps_it_is_refused(bench: Be
 
 
 def test_a_bucket_that_the_stack_does_not_look_at_is_refused(bench: Bench) -> None:
-    with pytest.raises(UserError, match=f"rights to read {IN} only, not {OUT}"):
-        bench.run(Place(OUT, ""))
+    with pytest.raises(UserError, match=f"rights to read {IN} only, not another"):
+        bench.run(Place("another", ""))
+
+
+def test_where_nothing_is_there_that_is_a_mistake(bench: Bench) -> None:
+    bench.upload("a.jpg")
+    with pytest.raises(UserError, match=rf"there is nothing at s3://{IN}/b/\."):
+        bench.run(Place(IN, "b/"))
+
+
+def test_what_waits_on_the_queue_already_is_told_before_the_question(bench: Bench) -> None:
+    bench.upload("a.jpg")
+    assert "on that queue already" not in bench.run()
+    assert "1 messages are on that queue already; images of an earlier run may be among them." in bench.run(
+        dry_run=True
+    )
 
 
 @pytest.mark.parametrize("missing", ["InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "DashboardUrl"])

@@ -85,8 +85,8 @@ class Place:
             lambda operator: moving.redrive(held, held.letters, left_out or [], operator, dry=dry), agrees=agrees
         )
 
-    def purge(self, held: Held, *, agrees: bool = True) -> str:
-        return self._told(lambda operator: moving.purge(held, held.letters, operator), agrees=agrees)
+    def purge(self, held: Held, *, dry: bool = False, agrees: bool = True) -> str:
+        return self._told(lambda operator: moving.purge(held, held.letters, operator, dry=dry), agrees=agrees)
 
     def bodies(self, queue: str) -> list[str]:
         """Of what anybody can see in the queue now, in order."""
@@ -292,7 +292,7 @@ def test_redriven_they_are_on_the_queue_that_they_came_from_and_dead_no_more(pla
     place.set_aside(*(f"{number:02}" for number in range(12)))
     place.set_aside("p1", queue="PredictionsDeadLetters")
     said = place.redrive(place.held())
-    assert place.said == ["Put 13 dead letters back on the queue of each?"]
+    assert place.said == ["Put 13 dead letters back where they came from?"]
     assert "Put back: 13 of 13 dead letters." in said
     assert place.bodies("ImagesQueue") == [f"{number:02}" for number in range(12)]
     assert place.bodies("PredictionsQueue") == ["p1"]
@@ -386,6 +386,15 @@ def test_purged_they_are_nowhere(place: Place) -> None:
     assert "Deleted: 12 of 12 dead letters." in said
     assert held.give_back() == {}
     assert [place.bodies(queue) for queue in NAMES] == [[], [], [], []]
+
+
+def test_a_dry_purge_only_says_what_would_be_deleted(place: Place) -> None:
+    place.set_aside("a", "b")
+    held = place.held()
+    assert "Nothing is deleted: 2 dead letters would be. The images stay." in place.purge(held, dry=True)
+    held.give_back()
+    assert place.bodies("ImagesDeadLetters") == ["a", "b"]
+    assert place.said == []
 
 
 def test_one_that_could_not_be_deleted_is_told_of(place: Place) -> None:

@@ -122,6 +122,28 @@ def test_who_was_told_of_what_is_older_than_the_memory_is_not_asked() -> None:
     assert (verdict.due, verdict.adds_up) == (0, True)
 
 
+def test_who_was_told_before_a_backfill_is_not_forgotten() -> None:
+    verdict = compare(
+        found(uploads=[uploaded()], predictions=[stored(uploaded(), quiet=True)], told=["id of leaf.jpg"])
+    )
+    assert (verdict.due, verdict.told, verdict.quiet) == (1, 1, 0)
+
+
+def test_what_holds_no_rows_is_named_and_does_not_add_up() -> None:
+    verdict = compare(found(unreadable=["predictions/dt=2026-11-22/x.json"]))
+    assert not verdict.adds_up
+    assert "whose prediction is missing: predictions/dt=2026-11-22/x.json\n" in telling.as_text("", verdict)
+
+
+def test_where_nothing_was_uploaded_that_is_said() -> None:
+    assert telling.as_text("", compare(found())).splitlines()[-1] == "Nothing was uploaded there."
+
+
+def test_a_program_does_not_take_what_is_on_the_way_for_done() -> None:
+    verdict = compare(found(uploads=[uploaded()], on_the_way=1))
+    assert (verdict.adds_up, json.loads(telling.as_json("", verdict))["adds_up"]) == (True, False)
+
+
 def test_nobody_is_missed_who_was_not_to_be_told() -> None:
     verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded(), quiet=True)]))
     assert (verdict.due, verdict.quiet, verdict.adds_up) == (0, 1, True)

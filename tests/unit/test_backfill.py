@@ -88,6 +88,13 @@ def test_another_bucket_is_refused_with_why_and_what_to_do(bucket: str) -> None:
         check(Place(bucket, ""), "labelwatch", {"InputBucket": "images"})
 
 
+@pytest.mark.parametrize(("bucket", "holds"), [("predictions", "rows"), ("workspace", "Athena's results and logs")])
+def test_of_the_stack_s_other_buckets_it_is_said_what_they_hold(bucket: str, holds: str) -> None:
+    outputs = {"InputBucket": "images", "OutputBucket": "predictions", "WorkspaceBucket": "workspace"}
+    with pytest.raises(UserError, match=f"{bucket} is where the stack labelwatch keeps {holds}"):
+        check(Place(bucket, ""), "labelwatch", outputs)
+
+
 @pytest.mark.parametrize(
     ("images", "units", "hours", "said"),
     [

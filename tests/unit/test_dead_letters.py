@@ -109,7 +109,7 @@ def test_a_filter_that_means_nothing_is_told_the_reasons_that_there_are() -> Non
     with pytest.raises(UserError) as told:
         choosing.chosen(there, Filter(reason="EmptyImag"))
     assert str(told.value) == (
-        "nothing of 4 dead letters is meant by that; the reasons are AccessDeniedException (2), "
+        "none of 4 dead letters is meant by that; the reasons are AccessDeniedException (2), "
         "InvalidImageFormatException (1), \\x1b[2J (1)."
     )
 
@@ -149,6 +149,12 @@ def test_one_is_named_by_its_image_or_its_id(name: str) -> None:
 def test_what_names_none_is_one_sentence(name: str) -> None:
     with pytest.raises(UserError, match=r"^there is no dead letter .*dead-letters list"):
         choosing.the_one([letter()], name)
+
+
+def test_what_is_in_the_hands_of_somebody_else_may_be_the_one() -> None:
+    with pytest.raises(UserError, match=r"no dead letter in sight is gone\.jpg; about 2 more are in the hands of"):
+        choosing.the_one([letter()], "gone.jpg", 2)
+    assert choosing.the_one([letter()], "leaf.jpg", 2) == letter()
 
 
 def test_an_image_of_two_dead_letters_is_one_sentence_with_their_ids() -> None:

@@ -134,9 +134,9 @@ def test_what_aws_refuses_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("state", "memory", "by"),
     [
-        ("RUNNING", ModelMemory(), "somebody else"),
+        ("RUNNING", ModelMemory(), "not by ModelAutoStart"),
         ("RUNNING", ModelMemory(model=MODEL, started_at=NOW), "Labelwatch, 2026-11-22 10:00"),
-        ("RUNNING", ModelMemory(model="another", started_at=NOW), "somebody else"),
+        ("RUNNING", ModelMemory(model="another", started_at=NOW), "not by ModelAutoStart"),
     ],
 )
 def test_the_status_says_who_started_it_and_what_waits(state: str, memory: ModelMemory, by: str) -> None:

@@ -160,6 +160,13 @@ def test_a_message_whose_alert_is_out_is_finished_though_that_could_not_be_remem
     assert bench.telemetry.counts["Alerts"] == 1
 
 
+def test_an_alert_that_could_not_be_remembered_in_a_bad_moment_is_in_the_next(bench: Bench) -> None:
+    bench.claims.unnotable, bench.claims.bad_moments = Retryable("ThrottlingException", "later"), 1
+    bench(arriving(prediction(SMUT)))
+    assert bench.claims.remembered == {prediction(SMUT).id}
+    assert "alert not remembered" not in [event for event, _ in bench.telemetry.log]
+
+
 def test_what_is_not_worth_an_alert_is_claimed_by_nobody(bench: Bench) -> None:
     bench(arriving(prediction(SPOT)))
     assert bench.claims.claimed == {}
