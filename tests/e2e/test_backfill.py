@@ -145,7 +145,9 @@ def stop_after_some(pipeline: Pipeline, where: str) -> None:
     ("arguments", "sentence"),
     [
         (("images",), "'images' must be s3://bucket or s3://bucket/prefix."),
-        ((f"s3://{OUTPUT_BUCKET}",), f"rights to read {INPUT_BUCKET} only, not {OUTPUT_BUCKET}; copy the images into"),
+        ((f"s3://{OUTPUT_BUCKET}",), f"{OUTPUT_BUCKET} is where the stack labelwatch keeps rows: there are no images"),
+        (("s3://another",), f"rights to read {INPUT_BUCKET} only, not another; copy the images into"),
+        ((f"s3://{INPUT_BUCKET}/none/",), f"there is nothing at s3://{INPUT_BUCKET}/none/."),
         ((f"s3://{INPUT_BUCKET}", "--stack", "none"), "there is no stack none"),
         ((f"s3://{INPUT_BUCKET}", "--again"), "nobody is there to be asked; --yes goes on without."),
     ],

@@ -207,9 +207,11 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
     variables = read_until(up, "^export ")
     as_printed(f"{variables}\nlabelwatch model status | grep RUNNING")
     # Whoever follows must not stumble over what is no row.
-    as_printed(f"{variables}\necho 1 | aws s3 cp - s3://{OUTPUT_BUCKET}/predictions/dt=2026-11-22/x.json")
+    no_row = f"s3://{OUTPUT_BUCKET}/predictions/dt=2026-11-22/x.json"
+    as_printed(f"{variables}\necho 1 | aws s3 cp - {no_row}")
     as_printed(line)
     assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
+    as_printed(f"{variables}\naws s3 rm {no_row}")
     as_printed(line_with_ticket)
     assert read_until(up, r"uploads/demo/.*\.jpg: [\w-]+ \d")
     with pytest.raises(subprocess.CalledProcessError) as refused:
