@@ -54,6 +54,12 @@ def told_of(asked: Asked, name: str) -> frozenset[str]:
     return frozenset(row.rpartition("/")[2].removesuffix(".json") for row in rows)
 
 
+def owner_of(claim: Asked) -> str:
+    """Who claims."""
+    owner: str = json.loads(claim.body)["ExpressionAttributeValues"][":owner"]["S"]
+    return owner
+
+
 def _item(asked: Asked) -> str:
     item: str = json.loads(asked.body)["Key"]["id"]["S"]
     return item

@@ -23,7 +23,7 @@ class Doubts:
         self._lives = lives
         self._open: dict[str, int | None] = {}
         self._doubtful: set[str] = set()
-        self._unclaimed: set[str] = set()
+        self._unclaimed: set[tuple[str, str]] = set()
         self._told: set[str] = set()
         self._lock = Lock()
 
@@ -35,13 +35,14 @@ class Doubts:
             self.explained.update(excused)
             self.unexplained |= again - excused
             self._told |= ids
-            self._doubtful = (self._doubtful - ids) | (ids & self._unclaimed)
+            self._doubtful = (self._doubtful - ids) | (ids & {one for one, _ in self._unclaimed})
             self._open |= dict.fromkeys(ids, process)
 
-    def claimed(self, ids: frozenset[str], *, known: bool) -> None:
-        """One function has these, and it is known to it or not; then it tells of a dead letter all the same."""
+    def claimed(self, ids: frozenset[str], owner: str, *, known: bool) -> None:
+        """Somebody asked for these, and knows how they stand, or not: then a dead letter is written all the same."""
+        asked = {(one, owner) for one in ids}
         with self._lock:
-            self._unclaimed = self._unclaimed - ids if known else self._unclaimed | ids
+            self._unclaimed = self._unclaimed - asked if known else self._unclaimed | asked
 
     def noted(self, ids: frozenset[str]) -> None:
         """The table knows that these were told."""

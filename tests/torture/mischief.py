@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bench.passing import Answered, Around, Asked, PassOn
 from tests.torture import processes
-from tests.torture.calls import CLAIMING, NOTING, TELLING, name_of, told_of
+from tests.torture.calls import CLAIMING, NOTING, TELLING, name_of, owner_of, told_of
 from tests.torture.doubts import Doubts
 
 KILLED, REFUSED, NO_ANSWER, CLOSED = "killed", "refused", "no answer", "connection closed"
@@ -78,7 +78,7 @@ class Mischief:
             if not trick:
                 return answer
             if name in CLAIMING:
-                self._doubts.claimed(told_of(asked, name), known=False)
+                self._doubts.claimed(told_of(asked, name), owner_of(asked), known=False)
             else:
                 self._doubts.disturbed(told_of(asked, name))
             return self._play(trick, asked, name)
@@ -111,8 +111,8 @@ class Mischief:
         answer = pass_on()
         if answer.status < 400 and name in TELLING:
             self._doubts.told(told_of(asked, name), processes.owner_of(asked.port))
-        if answer.status < 400 and name in CLAIMING:
-            self._doubts.claimed(told_of(asked, name), known=True)
+        if name in CLAIMING:
+            self._doubts.claimed(told_of(asked, name), owner_of(asked), known=True)
         if answer.status < 400 and name in NOTING:
             self._doubts.noted(told_of(asked, name))
         with self._lock:
