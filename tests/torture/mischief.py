@@ -78,7 +78,8 @@ class Mischief:
             if not trick:
                 return answer
             if name in CLAIMING:
-                self._doubts.claimed(told_of(asked, name), owner_of(asked), known=False)
+                # Of one that is killed there is nothing to come.
+                self._doubts.claimed(told_of(asked, name), owner_of(asked), known=trick.kind == KILLED)
             else:
                 self._doubts.disturbed(told_of(asked, name))
             return self._play(trick, asked, name)
