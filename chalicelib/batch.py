@@ -6,6 +6,7 @@ batch responses. docs/decisions/0001 tells of the two ways and why the safe one 
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypedDict
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ MOST_TRIES = 10
 # The queue's own redrive takes a message away after its 20th receive and gives no reason: the handler comes first.
 LAST_RECEIVE = 19
 LONGEST_RETRY_DELAY = 20  # times the first delay
-SETTLED_AT_ONCE = 10
+SETTLED_AT_ONCE = 20
 # One call to SQS or SNS that fails slowly takes no longer than this, by the time-outs in the wiring.
 SECONDS_TO_SETTLE = 20
 
@@ -61,6 +62,7 @@ def messages_of(event: dict[str, Any]) -> list[Message]:
             body=record["body"],
             receipt_handle=record["receiptHandle"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
+            sent=datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC),
         )
         for record in event["Records"]
     ]

@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.model import Standing
+from chalicelib.model import LONG_AGO, Standing
 
 
 class Claims(Protocol):
     """What has been told of, by id. Raises a Fault where that cannot be known, or noted."""
 
-    def claim(self, what: str, owner: str, now: datetime, until: datetime) -> Standing:
-        """Asks to tell of it; the same owner may ask again."""
+    def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime = LONG_AGO) -> Standing:
+        """Asks to tell of it; the same owner may ask again. What was told before `since` may be told once more."""
 
     def told(self, what: str, now: datetime) -> None:
         """Notes that it was told."""

@@ -1,14 +1,13 @@
 """One dead letter for a message, however often it is delivered (docs/decisions/0018)."""
 
 import hashlib
-import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Annotated, Protocol
 from uuid import uuid4
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Raw, Struct
 
 from chalicelib.claims import Claims
 from chalicelib.errors import Fault, Retryable
@@ -16,9 +15,11 @@ from chalicelib.model import Message, Standing
 from chalicelib.telemetry import Telemetry
 
 # Longer than it takes to write one that fails slowly, and far shorter than until the message comes back.
-CLAIM = timedelta(seconds=30)
-# The start of a JSON object, and how often it was set aside before.
-_START = re.compile(r'\s*\{(?:"set_aside":(\d{1,9}),)?(?=\s*")')
+CLAIM = timedelta(seconds=25)
+# A message that was sent so long after a dead letter is no repeat of what that was written for, whatever it says.
+REPEATED_WITHIN = timedelta(hours=1)
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_count = msgspec.json.Decoder(Annotated[int, Meta(ge=0, lt=10**9)]).decode
 
 
 class Letters(Protocol):
@@ -29,12 +30,13 @@ class Letters(Protocol):
 
 
 class OneDeadLetter(Struct, frozen=True, kw_only=True):
-    """Dead letters that are claimed, written and remembered by what their messages say.
+    """The dead letters of one queue, each claimed, written and remembered by what its message says.
 
     S3 repeats an event notification to the letter. What comes back from the dead must not count as such a repeat,
     whoever puts it back and however: so the body in a dead letter says how often it was one.
     """
 
+    queue: str
     letters: Letters
     claims: Claims
     telemetry: Telemetry
@@ -44,8 +46,8 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
         """Keeps a copy of the message; False where there is one already. Raises a Fault where it could not be done."""
         body = _counted(message.body)
         # What is no JSON object is of no event notification, and then only the message itself can be repeated.
-        what = hashlib.sha256((message.body if body else message.id).encode()).hexdigest()
-        standing = self._claim(what, image)
+        what = hashlib.sha256(f"{self.queue}\n{body or message.id}".encode(errors="surrogatepass")).hexdigest()
+        standing = self._claim(what, message.sent - REPEATED_WITHIN, image)
         if standing is Standing.TOLD:
             return False
         if standing is Standing.BEING_TOLD:
@@ -54,17 +56,18 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
         try:
             self.letters.put(letter, fault, image)
         except Fault:
-            self._note(self.claims.release, what, image)
+            if standing:
+                self._note(self.claims.release, what, image)
             raise
         if standing:
             self._note(lambda one: self.claims.told(one, self.now()), what, image)
         return True
 
-    def _claim(self, what: str, image: str) -> Standing | None:
+    def _claim(self, what: str, since: datetime, image: str) -> Standing | None:
         """How it stands with it; None where that cannot be known: better two dead letters than none."""
         now = self.now()
         try:
-            return self.claims.claim(what, uuid4().hex, now, now + CLAIM)
+            return self.claims.claim(what, uuid4().hex, now, now + CLAIM, since)
         except Fault as problem:
             self.telemetry.warn("dead letter not claimed", image=image, reason=problem.reason, detail=problem.detail)
             return None
@@ -78,6 +81,10 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
 
 
 def _counted(body: str) -> str | None:
-    """The body with its count, as its first member; None where it is no JSON object with members."""
-    start = _START.match(body)
-    return f'{{"set_aside":{int(start[1] or 0) + 1},{body[start.end() :]}' if start else None
+    """The body with its count; None where it is no JSON object with members. A script may have laid it out anew."""
+    try:
+        members = _decode_members(body)
+        before = _decode_count(members.pop("set_aside", b"0"))
+    except (ValueError, RecursionError):
+        return None
+    return msgspec.json.encode({"set_aside": before + 1} | members).decode() if members else None

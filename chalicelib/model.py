@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 MOST_IMAGE_BYTES = 15 * 1024 * 1024
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 # Held to where a message is read: no other can be asked for, and one without end would fit into no alert.
 type BucketName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,255}\Z")]
 
@@ -121,12 +122,13 @@ class Standing(StrEnum):
 
 
 class Message(Struct, frozen=True):
-    """One message of a queue; `receives` counts this time too."""
+    """One message of a queue, and when it was sent to it; `receives` counts this time too."""
 
     id: str
     body: str
     receipt_handle: str
     receives: int
+    sent: datetime
 
 
 class Claim(Struct, frozen=True):

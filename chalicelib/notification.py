@@ -65,7 +65,7 @@ class Notification(Struct, frozen=True, kw_only=True):
         predictions, faults = _read(messages)
         stored, unstored = self.batch.attempt(self._store, predictions, threads=ROWS_AT_ONCE, seconds_left=seconds_left)
         faults |= unstored
-        faults |= self._tell({key: predictions[key] for key in stored}, end - monotonic())
+        faults |= self._tell({key: predictions[key] for key in stored}, end)
         images = {key: prediction.image for key, prediction in predictions.items()}
         return self.batch.settle(messages, faults, images)
 
@@ -74,19 +74,19 @@ class Notification(Struct, frozen=True, kw_only=True):
         self.store.put(rows.row_key(prediction), content, alert=prediction.alert)
         self.telemetry.count("PredictionsStored")
 
-    def _tell(self, stored: Mapping[str, Prediction], seconds_left: float) -> dict[str, Fault]:
+    def _tell(self, stored: Mapping[str, Prediction], end: float) -> dict[str, Fault]:
         """One alert for those that nobody was told of; where it fails, the faults of the messages that it is about."""
         sights, faults = self._sights(stored)
         # The same prediction may stand in two messages of one batch; it is told once.
         once = {sight.prediction.id: sight for sight in sights.values()}
-        standing, unclaimed = self._claim(once, seconds_left)
+        standing, unclaimed = self._claim(once, end)
         ours = {key: sight for key, sight in once.items() if standing.get(key) is Standing.OURS}
         unclaimed |= {
             key: Retryable("BeingTold", "another delivery of this prediction is about to tell of it")
             for key, how in standing.items()
             if how is Standing.BEING_TOLD
         }
-        untold = self._publish(ours, seconds_left) if ours else {}
+        untold = self._publish(ours, end) if ours else {}
         return faults | {
             key: (unclaimed | untold)[sight.prediction.id]
             for key, sight in sights.items()
@@ -106,41 +106,41 @@ class Notification(Struct, frozen=True, kw_only=True):
                 faults[key] = fault_of(problem)
         return sights, faults
 
-    def _claim(self, sights: Mapping[str, Sight], seconds_left: float) -> tuple[dict[str, Standing], dict[str, Fault]]:
+    def _claim(self, sights: Mapping[str, Sight], end: float) -> tuple[dict[str, Standing], dict[str, Fault]]:
         owner, now = uuid4().hex, self.now()
-        until = now + timedelta(seconds=seconds_left + SECONDS_AFTER_THE_END)
-        return self._at_once(lambda key: self.claims.claim(key, owner, now, until), sights, seconds_left)
+        until = now + timedelta(seconds=end - monotonic() + SECONDS_AFTER_THE_END)
+        return self._at_once(lambda key: self.claims.claim(key, owner, now, until), sights, end)
 
-    def _publish(self, sights: Mapping[str, Sight], seconds_left: float) -> dict[str, Fault]:
+    def _publish(self, sights: Mapping[str, Sight], end: float) -> dict[str, Fault]:
         """Tells of them; gives the fault of each where that fails, and then claims none of them any longer."""
         try:
             self.topic.publish(alerts.alert_of(list(sights.values())))
         except Exception as problem:  # noqa: BLE001 - whatever it is, these come back and the others are finished
-            self._note("claims not released", self.claims.release, sights, seconds_left)
+            self._note("claims not released", self.claims.release, sights, end)
             return dict.fromkeys(sights, fault_of(problem))
         now = self.now()
-        self._note("alert not remembered", lambda key: self.claims.told(key, now), sights, seconds_left)
+        self._note("alert not remembered", lambda key: self.claims.told(key, now), sights, end)
         self.telemetry.count("Alerts")
         self.telemetry.count("PredictionsAlerted", len(sights))
         self.telemetry.info("alert published", predictions=sorted(sights))
         return {}
 
-    def _note(
-        self, trouble: str, note: Callable[[str], None], sights: Mapping[str, Sight], seconds_left: float
-    ) -> None:
+    def _note(self, trouble: str, note: Callable[[str], None], sights: Mapping[str, Sight], end: float) -> None:
         """What cannot be noted ends with the claim: another delivery after that tells of it, perhaps again."""
-        _, faults = self._at_once(note, sights, seconds_left)
+        _, faults = self._at_once(note, sights, end)
         if faults:  # most often the table has a bad moment only
-            _, faults = self._at_once(note, {key: sights[key] for key in faults}, seconds_left)
+            _, faults = self._at_once(note, {key: sights[key] for key in faults}, end)
         if faults:
             reasons = sorted({fault.reason for fault in faults.values()})
             self.telemetry.warn(trouble, predictions=sorted(faults), reasons=reasons)
 
     def _at_once[O](
-        self, work: Callable[[str], O], sights: Mapping[str, Sight], seconds_left: float
+        self, work: Callable[[str], O], sights: Mapping[str, Sight], end: float
     ) -> tuple[dict[str, O], dict[str, Fault]]:
         ids = {key: key for key in sights}
-        return self.batch.attempt(work, ids, threads=ROWS_AT_ONCE, seconds_left=seconds_left) if ids else ({}, {})
+        if not ids:
+            return {}, {}
+        return self.batch.attempt(work, ids, threads=ROWS_AT_ONCE, seconds_left=end - monotonic())
 
 
 def _read(messages: Sequence[Message]) -> tuple[dict[str, Prediction], dict[str, Fault]]:

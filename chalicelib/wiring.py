@@ -17,7 +17,7 @@ from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVe
 from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
-from chalicelib.batch import Batch, BatchResponse, messages_of
+from chalicelib.batch import SETTLED_AT_ONCE, Batch, BatchResponse, messages_of
 from chalicelib.dead_letters import OneDeadLetter
 from chalicelib.detection import IMAGES_AT_ONCE, Detection
 from chalicelib.errors import BadRequest
@@ -193,15 +193,16 @@ class Service:
     def _telemetry(self, function: str) -> PowertoolsTelemetry:
         return PowertoolsTelemetry(function, self.settings.stack_name)
 
-    def _claims(self, kind: str) -> ClaimItems:
-        return ClaimItems(self._client("dynamodb"), self.settings.table_name, kind)
+    def _claims(self, kind: str, config: str = "dynamodb") -> ClaimItems:
+        return ClaimItems(self._client("dynamodb", config), self.settings.table_name, kind)
 
     def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
         return Batch(
             queue=Queue(self._client("sqs"), url),
             dead_letters=OneDeadLetter(
+                queue=dead_letters_url,
                 letters=DeadLetterQueue(self._client("sqs"), dead_letters_url),
-                claims=self._claims("dead-letter"),
+                claims=self._claims("dead-letter", "set aside"),
                 telemetry=telemetry,
                 now=self._now,
             ),
@@ -240,9 +241,11 @@ _CONFIGS = {
     "rekognition": _config(tries=10, read_timeout=20, connections=IMAGES_AT_ONCE),
     "s3": _config(tries=5, read_timeout=10, connections=ROWS_AT_ONCE).merge(_SIGNED_FOR_EVERY_REGION),
     # What comes after the work must fail in time for Lambda to hear of it (batch.SECONDS_TO_SETTLE).
-    "sqs": _config(tries=3, read_timeout=3),
+    "sqs": _config(tries=3, read_timeout=3, connections=SETTLED_AT_ONCE),
     "dynamodb": _config(tries=3, read_timeout=3, connections=ROWS_AT_ONCE),
     "sns": _config(tries=3, read_timeout=3),
+    # Without an answer a dead letter is written all the same, and a hundred of a batch must be in time.
+    "set aside": _config(tries=2, read_timeout=2, connections=SETTLED_AT_ONCE),
     # What is not done now is done at the next look; a second try would not know whether the first started the model.
     "control": _config(tries=1, read_timeout=5),
 }

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
+from chalicelib.errors import Fault
 from labelwatch.commands import (
     athena,
     audit,
@@ -118,6 +119,8 @@ def main() -> None:
         # Where standard output is what failed, the interpreter must not fail on it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _end(f"{problem.strerror or problem}: {problem.filename or 'while writing'}")
+    except Fault as problem:
+        _end(f"a call to the cloud failed: {problem}")
     except (BotoCoreError, ClientError) as problem:
         _end(f"a call to the cloud failed: {problem}{_advice(problem)}")
 
@@ -129,7 +132,7 @@ def _advice(problem: Exception) -> str:
     if isinstance(problem, EndpointConnectionError) and "AWS_ENDPOINT_URL" in os.environ:
         return "; AWS_ENDPOINT_URL is set: does `make up` run?"
     code = problem.response["Error"]["Code"] if isinstance(problem, ClientError) else ""
-    if code in {"InvalidClientTokenId", "ExpiredToken", "UnrecognizedClientException"}:
+    if code in {"InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException"}:
         return "; these credentials are no longer good: `aws sso login`, or others with --profile"
     return ""
 

@@ -52,8 +52,8 @@ def notification(*records: dict[str, Any]) -> str:
     return json.dumps({"Records": list(records)})
 
 
-def message(body: str = "", message_id: str = "m1", receives: int = 1) -> Message:
-    return Message(message_id, body, f"receipt-{message_id}", receives)
+def message(body: str = "", message_id: str = "m1", receives: int = 1, sent: datetime = NOW) -> Message:
+    return Message(message_id, body, f"receipt-{message_id}", receives, sent)
 
 
 def image(key: str = "leaf.jpg", **changes: Any) -> ImageReference:
@@ -89,7 +89,7 @@ def sqs_event(*messages: Message) -> dict[str, Any]:
                 "body": one.body,
                 "attributes": {
                     "ApproximateReceiveCount": str(one.receives),
-                    "SentTimestamp": "1763805600000",
+                    "SentTimestamp": str(int(one.sent.timestamp() * 1000)),
                     "ApproximateFirstReceiveTimestamp": "1763805600000",
                 },
                 "messageAttributes": {},

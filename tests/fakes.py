@@ -7,6 +7,7 @@ from datetime import datetime
 from chalicelib.batch import Batch
 from chalicelib.errors import Fault
 from chalicelib.model import (
+    LONG_AGO,
     Alert,
     Claim,
     ImageReference,
@@ -151,14 +152,17 @@ class FakeClaims(Failing):
 
     def __init__(self) -> None:
         self.claimed: dict[str, tuple[str, datetime]] = {}
-        self.remembered: set[str] = set()
+        self.remembered: dict[str, datetime] = {}
         self.unnotable: Fault | None = None
         self.bad_moments = 1000
 
-    def claim(self, prediction: str, owner: str, now: datetime, until: datetime) -> Standing:
+    def claim(
+        self, prediction: str, owner: str, now: datetime, until: datetime, since: datetime = LONG_AGO
+    ) -> Standing:
         self._fail_if_told()
-        if prediction in self.remembered:
+        if self.remembered.get(prediction, LONG_AGO) > since:
             return Standing.TOLD
+        self.remembered.pop(prediction, None)
         holder, end = self.claimed.get(prediction, (owner, now))
         if holder != owner and end >= now:
             return Standing.BEING_TOLD
@@ -168,11 +172,11 @@ class FakeClaims(Failing):
     def told(self, prediction: str, now: datetime) -> None:
         self._fail_to_note()
         assert self.claimed[prediction][1] > now
-        self.remembered.add(prediction)
+        self.remembered[prediction] = now
 
     def release(self, prediction: str) -> None:
         self._fail_to_note()
-        del self.claimed[prediction]
+        self.claimed.pop(prediction, None)
 
     def _fail_to_note(self) -> None:
         self.bad_moments -= 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib.adapters.faults import told_as_faults
-from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
+from chalicelib.model import LONG_AGO, Claim, ModelMemory, Standing, TokenRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -128,20 +128,21 @@ class ClaimItems:
         self._table = table
         self._kind = kind
 
-    def claim(self, what: str, owner: str, now: datetime, until: datetime) -> Standing:
+    def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime = LONG_AGO) -> Standing:
         """One conditional write divides all deliveries; whoever dies with a claim loses it at `until`."""
         with told_as_faults():
             try:
                 self._client.update_item(
                     TableName=self._table,
                     Key=self._key(what),
-                    UpdateExpression="SET claimed_by = :owner, claimed_until = :until, expires_at = :expiry",
+                    UpdateExpression="SET claimed_by = :owner, claimed_until = :until, expires_at = :expiry "
+                    "REMOVE told_at",
                     # The last: this write again, where its first answer was lost on the way.
-                    ConditionExpression="attribute_not_exists(id) OR "
+                    ConditionExpression="attribute_not_exists(id) OR told_at < :since OR "
                     "(attribute_not_exists(told_at) AND (claimed_until < :now OR claimed_by = :owner))",
                     ExpressionAttributeValues={
                         ":owner": {"S": owner}, ":until": _seconds(until), ":now": _seconds(now),
-                        ":expiry": {"N": str(int((now + REMEMBERED).timestamp()))},
+                        ":since": _time(since), ":expiry": {"N": str(int((now + REMEMBERED).timestamp()))},
                     },
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )  # fmt: skip

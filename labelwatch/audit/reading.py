@@ -7,6 +7,7 @@ by the time that its end is looked for, and never back.
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from itertools import batched
 from typing import Any
@@ -82,7 +83,7 @@ class Reader:
         on_the_way = sum(self._depth(self._outputs[name]) for name in ("ImagesQueueUrl", "PredictionsQueueUrl"))
         images, unseen_images = self._dead_letters("ImagesDeadLettersUrl")
         predictions, unseen_predictions = self._dead_letters("PredictionsDeadLettersUrl")
-        keys = [key for key in self._row_keys(scope) if _day_of(key) in days]
+        keys = [key for key in self._row_keys(scope) if _day_of(key) in {None, *days}]
         places = {(one.bucket, one.key, one.etag) for one in uploads}
         with ThreadPoolExecutor(ROWS_AT_ONCE) as pool:
             read = dict(zip(keys, pool.map(self._stored, keys), strict=True))
@@ -119,15 +120,20 @@ class Reader:
     def _row_keys(self, scope: Scope) -> list[str]:
         prefix = f"{_ROWS}dt={scope.day}/" if scope.day else _ROWS
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._outputs["OutputBucket"], Prefix=prefix)
-        return [one["Key"] for page in pages for one in page.get("Contents", [])]
+        # A marker that the console makes for a folder is nothing.
+        found = [one for page in pages for one in page.get("Contents", [])]
+        return [one["Key"] for one in found if one["Size"] or not one["Key"].endswith("/")]
 
     def _stored(self, row_key: str) -> Stored | None:
-        """None where the object holds no rows."""
+        """None where the object holds no rows, or is none of a day."""
+        day = _day_of(row_key)
+        if not day:
+            return None
         answer = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)
         try:
             rows = _decode_rows(answer["Body"].read())
             first = rows[0]
-        except (msgspec.DecodeError, IndexError):
+        except (ValueError, IndexError, RecursionError):
             return None
         return Stored(
             id=first.prediction_id,
@@ -136,7 +142,7 @@ class Reader:
             key=first.image,
             version_id=first.version_id,
             etag=first.etag,
-            day=_day_of(row_key),
+            day=day,
             of_interest=any(row.of_interest for row in rows),
             quiet=answer["Metadata"].items() >= QUIET.items(),
         )
@@ -203,8 +209,11 @@ def of_stack(account: Account, stack_name: str) -> Reader:
     return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs)
 
 
-def _day_of(row_key: str) -> date:
-    return date.fromisoformat(row_key.removeprefix(f"{_ROWS}dt=").partition("/")[0])
+def _day_of(row_key: str) -> date | None:
+    """None where it is no key of rows."""
+    with suppress(ValueError):
+        return date.fromisoformat(row_key.removeprefix(f"{_ROWS}dt=").partition("/")[0])
+    return None
 
 
 def _image_aside(message: dict[str, Any]) -> SetAside | None:

@@ -54,7 +54,8 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
         raise UserError(f"there is nothing at {wanted.place}.")
     _tell(counted, wanted, operator)
     if not counted.to_send:
-        bookmark.remove()
+        if not wanted.dry_run:
+            bookmark.remove()
         return
     expects = expected(counted.to_send, model, wanted.units)
     operator.tell(expects.said)

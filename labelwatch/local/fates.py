@@ -85,7 +85,7 @@ class Watch:
             content = self._s3.get_object(Bucket=self._output, Key=row_key)["Body"].read()
             rows = [_decode_row(line) for line in content.splitlines()]
             image = rows[0].image
-        except (self._s3.exceptions.NoSuchKey, msgspec.DecodeError, IndexError):
+        except (self._s3.exceptions.NoSuchKey, ValueError, IndexError, RecursionError):
             return None
         labels = [(row.label, row.confidence) for row in rows if row.label is not None and row.confidence is not None]
         return Predicted(

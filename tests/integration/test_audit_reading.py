@@ -122,6 +122,15 @@ def test_of_what_a_backfill_looked_at_it_is_known_that_nobody_was_to_be_told(sta
     assert [one.key for one in compare(stack.reader.read(TODAY)).untold] == ["new.jpg"]
 
 
+@pytest.mark.parametrize("content", [b"\xff", b"1", b"[" * 100_000, b""])
+@pytest.mark.parametrize("key", ["predictions/note.txt", f"predictions/dt={TODAY.day}/x.json"])
+def test_what_is_no_row_is_named_whatever_it_is(stack: Stack, key: str, content: bytes) -> None:
+    stack.upload("leaf.jpg")
+    stack.s3.put_object(Bucket="predictions", Key=key, Body=content)
+    stack.s3.put_object(Bucket="predictions", Key="predictions/", Body=b"")
+    assert stack.reader.read(Scope(prefix="leaf")).unreadable == [key]
+
+
 def test_a_claim_is_no_note(stack: Stack) -> None:
     one = stack.upload("leaf.jpg")
     stack.store(one)

@@ -147,6 +147,14 @@ def test_the_same_owner_may_ask_again_as_after_an_answer_that_was_lost(claims: C
     assert [claims.claim("p1", "one", NOW, UNTIL) for _ in range(2)] == [Standing.OURS, Standing.OURS]
 
 
+def test_what_was_told_before_a_moment_may_be_told_again_where_that_is_asked_for(claims: ClaimItems) -> None:
+    claims.claim("p1", "one", NOW, UNTIL)
+    claims.told("p1", NOW)
+    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW - timedelta(seconds=1)) is Standing.TOLD
+    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is Standing.OURS
+    assert claims.claim("p1", "a third", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is Standing.BEING_TOLD
+
+
 def test_a_claim_is_of_one_prediction(claims: ClaimItems) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     assert claims.claim("p2", "another", NOW, UNTIL) is Standing.OURS

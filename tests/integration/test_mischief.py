@@ -44,6 +44,7 @@ from tests.torture.mischief import CLOSED, KILLED, REFUSED, Kill, Mischief
 
 CALLING = "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1]).put_object(Bucket='bucket', Key='row')"
 PUT = "s3 PutObject"
+DEAD = "http://127.0.0.1:1/0/dead"
 
 
 class Service:
@@ -196,18 +197,16 @@ def test_a_dead_letter_is_known_by_what_the_function_claims_it_by() -> None:
     body = notification(s3_record())
     for _ in range(3):  # and when it comes back from the dead
         letters, claims = FakeLetters(), FakeClaims()
-        once = OneDeadLetter(letters=letters, claims=claims, telemetry=FakeTelemetry(), now=lambda: NOW)
+        once = OneDeadLetter(queue=DEAD, letters=letters, claims=claims, telemetry=FakeTelemetry(), now=lambda: NOW)
         once.put(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
         (claimed,), (body,) = claims.claimed, letters.bodies
-        written = asked("sqs", "send_message", QueueUrl="http://127.0.0.1:1/0/dead", MessageBody=body)
+        written = asked("sqs", "send_message", QueueUrl=DEAD, MessageBody=body)
         key = {"kind": {"S": "dead-letter"}, "id": {"S": claimed}}
         for change, name in (("SET claimed_by = :a", CLAIM_ASIDE), ("SET told_at = :a", NOTE_ASIDE)):
             request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
             assert name_of(request) == name
             assert told_of(request, name) == told_of(written, SET_ASIDE) == {ASIDE + claimed}
-    assert (
-        told_of(asked("sqs", "send_message", QueueUrl="http://127.0.0.1:1/0/dead", MessageBody="x"), SET_ASIDE) == set()
-    )
+    assert told_of(asked("sqs", "send_message", QueueUrl=DEAD, MessageBody="x"), SET_ASIDE) == set()
 
 
 class FakeLetters:

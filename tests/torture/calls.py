@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from urllib.parse import parse_qs
 
 from bench.counting import operation
@@ -20,7 +19,6 @@ HEAD_OF_ROWS = "s3 HeadObject of rows"
 TELLING, NOTING, CLAIMING = {PUBLISH, SET_ASIDE}, {NOTE, NOTE_ASIDE}, {CLAIM_ASIDE}
 # What the id of a dead letter begins with here; that of an alert is the prediction's.
 ASIDE = "dead letter "
-_COUNT = re.compile(r'\{"set_aside":(\d+),')
 
 
 def name_of(asked: Asked) -> str:
@@ -45,7 +43,7 @@ def told_of(asked: Asked, name: str) -> frozenset[str]:
     if name in {CLAIM_ASIDE, NOTE_ASIDE}:
         return frozenset({ASIDE + _item(asked)})
     if name == SET_ASIDE:
-        return _set_aside(json.loads(asked.body)["MessageBody"])
+        return _set_aside(json.loads(asked.body))
     if name != PUBLISH:
         return frozenset()
     form = {key: values[0] for key, values in parse_qs(asked.body.decode()).items()}
@@ -65,11 +63,9 @@ def _item(asked: Asked) -> str:
     return item
 
 
-def _set_aside(body: str) -> frozenset[str]:
-    """By what the message was before it was counted; of one that is no event, only the function knows."""
-    count = _COUNT.match(body)
-    if not count:
+def _set_aside(sent: dict[str, str]) -> frozenset[str]:
+    """As the function knows it; of one that is no event, only the function knows by what."""
+    if not sent["MessageBody"].startswith('{"set_aside":'):
         return frozenset()
-    before = int(count[1]) - 1
-    message = "{" + (f'"set_aside":{before},' if before else "") + body[count.end() :]
-    return frozenset({ASIDE + hashlib.sha256(message.encode()).hexdigest()})
+    what = f"{sent['QueueUrl']}\n{sent['MessageBody']}"
+    return frozenset({ASIDE + hashlib.sha256(what.encode()).hexdigest()})

@@ -1,10 +1,13 @@
 import json
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+import msgspec
 import pytest
 
+from chalicelib.batch import Batch
 from chalicelib.detection import encoded
-from chalicelib.errors import ModelNotRunning, Rejected, Retryable
+from chalicelib.errors import Fault, ModelNotRunning, Rejected, Retryable
 from chalicelib.model import Label, Message, Prediction
 from chalicelib.notification import Notification
 from chalicelib.rows import row_key
@@ -163,8 +166,31 @@ def test_a_message_whose_alert_is_out_is_finished_though_that_could_not_be_remem
 def test_an_alert_that_could_not_be_remembered_in_a_bad_moment_is_in_the_next(bench: Bench) -> None:
     bench.claims.unnotable, bench.claims.bad_moments = Retryable("ThrottlingException", "later"), 1
     bench(arriving(prediction(SMUT)))
-    assert bench.claims.remembered == {prediction(SMUT).id}
+    assert bench.claims.remembered.keys() == {prediction(SMUT).id}
     assert "alert not remembered" not in [event for event, _ in bench.telemetry.log]
+
+
+class Measuring(Batch, frozen=True):
+    """Tells how many seconds each round of work was given."""
+
+    def attempt[I, O](
+        self, work: Callable[[I], O], items: Mapping[str, I], *, threads: int, seconds_left: float
+    ) -> tuple[dict[str, O], dict[str, Fault]]:
+        GIVEN.append(seconds_left)
+        return super().attempt(work, items, threads=threads, seconds_left=seconds_left)
+
+
+GIVEN: list[float] = []
+
+
+def test_each_round_of_work_is_given_what_the_rounds_before_have_left(bench: Bench) -> None:
+    bench.claims.unnotable = Retryable("ThrottlingException", "later")
+    batch = bench.step.batch
+    measuring = Measuring(**{name: getattr(batch, name) for name in batch.__struct_fields__})
+    GIVEN.clear()
+    msgspec.structs.replace(bench.step, batch=measuring)([arriving(prediction(SMUT))], 60)
+    assert len(GIVEN) == 4  # the rows, the claim, the note twice
+    assert sorted(set(GIVEN), reverse=True) == GIVEN
 
 
 def test_what_is_not_worth_an_alert_is_claimed_by_nobody(bench: Bench) -> None:

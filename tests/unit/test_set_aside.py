@@ -1,8 +1,10 @@
 """One dead letter for a message, however often it comes, and one more each time that it comes back from the dead."""
 
 import json
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -36,11 +38,11 @@ class Aside:
         self.letters, self.claims, self.telemetry = FakeLetters(), FakeClaims(), FakeTelemetry()
         self.clock = NOW
         self.once = OneDeadLetter(
-            letters=self.letters, claims=self.claims, telemetry=self.telemetry, now=lambda: self.clock
+            queue="dead", letters=self.letters, claims=self.claims, telemetry=self.telemetry, now=lambda: self.clock
         )
 
-    def __call__(self, body: str = IMAGE, message_id: str = "m1") -> bool:
-        return self.once.put(message(body, message_id), NO_IMAGE, "s3://images/leaf.jpg")
+    def __call__(self, body: str = IMAGE, message_id: str = "m1", sent: datetime = NOW) -> bool:
+        return self.once.put(message(body, message_id, sent=sent), NO_IMAGE, "s3://images/leaf.jpg")
 
     @property
     def said(self) -> list[str]:
@@ -76,7 +78,39 @@ def test_a_dead_letter_is_read_as_the_event_that_it_was(aside: Aside) -> None:
     assert events.object_created(record) == ObjectCreated("images", "a/b +.jpg", "v1")
 
 
-@pytest.mark.parametrize("body", ["", "no json", "[1]", '"{"', "{}", "{ }", "null"])
+AGAIN: list[Callable[[str], str]] = [
+    lambda body: body,
+    lambda body: json.dumps(json.loads(body)),
+    lambda body: json.dumps(json.loads(body), indent=1),
+    lambda body: json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")),
+]
+
+
+@pytest.mark.parametrize("laid_out", AGAIN)
+def test_however_a_script_lays_it_out_it_is_set_aside_again_each_time_it_fails(
+    aside: Aside, laid_out: Callable[[str], str]
+) -> None:
+    aside()
+    for times in range(1, 5):
+        assert aside(laid_out(aside.letters.bodies[-1]), "put back"), times
+
+
+def test_the_same_words_sent_long_after_their_dead_letter_are_no_repeat(aside: Aside) -> None:
+    aside()
+    aside.clock = NOW + timedelta(days=1)
+    late, later = NOW + timedelta(minutes=59), NOW + timedelta(minutes=61)
+    assert [aside(message_id=name, sent=sent) for name, sent in (("m2", late), ("m3", later), ("m3", later))] == [
+        False, True, False,
+    ]  # fmt: skip
+
+
+def test_two_queues_do_not_meet(aside: Aside) -> None:
+    other = msgspec.structs.replace(aside.once, queue="another")
+    assert aside()
+    assert other.put(message(IMAGE), NO_IMAGE, "s3://images/leaf.jpg")
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[1]", '"{"', "{}", "{ }", "null", '{"a":1', '{"set_aside":1.5}'])
 def test_a_body_without_members_is_kept_as_it_is_and_known_by_its_message(aside: Aside, body: str) -> None:
     assert [aside(body, name) for name in ("m1", "m1", "m2")] == [True, False, True]
     assert aside.letters.bodies == [body, body]
