@@ -122,7 +122,7 @@ def test_of_what_a_backfill_looked_at_it_is_known_that_nobody_was_to_be_told(sta
     assert [one.key for one in compare(stack.reader.read(TODAY)).untold] == ["new.jpg"]
 
 
-@pytest.mark.parametrize("content", [b"\xff", b"1", b"[" * 100_000, b""])
+@pytest.mark.parametrize("content", [b'{"image":"\xff"}', b"1", b'{"other":' + b"[" * 100_000, b""])
 @pytest.mark.parametrize("key", ["predictions/note.txt", f"predictions/dt={TODAY.day}/x.json"])
 def test_what_is_no_row_is_named_whatever_it_is(stack: Stack, key: str, content: bytes) -> None:
     stack.upload("leaf.jpg")

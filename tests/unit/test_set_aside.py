@@ -176,6 +176,14 @@ def test_one_that_could_not_be_noted_is_written_again_once_its_claim_has_ended(a
     assert aside()
 
 
+def test_a_claim_that_was_never_had_is_not_given_up(aside: Aside) -> None:
+    aside.claims.claim(_only(aside, IMAGE), "another", NOW, NOW + CLAIM)
+    aside.letters.fault = aside.claims.fault = DENIED
+    with pytest.raises(Retryable, match="AccessDenied"):
+        aside()
+    assert len(aside.claims.claimed) == 1
+
+
 def test_a_claim_that_could_not_be_given_up_does_not_hide_why(aside: Aside) -> None:
     aside.letters.fault, aside.claims.unnotable = Retryable("ServiceUnavailable", "later"), DENIED
     with pytest.raises(Retryable, match="ServiceUnavailable"):
