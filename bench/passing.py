@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from select import POLLIN, poll
@@ -17,13 +18,17 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class Asked(NamedTuple):
-    """A request, with its headers' names in lower case, and the port that it came from."""
+    """A request, with its headers' names in lower case, and the port that it came from.
+
+    `hung_up` says whether whoever asked has by now, as after a time-out.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
     port: int
+    hung_up: Callable[[], bool] = lambda: False
 
 
 class Answered(NamedTuple):
@@ -74,7 +79,8 @@ def _handler(upstream: str, around: Around) -> type[BaseHTTPRequestHandler]:
         def _pass_on(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            asked = Asked(self.command, self.path, headers, body, self.client_address[1])
+            hung_up = partial(_has_ended, self.connection)
+            asked = Asked(self.command, self.path, headers, body, self.client_address[1], hung_up)
             try:
                 answer = around(asked, lambda: self._upstream.answer(asked))
             except OSError:  # nobody is there any more: the run has ended before the function has

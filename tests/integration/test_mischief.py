@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bench.passing import Asked, passing
+from bench.passing import Answered, Asked, PassOn, passing
 from chalicelib.dead_letters import OneDeadLetter
 from chalicelib.errors import Fault, Rejected
 from chalicelib.model import Message
@@ -139,6 +140,29 @@ def test_calls_fail_in_every_way_and_the_service_has_done_some_of_them(
     assert sum(mischief.done.values()) == 40
     assert 0 < len(service.taken) < 40
     assert mischief.done[CLOSED] > 0
+
+
+def test_who_has_hung_up_is_known(service: Service) -> None:
+    seen: list[bool] = []
+
+    def around(asked: Asked, pass_on: PassOn) -> Answered:
+        seen.append(asked.hung_up())
+        until = time.monotonic() + 10
+        while not asked.hung_up() and time.monotonic() < until:
+            time.sleep(0.01)
+        seen.append(asked.hung_up())
+        return pass_on()
+
+    with passing(service.url, around) as url:
+        caller = HTTPConnection(urlsplit(url).netloc)
+        caller.request("PUT", "/row", b"")
+        until = time.monotonic() + 10
+        while not seen and time.monotonic() < until:
+            time.sleep(0.01)
+        caller.close()
+        while len(seen) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert seen == [False, True]
 
 
 def test_a_head_that_fails_has_no_body(mischief: Mischief, url: str) -> None:

@@ -28,7 +28,12 @@ from tests.least_privilege.running import Outcome, run
 
 # The tests that set off the function of each role, those first that notice most.
 FILES = {
-    "DetectRole": ["tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py", "tests/e2e/test_model.py"],
+    "DetectRole": [
+        "tests/e2e/test_pipeline.py",
+        "tests/e2e/test_roles.py",
+        "tests/e2e/test_model.py",
+        "tests/e2e/test_dead_letters.py",
+    ],
     "NotifyRole": ["tests/e2e/test_roles.py", "tests/e2e/test_pipeline.py"],
     "IngestRole": ["tests/e2e/test_roles.py"],
     "AuthorizeRole": ["tests/e2e/test_tokens.py", "tests/e2e/test_uploads.py"],

@@ -75,16 +75,18 @@ class Mischief:
             name = name_of(asked)
             trick = self._chosen(function, name)
             answer = None if trick and not trick.after else self._done(asked, name, pass_on)
-            if not trick:
-                return answer
-            if name in CLAIMING:
-                # Of one that is killed there is nothing to come.
-                self._doubts.claimed(told_of(asked, name), owner_of(asked), known=trick.kind == KILLED)
-            else:
-                self._doubts.disturbed(told_of(asked, name))
-            return self._play(trick, asked, name)
+            if trick or asked.hung_up():  # a machine that is busy is late without a trick
+                self._unheard(asked, name, ended=bool(trick and trick.kind == KILLED))
+            return self._play(trick, asked, name) if trick else answer
 
         return meddle
+
+    def _unheard(self, asked: Asked, name: str, *, ended: bool) -> None:
+        if name in CLAIMING:
+            # Of one that is killed there is nothing to come.
+            self._doubts.claimed(told_of(asked, name), owner_of(asked), known=ended)
+        else:
+            self._doubts.disturbed(told_of(asked, name))
 
     def _chosen(self, function: str, name: str) -> _Trick | None:
         with self._lock:
