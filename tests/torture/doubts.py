@@ -31,11 +31,12 @@ class Doubts:
         """The service took it from this process; from none, where that has ended since."""
         with self._lock:
             again = ids & self._told
-            excused = again & self._in_doubt()
+            unclaimed = ids & {one for one, _ in self._unclaimed}
+            excused = again & (self._in_doubt() | unclaimed)
             self.explained.update(excused)
             self.unexplained |= again - excused
             self._told |= ids
-            self._doubtful = (self._doubtful - ids) | (ids & {one for one, _ in self._unclaimed})
+            self._doubtful = (self._doubtful - ids) | unclaimed
             self._open |= dict.fromkeys(ids, process)
 
     def claimed(self, ids: frozenset[str], owner: str, *, known: bool) -> None:

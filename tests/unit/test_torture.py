@@ -87,6 +87,14 @@ def test_what_was_told_without_a_claim_explains_one_more_unless_its_owner_got_on
     assert len(doubts.unexplained) == 1 - explained
 
 
+def test_whoever_got_no_answer_to_a_claim_may_write_what_was_written_and_noted(doubts: Doubts) -> None:
+    doubts.told(LEAF, 1)
+    doubts.noted(LEAF)
+    doubts.claimed(LEAF, "another", known=False)
+    doubts.told(LEAF, 2)
+    assert (doubts.unexplained, doubts.explained) == (set(), {"leaf": 1})
+
+
 def test_a_dead_letter_beyond_the_first_needs_a_reason_of_its_own_kind() -> None:
     letter = f"{ASIDE}1"
     assert faults_of_letters(1, Counter({letter: 1, "leaf": 5}), {"leaf"}) == []
