@@ -365,7 +365,7 @@ def test_a_stage_is_of_one_region(project: Project, given: tuple[str, ...], comm
 
 @pytest.mark.usefixtures("given")
 def test_down_says_where_there_is_nothing(project: Project) -> None:
-    assert refused(project, "down", "--stage", "test", "--yes") == "there is no stack labelwatch-test."
+    assert refused(project, "down", "--stage", "test", "--yes") == "there is no stack labelwatch-test in eu-central-1."
 
 
 @pytest.mark.parametrize(

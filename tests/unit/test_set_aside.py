@@ -104,6 +104,11 @@ def test_the_same_words_sent_long_after_their_dead_letter_are_no_repeat(aside: A
     ]  # fmt: skip
 
 
+def test_what_a_body_says_twice_is_kept(aside: Aside) -> None:
+    aside(' {"Records": [1], "Records": []}')
+    assert aside.letters.bodies == ['{"set_aside":1,"Records": [1], "Records": []}']
+
+
 def test_two_queues_do_not_meet(aside: Aside) -> None:
     other = msgspec.structs.replace(aside.once, queue="another")
     assert aside()
