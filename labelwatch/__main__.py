@@ -30,11 +30,11 @@ from labelwatch.errors import UserError
 
 app = typer.Typer(
     help="Labelwatch tells people when their images contain what they look for. "
-    "Start with [bold]labelwatch demo[/bold]: it needs no AWS account.",
+    "Start with **labelwatch demo**: it needs no AWS account.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
 )
 app.command()(stages.up)
 app.command()(stages.down)
