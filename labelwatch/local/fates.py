@@ -83,17 +83,9 @@ class Watch:
         """None where it is gone by now, or no prediction: whoever follows must not stumble over it."""
         try:
             content = self._s3.get_object(Bucket=self._output, Key=row_key)["Body"].read()
-            rows = [_decode_row(line) for line in content.splitlines()]
-            image = rows[0].image
-        except (self._s3.exceptions.NoSuchKey, ValueError, IndexError, RecursionError):
+        except self._s3.exceptions.NoSuchKey:
             return None
-        labels = [(row.label, row.confidence) for row in rows if row.label is not None and row.confidence is not None]
-        return Predicted(
-            key=image,
-            labels=tuple(sorted(labels, key=lambda pair: -pair[1])),
-            alert_due=any(row.of_interest for row in rows),
-            row_key=row_key,
-        )
+        return prediction_of(row_key, content)
 
     def _looked_at(self, url: str) -> list[dict[str, Any]]:
         """All that are in sight, where there may be new ones; they are in sight again afterwards."""
@@ -123,6 +115,23 @@ class Watch:
         )
         messages: list[dict[str, Any]] = answer.get("Messages", [])
         return messages
+
+
+def prediction_of(row_key: str, content: bytes) -> Predicted | None:
+    """What the rows in this object say; None where it holds none."""
+    try:
+        rows = [_decode_row(line) for line in content.splitlines()]
+    except (ValueError, RecursionError):
+        return None
+    if not rows:
+        return None
+    labels = [(row.label, row.confidence) for row in rows if row.label is not None and row.confidence is not None]
+    return Predicted(
+        key=rows[0].image,
+        labels=tuple(sorted(labels, key=lambda pair: -pair[1])),
+        alert_due=any(row.of_interest for row in rows),
+        row_key=row_key,
+    )
 
 
 def _set_aside(message: dict[str, Any]) -> SetAside:
