@@ -24,6 +24,7 @@ from labelwatch.local.session import Session
 from labelwatch.package import package
 from labelwatch.report import making
 from labelwatch.report.making import Asked
+from labelwatch.text import counted
 
 LABELS_OF_INTEREST = ("bacterial-leaf-blight", "leaf-smut:90")
 MIN_CONFIDENCE = 60.0
@@ -86,7 +87,7 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
     console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
     show(console, result, counts, folder, report)
     if result.unaccounted:
-        raise UserError(f"{len(result.unaccounted)} images met no fate, such as {result.unaccounted[0]!r}.")
+        raise UserError(f"{counted(len(result.unaccounted), 'image')} met no fate, such as {result.unaccounted[0]!r}.")
 
 
 def _upload_and_wait(session: Session, photographs: Collection, progress: Progress) -> Result:

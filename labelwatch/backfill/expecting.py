@@ -1,5 +1,6 @@
 """How long the model takes for so many images, and what that costs, by the figures of bench/."""
 
+import math
 from typing import NamedTuple
 
 import msgspec
@@ -9,6 +10,7 @@ from chalicelib.settings import GENERAL_MODEL
 from labelwatch import prices
 from labelwatch.errors import UserError
 from labelwatch.package import PROJECT
+from labelwatch.text import counted
 
 CALLS = PROJECT / "bench" / "calls.json"
 
@@ -37,7 +39,11 @@ def expected(images: int, model: str, units: int) -> Expected:
     hours = images / (rate * units * 3600)
     usd = known.of({"model hours": hours * units})
     said = (
-        f"The model needs {hours:,.1f} hours with inference units: {units}, which cost {usd:,.2f} USD by the price of "
+        f"The model needs {_in_words(hours)} with inference units: {units}, which cost {usd:,.2f} USD by the price of "
         f"{known.region}, if a unit looks at {rate:g} images a second: an assumption, AWS gives no figure."
     )
     return Expected(said, hours)
+
+
+def _in_words(hours: float) -> str:
+    return f"{hours:,.1f} hours" if hours >= 1 else counted(math.ceil(hours * 60), "minute")

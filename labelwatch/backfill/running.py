@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.sqs import Queue
+from chalicelib.errors import Fault
+from chalicelib.keeping import RUNNING, STARTING
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch import stack
 from labelwatch.aws import Account
@@ -15,8 +18,9 @@ from labelwatch.backfill.place import Place, check
 from labelwatch.backfill.sending import Batch, Sender, batches
 from labelwatch.errors import UserError
 from labelwatch.operator import Operator
+from labelwatch.text import counted
 
-NEEDED = ("InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "DashboardUrl")
+NEEDED = ("InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "ModelAutoStart", "DashboardUrl")
 RETENTION = "MessageRetentionPeriod"
 
 
@@ -49,27 +53,27 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
     if after:
         operator.tell(f"This goes on after {after!r}, where it was stopped; without {bookmark.file} it begins anew.")
     listing = Listing(s3, wanted.place, None if wanted.again else Predictions(s3, outputs["OutputBucket"], model))
-    counted = _count(listing, after, operator)
-    if not counted.objects and not after:
+    found = _count(listing, after, operator)
+    if not found.objects and not after:
         raise UserError(f"there is nothing at {wanted.place}.")
-    _tell(counted, wanted, operator)
-    if not counted.to_send:
+    _tell(found, wanted, operator)
+    if not found.to_send:
         if not wanted.dry_run:
             bookmark.remove()
         return
-    expects = expected(counted.to_send, model, wanted.units)
+    expects = expected(found.to_send, model, wanted.units)
     operator.tell(expects.said)
     if model != GENERAL_MODEL:
-        operator.tell("Where the model is not running, they wait on their queue until it is: `labelwatch model start`.")
+        operator.tell(_model_s_part(account, model, auto_start=outputs["ModelAutoStart"] == "yes"))
     if waiting := Queue(sqs, url).waiting():
-        operator.tell(f"{waiting:,} messages are on that queue already; images of an earlier run may be among them.")
+        operator.tell(f"On that queue already: {counted(waiting, 'message')}, maybe of an earlier run.")
     _refuse_what_would_expire(sqs, url, expects.hours)
     if wanted.dry_run:
         return
     operator.must_agree("Send them?")
     sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.alert, wanted.again)
-    _send(listing, sender, bookmark, counted.to_send, operator)
-    operator.tell(f"{counted.to_send:,} images are on the images queue; where they are: {outputs['DashboardUrl']}")
+    _send(listing, sender, bookmark, found.to_send, operator)
+    operator.tell(f"On the images queue: {counted(found.to_send, 'image')}; where they are: {outputs['DashboardUrl']}")
     bookmark.remove()
 
 
@@ -83,11 +87,25 @@ def _count(listing: Listing, after: str, operator: Operator) -> Counted:
     return Counted(objects, to_send)
 
 
-def _tell(counted: Counted, wanted: Wanted, operator: Operator) -> None:
-    predicted = "" if wanted.again else f", {counted.objects - counted.to_send:,} of them predicted already"
+def _tell(found: Counted, wanted: Wanted, operator: Operator) -> None:
+    predicted = "" if wanted.again else f", {found.objects - found.to_send:,} of them predicted already"
     alerts = "with" if wanted.alert else "without"
     operator.tell(
-        f"{wanted.place}: {counted.objects:,} objects{predicted}; {counted.to_send:,} to send, {alerts} alerts."
+        f"{wanted.place}: {counted(found.objects, 'object')}{predicted}; {found.to_send:,} to send, {alerts} alerts."
+    )
+
+
+def _model_s_part(account: Account, model: str, *, auto_start: bool) -> str:
+    """When they are looked at; whoever may not ask for the model's status may send them all the same."""
+    try:
+        status = ModelVersion(account.client("rekognition"), model).status()
+    except Fault as fault:
+        return f"Whether the model runs is not known ({fault.reason}); where it does not, they wait on their queue."
+    if status == RUNNING:
+        return "The model runs: they are looked at as they come."
+    starts = "ModelAutoStart has it started for them" if auto_start else "`labelwatch model start` starts it"
+    return f"The model is {status}: they wait on their queue until it runs" + (
+        "." if status == STARTING else f"; {starts}."
     )
 
 
@@ -120,7 +138,7 @@ def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, oper
             failed = sender.send(to_send, sent)
         except KeyboardInterrupt:
             raise UserError(
-                f"stopped: {done:,} of {total:,} images are sent; the same command goes on from there."
+                f"stopped: {done:,} of {counted(total, 'image')} sent; the same command goes on from there."
             ) from None
         finally:
             bookmark.write(until)
@@ -128,6 +146,6 @@ def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, oper
         operator.tell(f"not sent: {key!r}: {fault}")
     if failed:
         raise UserError(
-            f"SQS did not take {len(failed)} images, named above, and what comes after them is not sent; the same "
+            f"SQS did not take {counted(len(failed), 'image')}, named above; what comes after is not sent. The same "
             "command goes on from there."
         )

@@ -13,6 +13,7 @@ from chalicelib import events
 from chalicelib.adapters.sqs import MOST_MESSAGES
 from chalicelib.errors import Fate, Rejected
 from chalicelib.model import ObjectCreated, Prediction
+from labelwatch.text import counted
 
 # The queue's own redrive took it: the function that was at it could not say why.
 NOT_RECORDED = "not recorded"
@@ -109,7 +110,7 @@ def in_batches(letters: Sequence[Letter]) -> Iterator[tuple[Box, tuple[Letter, .
 
 def number_of(letters: Sized) -> str:
     """How many they are, in words."""
-    return "1 dead letter" if len(letters) == 1 else f"{len(letters)} dead letters"
+    return counted(len(letters), "dead letter")
 
 
 def _created(body: str) -> Iterator[ObjectCreated]:

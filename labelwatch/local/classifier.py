@@ -19,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from labelwatch.errors import UserError
 from labelwatch.local import features
+from labelwatch.text import counted
 
 VERSION = 1
 """Raise by one with every change of what is learned: a cached classifier of another version is not used."""
@@ -64,7 +65,7 @@ def read_folder(folder: Path) -> dict[str, list[Path]]:
             raise FolderError(message)
         if len(paths) < FEWEST:
             raise FolderError(
-                f"{folder / label} has {len(paths)} images: a label needs {FEWEST} or more (.jpg, .jpeg, .png)"
+                f"{folder / label} has {counted(len(paths), 'image')}: a label needs {FEWEST} or more (JPEG or PNG)"
             )
     return images
 

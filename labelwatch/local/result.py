@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from labelwatch.local.fates import PREFIX, Predicted, SetAside
 from labelwatch.local.mailbox import Mail
 from labelwatch.report.making import Report
+from labelwatch.text import counted
 
 
 class Result(Struct, frozen=True):
@@ -42,7 +43,9 @@ def show(console: Console, result: Result, counts: dict[str, int], folder: Path,
     console.print(_dead_letters(result))
     console.print("\nathena/labels_by_count.sql, asked through Athena:")
     console.print(_counts(counts))
-    console.print(f"{len(result.mails)} alerts, for any mail program: {folder / 'alerts'}/*.eml", soft_wrap=True)
+    console.print(
+        f"{counted(len(result.mails), 'alert')}, for any mail program: {folder / 'alerts'}/*.eml", soft_wrap=True
+    )
     console.print("  (their links ended with this cloud; those of `make up` work while it runs)")
     console.print(f"The rows, as the output bucket has them: {folder / PREFIX}/dt=*/*.json", soft_wrap=True)
     pie = report.pie or "none, since no image has a label"

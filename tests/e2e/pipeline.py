@@ -101,6 +101,7 @@ def operator_s_environment(session: Session) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": session.cloud.endpoint,
+        "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_DEFAULT_REGION": REGION,

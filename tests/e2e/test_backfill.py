@@ -97,6 +97,14 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would_cost(deaf: Pipeline) -> 
     assert deaf.waiting("ImagesQueueUrl") == 0
 
 
+def test_a_fault_of_the_queue_is_one_sentence(deaf: Pipeline) -> None:
+    deaf.upload("fault/leaf.jpg")
+    no_sqs = deaf.session.rekognition
+    done = run_labelwatch(deaf.session, "backfill", place("fault/"), "--again", "--yes", AWS_ENDPOINT_URL_SQS=no_sqs)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert done.stderr.startswith("labelwatch: a call to the cloud failed: ")
+
+
 def test_after_ctrl_c_the_same_command_sends_the_rest(deaf: Pipeline) -> None:
     count = 2000
     keys = names("stopped/", count)
@@ -137,7 +145,7 @@ def stop_after_some(pipeline: Pipeline, where: str) -> None:
         shown, errors = process.communicate(timeout=MOST_SECONDS)
     assert process.returncode == 1, shown
     assert re.search(
-        r"^labelwatch: stopped: [\d,]+ of 2,000 images are sent; the same command goes on from there\.$", errors
+        r"^labelwatch: stopped: [\d,]+ of 2,000 images sent; the same command goes on from there\.$", errors
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from chalicelib import events, rows
@@ -41,12 +42,32 @@ class Deployed:
             "OutputBucket": OUT,
             "ImagesQueueUrl": url,
             "CustomModelARN": MODEL,
+            "ModelAutoStart": "no",
             "DashboardUrl": "https://dashboard",
         }
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
         return {"Stacks": [{"StackName": StackName, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
+
+
+class Models:
+    """Rekognition with one model: moto's knows none."""
+
+    def __init__(self) -> None:
+        self.status = "RUNNING"
+        self.forbidden = False
+
+    def describe_projects(self, **_: object) -> dict[str, Any]:
+        if self.forbidden:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeProjects")
+        return {"ProjectDescriptions": [{"ProjectArn": "arn"}]}
+
+    def get_paginator(self, _: str) -> Models:
+        return self
+
+    def paginate(self, **_: object) -> list[dict[str, Any]]:
+        return [{"ProjectVersionDescriptions": [{"ProjectVersionArn": MODEL, "Status": self.status}]}]
 
 
 class Clients(Account):
@@ -69,7 +90,8 @@ class Bench:
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.url = sqs.create_queue(QueueName="images", Attributes={"MessageRetentionPeriod": "1209600"})["QueueUrl"]
         self.deployed = Deployed(self.url)
-        self.account = Clients(cloudformation=self.deployed)
+        self.models = Models()
+        self.account = Clients(cloudformation=self.deployed, rekognition=self.models)
         self.questions: list[str] = []
         self.said = io.StringIO()
         self.agrees = True
@@ -136,7 +158,7 @@ def test_all_that_is_there_is_sent_once_and_without_alerts(bench: Bench) -> None
     said = bench.run()
     assert bench.received() == [ObjectCreated(IN, key, None, alert=False) for key in names(23)]
     assert f"s3://{IN}/: 23 objects, 0 of them predicted already; 23 to send, without alerts." in said
-    assert "23 images are on the images queue; where they are: https://dashboard" in said
+    assert "On the images queue: 23 images; where they are: https://dashboard" in said
 
 
 def test_keys_of_any_letters_come_as_they_are(bench: Bench) -> None:
@@ -209,7 +231,7 @@ def test_a_dry_run_says_what_there_is_and_what_it_would_cost_and_sends_nothing(b
     bench.predict("000.jpg")
     said = bench.run(dry_run=True, units=2)
     assert "3 objects, 1 of them predicted already; 2 to send, without alerts." in said
-    assert "0.0 hours with inference units: 2, which cost 0.00 USD by the price of us-east-1" in said
+    assert "1 minute with inference units: 2, which cost 0.00 USD by the price of us-east-1" in said
     assert (bench.questions, bench.received(), bench.folder.exists()) == ([], [], False)
 
 
@@ -245,12 +267,36 @@ def test_where_nothing_is_there_that_is_a_mistake(bench: Bench) -> None:
 def test_what_waits_on_the_queue_already_is_told_before_the_question(bench: Bench) -> None:
     bench.upload("a.jpg")
     assert "on that queue already" not in bench.run()
-    assert "1 messages are on that queue already; images of an earlier run may be among them." in bench.run(
-        dry_run=True
-    )
+    assert "On that queue already: 1 message, maybe of an earlier run." in bench.run(dry_run=True)
 
 
-@pytest.mark.parametrize("missing", ["InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "DashboardUrl"])
+@pytest.mark.parametrize(
+    ("status", "auto_start", "said"),
+    [
+        ("RUNNING", "no", "The model runs: they are looked at as they come.\n"),
+        ("STARTING", "no", "The model is STARTING: they wait on their queue until it runs.\n"),
+        ("STOPPED", "no", "The model is STOPPED: they wait on their queue until it runs; `labelwatch model start`"),
+        ("STOPPED", "yes", "The model is STOPPED: they wait on their queue until it runs; ModelAutoStart has it"),
+    ],
+)
+def test_how_the_model_stands_is_told_before_the_question(
+    bench: Bench, status: str, auto_start: str, said: str
+) -> None:
+    bench.upload("a.jpg")
+    bench.models.status, bench.deployed.outputs["ModelAutoStart"] = status, auto_start
+    assert said in bench.run()
+
+
+def test_who_may_not_ask_how_the_model_stands_may_send_all_the_same(bench: Bench) -> None:
+    bench.upload("a.jpg")
+    bench.models.forbidden = True
+    assert "Whether the model runs is not known (AccessDeniedException); where it does not, they wait" in bench.run()
+    assert bench.keys_received() == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "missing", ["InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "ModelAutoStart", "DashboardUrl"]
+)
 def test_a_stack_of_something_else_is_refused(bench: Bench, missing: str) -> None:
     del bench.deployed.outputs[missing]
     with pytest.raises(UserError, match=f"has no {missing}: it is none of Labelwatch's"):
@@ -280,7 +326,7 @@ class Refusing:
 def test_what_sqs_does_not_take_is_named_and_the_same_command_goes_on_before_it(bench: Bench) -> None:
     bench.upload(*names(23))
     refusing = bench.account.clients["sqs"] = Refusing(bench.sqs, "013.jpg")
-    with pytest.raises(UserError, match=r"did not take 1 images, named above, .* goes on from there\.$"):
+    with pytest.raises(UserError, match=r"did not take 1 image, named above; .* goes on from there\.$"):
         bench.run()
     assert "not sent: '013.jpg': InternalError: no" in bench.said.getvalue()
     assert "013.jpg" not in bench.keys_received()
@@ -301,7 +347,7 @@ def stopped(bench: Bench) -> Bench:
 
     bench.s3.meta.events.register("before-call.s3.ListObjectsV2", press)
     bench.account.clients["s3"] = bench.s3
-    with pytest.raises(UserError, match=r"^stopped: 10 of 23 images are sent; the same command goes on from there\.$"):
+    with pytest.raises(UserError, match=r"^stopped: 10 of 23 images sent; the same command goes on from there\.$"):
         bench.run()
     assert bench.keys_received() == names(10)
     return bench
@@ -323,6 +369,13 @@ def test_another_command_does_not_go_on_where_this_one_was_stopped(stopped: Benc
 def test_a_dry_run_leaves_alone_where_it_was_stopped(stopped: Bench) -> None:
     for _ in range(2):
         assert "goes on after '009.jpg'" in stopped.run(dry_run=True)
+
+
+def test_a_dry_run_leaves_it_alone_where_nothing_is_left_to_send_too(stopped: Bench) -> None:
+    stopped.predict(*names(23))
+    for _ in range(2):
+        assert "0 to send" in stopped.run(dry_run=True)
+        assert "goes on after '009.jpg'" in stopped.said.getvalue()
 
 
 def test_a_listing_of_many_pages_is_whole_and_in_order(bench: Bench) -> None:

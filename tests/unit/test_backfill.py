@@ -98,8 +98,9 @@ def test_of_the_stack_s_other_buckets_it_is_said_what_they_hold(bucket: str, hol
 @pytest.mark.parametrize(
     ("images", "units", "hours", "said"),
     [
+        (1, 1, 1 / 14_400, "1 minute with inference units: 1, which cost 0.00 USD"),
         (14_400, 1, 1.0, "1.0 hours with inference units: 1, which cost 4.00 USD"),
-        (14_400, 4, 0.25, "0.2 hours with inference units: 4, which cost 4.00 USD"),
+        (14_400, 4, 0.25, "15 minutes with inference units: 4, which cost 4.00 USD"),
     ],
 )
 def test_more_units_take_less_time_for_the_same_money(images: int, units: int, hours: float, said: str) -> None:
