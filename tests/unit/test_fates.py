@@ -23,7 +23,15 @@ def test_rows_are_told_with_the_surest_label_first() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"1\n", ROW[:-1] + b', "other": ' + b"[" * 100_000, ROW.replace(b"leaf.jpg", b"\xff"), ROW[:-1], ROW + b"\n{}\n", b"\n" + ROW],
+    [
+        b"",
+        b"1\n",
+        ROW[:-1] + b', "other": ' + b"[" * 100_000,
+        ROW.replace(b"leaf.jpg", b"\xff"),
+        ROW[:-1],
+        ROW + b"\n{}\n",
+        b"\n" + ROW,
+    ],
     ids=["nothing", "a number", "brackets", "half a letter", "cut off", "half of them rows", "an empty line"],
 )
 def test_what_is_no_row_is_no_prediction(content: bytes) -> None:
