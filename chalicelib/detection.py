@@ -41,8 +41,8 @@ class Model(Protocol):
 class Stored(Protocol):
     """The predictions that are stored. Raises a Fault where that cannot be known."""
 
-    def has(self, key: str) -> bool:
-        """Whether there are rows under this key."""
+    def has(self, key: str, *, alert: bool) -> bool:
+        """Whether there are rows under this key; with `alert`, rows of which people were to be told."""
 
 
 class Intake(Protocol):
@@ -131,8 +131,9 @@ class Detection(Struct, frozen=True, kw_only=True):
             raise Rejected(
                 "ImageTooLarge", f"the object has {image.size} bytes; the model takes {MOST_IMAGE_BYTES} at most"
             )
-        # S3 and SQS deliver at least once, and the model is the dearest of what there is to ask.
-        if not created.again and self.stored.has(key_of(image, self.model.name)):
+        # S3 and SQS deliver at least once, and the model is the dearest of what there is to ask. But a backfill that
+        # tells nobody may have overtaken the upload's own event: what that found is no reason to keep silent.
+        if not created.again and self.stored.has(key_of(image, self.model.name), alert=created.alert):
             self.telemetry.info("predicted already", image=str(image))
             return None
         started = perf_counter()

@@ -111,9 +111,9 @@ class FakeStore(Failing):
         self.quiet: set[str] = set()
         self.refused: dict[str, Fault] = {}
 
-    def has(self, key: str) -> bool:
+    def has(self, key: str, *, alert: bool) -> bool:
         self._fail_if_told()
-        return key in self.objects
+        return key in self.objects and not (alert and key in self.quiet)
 
     def put(self, key: str, content: bytes, *, alert: bool) -> None:
         self._fail_if_told()

@@ -83,16 +83,16 @@ class RowObjects:
         self._client = client
         self._bucket = bucket
 
-    def has(self, key: str) -> bool:
-        """Whether there is an object under this key."""
+    def has(self, key: str, *, alert: bool) -> bool:
+        """Whether there are rows under this key; with `alert`, rows of which people were to be told."""
         with told_as_faults():
             try:
-                self._client.head_object(Bucket=self._bucket, Key=key)
+                head = self._client.head_object(Bucket=self._bucket, Key=key)
             except ClientError as problem:
                 if problem.response["Error"]["Code"] != "404":
                     raise
                 return False
-        return True
+        return not (alert and head["Metadata"].items() >= QUIET.items())
 
     def put(self, key: str, content: bytes, *, alert: bool) -> None:
         """Writes one object; what was there under that key is replaced.

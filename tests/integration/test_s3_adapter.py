@@ -266,13 +266,19 @@ def test_the_console_is_there_where_links_are_turned_off() -> None:
 
 def test_rows_that_are_stored_are_known(s3: S3Client, bucket: str) -> None:
     rows = RowObjects(s3, bucket)
-    assert not rows.has("predictions/a+b.json")
+    assert not rows.has("predictions/a+b.json", alert=True)
     rows.put("predictions/a+b.json", b"{}\n", alert=True)
-    assert rows.has("predictions/a+b.json")
+    assert rows.has("predictions/a+b.json", alert=True)
+
+
+def test_rows_of_which_nobody_was_to_be_told_are_none_to_whoever_is_to_tell(s3: S3Client, bucket: str) -> None:
+    rows = RowObjects(s3, bucket)
+    rows.put("row", b"{}\n", alert=False)
+    assert (rows.has("row", alert=True), rows.has("row", alert=False)) == (False, True)
 
 
 def test_whether_rows_are_stored_is_not_guessed_where_s3_does_not_say(s3: S3Client) -> None:
     with Stubber(s3) as stubber:
         stubber.add_client_error("head_object", "403", http_status_code=403)
         with pytest.raises(Retryable):
-            RowObjects(s3, BUCKET).has("row")
+            RowObjects(s3, BUCKET).has("row", alert=True)

@@ -94,6 +94,15 @@ def test_the_model_is_not_asked_again_while_its_prediction_is_stored(bench: Benc
     assert [one.image.key for one in bench.predictions] == ["other.jpg"]
 
 
+@pytest.mark.parametrize(("alert", "asked"), [(True, 1), (False, 0)])
+def test_what_a_silent_backfill_found_first_does_not_silence_the_upload_s_own_event(
+    bench: Bench, *, alert: bool, asked: int
+) -> None:
+    bench.stored.put(key_of(image(), MODEL), b"rows", alert=False)
+    assert bench(upload(labelwatch={"alert": alert})) == []
+    assert len(bench.predictions) == asked
+
+
 @pytest.mark.parametrize("change", [{"etag": "another"}, {"uploaded_at": NOW + timedelta(days=1)}])
 def test_another_image_under_the_same_name_is_another_prediction(bench: Bench, change: dict[str, Any]) -> None:
     bench.stored.objects[key_of(image(), MODEL)] = b"rows"
