@@ -18,6 +18,8 @@ from chalicelib.telemetry import Telemetry
 RUNNING, STARTING, STOPPING = "RUNNING", "STARTING", "STOPPING"
 # Not FAILED: whatever failed would fail again, for as long as nobody looks at it.
 STARTABLE = {"STOPPED", "TRAINING_COMPLETED", "COPYING_COMPLETED"}
+# Longer than a look may take: the status that it goes by may be from before another look's start.
+JUST_STARTED = timedelta(seconds=30)
 
 
 class Life(Protocol):
@@ -104,12 +106,13 @@ class Keeping(Struct, frozen=True, kw_only=True):
         if act is Act.START:
             # Remembered first: a run that nobody knows of would be paid until somebody sees it.
             self.memories.keep(replace(memory, started_at=now, counted_until=now))
+            # It stays remembered where somebody else was faster: that may be another look of the same minute.
             if self.model.start():
                 self.telemetry.info("model is started", waiting=waiting)
-                return
-        elif act and self.model.stop():
+            return
+        if act and self.model.stop():
             self.telemetry.info("model is stopped", reason=act.value)
-        if memory != before or act is Act.START:
+        if memory != before:
             self.memories.keep(memory)
 
     def _decided(self, memory: ModelMemory, status: str, waiting: int, now: datetime) -> tuple[Act | None, ModelMemory]:
@@ -136,7 +139,8 @@ def _counted(memory: ModelMemory, model: str, status: str, now: datetime) -> Mod
     month = f"{now:%Y-%m}"
     if memory.month != month:
         memory = replace(memory, month=month, seconds=0)
-    lasts = memory.model == model and status in {RUNNING, STARTING, STOPPING}
+    just_started = memory.started_at is not None and now - memory.started_at < JUST_STARTED
+    lasts = memory.model == model and (status in {RUNNING, STARTING, STOPPING} or just_started)
     if not memory.counted_until or not lasts:
         return replace(memory, model=model, started_at=None, counted_until=None)
     if status == STOPPING:

@@ -20,7 +20,7 @@ from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.batch import SETTLED_AT_ONCE, Batch, BatchResponse, messages_of
 from chalicelib.dead_letters import OneDeadLetter
 from chalicelib.detection import IMAGES_AT_ONCE, Detection
-from chalicelib.errors import BadRequest
+from chalicelib.errors import BadRequest, Fault
 from chalicelib.ingestion import Ingestion
 from chalicelib.keeping import Keeping
 from chalicelib.notification import ROWS_AT_ONCE, Notification
@@ -63,8 +63,14 @@ class Service:
 
     def keep_model(self) -> None:
         """One look at the model."""
-        with _flushed(self._keep_model_telemetry):
-            self._keeping()
+        telemetry = self._keep_model_telemetry
+        with _flushed(telemetry):
+            try:
+                self._keeping()
+            except Fault as problem:
+                # The next minute looks again. Lambda's own tries would fall together with that, and tell nobody.
+                telemetry.count("LooksFailed")
+                telemetry.warn("look failed", reason=problem.reason, detail=problem.detail)
 
     def authorize(self, request: AuthRequest) -> AuthResponse:
         """Whoever holds a token may ask for upload tickets, and for nothing else."""

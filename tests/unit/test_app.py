@@ -369,6 +369,16 @@ def test_keep_model_has_images_taken_while_the_model_runs_and_tells_what_it_saw(
     ]
 
 
+def test_a_look_that_fails_is_counted_and_left_to_the_next_minute(
+    aws: FakeAws, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    aws.answers["describe_projects"] = Retryable("AccessDeniedException", "no")
+    service(aws).keep_model()
+    (metrics,) = capsys.readouterr().out.splitlines()
+    assert json.loads(metrics)["LooksFailed"] == [1]
+    assert [record.reason for record in caplog.records] == ["AccessDeniedException"]  # type: ignore[attr-defined]
+
+
 def test_for_general_labels_keep_model_only_has_images_taken(aws: FakeAws) -> None:
     service(aws, CustomModelARN="general").keep_model()
     assert [name for name, _ in aws.calls] == ["list_event_source_mappings", "update_event_source_mapping"]

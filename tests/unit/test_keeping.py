@@ -119,18 +119,31 @@ def test_a_start_that_came_to_nothing_is_forgotten() -> None:
     assert place.memories.memory.started_at is None
 
 
-class Raced(FakeLife):
-    """Somebody else starts it between the look and the start."""
+class SeenBefore(FakeLife):
+    """To this look the model is as it was before another look of the same minute, which has started it since."""
+
+    def __init__(self, other: Place) -> None:
+        super().__init__()
+        self._other = other
+
+    def status(self) -> str:
+        status = self._other.model.status()
+        self._other.look(images=1, after=timedelta())
+        return status
 
     def start(self) -> bool:
-        self.state = "STARTING"
-        return False
+        return self._other.model.start()
 
 
-def test_a_model_that_somebody_else_started_at_that_moment_is_theirs() -> None:
-    place = Place(STARTS, model=Raced())
-    place.look(images=1)
-    assert place.memories.memory.started_at is None
+@pytest.mark.parametrize("images", [1, 0])
+def test_a_run_belongs_to_labelwatch_whichever_of_two_looks_at_once_started_it(images: int) -> None:
+    place = Place(IDLE)
+    late = Place(IDLE, model=SeenBefore(place), memories=place.memories, now=place.now + timedelta(seconds=5))
+    late.look(images=images, after=timedelta())
+    assert place.model.told == ["start"]
+    place.look("RUNNING")
+    idle(place, 10)
+    assert place.model.told == ["start", "stop"]
 
 
 IDLE = Wishes(auto_start=True, idle_minutes=10)
