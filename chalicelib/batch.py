@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypedDict
 
 from msgspec import Struct
 
-from chalicelib.errors import BatchIncomplete, Fate, Fault, Retryable, fault_of
+from chalicelib.errors import BatchIncomplete, Fate, Fault, Retryable, Throttled, fault_of
 from chalicelib.model import Message
 from chalicelib.telemetry import Telemetry
 
@@ -138,12 +138,12 @@ class Batch(Struct, frozen=True, kw_only=True):
     def _has_no_future(self, message: Message, fault: Fault) -> bool:
         # SQS counts waits and retries alike; a stopped model costs a receive or two (docs/decisions/0017).
         most = {Fate.REJECT: 0, Fate.RETRY: MOST_TRIES, Fate.WAIT: LAST_RECEIVE}
-        return message.receives >= most[fault.fate]
+        return message.receives >= (LAST_RECEIVE if isinstance(fault, Throttled) else most[fault.fate])
 
     def _delay(self, message: Message, fault: Fault, image: str) -> None:
         waiting = fault.fate is Fate.WAIT
         seconds = self.wait_seconds if waiting else self._retry_delay(message)
-        self.telemetry.count("ImagesWaiting" if waiting else "ImagesRetried")
+        self.telemetry.count("ImagesPutAway" if waiting else "ImagesRetried")
         self.telemetry.warn(
             "message comes back", image=image, reason=fault.reason, detail=fault.detail, seconds=seconds,
             receives=message.receives,

@@ -32,6 +32,10 @@ class Retryable(Fault):
     fate = Fate.RETRY
 
 
+class Throttled(Retryable):
+    """Raised when a service takes no more for now: time is all that it needs, so it is tried for longer."""
+
+
 class ModelNotRunning(Fault):
     """Raised when the model is stopped or starting: time is all that it takes."""
 

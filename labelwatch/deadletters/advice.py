@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from chalicelib.adapters.faults import THROTTLED
 from labelwatch.deadletters.letters import NOT_RECORDED
 
 
@@ -47,6 +48,13 @@ ADVICE = {
     "400": Advice(
         "S3 does not show the object without a key of its uploader's (SSE-C), or has never had this version",
         "nothing, or upload it without such a key",
+    ),
+    **dict.fromkeys(
+        THROTTLED,
+        Advice(
+            "a service, or the model, took no more for over two hours",
+            "wait, give the model more inference units, or have its quota raised; then redrive",
+        ),
     ),
     "MessageTooLarge": Advice("a prediction of over 1 MiB", "raise `MinConfidence`, then redrive with `--force`"),
     NOT_RECORDED: Advice(

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.stub import Stubber
 
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
-from chalicelib.errors import Fault, ModelNotRunning, Rejected, Retryable
+from chalicelib.errors import Fault, ModelNotRunning, Rejected, Retryable, Throttled
 from chalicelib.model import BoundingBox, Label
 from tests.builders import image
 
@@ -32,10 +32,10 @@ FATES: dict[str, type[Fault]] = {
     "AccessDeniedException": Retryable,
     "InternalServerError": Retryable,
     "InvalidS3ObjectException": Retryable,
-    "LimitExceededException": Retryable,
-    "ProvisionedThroughputExceededException": Retryable,
+    "LimitExceededException": Throttled,
+    "ProvisionedThroughputExceededException": Throttled,
     "ResourceNotFoundException": Retryable,
-    "ThrottlingException": Retryable,
+    "ThrottlingException": Throttled,
 }
 custom_and_general = pytest.mark.parametrize("operation", ["detect_custom_labels", "detect_labels"])
 

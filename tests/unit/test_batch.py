@@ -3,11 +3,11 @@ import threading
 import pytest
 
 from chalicelib.batch import LAST_RECEIVE, MOST_TRIES, messages_of
-from chalicelib.errors import BatchIncomplete, Fault, ModelNotRunning, Rejected, Retryable
+from chalicelib.errors import BatchIncomplete, Fault, ModelNotRunning, Rejected, Retryable, Throttled
 from tests.builders import message, sqs_event
 from tests.fakes import FakeDeadLetters, FakeQueue, FakeTelemetry, batch_of
 
-RETRY = Retryable("ThrottlingException", "slow down")
+RETRY = Retryable("InternalError", "later")
 WAIT = ModelNotRunning("ResourceNotReadyException", "stopped")
 REJECT = Rejected("InvalidImageFormatException", "no image")
 
@@ -72,7 +72,16 @@ def test_a_retry_comes_back_after_a_growing_delay(receives: int, seconds: int) -
 def test_a_message_that_was_tried_ten_times_is_set_aside_with_its_last_reason() -> None:
     settled = Settled(RETRY, MOST_TRIES)
     assert settled() == []
-    assert settled.dead_letters.letters["bad"][0] == "ThrottlingException"
+    assert settled.dead_letters.letters["bad"][0] == "InternalError"
+
+
+def test_where_a_service_takes_no_more_for_now_a_message_is_tried_for_over_two_hours() -> None:
+    seconds = 0
+    for receives in range(1, LAST_RECEIVE):
+        settled = Settled(Throttled("ThrottlingException", "slow down"), receives)
+        assert settled() == ["bad"]
+        seconds += settled.queue.delays["bad"]
+    assert seconds > 2 * 3600
 
 
 def test_a_message_that_was_tried_nine_times_is_tried_once_more() -> None:
@@ -130,7 +139,7 @@ def test_finished_messages_that_could_not_be_deleted_do_not_hide_that_others_mus
 
 
 @pytest.mark.parametrize(
-    ("fault", "metric"), [(RETRY, "ImagesRetried"), (WAIT, "ImagesWaiting"), (REJECT, "ImagesRejected")]
+    ("fault", "metric"), [(RETRY, "ImagesRetried"), (WAIT, "ImagesPutAway"), (REJECT, "ImagesRejected")]
 )
 def test_each_fate_is_counted(fault: Fault, metric: str) -> None:
     settled = Settled(fault)
