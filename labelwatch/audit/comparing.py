@@ -53,6 +53,7 @@ class SetAside(Struct, frozen=True):
 class Found(Struct, frozen=True, kw_only=True):
     """All that was found. Dead letters are of images, or of predictions; `told` are the ids of predictions.
 
+    `purged` are of dead letters that are no longer, of either kind, since somebody purged them.
     Who was told of uploads before `alerts_since` is forgotten. `on_the_way` are messages that have no end yet, or
     whose end cannot be seen now. `unreadable` are objects among the rows that hold none.
     """
@@ -61,6 +62,7 @@ class Found(Struct, frozen=True, kw_only=True):
     predictions: Sequence[Stored]
     images_aside: Sequence[SetAside]
     predictions_aside: Sequence[SetAside]
+    purged: Sequence[SetAside] = ()
     told: Collection[str]
     alerts_since: date
     on_the_way: int
@@ -104,8 +106,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 def compare(found: Found) -> Verdict:
     """By what images are, and not by their names: a key holds many of them in the course of time."""
-    predictions_aside = _reasons(found.predictions_aside)
     images_aside = _reasons(found.images_aside)
+    predictions_aside = _reasons(found.purged) | _reasons(found.predictions_aside)
     ends = predictions_aside | images_aside
     stored = {_content(one) for one in found.predictions}
     unstored = [one for one in found.uploads if _content(one) not in stored]

@@ -23,6 +23,7 @@ from chalicelib.model import Prediction
 from labelwatch import stack
 from labelwatch.audit.comparing import Found, SetAside, Stored, Uploaded
 from labelwatch.aws import Account
+from labelwatch.deadletters.purged import Purged
 
 ROWS_AT_ONCE = 10
 # Dead letters are out of sight for so long, should nobody be there any more to give them back.
@@ -83,6 +84,7 @@ class Reader:
         on_the_way = sum(self._depth(self._outputs[name]) for name in ("ImagesQueueUrl", "PredictionsQueueUrl"))
         images, unseen_images = self._dead_letters("ImagesDeadLettersUrl")
         predictions, unseen_predictions = self._dead_letters("PredictionsDeadLettersUrl")
+        purged = Purged(self._dynamodb, self._outputs["TableName"]).all()
         keys = [key for key in self._row_keys(scope) if _day_of(key) in {None, *days}]
         places = {(one.bucket, one.key, one.etag) for one in uploads}
         with ThreadPoolExecutor(ROWS_AT_ONCE) as pool:
@@ -99,6 +101,7 @@ class Reader:
             predictions=stored,
             images_aside=[aside for one in images if (aside := _image_aside(one))],
             predictions_aside=[aside for one in predictions if (aside := _prediction_aside(one))],
+            purged=[SetAside(one.bucket, one.key, one.version_id, f"{one.reason} (purged)") for one in purged],
             told=self._told(one.id for one in stored if one.of_interest),
             alerts_since=datetime.now(UTC).date() - REMEMBERED,
             on_the_way=on_the_way + unseen_images + unseen_predictions,

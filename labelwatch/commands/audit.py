@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from labelwatch.commands.shared import Profile, Region, Stack
+from labelwatch.errors import UserError
 
 
 class Form(StrEnum):
@@ -40,7 +41,10 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.audit import comparing, reading, telling  # noqa: PLC0415 - the same
     from labelwatch.aws import Account  # noqa: PLC0415 - the same
 
-    chosen = day_of(day, "--day") if day else None if prefix else datetime.now(UTC).date()
+    today = datetime.now(UTC).date()
+    chosen = day_of(day, "--day") if day else None if prefix else today
+    if chosen and chosen > today:
+        raise UserError(f"--day {chosen} has not come yet: it is {today} (UTC).")
     scope = reading.Scope(chosen, prefix)
     reader = reading.of_stack(Account(profile, region), stack)
     with Console(stderr=True).status("reading ..."):

@@ -118,18 +118,19 @@ def purge(  # noqa: PLR0913 - a command's options, by name
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Delete dead letters for good. The images and predictions that they are about stay.
+    """Delete dead letters for good. The images and predictions that they are about stay; labelwatch audit knows of it.
 
     labelwatch dead-letters purge --reason InvalidImageFormatException
     """
-    from labelwatch.deadletters import choosing, moving  # noqa: PLC0415 - see above
+    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.deadletters import choosing, moving, purged  # noqa: PLC0415 - see above
     from labelwatch.operator import Operator  # noqa: PLC0415 - see above
 
     asked = choosing.wanted(reason, key, everything=everything)
     with _counted(stack, profile, region) as held:
         letters = choosing.chosen(held.letters, asked)
         operator = Operator(console(), agrees=agreement(yes=yes, default=False))
-        moving.purge(held, letters, operator, dry=dry_run)
+        moving.purge(held, letters, purged.of_stack(Account(profile, region), stack), operator, dry=dry_run)
 
 
 @contextmanager

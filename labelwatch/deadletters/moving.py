@@ -8,6 +8,7 @@ from labelwatch.deadletters import output
 from labelwatch.deadletters.choosing import reasons
 from labelwatch.deadletters.holding import Held
 from labelwatch.deadletters.letters import Letter, in_batches, number_of
+from labelwatch.deadletters.purged import Purged
 from labelwatch.errors import UserError
 from labelwatch.operator import Operator
 
@@ -50,8 +51,8 @@ def redrive(
     _work(held, letters, operator, _put_back, "Put back")
 
 
-def purge(held: Held, letters: Sequence[Letter], operator: Operator, *, dry: bool) -> None:
-    """Deletes them for good; raises UserError where that was done in part only."""
+def purge(held: Held, letters: Sequence[Letter], purged: Purged, operator: Operator, *, dry: bool) -> None:
+    """Deletes them for good, and remembers of which images they were; raises UserError for a part."""
     if not letters:
         return
     operator.console.print(output.summed(letters))
@@ -59,7 +60,13 @@ def purge(held: Held, letters: Sequence[Letter], operator: Operator, *, dry: boo
         operator.tell(f"Nothing is deleted: {number_of(letters)} would be. The images stay.")
         return
     operator.must_agree(f"Delete {number_of(letters)} for good? The images stay.")
-    _work(held, letters, operator, _delete, "Deleted")
+
+    def delete(held: Held, few: Sequence[Letter]) -> Outcome:
+        purged.note(few)  # first: what is deleted and not remembered would look lost
+        refused = held.delete(few)
+        return Outcome(len(few) - len(refused), refused, {})
+
+    _work(held, letters, operator, delete, "Deleted")
 
 
 def _work(held: Held, letters: Sequence[Letter], operator: Operator, step: Step, done: str) -> None:
@@ -93,11 +100,6 @@ def _put_back(held: Held, few: Sequence[Letter]) -> Outcome:
     taken = [one for place, one in enumerate(few) if place not in faults]
     doubled = held.delete(taken)
     return Outcome(len(taken) - len(doubled), {few[place].id: str(fault) for place, fault in faults.items()}, doubled)
-
-
-def _delete(held: Held, few: Sequence[Letter]) -> Outcome:
-    refused = held.delete(few)
-    return Outcome(len(few) - len(refused), refused, {})
 
 
 def _first(failed: dict[str, str]) -> str:

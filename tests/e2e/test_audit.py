@@ -137,10 +137,14 @@ def test_what_is_on_the_way_may_come_yet(audited: Pipeline) -> None:
     assert not told["adds_up"]  # a program must not take it for done, and its exit code tells it from what is lost
 
 
-def test_a_day_that_is_none_is_told_in_one_sentence(audited: Pipeline) -> None:
-    done = audit(audited, "--day", "yesterday")
+@pytest.mark.parametrize(
+    ("day", "sentence"),
+    [("yesterday", "--day 'yesterday' must be a day, such as"), ("2999-01-01", "--day 2999-01-01 has not come yet")],
+)
+def test_a_day_that_is_none_is_told_in_one_sentence(audited: Pipeline, day: str, sentence: str) -> None:
+    done = audit(audited, "--day", day)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert "--day 'yesterday' must be a day, such as" in done.stderr
+    assert sentence in done.stderr
 
 
 def test_rows_that_are_none_are_told_with_all_else(audited: Pipeline) -> None:

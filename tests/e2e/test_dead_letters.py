@@ -185,6 +185,10 @@ def test_purged_they_are_gone_and_the_object_stays(place: Place) -> None:
     assert "Deleted: 1 of 1 dead letter." in place.said("purge", "--reason", "InvalidImageFormatException", "--yes")
     assert "There are no dead letters." in place.said("list")
     place.pipeline.session.cloud.client("s3").head_object(Bucket=place.pipeline.outputs["InputBucket"], Key=place.key)
+    audited = run_labelwatch(place.pipeline.session, "audit", "--prefix", place.key)
+    assert (audited.returncode, "1   are dead letters: 1 InvalidImageFormatException (purged)" in audited.stdout) == (
+        0, True,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [("redrive", "--force"), ("purge",)])

@@ -15,12 +15,14 @@ from moto import mock_aws
 from labelwatch.package import Package, package
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 # Not us-east-1: what is right only there shows here.
 REGION: Final = "eu-central-1"
+TABLE = "labelwatch-table"
 NOBODY = {
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": "nothing",
@@ -63,6 +65,16 @@ def s3(account: None) -> Iterator[S3Client]:  # noqa: ARG001 - the same
 @pytest.fixture
 def sns(account: None) -> Iterator[SNSClient]:  # noqa: ARG001 - the same
     with closing(boto3.client("sns")) as client:
+        yield client
+
+
+@pytest.fixture
+def dynamodb(account: None, template: dict[str, Any]) -> Iterator[DynamoDBClient]:  # noqa: ARG001 - the same
+    """With the stack's table."""
+    properties = template["Resources"]["Table"]["Properties"]
+    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
+    with closing(boto3.client("dynamodb")) as client:
+        client.create_table(TableName=TABLE, **{name: properties[name] for name in wanted})
         yield client
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import msgspec
 import pytest
 
@@ -20,14 +18,16 @@ from chalicelib.errors import Rejected
 from chalicelib.model import Label, Prediction
 from labelwatch.audit.comparing import Found, Uploaded, compare
 from labelwatch.audit.reading import NOT_RECORDED, Reader, Scope
+from labelwatch.deadletters.letters import Box, letter
+from labelwatch.deadletters.purged import Purged
 from tests.builders import image, message, notification, prediction, rules, s3_record
-from tests.integration.conftest import REGION
+from tests.integration.conftest import REGION, TABLE
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-TABLE = "labelwatch-table"
 SMUT = Label("leaf-smut", 95.0)
 TODAY = Scope(day=datetime.now(UTC).date())
 
@@ -67,12 +67,8 @@ class Stack:
 
 
 @pytest.fixture
-def stack(s3: S3Client, sqs: SQSClient, template: dict[str, Any]) -> Iterator[Stack]:
-    properties = template["Resources"]["Table"]["Properties"]
-    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
-    with closing(boto3.client("dynamodb")) as dynamodb:
-        dynamodb.create_table(TableName=TABLE, **{name: properties[name] for name in wanted})
-        yield Stack(s3, sqs, dynamodb)
+def stack(s3: S3Client, sqs: SQSClient, dynamodb: DynamoDBClient) -> Stack:
+    return Stack(s3, sqs, dynamodb)
 
 
 def keys(found: Found) -> list[str]:
@@ -105,6 +101,19 @@ def test_an_adopted_bucket_is_read_too_and_may_have_no_versions(stack: Stack) ->
     found = stack.made(Reader).read(TODAY)
     assert [(one.bucket, one.version_id is None) for one in found.uploads] == [("images", False), ("adopted", True)]
     assert [one.key for one in compare(found).without_fate] == ["own.jpg"]
+
+
+def test_what_was_purged_has_met_its_fate_and_what_was_deleted_otherwise_has_not(stack: Stack) -> None:
+    for key in ("purged.jpg", "deleted.jpg"):
+        stack.upload(key)
+    version = stack.s3.head_object(Bucket="images", Key="purged.jpg")["VersionId"]
+    body = notification(s3_record("purged.jpg", object={"versionId": version}))
+    dead = {"Body": body, "MessageId": "m", "ReceiptHandle": "r", "Attributes": {}}
+    said = {"MessageAttributes": {"reason": {"StringValue": "EmptyImage"}}}
+    Purged(stack.dynamodb, TABLE).note([letter(Box("images", "url", "source"), dead | said)])
+    verdict = compare(stack.reader.read(TODAY))
+    assert verdict.reasons == {"EmptyImage (purged)": 1}
+    assert [one.key for one in verdict.without_fate] == ["deleted.jpg"]
 
 
 def test_who_was_told_is_found_among_more_than_one_call_asks_for(stack: Stack) -> None:

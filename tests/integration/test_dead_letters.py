@@ -5,26 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from chalicelib.adapters.sqs import DeadLetterQueue
+from chalicelib.detection import encoded
 from chalicelib.errors import Fault, Rejected, Retryable
 from labelwatch.deadletters import holding, moving
 from labelwatch.deadletters.holding import SECONDS_HELD, Held
 from labelwatch.deadletters.letters import Box, Letter
+from labelwatch.deadletters.purged import MOST_ITEMS, Purged, PurgedImage
 from labelwatch.errors import UserError
 from labelwatch.operator import Operator
 from tests import builders
+from tests.integration.conftest import TABLE
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
 DENIED = Retryable("AccessDeniedException", "no right to this model")
 NO_IMAGE = Rejected("InvalidImageFormatException", "not a JPEG")
 NAMES = ("ImagesDeadLetters", "ImagesQueue", "PredictionsDeadLetters", "PredictionsQueue")
+IMAGE = builders.notification(builders.s3_record())
 BROKEN = {"SenderFault": False, "Code": "InternalError", "Message": "try again"}
 
 
@@ -59,8 +66,9 @@ def refuses_the_first(real: Callable[..., Any], *, QueueUrl: str, Entries: list[
 class Place:
     """The four queues of a stack."""
 
-    def __init__(self, sqs: SQSClient) -> None:
-        self.sqs = sqs
+    def __init__(self, sqs: SQSClient, dynamodb: DynamoDBClient) -> None:
+        self.sqs, self.dynamodb = sqs, dynamodb
+        self.purged = Purged(dynamodb, TABLE)
         self.urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in NAMES}
         self.boxes = [
             Box("images", self.urls["ImagesDeadLetters"], self.urls["ImagesQueue"]),
@@ -86,7 +94,9 @@ class Place:
         )
 
     def purge(self, held: Held, *, dry: bool = False, agrees: bool = True) -> str:
-        return self._told(lambda operator: moving.purge(held, held.letters, operator, dry=dry), agrees=agrees)
+        return self._told(
+            lambda operator: moving.purge(held, held.letters, self.purged, operator, dry=dry), agrees=agrees
+        )
 
     def bodies(self, queue: str) -> list[str]:
         """Of what anybody can see in the queue now, in order."""
@@ -115,12 +125,12 @@ class Place:
 
 
 @pytest.fixture
-def place(sqs: SQSClient) -> Place:
+def place(sqs: SQSClient, dynamodb: DynamoDBClient) -> Place:
     # Moto has one server: there is nothing to wait for.
     sqs.meta.events.register(
         "provide-client-params.sqs.ReceiveMessage", lambda params, **_: params | {"WaitTimeSeconds": 0}
     )
-    return Place(sqs)
+    return Place(sqs, dynamodb)
 
 
 def ids(letters: list[Letter]) -> set[str]:
@@ -386,6 +396,44 @@ def test_purged_they_are_nowhere(place: Place) -> None:
     assert "Deleted: 12 of 12 dead letters." in said
     assert held.give_back() == {}
     assert [place.bodies(queue) for queue in NAMES] == [[], [], [], []]
+
+
+def test_the_images_of_what_is_purged_are_remembered_each_once(place: Place) -> None:
+    names = [f"{number:02}.jpg" for number in range(MOST_ITEMS + 1)]
+    place.set_aside(builders.notification(*map(builders.s3_record, names)), fault=NO_IMAGE)
+    predicted = builders.prediction(image=builders.image("leaf.jpg", version_id=None))
+    place.set_aside(*[encoded(predicted)] * 2, queue="PredictionsDeadLetters")
+    place.set_aside("no image")
+    place.purge(place.held())
+    assert sorted(place.purged.all(), key=lambda one: one.key) == [
+        *(PurgedImage("images", name, "v1", "InvalidImageFormatException") for name in names),
+        PurgedImage("images", "leaf.jpg", None, "AccessDeniedException"),
+    ]
+
+
+def test_what_cannot_be_remembered_is_not_deleted(place: Place) -> None:
+    place.set_aside(IMAGE)
+    place.purged = Purged(place.dynamodb, "no-such-table")
+    held = place.held()
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        place.purge(held)
+    held.give_back()
+    assert place.bodies("ImagesDeadLetters") == [IMAGE]
+
+
+def test_what_dynamodb_does_not_take_at_once_is_given_to_it_again(place: Place) -> None:
+    place.set_aside(IMAGE)
+    calls: list[int] = []
+
+    def slow(**call: Any) -> Any:
+        calls.append(1)
+        return (
+            {"UnprocessedItems": call["RequestItems"]} if len(calls) == 1 else place.dynamodb.batch_write_item(**call)
+        )
+
+    place.purged = Purged(SimpleNamespace(batch_write_item=slow), TABLE)
+    place.purge(place.held())
+    assert (len(calls), len(Purged(place.dynamodb, TABLE).all())) == (2, 1)
 
 
 def test_a_dry_purge_only_says_what_would_be_deleted(place: Place) -> None:

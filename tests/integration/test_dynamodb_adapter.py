@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -15,11 +12,11 @@ from chalicelib.adapters.dynamodb import ClaimItems, ModelMemories, TokenTable
 from chalicelib.errors import Retryable
 from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
 from tests.builders import NOW
+from tests.integration.conftest import TABLE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-NAME = "labelwatch-table"
 CLAIM = Claim("camera-north", "a" * 64)
 LATER = NOW + timedelta(days=1)
 # Kept to the second.
@@ -27,17 +24,8 @@ THEN, THEN_LATER = NOW.replace(microsecond=0), LATER.replace(microsecond=0)
 
 
 @pytest.fixture
-def dynamodb(account: None, template: dict[str, Any]) -> Iterator[DynamoDBClient]:  # noqa: ARG001 - it must be there first
-    properties = template["Resources"]["Table"]["Properties"]
-    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
-    with closing(boto3.client("dynamodb")) as client:
-        client.create_table(TableName=NAME, **{name: properties[name] for name in wanted})
-        yield client
-
-
-@pytest.fixture
 def tokens(dynamodb: DynamoDBClient) -> TokenTable:
-    return TokenTable(dynamodb, NAME)
+    return TokenTable(dynamodb, TABLE)
 
 
 def test_a_token_that_was_added_may_be_used_and_its_use_is_noted(tokens: TokenTable) -> None:
@@ -71,7 +59,7 @@ def test_a_revoked_token_is_refused_and_still_listed_without_its_hash(
     assert tokens.revoke("camera-north", LATER)
     assert not tokens.use(CLAIM, LATER)
     assert tokens.all() == [TokenRecord("camera-north", THEN, revoked_at=THEN_LATER)]
-    assert "digest" not in dynamodb.scan(TableName=NAME)["Items"][0]
+    assert "digest" not in dynamodb.scan(TableName=TABLE)["Items"][0]
 
 
 def test_a_client_whose_token_was_revoked_may_have_a_new_one(tokens: TokenTable) -> None:
@@ -98,7 +86,7 @@ def test_a_use_that_comes_after_the_end_does_not_bring_a_token_back(tokens: Toke
 def test_all_clients_are_listed_and_nothing_else_of_the_table(tokens: TokenTable, dynamodb: DynamoDBClient) -> None:
     for client in ("b", "a", "c"):
         tokens.add(Claim(client, "a" * 64), NOW)
-    dynamodb.put_item(TableName=NAME, Item={"kind": {"S": "another"}, "id": {"S": "x"}})
+    dynamodb.put_item(TableName=TABLE, Item={"kind": {"S": "another"}, "id": {"S": "x"}})
     assert [one.client for one in tokens.all()] == ["a", "b", "c"]
 
 
@@ -106,7 +94,7 @@ def test_a_refusal_of_the_service_is_a_fault_that_keeps_its_name(dynamodb: Dynam
     with Stubber(dynamodb) as stub:
         stub.add_client_error("update_item", "ProvisionedThroughputExceededException", "slow down")
         with pytest.raises(Retryable, match="ProvisionedThroughputExceededException: slow down"):
-            TokenTable(dynamodb, NAME).use(CLAIM, NOW)
+            TokenTable(dynamodb, TABLE).use(CLAIM, NOW)
 
 
 UNTIL = NOW + timedelta(seconds=65)
@@ -116,7 +104,7 @@ A_DAY_LATER = NOW + timedelta(days=1)
 
 @pytest.fixture
 def claims(dynamodb: DynamoDBClient) -> ClaimItems:
-    return ClaimItems(dynamodb, NAME, "alert")
+    return ClaimItems(dynamodb, TABLE, "alert")
 
 
 def test_one_of_two_deliveries_tells(claims: ClaimItems) -> None:
@@ -165,7 +153,7 @@ def test_what_was_told_is_forgotten_after_two_months_by_the_attribute_that_the_t
 ) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.told("p1", NOW)
-    (item,) = dynamodb.scan(TableName=NAME)["Items"]
+    (item,) = dynamodb.scan(TableName=TABLE)["Items"]
     expires = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
     assert int(item[expires]["N"]) == int((NOW + timedelta(days=60)).timestamp())
 
@@ -186,7 +174,7 @@ def test_a_table_that_refuses_a_claim_is_a_fault_to_retry(dynamodb: DynamoDBClie
 
 
 def test_what_is_remembered_of_the_model_comes_back_as_it_was_kept(dynamodb: DynamoDBClient) -> None:
-    memories = ModelMemories(dynamodb, NAME)
+    memories = ModelMemories(dynamodb, TABLE)
     assert (memories.recall(), memories.last_used()) == (ModelMemory(), None)
     kept = ModelMemory(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
     memories.keep(kept)
@@ -195,14 +183,14 @@ def test_what_is_remembered_of_the_model_comes_back_as_it_was_kept(dynamodb: Dyn
 
 
 def test_what_is_no_longer_so_is_forgotten(dynamodb: DynamoDBClient) -> None:
-    memories = ModelMemories(dynamodb, NAME)
+    memories = ModelMemories(dynamodb, TABLE)
     memories.keep(ModelMemory(model="arn:of:a:model", started_at=NOW))
     memories.keep(ModelMemory(model="arn:of:a:model"))
     assert memories.recall().started_at is None
 
 
 def test_what_is_remembered_of_the_model_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTable) -> None:
-    memories = ModelMemories(dynamodb, NAME)
+    memories = ModelMemories(dynamodb, TABLE)
     memories.keep(ModelMemory(model="arn:of:a:model"))
     memories.used(NOW)
     assert tokens.all() == []
