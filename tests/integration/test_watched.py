@@ -37,35 +37,59 @@ def tags_of(resource: Template) -> dict[str, Any]:
 
 
 def test_every_alarm_goes_to_whoever_runs_this(template: Template) -> None:
-    assert [one["AlarmActions"] for one in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 7
+    assert [one["AlarmActions"] for one in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 11
 
 
 def test_every_alarm_and_no_other_is_explained(template: Template) -> None:
     assert set(re.findall(r"\*\*(\w+Alarm)\*\*", OPERATIONS)) == set(alarms(template))
 
 
+def alarms_on(template: Template, queue: str) -> set[tuple[str, str, int, int]]:
+    """Metric and statistic, the value that is too much, and for how many seconds it must be."""
+    return {
+        (one["MetricName"], one["Statistic"], one["Threshold"], one["Period"] * one["EvaluationPeriods"])
+        for one in alarms(template).values()
+        if dimensions(one) == {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}
+        and one["ComparisonOperator"] == "GreaterThanThreshold"
+    }
+
+
 @pytest.mark.parametrize("queue", ["ImagesDeadLetters", "PredictionsDeadLetters"])
-def test_one_dead_letter_is_enough_for_an_alarm(template: Template, queue: str) -> None:
-    (alarm,) = [
-        one
-        for one in alarms(template).values()
-        if dimensions(one) == {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}
-    ]
-    assert (alarm["MetricName"], alarm["Threshold"], alarm["ComparisonOperator"]) == (
-        "ApproximateNumberOfMessagesVisible",
-        0,
-        "GreaterThanThreshold",
+def test_each_arrival_among_the_dead_letters_is_an_alarm_and_one_that_stays_for_an_hour(
+    template: Template, queue: str
+) -> None:
+    assert alarms_on(template, queue) == {
+        ("NumberOfMessagesSent", "Sum", 0, 300),
+        ("ApproximateNumberOfMessagesVisible", "Maximum", 0, 3600),
+    }
+
+
+def test_images_that_wait_for_over_an_hour_are_an_alarm_and_another_two_days_before_they_are_lost(
+    template: Template,
+) -> None:
+    kept = template["Resources"]["ImagesQueue"]["Properties"]["MessageRetentionPeriod"]
+    assert alarms_on(template, "ImagesQueue") == {
+        ("ApproximateAgeOfOldestMessage", "Maximum", seconds, 300) for seconds in (3600, kept - 2 * 24 * 3600)
+    }
+
+
+def test_predictions_that_wait_are_an_alarm_before_sqs_leaves_them_out_of_their_age(template: Template) -> None:
+    """That is when a message is received for the third time, where nothing gives it back earlier."""
+    third = 2 * template["Resources"]["PredictionsQueue"]["Properties"]["VisibilityTimeout"]
+    ((metric, _, seconds, _),) = alarms_on(template, "PredictionsQueue")
+    assert metric == "ApproximateAgeOfOldestMessage"
+    assert 300 < seconds < third
+
+
+def test_a_model_that_cannot_be_looked_at_or_changed_is_an_alarm(template: Template) -> None:
+    alarm = alarms(template)["ModelLooksAlarm"]
+    assert dimensions(alarm) == {"service": "keep_model", "stack": {"Ref": "AWS::StackName"}}
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"], alarm["Period"]) == (
+        "LooksFailed",
+        "Sum",
+        10,
+        900,
     )
-
-
-@pytest.mark.parametrize("queue", ["ImagesQueue", "PredictionsQueue"])
-def test_a_message_that_has_waited_for_over_an_hour_is_an_alarm(template: Template, queue: str) -> None:
-    (alarm,) = [
-        one
-        for one in alarms(template).values()
-        if dimensions(one) == {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}
-    ]
-    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateAgeOfOldestMessage", 3600)
 
 
 def test_nobody_looking_at_the_subscriptions_is_an_alarm_like_one_that_is_silent(template: Template) -> None:
