@@ -21,6 +21,10 @@ from labelwatch.operator import Operator
 NEEDED = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
 COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
 
+_NOT_TAKEN = "no; keep_model has them taken within a minute of the model's running"
+# https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
+_TAKEN = {"Enabled": "yes", "Enabling": "in a moment", "Disabling": _NOT_TAKEN, "Disabled": _NOT_TAKEN}
+
 
 class StackModel(NamedTuple):
     """The model of a stack, with what keeps it."""
@@ -53,7 +57,7 @@ def shown(model: StackModel) -> Table:
         waiting = model.queue.waiting()
     up = status in {RUNNING, STARTING, STOPPING}
     ours = memory.started_at if memory.model == model.version.name else None
-    by = f"Labelwatch, {ours:%Y-%m-%d %H:%M}" if ours else "not by ModelAutoStart"
+    by = f"Labelwatch, {ours:%Y-%m-%d %H:%M}" if ours else "a person or another tool"
     table = Table(show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
@@ -61,7 +65,7 @@ def shown(model: StackModel) -> Table:
         "model": model.version.name,
         "status": status,
         "started by": by if up else "-",
-        "images are taken": ", ".join(states.values()) or "the function detect is not deployed yet",
+        "images are taken": ", ".join(map(_in_words, states.values())) or "the function detect is not deployed yet",
         "images waiting": waiting,
         "hours this month of runs that Labelwatch started": f"{memory.seconds / 3600:.1f}"
         + (f" ({memory.month})" if memory.month else ""),
@@ -71,9 +75,12 @@ def shown(model: StackModel) -> Table:
 
 
 def start(model: StackModel, units: int, operator: Operator, wait: Callable[[], None]) -> None:
-    """Has it started and waits until it runs; raises UserError where it cannot be, or does not come up."""
+    """Has it started, unless it runs, and waits until it does; raises UserError where it cannot or does not come up."""
     with _faults_told():
         status = model.version.status()
+        if status == RUNNING:
+            operator.tell("The model runs already, on the inference units that it was started with.")
+            return
         if status not in STARTABLE | {STARTING, "FAILED"}:
             raise UserError(f"the model is {status}; only one that is stopped can be started.")
         if status != STARTING:
@@ -87,9 +94,12 @@ def start(model: StackModel, units: int, operator: Operator, wait: Callable[[], 
 
 
 def stop(model: StackModel, operator: Operator, wait: Callable[[], None]) -> None:
-    """Has it stopped and waits until it is; raises UserError where it does not run."""
+    """Has it stopped, unless it is, and waits until it is; raises UserError where it cannot be."""
     with _faults_told():
         status = model.version.status()
+        if status in STARTABLE:
+            _tell_stopped("The model is stopped already.", model, operator)
+            return
         if status not in {RUNNING, STOPPING}:
             raise UserError(f"the model is {status}; only one that runs can be stopped.")
         if status == RUNNING:
@@ -97,9 +107,19 @@ def stop(model: StackModel, operator: Operator, wait: Callable[[], None]) -> Non
             if not model.version.stop():
                 raise UserError("somebody else stops the model at this moment; labelwatch model status shows it.")
         end = _when_no_longer(model.version, {RUNNING, STOPPING}, operator, wait)
-    operator.tell(f"The model is {end}, and costs nothing.")
+    _tell_stopped(f"The model is {end}, and costs nothing.", model, operator)
+
+
+def _tell_stopped(sentence: str, model: StackModel, operator: Operator) -> None:
+    operator.tell(sentence)
     if model.auto_start:
         operator.tell("It is started again when images wait: ModelAutoStart is yes.")
+
+
+def _in_words(state: str) -> str:
+    """Whether images are taken, from AWS's word for the mapping's state, which is told too."""
+    words = _TAKEN.get(state)
+    return f"{words} ({state})" if words else state
 
 
 def _when_no_longer(version: ModelVersion, states: set[str], operator: Operator, wait: Callable[[], None]) -> str:

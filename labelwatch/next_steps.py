@@ -1,6 +1,6 @@
 """What became of a subscription, and what to do next, in words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from labelwatch import filters
 from labelwatch.endpoints import Endpoint
@@ -15,6 +15,8 @@ UNCONFIRMED = {
     "https": "AWS has sent a POST of Type SubscriptionConfirmation. Its server opens its SubscribeURL, or you run",
     "sqs": "AWS has put a message of Type SubscriptionConfirmation into the queue. With its SubscribeURL run",
 }
+# By the topic's name: what the command that subscribes to it takes.
+_OPTION = {"alerts": "", "operations": " --operations"}
 WHY = (
     "Whoever follows a link of AWS confirms too, but then the unsubscribe link in every message undoes it for anybody."
 )
@@ -75,8 +77,18 @@ def of_removing(address: str, removed: Removed) -> list[str]:
     return gone + left
 
 
-def of_all(subscriptions: Iterable[Subscription], options: str) -> list[str]:
-    """What there is to do about those that are unconfirmed."""
+def of_all(topics: Iterable[Topic], subscriptions: Sequence[Subscription], options: str) -> list[str]:
+    """What there is to do about the topics that nobody is subscribed to, and about who is unconfirmed on the others."""
+    heard = {one.topic for one in subscriptions if one.state != State.REMOVED}
+    nobody = [
+        f"Nobody is subscribed to the {one.name}: labelwatch subscribe you@example.com{_OPTION[one.name]}{options}"
+        for one in topics
+        if one not in heard
+    ]
+    return nobody + _of_unconfirmed(subscriptions, options)
+
+
+def _of_unconfirmed(subscriptions: Iterable[Subscription], options: str) -> list[str]:
     waiting = [one for one in subscriptions if one.state == State.UNCONFIRMED]
     told = []
     for protocol, what in UNCONFIRMED.items():

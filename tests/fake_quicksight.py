@@ -58,7 +58,10 @@ class FakeQuickSight:
                 parsed = self._answer(model.name, region, context["asked"])
             except RefusedError as refusal:
                 code, message = refusal.args
-                return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": message}}
+                return SimpleNamespace(status_code=400), {
+                    "Error": {"Code": code, "Message": message},
+                    "ResponseMetadata": {"HTTPStatusCode": 400},
+                }
             validate_parameters(parsed, model.output_shape)
             return SimpleNamespace(status_code=200), parsed
 

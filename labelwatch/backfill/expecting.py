@@ -13,6 +13,7 @@ from labelwatch.package import PROJECT
 from labelwatch.text import counted
 
 CALLS = PROJECT / "bench" / "calls.json"
+_CENT = 0.01
 
 
 class Expected(NamedTuple):
@@ -34,16 +35,20 @@ def expected(images: int, model: str, units: int) -> Expected:
             usd = known.general_labels.of(images)
         except ValueError as problem:
             raise UserError(f"{problem}; send one prefix at a time.") from None
-        return Expected(f"Rekognition's own labels cost {usd:,.2f} USD by the price of {known.region}.", None)
+        return Expected(f"Rekognition's own labels cost {_dollars(usd)} by the price of {known.region}.", None)
     rate = msgspec.json.decode(CALLS.read_bytes(), type=_Calls).model_images_a_second
     hours = images / (rate * units * 3600)
     usd = known.of({"model hours": hours * units})
     said = (
-        f"The model needs {_in_words(hours)} with inference units: {units}, which cost {usd:,.2f} USD by the price of "
-        f"{known.region}, if a unit looks at {rate:g} images a second: an assumption, AWS gives no figure."
+        f"About {_in_words(hours)} on {counted(units, 'inference unit')}, {_dollars(usd)} (price of {known.region}; it "
+        f"assumes {rate:g} images a second for each unit: AWS gives no figure)."
     )
     return Expected(said, hours)
 
 
 def _in_words(hours: float) -> str:
     return f"{hours:,.1f} hours" if hours >= 1 else counted(math.ceil(hours * 60), "minute")
+
+
+def _dollars(usd: float) -> str:
+    return f"{usd:,.2f} USD" if usd >= _CENT else "under 0.01 USD"

@@ -20,7 +20,15 @@ from labelwatch.errors import UserError
 from labelwatch.operator import Operator
 from labelwatch.text import counted
 
-NEEDED = ("InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "ModelAutoStart", "DashboardUrl")
+NEEDED = (
+    "InputBucket",
+    "OutputBucket",
+    "ImagesQueueUrl",
+    "CustomModelARN",
+    "ModelAutoStart",
+    "ModelMaxHoursPerMonth",
+    "DashboardUrl",
+)
 RETENTION = "MessageRetentionPeriod"
 
 
@@ -65,6 +73,8 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
     operator.tell(expects.said)
     if model != GENERAL_MODEL:
         operator.tell(_model_s_part(account, model, auto_start=outputs["ModelAutoStart"] == "yes"))
+    if ends := _month_s_end(outputs, expects.hours, wanted.units):
+        operator.tell(ends)
     if waiting := Queue(sqs, url).waiting():
         operator.tell(f"On that queue already: {counted(waiting, 'message')}, maybe of an earlier run.")
     _refuse_what_would_expire(sqs, url, expects.hours)
@@ -90,8 +100,12 @@ def _count(listing: Listing, after: str, operator: Operator) -> Counted:
 def _tell(found: Counted, wanted: Wanted, operator: Operator) -> None:
     predicted = "" if wanted.again else f", {found.objects - found.to_send:,} of them predicted already"
     alerts = "with" if wanted.alert else "without"
+    prefix = wanted.place.prefix
+    # It looks like a folder's name, and takes more than that folder.
+    begin = f" (keys that begin with {prefix!r})" if prefix and not prefix.endswith("/") else ""
     operator.tell(
-        f"{wanted.place}: {counted(found.objects, 'object')}{predicted}; {found.to_send:,} to send, {alerts} alerts."
+        f"{wanted.place}{begin}: {counted(found.objects, 'object')}{predicted}; {found.to_send:,} to send, {alerts} "
+        "alerts."
     )
 
 
@@ -106,6 +120,19 @@ def _model_s_part(account: Account, model: str, *, auto_start: bool) -> str:
     starts = "ModelAutoStart has it started for them" if auto_start else "`labelwatch model start` starts it"
     return f"The model is {status}: they wait on their queue until it runs" + (
         "." if status == STARTING else f"; {starts}."
+    )
+
+
+def _month_s_end(outputs: dict[str, str], hours: float | None, units: int) -> str | None:
+    """That Labelwatch ends its run of the model before all are looked at; None where it does not, or starts none."""
+    most = int(outputs["ModelMaxHoursPerMonth"])
+    # On these units; what Labelwatch starts has one.
+    if outputs["ModelAutoStart"] != "yes" or not 0 < most < (hours or 0) * units:
+        return None
+    return (
+        f"A run that Labelwatch starts is on 1 inference unit and ends after {counted(most, 'hour')} a month "
+        "(ModelMaxHoursPerMonth): what is left then waits, for 14 days at most. A run by hand is not held by that: "
+        f"`labelwatch model start --units {units}`."
     )
 
 

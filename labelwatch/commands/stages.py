@@ -22,43 +22,47 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
     stage: Stage,
     *,
     custom_model_arn: Annotated[
-        str | None, _value("The ARN of the model's version, or general, which is taken at first.")
+        str | None, _value("The ARN of the model's version, or general; default: general.")
     ] = None,
-    email_notification: Annotated[str | None, _value("The e-mail address that is told; needed at first.")] = None,
-    input_bucket_name: Annotated[str | None, _value("The bucket, to be created, for images; needed at first.")] = None,
+    email_notification: Annotated[
+        str | None, _value("The e-mail address that is told; required the first time.")
+    ] = None,
+    input_bucket_name: Annotated[
+        str | None, _value("The bucket, to be created, for images; required the first time.")
+    ] = None,
     labels_of_interest: Annotated[
         str | None,
-        _value("Up to 10, with commas between; a threshold after a colon (leaf-smut:90); * for any, at first."),
+        _value("Up to 10, with commas between; a threshold after a colon (leaf-smut:90); * for any, the default."),
     ] = None,
-    min_confidence: Annotated[str | None, _value("0 to 100, at first 80; for labels without a threshold.")] = None,
+    min_confidence: Annotated[str | None, _value("0 to 100, default 80; for labels without a threshold.")] = None,
     output_bucket_name: Annotated[
-        str | None, _value("The bucket, to be created, for predictions; needed at first.")
+        str | None, _value("The bucket, to be created, for predictions; required the first time.")
     ] = None,
     adopt_bucket: Annotated[
         str | None, _value('A bucket that exists already and is looked at too; "" for none any more.', _MORE)
     ] = None,
     database_name: Annotated[
-        str | None, _value("The Athena database, to be created; at first labelwatch_STAGE.", _MORE)
+        str | None, _value("The Athena database, to be created; default: labelwatch_STAGE.", _MORE)
     ] = None,
     picture_links: Annotated[
-        str | None, _value("yes or no, at first yes: links in alerts that work for hours.", _MORE)
+        str | None, _value("yes or no, default yes: links in alerts that work for hours.", _MORE)
     ] = None,
     upload_origin: Annotated[
-        str | None, _value("The origin of the one web page that may upload; at first none.", _MORE)
+        str | None, _value("The origin of the one web page that may upload; default: none.", _MORE)
     ] = None,
     model_auto_start: Annotated[
-        str | None, _value("yes or no, at first no: start the model when images wait.", _MORE)
+        str | None, _value("yes or no, default no: start the model when images wait.", _MORE)
     ] = None,
     model_idle_minutes: Annotated[
-        str | None, _value("Stop the model after so many minutes without an image; 0, at first, for never.", _MORE)
+        str | None, _value("Stop the model after so many minutes without an image; 0, the default, for never.", _MORE)
     ] = None,
     model_idle_stops: Annotated[
-        str | None, _value("own or any, at first own: only a model that was started so, or any.", _MORE)
+        str | None, _value("own or any, default own: only a model that was started so, or any.", _MORE)
     ] = None,
     model_max_hours_per_month: Annotated[
-        str | None, _value("For how many hours of a month it may run so; 0, at first, for no limit.", _MORE)
+        str | None, _value("For how many hours of a month it may run so; 0, the default, for no limit.", _MORE)
     ] = None,
-    tracing: Annotated[str | None, _value("yes or no, at first no: X-Ray.", _MORE)] = None,
+    tracing: Annotated[str | None, _value("yes or no, default no: X-Ray.", _MORE)] = None,
     parameters: Annotated[
         Path | None, typer.Option(help="A JSON or YAML file of parameters; what is given here goes before it.")
     ] = None,

@@ -60,7 +60,8 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
     _say(*let_in, next_steps.of_subscribing(topic, listener, done, options))
     _say(*next_steps.of_filtering(asked, subscribers.labels_of_interest))
     console().print(subscription.shown(everybody))
-    _say(*next_steps.of_all(everybody, options), *([next_steps.SMS] if listener.protocol == "sms" else []))
+    # Of no topic: AWS may list a moment later whom it has just subscribed.
+    _say(*next_steps.of_all([], everybody, options), *([next_steps.SMS] if listener.protocol == "sms" else []))
 
 
 @app.command("list")
@@ -71,9 +72,11 @@ def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region =
     from labelwatch.aws import Account  # noqa: PLC0415 - see above
 
     subscribers = them.of_stack(Account(profile, region), stack)
-    everybody = subscribers.of(subscribers.alerts, subscribers.operations)
-    console().print(subscription.shown(everybody))
-    _say(*next_steps.of_all(everybody, _again(stack, profile, region)))
+    topics = subscribers.alerts, subscribers.operations
+    everybody = subscribers.of(*topics)
+    if everybody:
+        console().print(subscription.shown(everybody))
+    _say(*next_steps.of_all(topics, everybody, _again(stack, profile, region)))
 
 
 @app.command()

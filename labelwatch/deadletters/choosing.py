@@ -38,7 +38,7 @@ def chosen(letters: Sequence[Letter], asked: Filter) -> list[Letter]:
     """Those that pass; raises UserError where there are letters, and none of them does."""
     passing = [one for one in letters if asked.passes(one)]
     if letters and not passing:
-        raise UserError(f"none of {number_of(letters)} is meant by that; the reasons are {reasons(letters)}.")
+        raise UserError(f"no dead letter matches ({len(letters):,} in all); the reasons are {reasons(letters)}.")
     return passing
 
 

@@ -1,6 +1,7 @@
 """What has become of each image: read from where the pipeline leaves it, never asked of the pipeline."""
 
 import time
+from collections.abc import Hashable
 from itertools import batched
 from typing import Any
 from urllib.parse import unquote
@@ -59,14 +60,15 @@ class Watch:
         self._sqs = session.cloud.client("sqs")
         self._output = session.outputs["OutputBucket"]
         self._dead_letters = [session.outputs[name] for name in ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")]
-        self._seen: set[str] = set()
+        self._seen: set[Hashable] = set()
         self._looks: dict[str, tuple[int, float]] = {}
 
     def new_predictions(self) -> list[Predicted]:
-        """The predictions whose rows have come since the last look."""
+        """The predictions whose rows have come, or were written anew, since the last look."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._output, Prefix=PREFIX)
-        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        found = [self._predicted(key) for key in self._unseen(keys)]
+        # By the ETag too: another look at an image has its rows written under the same key, with another time in them.
+        written = [(entry["Key"], entry["ETag"]) for page in pages for entry in page.get("Contents", [])]
+        found = [self._predicted(key) for key, _ in self._unseen(written)]
         return [one for one in found if one]
 
     def new_dead_letters(self) -> list[SetAside]:
@@ -74,7 +76,7 @@ class Watch:
         found = {message["MessageId"]: message for url in self._dead_letters for message in self._looked_at(url)}
         return [_set_aside(found[message_id]) for message_id in self._unseen(list(found))]
 
-    def _unseen(self, names: list[str]) -> list[str]:
+    def _unseen[Name: Hashable](self, names: list[Name]) -> list[Name]:
         new = [name for name in names if name not in self._seen]
         self._seen.update(new)
         return new

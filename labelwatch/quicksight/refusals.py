@@ -23,8 +23,11 @@ def told(doing: str) -> Iterator[None]:
     try:
         yield
     except ClientError as problem:
-        message = problem.response["Error"]["Message"]
-        if problem.response["Error"]["Code"] == "UnsupportedUserEditionException":
+        code, message = problem.response["Error"]["Code"], problem.response["Error"]["Message"]
+        if code == "UnsupportedUserEditionException":
             # The same code for both; the words tell them apart.
             raise UserError(NOT_SIGNED_UP if "not subscribed" in message else STANDARD_EDITION) from None
-        raise UserError(f"QuickSight refuses {doing}: {message}") from None
+        status = problem.response["ResponseMetadata"]["HTTPStatusCode"]
+        # What is not QuickSight, such as a wrong endpoint, has none of its words.
+        words = message or f"no words, code {code}, HTTP status {status}"
+        raise UserError(f"QuickSight refuses {doing}: {words}") from None

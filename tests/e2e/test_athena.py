@@ -150,11 +150,11 @@ def test_every_query_counts_what_plain_python_counts(place: Place, predictions: 
         for (model, label), images in seen.items()
     }
 
-    alerts = place.answer("newest_alerts")
-    assert Counter((label, confidence, key) for _, label, confidence, _, key, _, _ in alerts) == Counter(
+    seen_last = place.answer("newest_of_interest")
+    assert Counter((label, confidence, key) for _, label, confidence, _, key, _, _ in seen_last) == Counter(
         (label.name, label.confidence, one.image.key) for one, label in of_interest(predictions)
     )
-    assert [row[0] for row in alerts] == sorted((row[0] for row in alerts), reverse=True)
+    assert [row[0] for row in seen_last] == sorted((row[0] for row in seen_last), reverse=True)
 
     newest = place.answer("newest_predictions")
     assert Counter((row[1], row[2], row[4]) for row in newest) == Counter(

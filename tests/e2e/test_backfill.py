@@ -93,7 +93,7 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would_cost(deaf: Pipeline) -> 
     deaf.upload(*names("dry/", 3))
     shown = said(deaf, place("dry/"), "--dry-run", "--units", "2")
     assert "3 objects, 0 of them predicted already; 3 to send, without alerts." in shown
-    assert re.search(r"inference units: 2, which cost 0\.00 USD by the price of us-east-1, .* an assumption", shown)
+    assert re.search(r"on 2 inference units, under 0\.01 USD \(price of us-east-1; it assumes .*\)\.", shown)
     assert deaf.waiting("ImagesQueueUrl") == 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from labelwatch.local.session import OUTPUT_BUCKET
+from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from labelwatch.package import PROJECT
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
@@ -210,6 +210,8 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
     no_row = f"s3://{OUTPUT_BUCKET}/predictions/dt=2026-11-22/x.json"
     as_printed(f"{variables}\necho 1 | aws s3 cp - {no_row}")
     as_printed(line)
+    assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
+    as_printed(f"{variables}\nlabelwatch backfill 's3://{INPUT_BUCKET}/field 1/' --again --yes")
     assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
     as_printed(f"{variables}\naws s3 rm {no_row}")
     as_printed(line_with_ticket)

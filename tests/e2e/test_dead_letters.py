@@ -330,6 +330,6 @@ def test_a_reason_that_none_has_is_told_those_that_there_are(place: Place) -> No
         done = place.run(command, "--reason", "EmptyImages")
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == (
-            "labelwatch: none of 1 dead letter is meant by that; the reasons are InvalidImageFormatException (1)."
+            "labelwatch: no dead letter matches (1 in all); the reasons are InvalidImageFormatException (1)."
         )
     assert place.in_sight() == 1

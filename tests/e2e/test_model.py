@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -203,7 +204,16 @@ def test_a_person_may_look_at_the_model_and_start_and_stop_it(kept: Kept) -> Non
     assert (done.returncode, kept.standin.status) == (0, "RUNNING"), done.stderr
     said = labelwatch(kept, "status").stdout
     assert "RUNNING" in said
-    assert "not by ModelAutoStart" in said
+    assert "a person or another tool" in said
+    assert "no; keep_model has them taken within a minute of the model's running (Disabled)" in said
+    kept.look()
+    assert re.search(r"(yes|in a moment) \(Enabl(ed|ing)\)", labelwatch(kept, "status").stdout)
+    again = labelwatch(kept, "start", "--yes")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("The model runs already")
     done = labelwatch(kept, "stop", "--yes")
     assert (done.returncode, kept.standin.status) == (0, "STOPPED"), done.stderr
+    again = labelwatch(kept, "stop")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("The model is stopped already.")
     assert "started again when images wait" in done.stdout

@@ -43,6 +43,7 @@ class Deployed:
             "ImagesQueueUrl": url,
             "CustomModelARN": MODEL,
             "ModelAutoStart": "no",
+            "ModelMaxHoursPerMonth": "0",
             "DashboardUrl": "https://dashboard",
         }
 
@@ -181,9 +182,15 @@ def test_folder_markers_are_left_out_and_nothing_else_is(bench: Bench) -> None:
 
 
 def test_a_prefix_is_what_keys_begin_with(bench: Bench) -> None:
-    bench.upload("a/1.jpg", "a+/2.jpg", "b/3.jpg")
-    bench.run(Place(IN, "a+"))
-    assert bench.keys_received() == ["a+/2.jpg"]
+    bench.upload("a/1.jpg", "a+/2.jpg", "a+b/3.jpg", "b/4.jpg")
+    said = bench.run(Place(IN, "a+"))
+    assert f"s3://{IN}/a+ (keys that begin with 'a+'): 2 objects, " in said
+    assert bench.keys_received() == ["a+/2.jpg", "a+b/3.jpg"]
+
+
+def test_a_prefix_that_ends_with_a_slash_means_what_it_looks_like(bench: Bench) -> None:
+    bench.upload("a/1.jpg")
+    assert f"s3://{IN}/a/: 1 object, " in bench.run(Place(IN, "a/"))
 
 
 def test_what_this_model_has_predicted_is_left_out(bench: Bench) -> None:
@@ -231,7 +238,7 @@ def test_a_dry_run_says_what_there_is_and_what_it_would_cost_and_sends_nothing(b
     bench.predict("000.jpg")
     said = bench.run(dry_run=True, units=2)
     assert "3 objects, 1 of them predicted already; 2 to send, without alerts." in said
-    assert "1 minute with inference units: 2, which cost 0.00 USD by the price of us-east-1" in said
+    assert "About 1 minute on 2 inference units, under 0.01 USD (price of us-east-1; it assumes" in said
     assert (bench.questions, bench.received(), bench.folder.exists()) == ([], [], False)
 
 
@@ -287,6 +294,45 @@ def test_how_the_model_stands_is_told_before_the_question(
     assert said in bench.run()
 
 
+class Crowded:
+    """S3 with so many objects in whichever bucket: moto's would take its time."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def get_paginator(self, _: str) -> Crowded:
+        return self
+
+    def paginate(self, **_: object) -> list[dict[str, Any]]:
+        return [{"Contents": [{"Key": "a.jpg", "ETag": "e", "LastModified": builders.NOW, "Size": 1}] * self.count}]
+
+
+@pytest.mark.parametrize(
+    ("auto_start", "most_hours", "images", "told"),
+    [
+        ("yes", "1", 4 * 3600 + 1, True),  # two units would do in an hour, but Labelwatch starts one
+        ("yes", "1", 4 * 3600, False),
+        ("yes", "0", 4 * 3600 + 1, False),
+        ("no", "1", 4 * 3600 + 1, False),
+    ],
+)
+def test_that_the_hours_of_a_month_end_before_the_work_does_is_told(
+    bench: Bench,
+    auto_start: str,
+    most_hours: str,
+    images: int,
+    told: bool,  # noqa: FBT001 - a case
+) -> None:
+    bench.account.clients["s3"] = Crowded(images)
+    bench.deployed.outputs |= {"ModelAutoStart": auto_start, "ModelMaxHoursPerMonth": most_hours}
+    ends = (
+        "A run that Labelwatch starts is on 1 inference unit and ends after 1 hour a month (ModelMaxHoursPerMonth): "
+        "what is left then waits, for 14 days at most. A run by hand is not held by that: `labelwatch model start "
+        "--units 2`."
+    )
+    assert (ends in bench.run(again=True, dry_run=True, units=2)) is told
+
+
 def test_who_may_not_ask_how_the_model_stands_may_send_all_the_same(bench: Bench) -> None:
     bench.upload("a.jpg")
     bench.models.forbidden = True
@@ -295,7 +341,16 @@ def test_who_may_not_ask_how_the_model_stands_may_send_all_the_same(bench: Bench
 
 
 @pytest.mark.parametrize(
-    "missing", ["InputBucket", "OutputBucket", "ImagesQueueUrl", "CustomModelARN", "ModelAutoStart", "DashboardUrl"]
+    "missing",
+    [
+        "InputBucket",
+        "OutputBucket",
+        "ImagesQueueUrl",
+        "CustomModelARN",
+        "ModelAutoStart",
+        "ModelMaxHoursPerMonth",
+        "DashboardUrl",
+    ],
 )
 def test_a_stack_of_something_else_is_refused(bench: Bench, missing: str) -> None:
     del bench.deployed.outputs[missing]

@@ -412,6 +412,13 @@ def test_what_is_forbidden_is_told_in_aws_s_words(quicksight: FakeQuickSight) ->
     )
 
 
+def test_a_refusal_without_words_is_told_by_its_code_and_its_status(quicksight: FakeQuickSight) -> None:
+    quicksight.refuses["DescribeAccountSubscription"] = "404", ""
+    assert refused(quicksight) == (
+        "QuickSight refuses to tell of the account's subscription: no words, code 404, HTTP status 400"
+    )
+
+
 def test_a_stack_without_the_role_is_to_be_deployed_first(quicksight: FakeQuickSight) -> None:
     old = FakeAccount(quicksight, {"OutputBucket": "predictions"})
     said = refused(quicksight, account=old)

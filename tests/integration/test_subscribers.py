@@ -332,7 +332,7 @@ def test_an_older_stack_without_a_topic_for_alarms_is_told_so() -> None:
 def test_who_is_unconfirmed_is_told_what_to_do_with_the_stack_s_own_options(place: Place) -> None:
     place.lists(entry("PendingConfirmation"), entry("PendingConfirmation", "me@example.com"))
     listed = place.subscribers.of(place.subscribers.alerts)
-    what, why = next_steps.of_all(listed, " --stack labelwatch-prod")
+    what, why = next_steps.of_all([place.subscribers.alerts], listed, " --stack labelwatch-prod")
     assert what.startswith("Unconfirmed: you@example.com, me@example.com. AWS has sent a mail.")
     assert what.endswith(": labelwatch subscribers confirm 'LINK' --stack labelwatch-prod")
     assert "undoes it for anybody" in why
@@ -341,4 +341,15 @@ def test_who_is_unconfirmed_is_told_what_to_do_with_the_stack_s_own_options(plac
 def test_where_all_are_confirmed_there_is_nothing_to_do(place: Place) -> None:
     place.lists(entry())
     place.knows(ConfirmationWasAuthenticated="false")
-    assert next_steps.of_all(place.subscribers.of(place.subscribers.alerts), "") == []
+    alerts = place.subscribers.alerts
+    assert next_steps.of_all([alerts], place.subscribers.of(alerts), "") == []
+
+
+def test_of_each_topic_that_nobody_is_subscribed_to_it_is_said_how_to_change_that(place: Place) -> None:
+    place.lists(entry("Deleted"))
+    place.lists(topic=OPERATIONS)
+    topics = both(place)
+    alerts, operations = next_steps.of_all(topics, place.subscribers.of(*topics), " --stack labelwatch-prod")
+    command = "labelwatch subscribe you@example.com"
+    assert alerts == f"Nobody is subscribed to the alerts: {command} --stack labelwatch-prod"
+    assert operations == f"Nobody is subscribed to the operations: {command} --operations --stack labelwatch-prod"

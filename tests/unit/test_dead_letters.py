@@ -109,7 +109,7 @@ def test_a_filter_that_means_nothing_is_told_the_reasons_that_there_are() -> Non
     with pytest.raises(UserError) as told:
         choosing.chosen(there, Filter(reason="EmptyImag"))
     assert str(told.value) == (
-        "none of 4 dead letters is meant by that; the reasons are AccessDeniedException (2), "
+        "no dead letter matches (4 in all); the reasons are AccessDeniedException (2), "
         "InvalidImageFormatException (1), \\x1b[2J (1)."
     )
 

@@ -14,8 +14,11 @@ from tests.fakes import FakeBacklog, FakeLife, FakeMemories
 
 
 class FakeMapping:
+    def __init__(self) -> None:
+        self.state = "Disabled"
+
     def states(self) -> dict[str, str]:
-        return {"id": "Disabled"}
+        return {"id": self.state} if self.state else {}
 
 
 class Slow(FakeLife):
@@ -46,7 +49,8 @@ class Hand:
         self.life, self.memories, self.backlog = life, FakeMemories(), FakeBacklog()
         self.asked: list[str] = []
         self.waits = 0
-        there: Any = (life, FakeMapping(), self.backlog, self.memories, auto_start)
+        self.mapping = FakeMapping()
+        there: Any = (life, self.mapping, self.backlog, self.memories, auto_start)
         self.model = model.StackModel(*there)
         self._said = io.StringIO()
         self._agrees = agrees
@@ -99,10 +103,17 @@ def test_one_that_starts_already_is_only_waited_for() -> None:
     assert (hand.asked, hand.life.state) == ([], "RUNNING")
 
 
-@pytest.mark.parametrize("state", ["RUNNING", "STOPPING", "DELETING", "TRAINING_FAILED"])
+@pytest.mark.parametrize("state", ["STOPPING", "DELETING", "TRAINING_FAILED"])
 def test_only_one_that_is_stopped_can_be_started(state: str) -> None:
     with pytest.raises(UserError, match=f"^the model is {state}; only one that is stopped"):
         Hand(FakeLife(state)).start()
+
+
+def test_one_that_runs_already_is_left_as_it_runs() -> None:
+    hand = Hand(FakeLife("RUNNING"))
+    hand.start(units=2)
+    assert (hand.asked, hand.life.told) == ([], [])
+    assert hand.said == "The model runs already, on the inference units that it was started with.\n"
 
 
 def test_one_that_does_not_come_up_is_told_with_its_end() -> None:
@@ -118,7 +129,17 @@ def test_a_model_is_stopped_and_whoever_starts_it_again_is_told_of(*, auto_start
     assert ("ModelAutoStart is yes" in hand.said) is again
 
 
-@pytest.mark.parametrize("state", ["STOPPED", "STARTING", "FAILED"])
+@pytest.mark.parametrize("state", ["STOPPED", "TRAINING_COMPLETED", "COPYING_COMPLETED"])
+@pytest.mark.parametrize(("auto_start", "again"), [(True, True), (False, False)])
+def test_one_that_is_stopped_already_is_no_mistake_to_stop(state: str, *, auto_start: bool, again: bool) -> None:
+    hand = Hand(FakeLife(state), auto_start=auto_start)
+    hand.stop()
+    assert (hand.asked, hand.life.told) == ([], [])
+    assert hand.said.startswith("The model is stopped already.\n")
+    assert ("ModelAutoStart is yes" in hand.said) is again
+
+
+@pytest.mark.parametrize("state", ["STARTING", "FAILED"])
 def test_only_one_that_runs_can_be_stopped(state: str) -> None:
     with pytest.raises(UserError, match=f"^the model is {state}; only one that runs"):
         Hand(FakeLife(state)).stop()
@@ -134,16 +155,33 @@ def test_what_aws_refuses_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("state", "memory", "by"),
     [
-        ("RUNNING", ModelMemory(), "not by ModelAutoStart"),
+        ("RUNNING", ModelMemory(), "a person or another tool"),
         ("RUNNING", ModelMemory(model=MODEL, started_at=NOW), "Labelwatch, 2026-11-22 10:00"),
-        ("RUNNING", ModelMemory(model="another", started_at=NOW), "not by ModelAutoStart"),
+        ("RUNNING", ModelMemory(model="another", started_at=NOW), "a person or another tool"),
     ],
 )
 def test_the_status_says_who_started_it_and_what_waits(state: str, memory: ModelMemory, by: str) -> None:
     hand = Hand(FakeLife(state))
     hand.memories.memory, hand.backlog.images = memory, 17
     said = hand.status()
-    assert all(words in said for words in (state, by, "Disabled", "17"))
+    assert all(words in said for words in (state, by, "17"))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("Enabled", " yes (Enabled) "),
+        ("Enabling", " in a moment (Enabling) "),
+        ("Disabled", " no; keep_model has them taken within a minute of the model's running (Disabled) "),
+        ("Disabling", " no; keep_model has them taken within a minute of the model's running (Disabling) "),
+        ("Updating", " Updating "),
+        ("", " the function detect is not deployed yet "),
+    ],
+)
+def test_the_status_says_in_plain_words_whether_images_are_taken(state: str, said: str) -> None:
+    hand = Hand(FakeLife("RUNNING"))
+    hand.mapping.state = state
+    assert said in hand.status()
 
 
 class FakeStacks:

@@ -1,11 +1,14 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labelwatch import parameters
+from labelwatch.commands import stages
 from labelwatch.errors import UserError
 from labelwatch.package import resources
 
@@ -168,3 +171,18 @@ def test_the_options_are_called_as_the_parameters_are() -> None:
         "--min-confidence",
         "--output-bucket-name",
     ]
+
+
+def test_the_help_of_up_requires_what_the_template_has_no_default_for_and_names_the_defaults_of_the_others() -> None:
+    hints = get_type_hints(stages.up, include_extras=True)
+    for name, parameter in resources()["Parameters"].items():
+        # Of one, the option is named by what it does; of the other, `up` itself has another default.
+        if name in {"AdoptedBucketName", "DatabaseName"}:
+            continue
+        told = hints[parameters.option(name).removeprefix("--").replace("-", "_")].__metadata__[0].help
+        if "Default" not in parameter:
+            assert told.endswith("; required the first time.")
+        else:
+            default = re.search(r"default:? (\w+)|(\S+)(?: for any)?, the default", told)
+            assert default, told
+            assert (default[1] or default[2]) == (str(parameter["Default"]) or "none")

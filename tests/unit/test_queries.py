@@ -1,4 +1,5 @@
 import datetime as dt
+import re
 
 import pytest
 import sqlglot
@@ -18,6 +19,11 @@ def test_every_ready_query_says_what_question_it_answers_and_how_it_is_narrowed(
     assert query.question.startswith(("Which ", "How ", "In what ", "When", "What "))
     assert "?" in query.question
     assert "Takes --from" in query.sql.replace("\n-- ", " ")
+
+
+@pytest.mark.parametrize("query", queries.ready().values(), ids=lambda one: one.name)
+def test_no_query_claims_that_people_were_told_since_the_rows_do_not_know(query: Query) -> None:
+    assert not re.search("alert|told(?! of or not)", f"{query.name} {query.question}")
 
 
 def test_without_days_and_labels_a_query_is_asked_as_it_stands() -> None:

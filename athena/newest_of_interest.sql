@@ -1,4 +1,4 @@
--- Which images were people told of last? The newest 100 labels of interest. Takes --from, --to and --label.
+-- Which labels of interest were seen last, told of or not? The newest 100. Takes --from, --to and --label.
 SELECT detected_at, label, confidence, bucket, image, version_id, prediction_id
 FROM rekognition_customlabels_analytics
 WHERE of_interest
