@@ -17,6 +17,7 @@ from labelwatch.local import session as local
 from labelwatch.local import tickets
 from labelwatch.local.cloud import check_machine
 from labelwatch.local.collection import Collection, checked, collection
+from labelwatch.local.deployment import STACK
 from labelwatch.local.fates import Predicted, SetAside, Watch
 from labelwatch.local.folder import owned
 from labelwatch.local.result import Result, show
@@ -82,7 +83,7 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
                 for row in session.athena.ask(queries.named("labels_by_count").sql).records
             }
             task = progress.add_task("drawing the report", total=1)
-            report = making.make(session.athena, Asked("demo", wanted, Narrowing()), folder, address=None)
+            report = making.make(session.athena, Asked(f"{STACK} (demo)", wanted, Narrowing()), folder, address=None)
             progress.advance(task)
     console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
     show(console, result, counts, folder, report)

@@ -11,6 +11,9 @@ from labelwatch.local.mailbox import Mail
 from labelwatch.report.making import Report
 from labelwatch.text import counted
 
+# What fits into a terminal of 80 columns, beside the rest.
+_LONGEST_KEY = 32
+
 
 class Result(Struct, frozen=True):
     """What became of the uploads: keys without a fate are missing in both lists."""
@@ -37,36 +40,47 @@ class Result(Struct, frozen=True):
 
 
 def show(console: Console, result: Result, counts: dict[str, int], folder: Path, report: Report) -> None:
-    """Prints the tables, and where the alerts, the rows and the report are."""
+    """Prints the tables, and at last how many there are of what and where to look."""
     console.print(_fates(result))
-    console.print(_alerts(result))
-    console.print(_dead_letters(result))
     console.print("\nathena/labels_by_count.sql, asked through Athena:")
     console.print(_counts(counts))
-    console.print(
-        f"{counted(len(result.mails), 'alert')}, for any mail program: {folder / 'alerts'}/*.eml", soft_wrap=True
-    )
-    console.print("  (their links ended with this cloud; those of `make up` work while it runs)")
-    console.print(f"The rows, as the output bucket has them: {folder / PREFIX}/dt=*/*.json", soft_wrap=True)
-    pie = report.pie or "none, since no image has a label"
-    console.print(f"The report, for any browser: {report.page}\nIts pie chart: {pie}", soft_wrap=True)
+    console.print(_alerts(result))
+    console.print("Their links ended with this cloud; those of `make up` work while it runs.")
+    console.print(_dead_letters(result))
     met = len(result.uploaded) - len(result.unaccounted)
-    console.print(f"{met} of {len(result.uploaded)} images that were uploaded are accounted for.", style="bold")
+    pie = f"{report.pie.name} (the pie)" if report.pie else "no pie, since no image has a label"
+    console.print(f"\n{met} of {len(result.uploaded)} images that were uploaded are accounted for.", style="bold")
+    console.print(
+        f"{counted(len(result.predictions), 'prediction')}, {counted(len(result.mails), 'alert')}, "
+        f"{counted(len(result.dead_letters), 'dead letter')}. Open, in any browser: {report.page}\n"
+        f"In {folder}: alerts/*.eml for any mail program, {PREFIX} (the rows), {pie}.",
+        soft_wrap=True,
+    )
 
 
 def _fates(result: Result) -> Table:
-    table = Table(
-        Column("image", overflow="fold"), Column("labels", no_wrap=True), "alerted", title="What became of the images"
-    )
+    """One row for all that have the same labels and are alerted of alike, with the first of them."""
+    alike: dict[tuple[str, bool], list[tuple[str, Mail | None]]] = {}
     for key in result.uploaded:
         prediction = result.predictions.get(key)
-        if prediction is None:
-            table.add_row(key, "dead letter" if key in result.dead_letters else "nothing heard", "no")
-            continue
-        labels = ", ".join(f"{name} {confidence:.1f} %" for name, confidence in prediction.labels)
-        mail = result.alert_of(prediction)
-        table.add_row(key, labels or "no label", f"in {mail.file.name[:3]}" if mail else "no")
+        mail = result.alert_of(prediction) if prediction else None
+        alike.setdefault((_fate(result, key), bool(mail)), []).append((key, mail))
+    table = Table("images", "labels", "alerts", Column("such as", overflow="fold"), title="What became of the images")
+    for (fate, _), members in alike.items():
+        mails = {mail.file for _, mail in members if mail}
+        table.add_row(str(len(members)), fate, str(len(mails)), _shortened(members[0][0]))
     return table
+
+
+def _fate(result: Result, key: str) -> str:
+    if prediction := result.predictions.get(key):
+        return ", ".join(name for name, _ in prediction.labels) or "no label"
+    return "dead letter" if key in result.dead_letters else "nothing heard"
+
+
+def _shortened(key: str) -> str:
+    """What a key ends with says more of it than what it starts with."""
+    return key if len(key) <= _LONGEST_KEY else f"…{key[1 - _LONGEST_KEY :]}"
 
 
 def _alerts(result: Result) -> Table:

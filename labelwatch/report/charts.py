@@ -11,8 +11,9 @@ from labelwatch.text import printable
 
 # Okabe and Ito's colours: told apart by people who do not see red and green alike. Black would be lost in the dark.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-# Wide enough for a desk, and with letters that can be read where a phone makes it smaller.
-_WIDTH, _HEIGHT, _LETTERS = 380, 240, 13
+# All of it, words and legend, is as wide as a phone's screen, where letters then keep their size.
+_WIDTH, _HEIGHT, _LETTERS = 320, 220, 14
+_LONGEST_NAME, _WIDEST_BAR, _DAYS_WRITTEN = 224, 64, 2
 _VEGA_LITE = "6.4"
 OTHERS = "all others"
 
@@ -49,7 +50,8 @@ def png(visual: Visual, rows: Rows, labels: Sequence[str]) -> bytes:
 def _spec(visual: Visual, rows: Rows, labels: Sequence[str], look: Look) -> Spec:
     role = "Category" if visual.kind == "pie" else "Colors"
     chart = _DRAWN[visual.kind](visual, *_shown(rows, _one(visual, role).column, _one(visual, "Values").column, labels))
-    return {"width": _WIDTH, "height": _HEIGHT, "background": look.background, "config": _config(look)} | chart
+    size = {"width": _WIDTH, "height": _HEIGHT, "autosize": {"type": "fit-x", "contains": "padding"}}
+    return size | {"background": look.background, "config": _config(look)} | chart
 
 
 def _shown(rows: Rows, label: str, value: str, labels: Sequence[str]) -> tuple[Rows, dict[str, str]]:
@@ -73,7 +75,15 @@ def _config(look: Look) -> Spec:
     return {
         "font": "system-ui, sans-serif",
         "axis": letters | lines | {"titleFontSize": _LETTERS, "titleFontWeight": "normal", "labelAngle": 0},
-        "legend": letters | {"orient": "bottom", "columns": 1, "title": None, "symbolSize": 120, "labelLimit": _WIDTH},
+        "legend": letters
+        | {
+            "orient": "bottom",
+            "columns": 1,
+            "rowPadding": 4,
+            "title": None,
+            "symbolSize": 120,
+            "labelLimit": _LONGEST_NAME,
+        },
         "title": {"color": look.letters, "fontSize": 15},
         "view": {"stroke": None},
     }
@@ -97,41 +107,38 @@ def _pie(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
     }
 
 
-def _line(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
-    x, y, label = (_one(visual, role).column for role in ("Category", "Values", "Colors"))
-    first, last = (dt.date.fromisoformat(find(row[x] for row in rows)) for find in (min, max))
-    days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
-    # A day without a label has no row, and had none of it: a line from the day before to the day after would deny that.
-    nothing = {(f"{day}", name): 0 for day in days for name in colours}
-    counts = nothing | {(row[x], row[label]): row[y] for row in rows}
-    shown = [{x: day, label: name, y: count} for (day, name), count in counts.items()]
-    ticks = [
-        {"year": day.year, "month": day.month, "date": day.day, "utc": True} for day in days[:: -(-len(days) // 4)]
-    ]
-    # A day is the same everywhere: in UTC, and not where the page is read.
-    across = {"type": "temporal", "timeUnit": "utcyearmonthdate", "axis": {"format": "%Y-%m-%d", "values": ticks}}
-    return _by_label(visual, shown, colours, {"type": "line", "point": True}, across)
-
-
 def _bar(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
-    return _by_label(visual, rows, colours, {"type": "bar"}, {"type": "ordinal"})
-
-
-_DRAWN: dict[str, Callable[[Visual, Rows, dict[str, str]], Spec]] = {"pie": _pie, "line": _line, "bar": _bar}
-
-
-def _by_label(visual: Visual, rows: Rows, colours: dict[str, str], mark: Spec, across: Spec) -> Spec:
-    x, y = _one(visual, "Category"), _one(visual, "Values")
-    scale = {"domain": list(colours), "range": list(colours.values())}
+    # One upon the other, so that each label is seen where others have the same count, on one day and on many.
+    x, y, label = (_one(visual, role) for role in ("Category", "Values", "Colors"))
     return {
         "data": {"values": list(rows)},
-        "mark": mark,
+        "mark": {"type": "bar", "width": {"expr": f"clamp(bandwidth('x'), 1, {_WIDEST_BAR})"}},
         "encoding": {
-            "x": {"field": x.column, "title": x.title} | across,
-            "y": {"field": y.column, "title": y.title, "type": "quantitative"},
-            "color": {"field": _one(visual, "Colors").column, "type": "nominal", "scale": scale},
+            "x": {"field": x.column, "title": x.title, "type": "ordinal"} | (_days(x.column, rows) if x.is_day else {}),
+            # Never more steps than there are of what is counted: it is whole.
+            "y": {
+                "field": y.column,
+                "title": y.title,
+                "type": "quantitative",
+                "axis": {"tickCount": {"expr": "min(6, domain('y')[1])"}},
+            },
+            "color": {
+                "field": label.column,
+                "type": "nominal",
+                "scale": {"domain": list(colours), "range": list(colours.values())},
+            },
         },
     }
+
+
+def _days(column: str, rows: Rows) -> Spec:
+    """The axis has a place for each day, also for those without a label: they have no row. Only some are written."""
+    first, last = (dt.date.fromisoformat(find(row[column] for row in rows)) for find in (min, max))
+    days = [f"{first + dt.timedelta(days=number)}" for number in range((last - first).days + 1)]
+    return {"scale": {"domain": days}, "axis": {"values": days[:: -(-len(days) // _DAYS_WRITTEN)]}}
+
+
+_DRAWN: dict[str, Callable[[Visual, Rows, dict[str, str]], Spec]] = {"pie": _pie, "bar": _bar}
 
 
 def _one(visual: Visual, role: str) -> Field:

@@ -64,12 +64,12 @@ def told(asked: Asked, answers: Sequence[tuple[Visual, Rows]], days: Rows) -> To
     figures = {"images": f"{images:,}", "different labels": f"{len(seen):,}"}
     if images:
         figures["images without a label"] = f"{without:,} ({without / images:.0%})"
-    known = [row["day"] for row in days]
-    span = f"Images of {known[0]} to {known[-1]} (UTC)." if known else "No images."
+    known = list(dict.fromkeys(row["day"] for row in (days[:1] + days[-1:])))
+    span = f"Images of {' to '.join(known)} (UTC)." if known else "No images."
     if asked.to.labels:  # then the images are of no account: most have other labels
         figures = {"different labels": figures["different labels"]}
         span += f" Only {', '.join(map(printable, asked.to.labels))}."
-    return Told(f"Labelwatch: {asked.stack}", span, asked.labels_of_interest, figures)
+    return Told(f"Labelwatch report: stack {asked.stack}", span, asked.labels_of_interest, figures)
 
 
 def _pie(answers: Sequence[tuple[Visual, Rows]], folder: Path) -> Path | None:

@@ -8,20 +8,20 @@ from labelwatch.analytics.queries import FOLDER
 from labelwatch.errors import UserError
 
 DEFINITION = FOLDER / "quicksight.json"
-type Kind = Literal["pie", "line", "bar", "table"]
+type Kind = Literal["pie", "bar", "table"]
 _KINDS: dict[str, Kind] = {
     "PieChartVisual": "pie",
-    "LineChartVisual": "line",
     "BarChartVisual": "bar",
     "TableVisual": "table",
 }
 
 
 class Field(NamedTuple):
-    """A column of the query, and what people call it."""
+    """A column of the query, what people call it, and whether it is a day."""
 
     column: str
     title: str
+    is_day: bool = False
 
 
 class Visual(NamedTuple):
@@ -58,9 +58,10 @@ def _visual(kind: str, body: dict[str, Any]) -> Visual:
 
 def _field(visual: str, well: dict[str, Any], titles: dict[str, str]) -> Field:
     # A chart's well says of what type its field is, a table's does not.
-    (field,) = [well] if "FieldId" in well else well.values()
+    ((kind, field),) = [("", well)] if "FieldId" in well else well.items()
     column = field["FieldId"].removeprefix(f"{visual}.")
-    return Field(column, titles.get(field["FieldId"], column.replace("_", " ").capitalize()))
+    title = titles.get(field["FieldId"], column.replace("_", " ").capitalize())
+    return Field(column, title, kind == "DateDimensionField")
 
 
 def _titles(configuration: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from tests.e2e.pipeline import Pipeline, run_labelwatch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = {"phone": 360, "desk": 1280}
+SMALLEST_LETTERS = 12  # in pixels
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,34 @@ def test_the_page_fits_the_screen_and_its_pictures_fit_the_hour(opened: tuple[Pa
     shown = page.evaluate("document.images[0].currentSrc")
     other = page.locator("picture source").first.get_attribute("srcset")
     assert (shown == other) is (scheme == "dark")
+
+
+def test_no_row_of_the_table_is_hidden_at_the_side_and_no_letter_of_a_chart_is_small(
+    opened: tuple[Page, list[str], str],
+) -> None:
+    page, _, _ = opened
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("[...document.querySelectorAll('.scrolls')].every(one => one.scrollWidth <= one.clientWidth)")
+    letters = page.evaluate("""[...document.images].flatMap(image =>
+      [...atob(image.currentSrc.split(",")[1]).matchAll(/font-size="([\\d.]+)px"/g)]
+        .map(([, size]) => size * image.width / image.naturalWidth))""")
+    assert min(letters) >= SMALLEST_LETTERS
+
+
+def test_the_cards_leave_no_hole(opened: tuple[Page, list[str], str]) -> None:
+    page, _, _ = opened
+    for width in (*WIDTHS.values(), 900):
+        page.set_viewport_size({"width": width, "height": 900})
+        holes = page.evaluate("""() => {
+          const ends = {}
+          for (const one of document.querySelectorAll("section")) {
+            const { top, right } = one.getBoundingClientRect()
+            ends[top] = Math.max(ends[top] ?? 0, right)
+          }
+          const { right } = document.querySelector("main").getBoundingClientRect()
+          return Object.values(ends).filter(end => end < right - 1)
+        }""")
+        assert holes == []
 
 
 def test_the_page_is_accessible(opened: tuple[Page, list[str], str]) -> None:

@@ -19,7 +19,7 @@ type Break = Callable[[Definition], None]
 
 VISUALS = {
     "labels_by_count": "PieChartVisual",
-    "labels_by_day": "LineChartVisual",
+    "labels_by_day": "BarChartVisual",
     "confidence_by_label": "BarChartVisual",
     "newest_predictions": "TableVisual",
 }
@@ -95,10 +95,13 @@ def test_what_is_counted_are_images_and_not_the_labels_in_them(whole: dict[str, 
     assert value["CategoricalMeasureField"]["AggregationFunction"] == "DISTINCT_COUNT"
 
 
-def test_the_line_is_by_day_and_a_colour_for_each_label(whole: dict[str, Any]) -> None:
-    line = wells(whole["definition"], "labels_by_day")
-    assert line["Category"][0]["DateDimensionField"]["DateGranularity"] == "DAY"
-    assert line["Colors"][0]["CategoricalDimensionField"]["Column"] == column("label")
+def test_the_days_are_bars_of_which_no_label_hides_another_and_days_without_a_label_stay(whole: dict[str, Any]) -> None:
+    days = wells(whole["definition"], "labels_by_day")
+    assert days["Category"][0]["DateDimensionField"]["DateGranularity"] == "DAY"
+    assert days["Colors"][0]["CategoricalDimensionField"]["Column"] == column("label")
+    configuration = visuals(whole["definition"])["labels_by_day"][1]["ChartConfiguration"]
+    assert configuration["BarsArrangement"] == "STACKED"
+    assert configuration["CategoryAxis"]["DataOptions"]["DateAxisOptions"]["MissingDateVisibility"] == "VISIBLE"
 
 
 def test_the_confidences_are_of_what_has_one(whole: dict[str, Any]) -> None:

@@ -4,8 +4,9 @@ import base64
 import json
 import re
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import sqlglot
@@ -22,7 +23,9 @@ from labelwatch.report.visuals import Visual
 from labelwatch.text import printable
 
 VISUALS = {one.name: one for one in visuals.defined()}
-TOLD = Told("Labelwatch: labelwatch-prod", "Images of 2026-11-01 to 2026-11-02 (UTC).", "*", {"images": "3"})
+TOLD = Told(
+    "Labelwatch report: stack labelwatch-prod", "Images of 2026-11-01 to 2026-11-02 (UTC).", "*", {"images": "3"}
+)
 
 
 def rows_of(visual: Visual, label: str = "leaf-smut") -> list[dict[str, Any]]:
@@ -55,14 +58,30 @@ class Elements(HTMLParser):
         self.texts.append(data)
 
 
+class Bar(NamedTuple):
+    """Where a part of a bar is drawn."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def bars(rows: list[dict[str, Any]], labels: list[str]) -> list[Bar]:
+    """The parts of the labels by day, in the rows' order."""
+    drawn = charts.svg(VISUALS["labels_by_day"], rows, labels, charts.LIGHT)
+    found = re.findall(r'aria-roledescription="bar" d="M([\d.]+),([\d.]+)h([\d.]+)v([\d.]+)h', drawn)
+    return [Bar(*map(float, one)) for one in found]
+
+
 def pictures(text: str) -> list[str]:
     return [base64.b64decode(one).decode() for one in re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", text)]
 
 
-def test_there_are_a_pie_first_a_line_a_bar_and_a_table() -> None:
+def test_there_are_a_pie_first_bars_and_a_table() -> None:
     assert [(one.name, one.kind) for one in VISUALS.values()] == [
         ("labels_by_count", "pie"),
-        ("labels_by_day", "line"),
+        ("labels_by_day", "bar"),
         ("confidence_by_label", "bar"),
         ("newest_predictions", "table"),
     ]
@@ -118,6 +137,7 @@ def test_links_lead_where_the_picture_is_and_are_left_out_where_nobody_knows() -
     there = Elements(rendered(address=lambda row: f"https://console.example/{row['image']}")).found
     assert {attributes["href"] for tag, attributes in there if tag == "a"} == {"https://console.example/a b.jpg"}
     assert not [tag for tag, _ in Elements(rendered()).found if tag == "a"]
+    assert " link" not in "".join(Elements(rendered()).texts)
 
 
 def test_labels_of_interest_are_marked_in_the_table_and_said_in_words() -> None:
@@ -163,14 +183,30 @@ def test_as_many_labels_as_colours_are_each_drawn() -> None:
 
 
 def test_a_day_without_a_label_is_a_day_with_none_of_it() -> None:
-    visual = VISUALS["labels_by_day"]
-    rows = [{"day": f"2026-11-0{day}", "label": "leaf-smut", "images": 5} for day in (1, 3)]
-    (line,) = re.findall(
-        r'aria-roledescription="line mark"[^>]* d="([^"]+)"', charts.svg(visual, rows, ["leaf-smut"], charts.LIGHT)
-    )
-    heights = [point.split(",")[1] for point in re.split("[ML]", line)[1:]]
-    assert (heights[0], heights[2]) == ("0", "0")
-    assert float(heights[1]) > 100
+    rows = [{"day": f"2026-11-0{day}", "label": "leaf-smut", "images": 5} for day in (1, 2, 5)]
+    (first, second, last) = (bar.left for bar in bars(rows, ["leaf-smut"]))
+    assert last - second == pytest.approx(3 * (second - first))
+
+
+def test_labels_with_the_same_count_are_each_seen_on_one_day_and_on_many() -> None:
+    labels = ["leaf-smut", "brown-spot", "healthy"]
+    for days in (1, 2, 28):
+        rows = [{"day": f"2026-11-{day:02}", "label": one, "images": 8} for day in range(1, days + 1) for one in labels]
+        drawn = bars(rows, labels)
+        assert len({(bar.left, bar.top) for bar in drawn}) == len(rows)
+        assert all(min(bar.width, bar.height) > 5 for bar in drawn)
+        for one, other in combinations(drawn, 2):
+            assert one.left != other.left or abs(one.top - other.top) >= one.height - 1e-6
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 7, 8, 12000])
+def test_what_is_whole_is_counted_in_whole_steps(images: int) -> None:
+    row = {"day": "2026-11-01", "confidence_from": 90, "label": "leaf-smut", "images": images, "labels": images}
+    for name in ("labels_by_day", "confidence_by_label"):
+        drawn = charts.svg(VISUALS[name], [row], ["leaf-smut"], charts.LIGHT)
+        steps = re.findall(r'text-anchor="end"[^>]*>([^<]+)<', drawn)
+        assert len(steps) > 1
+        assert all(step.replace(",", "").isdecimal() for step in steps)
 
 
 @pytest.mark.parametrize("label", ["\x01", "\x1b[2J", "\ufffe", "\ud800", "a\nb", "\u202eabc"])
@@ -199,6 +235,7 @@ def test_the_figures_above_are_of_all_images_or_left_out() -> None:
         {"day": "2026-11-02", "images": 2, "without_label": 0},
     ]
     asked = making.Asked("it", "*", Narrowing())
+    assert making.told(asked, answers, days).title == "Labelwatch report: stack it"
     assert making.told(asked, answers, days).figures == {
         "images": "10", "different labels": "2", "images without a label": "2 (20%)",
     }  # fmt: skip
@@ -206,6 +243,7 @@ def test_the_figures_above_are_of_all_images_or_left_out() -> None:
     assert (only.figures, only.days) == (
         {"different labels": "2"}, "Images of 2026-11-01 to 2026-11-02 (UTC). Only leaf-smut.",
     )  # fmt: skip
+    assert making.told(asked, answers, days[:1]).days == "Images of 2026-11-01 (UTC)."
 
 
 def test_the_pie_is_a_picture_of_its_own_too() -> None:
