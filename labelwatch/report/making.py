@@ -64,7 +64,7 @@ def told(asked: Asked, answers: Sequence[tuple[Visual, Rows]], days: Rows) -> To
     figures = {"images": f"{images:,}", "different labels": f"{len(seen):,}"}
     if images:
         figures["images without a label"] = f"{without:,} ({without / images:.0%})"
-    known = list(dict.fromkeys(row["day"] for row in (days[:1] + days[-1:])))
+    known = list(dict.fromkeys(row["day"] for row in (*days[:1], *days[-1:])))
     span = f"Images of {' to '.join(known)} (UTC)." if known else "No images."
     if asked.to.labels:  # then the images are of no account: most have other labels
         figures = {"different labels": figures["different labels"]}
