@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypedDict
 
 from msgspec import Struct
 
-from chalicelib.errors import BatchIncomplete, Fate, Fault, Retryable, Throttled, fault_of
+from chalicelib.errors import BatchIncomplete, Fate, Fault, Throttled, fault_of
 from chalicelib.model import Message
 from chalicelib.telemetry import Telemetry
 
@@ -169,4 +169,5 @@ class Batch(Struct, frozen=True, kw_only=True):
 def _result[O](future: Future[O]) -> O:
     if future.done() and not future.cancelled():
         return future.result()
-    raise Retryable("OutOfTime", "the function's time was over before this message was done")
+    # Most often it is a service that throttles: the SDK is patient, and the function's time ends first.
+    raise Throttled("OutOfTime", "the function's time was over before this message was done")

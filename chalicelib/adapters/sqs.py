@@ -10,7 +10,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from chalicelib.adapters.faults import told_as_faults
+from chalicelib.adapters.faults import retryable, told_as_faults
 from chalicelib.errors import Fault, Rejected, Retryable
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Queue:
                     Entries=[{"Id": str(place), "MessageBody": bodies[place]} for place in places],
                 )
             refused = answer.get("Failed", [])
-            failed = {int(entry["Id"]): Retryable(entry["Code"], entry.get("Message", "")) for entry in refused}
+            failed = {int(entry["Id"]): retryable(entry["Code"], entry.get("Message", "")) for entry in refused}
             if not failed:
                 break
             places = list(failed)

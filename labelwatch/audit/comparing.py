@@ -42,18 +42,22 @@ class Stored(Struct, frozen=True):
 
 
 class SetAside(Struct, frozen=True):
-    """A dead letter that names an image; without a version it is any of that key."""
+    """A dead letter that names an image; without a version it is any of that key.
+
+    One that was purged is of no upload after that day, `until`: who purges an image's does not purge its successors'.
+    """
 
     bucket: str
     key: str
     version_id: str | None
     reason: str
+    until: date | None = None
 
 
 class Found(Struct, frozen=True, kw_only=True):
     """All that was found. Dead letters are of images, or of predictions; `told` are the ids of predictions.
 
-    `purged` are of dead letters that are no longer, of either kind, since somebody purged them.
+    Those that are `purged` are dead letters no longer, but were.
     Who was told of uploads before `alerts_since` is forgotten. `on_the_way` are messages that have no end yet, or
     whose end cannot be seen now. `unreadable` are objects among the rows that hold none.
     """
@@ -62,7 +66,8 @@ class Found(Struct, frozen=True, kw_only=True):
     predictions: Sequence[Stored]
     images_aside: Sequence[SetAside]
     predictions_aside: Sequence[SetAside]
-    purged: Sequence[SetAside] = ()
+    images_purged: Sequence[SetAside] = ()
+    predictions_purged: Sequence[SetAside] = ()
     told: Collection[str]
     alerts_since: date
     on_the_way: int
@@ -106,9 +111,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 def compare(found: Found) -> Verdict:
     """By what images are, and not by their names: a key holds many of them in the course of time."""
-    images_aside = _reasons(found.images_aside)
-    predictions_aside = _reasons(found.purged) | _reasons(found.predictions_aside)
-    ends = predictions_aside | images_aside
+    images_aside = _by_place(found.images_aside)
+    predictions_aside = _by_place([*found.predictions_purged, *found.predictions_aside])
+    ends = _by_place(found.images_purged) | predictions_aside | images_aside
     stored = {_content(one) for one in found.predictions}
     unstored = [one for one in found.uploads if _content(one) not in stored]
     aside = [reason for one in unstored if (reason := _reason(one, ends))]
@@ -147,11 +152,14 @@ def _content(one: Uploaded | Stored) -> tuple[str, str, str, date]:
     return one.bucket, one.key, one.etag, one.day
 
 
-def _reasons(letters: Sequence[SetAside]) -> dict[_Place, str]:
-    return {(one.bucket, one.key, one.version_id): one.reason for one in letters}
+def _by_place(letters: Sequence[SetAside]) -> dict[_Place, SetAside]:
+    return {(one.bucket, one.key, one.version_id): one for one in letters}
 
 
-def _reason(one: Uploaded | Stored, reasons: dict[_Place, str]) -> str | None:
+def _reason(one: Uploaded | Stored, letters: dict[_Place, SetAside]) -> str | None:
     """Why this image is a dead letter; None where it is none."""
-    exactly = reasons.get((one.bucket, one.key, one.version_id))
-    return exactly or reasons.get((one.bucket, one.key, None))
+    for version in (one.version_id, None):
+        letter = letters.get((one.bucket, one.key, version))
+        if letter and (letter.until is None or one.day <= letter.until):
+            return letter.reason
+    return None

@@ -23,7 +23,7 @@ from chalicelib.model import Prediction
 from labelwatch import stack
 from labelwatch.audit.comparing import Found, SetAside, Stored, Uploaded
 from labelwatch.aws import Account
-from labelwatch.deadletters.purged import Purged
+from labelwatch.deadletters.purged import Purged, PurgedImage
 
 ROWS_AT_ONCE = 10
 # Dead letters are out of sight for so long, should nobody be there any more to give them back.
@@ -101,7 +101,8 @@ class Reader:
             predictions=stored,
             images_aside=[aside for one in images if (aside := _image_aside(one))],
             predictions_aside=[aside for one in predictions if (aside := _prediction_aside(one))],
-            purged=[SetAside(one.bucket, one.key, one.version_id, f"{one.reason} (purged)") for one in purged],
+            images_purged=[_purged(one) for one in purged if one.box == "images"],
+            predictions_purged=[_purged(one) for one in purged if one.box == "predictions"],
             told=self._told(one.id for one in stored if one.of_interest),
             alerts_since=datetime.now(UTC).date() - REMEMBERED,
             on_the_way=on_the_way + unseen_images + unseen_predictions,
@@ -235,6 +236,10 @@ def _prediction_aside(message: dict[str, Any]) -> SetAside | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return SetAside(image.bucket, image.key, image.version_id, _reason(message))
+
+
+def _purged(one: PurgedImage) -> SetAside:
+    return SetAside(one.bucket, one.key, one.version_id, f"{one.reason} (purged)", until=one.day)
 
 
 def _reason(message: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.sqs import Queue
 from chalicelib.errors import Fault
-from chalicelib.keeping import RUNNING, STARTING
+from chalicelib.keeping import RUNNING, STARTABLE, STARTING, STOPPING
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch import stack
 from labelwatch.aws import Account
@@ -117,7 +117,8 @@ def _model_s_part(account: Account, model: str, *, auto_start: bool) -> str:
         return f"Whether the model runs is not known ({fault.reason}); where it does not, they wait on their queue."
     if status == RUNNING:
         return "The model runs: they are looked at as they come."
-    starts = "ModelAutoStart has it started for them" if auto_start else "`labelwatch model start` starts it"
+    by_itself = auto_start and status in STARTABLE | {STOPPING}
+    starts = "ModelAutoStart has it started for them" if by_itself else "`labelwatch model start` starts it"
     return f"The model is {status}: they wait on their queue until it runs" + (
         "." if status == STARTING else f"; {starts}."
     )

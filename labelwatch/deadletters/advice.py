@@ -50,9 +50,9 @@ ADVICE = {
         "nothing, or upload it without such a key",
     ),
     **dict.fromkeys(
-        THROTTLED,
+        [*THROTTLED, "OutOfTime"],
         Advice(
-            "a service, or the model, took no more for over two hours",
+            "a service, or the model, took no more for over two hours, or answered too slowly",
             "wait, give the model more inference units, or have its quota raised; then redrive",
         ),
     ),

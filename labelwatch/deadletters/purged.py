@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import batched
 from typing import Any, NamedTuple
 
@@ -18,12 +18,17 @@ _KIND = {"S": "purged"}
 
 
 class PurgedImage(NamedTuple):
-    """An image, which is one version of an object, whose dead letter was purged; without a version it is any."""
+    """An image, which is one version of an object, whose dead letter was purged; without a version it is any.
 
+    `box` is where the dead letter was; `day` (UTC) is when it was purged last.
+    """
+
+    box: str
     bucket: str
     key: str
     version_id: str | None
     reason: str
+    day: date
 
 
 class Purged:
@@ -35,8 +40,9 @@ class Purged:
 
     def note(self, letters: Sequence[Letter]) -> None:
         """Remembers the images that they are about."""
-        items = {image: _item(image, one.reason) for one in letters for image in one.images}
-        for few in batched(items.values(), MOST_ITEMS):
+        items = [_item(one, image) for one in letters for image in one.images]
+        # An upload and a backfill may have a dead letter each, and DynamoDB takes no item twice in a call.
+        for few in batched({item["id"]["S"]: item for item in items}.values(), MOST_ITEMS):
             asked = {self._table: [{"PutRequest": {"Item": item}} for item in few]}
             while asked:
                 asked = self._dynamodb.batch_write_item(RequestItems=asked)["UnprocessedItems"]
@@ -58,14 +64,16 @@ def of_stack(account: Account, name: str) -> Purged:
     return Purged(account.client("dynamodb"), table)
 
 
-def _item(image: ObjectCreated, reason: str) -> dict[str, Any]:
-    names = {"bucket": image.bucket, "key": image.key, "version_id": image.version_id, "reason": reason}
-    # A key may be as long as an id may be, and the bucket comes on top.
-    identity = hashlib.sha256(json.dumps([image.bucket, image.key, image.version_id]).encode()).hexdigest()
+def _item(letter: Letter, image: ObjectCreated) -> dict[str, Any]:
+    of = {"box": letter.box.name, "bucket": image.bucket, "key": image.key, "version_id": image.version_id}
+    # A key may be as long as an id may be, and the rest comes on top.
+    identity = hashlib.sha256(json.dumps(of).encode()).hexdigest()
+    names = of | {"reason": letter.reason}
     item = {"kind": _KIND, "id": {"S": identity}, "purged_at": {"S": datetime.now(UTC).isoformat(timespec="seconds")}}
     return item | {name: {"S": value} for name, value in names.items() if value}
 
 
 def _image(item: dict[str, Any]) -> PurgedImage:
-    version = item.get("version_id", {}).get("S")
-    return PurgedImage(item["bucket"]["S"], item["key"]["S"], version, item["reason"]["S"])
+    texts = {name: value["S"] for name, value in item.items()}
+    day = datetime.fromisoformat(texts["purged_at"]).date()
+    return PurgedImage(texts["box"], texts["bucket"], texts["key"], texts.get("version_id"), texts["reason"], day)

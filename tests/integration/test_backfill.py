@@ -284,6 +284,7 @@ def test_what_waits_on_the_queue_already_is_told_before_the_question(bench: Benc
         ("STARTING", "no", "The model is STARTING: they wait on their queue until it runs.\n"),
         ("STOPPED", "no", "The model is STOPPED: they wait on their queue until it runs; `labelwatch model start`"),
         ("STOPPED", "yes", "The model is STOPPED: they wait on their queue until it runs; ModelAutoStart has it"),
+        ("FAILED", "yes", "The model is FAILED: they wait on their queue until it runs; `labelwatch model start`"),
     ],
 )
 def test_how_the_model_stands_is_told_before_the_question(

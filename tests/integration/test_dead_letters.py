@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -405,10 +406,18 @@ def test_the_images_of_what_is_purged_are_remembered_each_once(place: Place) -> 
     place.set_aside(*[encoded(predicted)] * 2, queue="PredictionsDeadLetters")
     place.set_aside("no image")
     place.purge(place.held())
+    today = datetime.now(UTC).date()
     assert sorted(place.purged.all(), key=lambda one: one.key) == [
-        *(PurgedImage("images", name, "v1", "InvalidImageFormatException") for name in names),
-        PurgedImage("images", "leaf.jpg", None, "AccessDeniedException"),
+        *(PurgedImage("images", "images", name, "v1", "InvalidImageFormatException", today) for name in names),
+        PurgedImage("predictions", "images", "leaf.jpg", None, "AccessDeniedException", today),
     ]
+
+
+def test_an_upload_s_dead_letter_and_a_backfill_s_of_the_same_image_are_purged_together(place: Place) -> None:
+    silent = builders.notification(builders.s3_record(labelwatch={"alert": False}))
+    place.set_aside(IMAGE, silent)
+    assert "Deleted: 2 of 2 dead letters." in place.purge(place.held())
+    assert [one.key for one in place.purged.all()] == ["leaf.jpg"]
 
 
 def test_what_cannot_be_remembered_is_not_deleted(place: Place) -> None:

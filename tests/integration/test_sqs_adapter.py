@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from msgspec.structs import replace
 
 from chalicelib.adapters.sqs import LONGEST_DETAIL, MOST_BYTES, DeadLetterQueue, Queue
-from chalicelib.errors import Rejected, Retryable
+from chalicelib.errors import Rejected, Retryable, Throttled
 from chalicelib.model import Message
 from tests import builders
 
@@ -137,6 +137,15 @@ def test_what_never_goes_is_reported_by_its_place(sqs: SQSClient, url: str) -> N
     with answering(sqs, "send_message_batch", [[1], [1], [1]]):
         faults = Queue(sqs, url).send(["a", "b", "c"])
     assert {place: (type(fault), fault.reason) for place, fault in faults.items()} == {1: (Retryable, "InternalError")}
+
+
+def test_what_is_throttled_is_told_as_that(sqs: SQSClient, url: str) -> None:
+    entry = {"Id": "0", "SenderFault": False, "Code": "KmsThrottled", "Message": "slow down"}
+    with Stubber(sqs) as stub:
+        for _ in range(3):
+            stub.add_response("send_message_batch", {"Successful": [], "Failed": [entry]})
+        faults = Queue(sqs, url).send(["a"])
+    assert [type(fault) for fault in faults.values()] == [Throttled]
 
 
 def test_a_call_that_fails_takes_no_other_with_it_and_is_left_to_the_client_to_repeat(sqs: SQSClient, url: str) -> None:

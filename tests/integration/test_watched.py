@@ -47,7 +47,12 @@ def test_every_alarm_and_no_other_is_explained(template: Template) -> None:
 def alarms_on(template: Template, queue: str) -> set[tuple[str, str, int, int]]:
     """Metric and statistic, the value that is too much, and for how many seconds it must be."""
     return {
-        (one["MetricName"], one["Statistic"], one["Threshold"], one["Period"] * one["EvaluationPeriods"])
+        (
+            one["MetricName"],
+            one["Statistic"],
+            one["Threshold"],
+            one["Period"] * one.get("DatapointsToAlarm", one["EvaluationPeriods"]),
+        )
         for one in alarms(template).values()
         if dimensions(one) == {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}
         and one["ComparisonOperator"] == "GreaterThanThreshold"
@@ -62,6 +67,11 @@ def test_each_arrival_among_the_dead_letters_is_an_alarm_and_one_that_stays_for_
         ("NumberOfMessagesSent", "Sum", 0, 300),
         ("ApproximateNumberOfMessagesVisible", "Maximum", 0, 3600),
     }
+
+
+def test_an_arrival_that_cloudwatch_hears_of_a_quarter_of_an_hour_late_is_an_alarm_too(template: Template) -> None:
+    arrivals = [one for one in alarms(template).values() if one["MetricName"] == "NumberOfMessagesSent"]
+    assert [one["Period"] * (one["EvaluationPeriods"] - 1) for one in arrivals] == [900, 900]
 
 
 def test_images_that_wait_for_over_an_hour_are_an_alarm_and_another_two_days_before_they_are_lost(

@@ -1,7 +1,7 @@
 """The audit's comparison: what adds up, and that it cries out over anything that is taken away."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 import pytest
@@ -29,7 +29,7 @@ def world(fates: list[str]) -> Found:
         predictions=[*worth, *(stored(image, of_interest=False) for image in of["quiet"])],
         images_aside=[aside(image) for image in of["aside"]],
         predictions_aside=[aside(image) for image in of["untellable"] + of["aside later"]],
-        purged=[aside(image) for image in of["purged"]],
+        images_purged=[aside(image) for image in of["purged"]],
         told=[f"id of {image.key}" for image in of["told"]],
     )
 
@@ -46,7 +46,7 @@ def test_whatever_met_its_fate_adds_up(fates: list[str]) -> None:
 @given(st.lists(st.sampled_from(FATES), min_size=1), st.data())
 def test_whatever_is_taken_away_is_cried_out(fates: list[str], data: st.DataObject) -> None:
     whole = world(fates)
-    parts = ("predictions", "images_aside", "predictions_aside", "purged", "told")
+    parts = ("predictions", "images_aside", "predictions_aside", "images_purged", "told")
     pieces = [(part, piece) for part in parts for piece in getattr(whole, part)]
     # Without its rows an image whose prediction is a dead letter has that one fate still.
     excused = [("predictions", one) for one in whole.predictions if aside(as_uploaded(one)) in whole.predictions_aside]
@@ -55,6 +55,20 @@ def test_whatever_is_taken_away_is_cried_out(fates: list[str], data: st.DataObje
     verdict = compare(msgspec.structs.replace(whole, **{part: left}))
     assert not verdict.adds_up
     assert len(verdict.without_fate) + len(verdict.untold) == 1
+
+
+@pytest.mark.parametrize("version", ["v1", None])
+def test_who_purged_a_dead_letter_did_not_purge_those_of_later_uploads(version: str | None) -> None:
+    early, late = uploaded(version=version), msgspec.structs.replace(uploaded(version=version), day=DAY + timedelta(1))
+    purged = msgspec.structs.replace(aside(early), until=DAY)
+    assert compare(found(uploads=[early, late], images_purged=[purged])).without_fate == [late]
+
+
+def test_an_image_whose_dead_letter_was_purged_and_that_was_predicted_since_is_to_be_told_of() -> None:
+    image = uploaded()
+    whole = found(uploads=[image], predictions=[stored(image)], images_purged=[aside(image)])
+    assert len(compare(whole).untold) == 1
+    assert compare(found(uploads=[image], predictions=[stored(image)], predictions_purged=[aside(image)])).adds_up
 
 
 @given(

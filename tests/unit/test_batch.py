@@ -191,4 +191,4 @@ def test_what_is_not_done_when_the_time_is_over_is_retried_and_its_neighbours_ar
     results, faults = attempt_all({"quick": 1, "slow": lambda: released.wait(5)}, seconds_left=0)
     released.set()
     assert results == {"quick": 1}
-    assert faults["slow"].reason == "OutOfTime"
+    assert (type(faults["slow"]), faults["slow"].reason) == (Throttled, "OutOfTime")
