@@ -1,4 +1,7 @@
-"""The stack's table: its partitions are `token`, `model` (its life), `alert` and `dead-letter` (what is told once)."""
+"""The stack's table: its partitions are `token`, `model` (its life), `alert` and `dead-letter` (what is told once).
+
+A fifth, `purged`, is the operator's alone (labelwatch/deadletters/purged.py).
+"""
 
 from __future__ import annotations
 
