@@ -105,7 +105,7 @@ def package(
 
 
 def main() -> None:
-    """The command; what the user can mend is told in one sentence, with exit code 1."""
+    """The command; what the user can mend is told in one sentence, with exit code 1 (130 where Ctrl-C ended it)."""
     for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too must stop what was started
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     for stream in (sys.stdout, sys.stderr):
@@ -114,7 +114,7 @@ def main() -> None:
     try:
         app()
     except UserError as mistake:
-        _end(str(mistake))
+        _end(str(mistake), mistake.exit_code)
     except OSError as problem:
         # Where standard output is what failed, the interpreter must not fail on it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -137,9 +137,9 @@ def _advice(problem: Exception) -> str:
     return ""
 
 
-def _end(sentence: str) -> NoReturn:
+def _end(sentence: str, exit_code: int = 1) -> NoReturn:
     print(f"labelwatch: {sentence}", file=sys.stderr)  # noqa: T201 - plain, for whatever reads it
-    raise SystemExit(1)
+    raise SystemExit(exit_code)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from chalicelib.settings import GENERAL_MODEL
 from labelwatch import functions, parameters, preflight, stage
 from labelwatch.aws import Account
 from labelwatch.buckets import OwnBuckets
-from labelwatch.errors import UserError
+from labelwatch.errors import CtrlCError, UserError
 from labelwatch.operator import Operator, watching
 from labelwatch.package import PROJECT, check_python, resources
 from labelwatch.package import STAGE as TEMPLATE
@@ -187,7 +187,7 @@ class Deployment:
             try:
                 outputs = self._stacks.apply(plan, watch)
             except KeyboardInterrupt:
-                raise UserError(
+                raise CtrlCError(
                     f"CloudFormation goes on with {plan.stack} by itself, and the stage is not written: give the same "
                     "command again when it is over."
                 ) from None

@@ -16,7 +16,7 @@ from labelwatch.backfill.expecting import expected
 from labelwatch.backfill.listing import Listing, Predictions
 from labelwatch.backfill.place import Place, check
 from labelwatch.backfill.sending import Batch, Sender, batches
-from labelwatch.errors import UserError
+from labelwatch.errors import CtrlCError, UserError
 from labelwatch.operator import Operator
 from labelwatch.text import counted
 
@@ -165,7 +165,7 @@ def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, oper
         try:
             failed = sender.send(to_send, sent)
         except KeyboardInterrupt:
-            raise UserError(
+            raise CtrlCError(
                 f"stopped: {done:,} of {counted(total, 'image')} sent; the same command goes on from there."
             ) from None
         finally:
