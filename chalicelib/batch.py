@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypedDict
 
 from msgspec import Struct
 
-from chalicelib.errors import BatchIncomplete, Fate, Fault, Throttled, fault_of
+from chalicelib.errors import BatchIncomplete, Fate, Fault, Unavailable, fault_of
 from chalicelib.model import Message
 from chalicelib.telemetry import Telemetry
 
@@ -138,7 +138,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     def _has_no_future(self, message: Message, fault: Fault) -> bool:
         # SQS counts waits and retries alike; a stopped model costs a receive or two (docs/decisions/0017).
         most = {Fate.REJECT: 0, Fate.RETRY: MOST_TRIES, Fate.WAIT: LAST_RECEIVE}
-        return message.receives >= (LAST_RECEIVE if isinstance(fault, Throttled) else most[fault.fate])
+        return message.receives >= (LAST_RECEIVE if isinstance(fault, Unavailable) else most[fault.fate])
 
     def _delay(self, message: Message, fault: Fault, image: str) -> None:
         waiting = fault.fate is Fate.WAIT
@@ -170,4 +170,4 @@ def _result[O](future: Future[O]) -> O:
     if future.done() and not future.cancelled():
         return future.result()
     # Most often it is a service that throttles: the SDK is patient, and the function's time ends first.
-    raise Throttled("OutOfTime", "the function's time was over before this message was done")
+    raise Unavailable("OutOfTime", "the function's time was over before this message was done")

@@ -27,13 +27,13 @@ class Fault(Exception):  # noqa: N818 - the word of the design; its subclasses s
 
 
 class Retryable(Fault):
-    """Raised when the same message may succeed later: throttling, 5xx, time-outs, a missing permission."""
+    """Raised when the same message may succeed later: after a repair, such as of a missing permission, or by itself."""
 
     fate = Fate.RETRY
 
 
-class Throttled(Retryable):
-    """Raised when a service takes no more for now: time is all that it needs, so it is tried for longer."""
+class Unavailable(Retryable):
+    """Raised when a service takes no more for now, or fails by itself: it needs time alone, so it has longer."""
 
 
 class ModelNotRunning(Fault):

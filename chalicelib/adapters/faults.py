@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
 
-from chalicelib.errors import ModelNotRunning, Rejected, Retryable, Throttled
+from chalicelib.errors import ModelNotRunning, Rejected, Retryable, Unavailable
 
 # The words of Rekognition, S3 (a number where an answer has no body), SQS, SNS and DynamoDB for it.
 THROTTLED = (
@@ -15,9 +17,9 @@ THROTTLED = (
 )  # fmt: skip
 
 
-def retryable(code: str, detail: str) -> Retryable:
-    """The fault of a refusal that time or a repair may undo."""
-    return (Throttled if code in THROTTLED else Retryable)(code, detail)
+def retryable(code: str, detail: str, *, by_service: bool) -> Retryable:
+    """The fault of a refusal that time or a repair may undo; `by_service` where the service says that it failed."""
+    return (Unavailable if by_service or code in THROTTLED else Retryable)(code, detail)
 
 
 @contextmanager
@@ -28,7 +30,12 @@ def told_as_faults(*, rejects: Collection[str] = (), waits: Collection[str] = ()
     except ClientError as refusal:
         error = refusal.response.get("Error", {})
         code = error.get("Code") or "Unknown"
-        kind = Rejected if code in rejects else ModelNotRunning if code in waits else retryable
-        raise kind(code, error.get("Message") or str(refusal)) from refusal
+        detail = error.get("Message") or str(refusal)
+        if code in rejects or code in waits:
+            raise (Rejected if code in rejects else ModelNotRunning)(code, detail) from refusal
+        status = refusal.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        raise retryable(code, detail, by_service=status >= HTTPStatus.INTERNAL_SERVER_ERROR) from refusal
+    except (NotConnected, HTTPClientError) as problem:
+        raise Unavailable(type(problem).__name__, str(problem)) from problem
     except BotoCoreError as problem:
         raise Retryable(type(problem).__name__, str(problem)) from problem

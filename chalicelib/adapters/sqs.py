@@ -16,6 +16,7 @@ from chalicelib.errors import Fault, Rejected, Retryable
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType as QueueAttributeFilterType
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
 
     from chalicelib.model import Message
 
@@ -62,7 +63,7 @@ class Queue:
                     Entries=[{"Id": str(place), "MessageBody": bodies[place]} for place in places],
                 )
             refused = answer.get("Failed", [])
-            failed = {int(entry["Id"]): retryable(entry["Code"], entry.get("Message", "")) for entry in refused}
+            failed = {int(entry["Id"]): _fault(entry) for entry in refused}
             if not failed:
                 break
             places = list(failed)
@@ -91,7 +92,7 @@ class Queue:
                 )
         except Fault as fault:
             return [fault] * len(messages)
-        return [Retryable(entry["Code"], entry.get("Message", "")) for entry in answer.get("Failed", [])]
+        return [_fault(entry) for entry in answer.get("Failed", [])]
 
     def delay(self, message: Message, seconds: int) -> None:
         """Hides the message for so long before it comes back."""
@@ -139,6 +140,11 @@ def _packed(places: Iterable[int], bodies: Sequence[str]) -> Iterator[list[int]]
         size += _size(bodies[place])
     if pack:
         yield pack
+
+
+def _fault(entry: BatchResultErrorEntryTypeDef) -> Retryable:
+    """What one message of a call met that SQS took otherwise."""
+    return retryable(entry["Code"], entry.get("Message", ""), by_service=not entry["SenderFault"])
 
 
 def _size(body: str) -> int:

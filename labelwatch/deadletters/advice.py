@@ -13,6 +13,10 @@ class Advice(NamedTuple):
     to_do: str
 
 
+_FAILED_BY_ITSELF = (
+    "InternalServerError", "InternalError", "InternalFailure", "ServiceUnavailable", "500", "502", "504",
+    "EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError",
+)  # fmt: skip
 _UNFIT = Advice("the model can never look at this object", "nothing, or upload it in another form")
 _FOREIGN = Advice("somebody else wrote to the queue", "find out who, then purge")
 _SET_UP = Advice("the set-up: a permission, the model's ARN or its Region", "mend it, then redrive")
@@ -56,6 +60,13 @@ ADVICE = {
             "wait, give the model more inference units, or have its quota raised; then redrive",
         ),
     ),
+    **dict.fromkeys(
+        _FAILED_BY_ITSELF,
+        Advice(
+            "a service failed by itself, or could not be reached, for over two hours",
+            "see whether AWS has trouble in this Region (AWS Health), then redrive",
+        ),
+    ),
     "MessageTooLarge": Advice("a prediction of over 1 MiB", "raise `MinConfidence`, then redrive with `--force`"),
     NOT_RECORDED: Advice(
         "the function was killed 20 times, or the message is too long to be given a reason (its log says which), and "
@@ -64,7 +75,7 @@ ADVICE = {
     ),
 }
 ANY_OTHER = Advice(
-    "the last of ten failures, by AWS's own name", "read the detail and the function's log, mend it, then redrive"
+    "the last of its failures, by AWS's own name", "read the detail and the function's log, mend it, then redrive"
 )
 
 

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.stub import Stubber
 
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
-from chalicelib.errors import Fault, ModelNotRunning, Rejected, Retryable, Throttled
+from chalicelib.errors import Fault, ModelNotRunning, Rejected, Retryable, Unavailable
 from chalicelib.model import BoundingBox, Label
 from tests.builders import image
 
@@ -30,12 +30,12 @@ FATES: dict[str, type[Fault]] = {
     "InvalidParameterException": Retryable,
     "ResourceNotReadyException": ModelNotRunning,
     "AccessDeniedException": Retryable,
-    "InternalServerError": Retryable,
+    "InternalServerError": Unavailable,
     "InvalidS3ObjectException": Retryable,
-    "LimitExceededException": Throttled,
-    "ProvisionedThroughputExceededException": Throttled,
+    "LimitExceededException": Unavailable,
+    "ProvisionedThroughputExceededException": Unavailable,
     "ResourceNotFoundException": Retryable,
-    "ThrottlingException": Throttled,
+    "ThrottlingException": Unavailable,
 }
 custom_and_general = pytest.mark.parametrize("operation", ["detect_custom_labels", "detect_labels"])
 
@@ -181,7 +181,8 @@ def test_every_exception_of_the_service_model_has_its_fate_below(operation: str)
 @custom_and_general
 def test_what_the_model_refuses_has_its_fate(operation: str, code: str) -> None:
     with rekognition() as client, Stubber(client) as stub:
-        stub.add_client_error(operation, code, "in its own words")
+        status = 500 if code == "InternalServerError" else 400
+        stub.add_client_error(operation, code, "in its own words", http_status_code=status)
         with pytest.raises(Fault) as raised:
             model(client, operation).labels(image(), 50)
     fault = raised.value
@@ -202,17 +203,17 @@ def test_parameters_that_were_answered_before_are_the_picture_s_fault(operation:
             here.labels(image(), 50)
 
 
-def test_a_connection_that_is_refused_is_retryable() -> None:
+def test_a_connection_that_is_refused_is_one_to_be_tried_for_long() -> None:
     with socket.socket() as nobody:  # bound, so that nobody else takes the port, and not listening
         nobody.bind(("127.0.0.1", 0))
         fault = fault_at(f"http://127.0.0.1:{nobody.getsockname()[1]}")
-    assert (type(fault), fault.reason) == (Retryable, "EndpointConnectionError")
+    assert (type(fault), fault.reason) == (Unavailable, "EndpointConnectionError")
 
 
-def test_a_model_that_never_answers_is_retryable() -> None:
+def test_a_model_that_never_answers_is_one_to_be_tried_for_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts; nobody reads
         fault = fault_at(f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert (type(fault), fault.reason) == (Retryable, "ReadTimeoutError")
+    assert (type(fault), fault.reason) == (Unavailable, "ReadTimeoutError")
 
 
 def test_an_image_that_cannot_be_asked_for_is_retryable() -> None:

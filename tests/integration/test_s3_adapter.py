@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from chalicelib import wiring
 from chalicelib.adapters.s3 import LINK_HOURS, ImageObjects, PictureLinks, RowObjects
-from chalicelib.errors import Rejected, Retryable
+from chalicelib.errors import Rejected, Retryable, Unavailable
 from chalicelib.model import ImageReference, ObjectCreated, Picture
 from tests import builders
 
@@ -152,13 +152,18 @@ def test_a_version_outlives_the_deletion_of_its_object(s3: S3Client) -> None:
     assert head(s3, version).version_id == version
 
 
-@pytest.mark.parametrize("status", [301, 400, 403, 500, 503])
-def test_any_other_refusal_of_head_is_retryable(s3: S3Client, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind"), [(301, Retryable), (400, Retryable), (403, Retryable), (500, Unavailable), (503, Unavailable)]
+)
+def test_any_other_refusal_of_head_is_retryable_and_one_by_the_service_s_fault_for_longer(
+    s3: S3Client, status: int, kind: type[Retryable]
+) -> None:
     with Stubber(s3) as stub:
         # HeadObject has no body: all that botocore can say is the status.
         stub.add_client_error("head_object", str(status), http_status_code=status)
-        with pytest.raises(Retryable, match=rf"^{status}: "):
+        with pytest.raises(Retryable, match=rf"^{status}: ") as told:
             head(s3)
+    assert type(told.value) is kind
 
 
 def test_a_request_that_cannot_be_made_is_retryable(s3: S3Client) -> None:

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from msgspec.structs import replace
 
 from chalicelib.adapters.sqs import LONGEST_DETAIL, MOST_BYTES, DeadLetterQueue, Queue
-from chalicelib.errors import Rejected, Retryable, Throttled
+from chalicelib.errors import Rejected, Retryable, Unavailable
 from chalicelib.model import Message
 from tests import builders
 
@@ -136,16 +136,28 @@ def test_what_goes_at_the_second_try_is_no_fault(sqs: SQSClient, url: str) -> No
 def test_what_never_goes_is_reported_by_its_place(sqs: SQSClient, url: str) -> None:
     with answering(sqs, "send_message_batch", [[1], [1], [1]]):
         faults = Queue(sqs, url).send(["a", "b", "c"])
-    assert {place: (type(fault), fault.reason) for place, fault in faults.items()} == {1: (Retryable, "InternalError")}
+    assert {place: (type(fault), fault.reason) for place, fault in faults.items()} == {
+        1: (Unavailable, "InternalError")
+    }
 
 
-def test_what_is_throttled_is_told_as_that(sqs: SQSClient, url: str) -> None:
-    entry = {"Id": "0", "SenderFault": False, "Code": "KmsThrottled", "Message": "slow down"}
+@pytest.mark.parametrize(
+    ("code", "by_sender", "kind"),
+    [("KmsThrottled", True, Unavailable), ("InternalError", False, Unavailable), ("AccessDenied", True, Retryable)],
+)
+def test_whose_fault_it_is_that_a_message_was_not_taken_is_told(
+    sqs: SQSClient,
+    url: str,
+    code: str,
+    by_sender: bool,  # noqa: FBT001 - a parameter
+    kind: type[Retryable],
+) -> None:
+    entry = {"Id": "0", "SenderFault": by_sender, "Code": code, "Message": "no"}
     with Stubber(sqs) as stub:
         for _ in range(3):
             stub.add_response("send_message_batch", {"Successful": [], "Failed": [entry]})
         faults = Queue(sqs, url).send(["a"])
-    assert [type(fault) for fault in faults.values()] == [Throttled]
+    assert [type(fault) for fault in faults.values()] == [kind]
 
 
 def test_a_call_that_fails_takes_no_other_with_it_and_is_left_to_the_client_to_repeat(sqs: SQSClient, url: str) -> None:

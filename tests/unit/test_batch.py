@@ -3,11 +3,11 @@ import threading
 import pytest
 
 from chalicelib.batch import LAST_RECEIVE, MOST_TRIES, messages_of
-from chalicelib.errors import BatchIncomplete, Fault, ModelNotRunning, Rejected, Retryable, Throttled
+from chalicelib.errors import BatchIncomplete, Fault, ModelNotRunning, Rejected, Retryable, Unavailable
 from tests.builders import message, sqs_event
 from tests.fakes import FakeDeadLetters, FakeQueue, FakeTelemetry, batch_of
 
-RETRY = Retryable("InternalError", "later")
+RETRY = Retryable("AccessDenied", "no")
 WAIT = ModelNotRunning("ResourceNotReadyException", "stopped")
 REJECT = Rejected("InvalidImageFormatException", "no image")
 
@@ -72,13 +72,13 @@ def test_a_retry_comes_back_after_a_growing_delay(receives: int, seconds: int) -
 def test_a_message_that_was_tried_ten_times_is_set_aside_with_its_last_reason() -> None:
     settled = Settled(RETRY, MOST_TRIES)
     assert settled() == []
-    assert settled.dead_letters.letters["bad"][0] == "InternalError"
+    assert settled.dead_letters.letters["bad"][0] == "AccessDenied"
 
 
-def test_where_a_service_takes_no_more_for_now_a_message_is_tried_for_over_two_hours() -> None:
+def test_where_a_service_takes_no_more_or_fails_a_message_is_tried_for_over_two_hours() -> None:
     seconds = 0
     for receives in range(1, LAST_RECEIVE):
-        settled = Settled(Throttled("ThrottlingException", "slow down"), receives)
+        settled = Settled(Unavailable("ThrottlingException", "slow down"), receives)
         assert settled() == ["bad"]
         seconds += settled.queue.delays["bad"]
     assert seconds > 2 * 3600
@@ -191,4 +191,4 @@ def test_what_is_not_done_when_the_time_is_over_is_retried_and_its_neighbours_ar
     results, faults = attempt_all({"quick": 1, "slow": lambda: released.wait(5)}, seconds_left=0)
     released.set()
     assert results == {"quick": 1}
-    assert (type(faults["slow"]), faults["slow"].reason) == (Throttled, "OutOfTime")
+    assert (type(faults["slow"]), faults["slow"].reason) == (Unavailable, "OutOfTime")
