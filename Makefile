@@ -23,7 +23,7 @@ up: setup ## Start the embedded cloud and follow it until Ctrl-C (IMAGES=folder,
 
 test: setup ## Run every test: unit, integration, end to end
 	@$(BIN)/pytest tests/unit --cov --cov-report=term --cov-fail-under=95 -q
-	@$(BIN)/pytest tests/integration tests/e2e -q -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest tests/integration tests/e2e -q -n 4 --dist loadfile
 
 .PHONY: least-privilege
 least-privilege: setup ## Take away each right of each role, and see a test fail for it (about ten minutes)
