@@ -27,7 +27,7 @@ def stored(image: Uploaded, **changes: Any) -> Stored:
 
 
 def aside(image: Uploaded, reason: str = "EmptyImage") -> SetAside:
-    return SetAside(image.bucket, image.key, image.version_id, reason)
+    return SetAside(image.bucket, image.key, image.version_id, reason, image.day)
 
 
 def found(**parts: Any) -> Found:

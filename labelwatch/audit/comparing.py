@@ -44,14 +44,14 @@ class Stored(Struct, frozen=True):
 class SetAside(Struct, frozen=True):
     """A dead letter that names an image; without a version it is any of that key.
 
-    One that was purged is of no upload after that day, `until`: who purges an image's does not purge its successors'.
+    It is of no upload after the day `until`, on which it was sent, or purged: its successors have fates of their own.
     """
 
     bucket: str
     key: str
     version_id: str | None
     reason: str
-    until: date | None = None
+    until: date
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -112,8 +112,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
 def compare(found: Found) -> Verdict:
     """By what images are, and not by their names: a key holds many of them in the course of time."""
     images_aside = _by_place(found.images_aside)
-    predictions_aside = _by_place([*found.predictions_purged, *found.predictions_aside])
-    ends = _by_place(found.images_purged) | predictions_aside | images_aside
+    of_predictions = [*found.predictions_purged, *found.predictions_aside]
+    predictions_aside = _by_place(of_predictions)
+    ends = _by_place([*found.images_purged, *of_predictions, *found.images_aside])
     stored = {_content(one) for one in found.predictions}
     unstored = [one for one in found.uploads if _content(one) not in stored]
     aside = [reason for one in unstored if (reason := _reason(one, ends))]
@@ -153,13 +154,14 @@ def _content(one: Uploaded | Stored) -> tuple[str, str, str, date]:
 
 
 def _by_place(letters: Sequence[SetAside]) -> dict[_Place, SetAside]:
-    return {(one.bucket, one.key, one.version_id): one for one in letters}
+    """The last of each place: it is of every upload that an earlier one is of."""
+    return {(one.bucket, one.key, one.version_id): one for one in sorted(letters, key=lambda one: one.until)}
 
 
 def _reason(one: Uploaded | Stored, letters: dict[_Place, SetAside]) -> str | None:
     """Why this image is a dead letter; None where it is none."""
     for version in (one.version_id, None):
         letter = letters.get((one.bucket, one.key, version))
-        if letter and (letter.until is None or one.day <= letter.until):
+        if letter and one.day <= letter.until:
             return letter.reason
     return None

@@ -8,21 +8,19 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import batched
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from chalicelib import events
 from chalicelib.adapters.dynamodb import REMEMBERED
 from chalicelib.adapters.s3 import QUIET
-from chalicelib.errors import Rejected
-from chalicelib.model import Prediction
 from labelwatch import stack
 from labelwatch.audit.comparing import Found, SetAside, Stored, Uploaded
 from labelwatch.aws import Account
+from labelwatch.deadletters.letters import OUTPUTS, Box, Letter, boxes, letter
 from labelwatch.deadletters.purged import Purged, PurgedImage
 
 ROWS_AT_ONCE = 10
@@ -32,12 +30,10 @@ SECONDS_OUT_OF_SIGHT = 120
 SECONDS_FOR_OTHER_READERS = 10
 # DynamoDB's limit: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MOST_ITEMS = 100
-NOT_RECORDED = "not recorded"
 _ROWS = "predictions/"
-_OUTPUTS = (
-    "InputBucket", "OutputBucket", "TableName", "ImagesQueueUrl", "PredictionsQueueUrl", "ImagesDeadLettersUrl",
-    "PredictionsDeadLettersUrl",
-)  # fmt: skip
+_OUTPUTS = ("InputBucket", "OutputBucket", "TableName")
+# What is remembered of the first day ends in the course of today.
+_SURELY_REMEMBERED = REMEMBERED - timedelta(days=1)
 
 
 class Scope(Struct, frozen=True):
@@ -81,9 +77,10 @@ class Reader:
         before = set(self._row_keys(scope))
         uploads = list(self._uploads(scope))
         days = {one.day for one in uploads} | ({scope.day} if scope.day else set())
-        on_the_way = sum(self._depth(self._outputs[name]) for name in ("ImagesQueueUrl", "PredictionsQueueUrl"))
-        images, unseen_images = self._dead_letters("ImagesDeadLettersUrl")
-        predictions, unseen_predictions = self._dead_letters("PredictionsDeadLettersUrl")
+        of_images, of_predictions = boxes(self._outputs)
+        on_the_way = self._depth(of_images.source) + self._depth(of_predictions.source)
+        images, unseen_images = self._dead_letters(of_images)
+        predictions, unseen_predictions = self._dead_letters(of_predictions)
         purged = Purged(self._dynamodb, self._outputs["TableName"]).all()
         keys = [key for key in self._row_keys(scope) if _day_of(key) in {None, *days}]
         places = {(one.bucket, one.key, one.etag) for one in uploads}
@@ -99,12 +96,12 @@ class Reader:
         return Found(
             uploads=uploads,
             predictions=stored,
-            images_aside=[aside for one in images if (aside := _image_aside(one))],
-            predictions_aside=[aside for one in predictions if (aside := _prediction_aside(one))],
+            images_aside=[aside for one in images for aside in _set_aside(one)],
+            predictions_aside=[aside for one in predictions for aside in _set_aside(one)],
             images_purged=[_purged(one) for one in purged if one.box == "images"],
             predictions_purged=[_purged(one) for one in purged if one.box == "predictions"],
             told=self._told(one.id for one in stored if one.of_interest),
-            alerts_since=datetime.now(UTC).date() - REMEMBERED,
+            alerts_since=datetime.now(UTC).date() - _SURELY_REMEMBERED,
             on_the_way=on_the_way + unseen_images + unseen_predictions,
             unreadable=[key for key, one in read.items() if not one],
         )
@@ -118,8 +115,7 @@ class Reader:
                     day = one["LastModified"].date()
                     is_folder = one["Key"].endswith("/") and one["Size"] == 0
                     if scope.holds(one["Key"], day) and not is_folder:
-                        version = None if one["VersionId"] == "null" else one["VersionId"]
-                        yield Uploaded(bucket, one["Key"], version, one["ETag"].strip('"'), day)
+                        yield Uploaded(bucket, one["Key"], _version(one["VersionId"]), one["ETag"].strip('"'), day)
 
     def _row_keys(self, scope: Scope) -> list[str]:
         prefix = f"{_ROWS}dt={scope.day}/" if scope.day else _ROWS
@@ -144,7 +140,7 @@ class Reader:
             row_key=row_key,
             bucket=first.bucket,
             key=first.image,
-            version_id=first.version_id,
+            version_id=_version(first.version_id),
             etag=first.etag,
             day=day,
             of_interest=any(row.of_interest for row in rows),
@@ -157,14 +153,14 @@ class Reader:
         answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
-    def _dead_letters(self, name: str) -> tuple[list[dict[str, Any]], int]:
-        """Each message of the queue, in sight again when this returns, and how many are in other hands for now."""
-        url = self._outputs[name]
-        seen: dict[str, dict[str, Any]] = {}
+    def _dead_letters(self, box: Box) -> tuple[list[Letter], int]:
+        """Each that is there, in sight again when this returns, and how many are in other hands for now."""
+        url = box.url
+        seen: dict[str, Letter] = {}
         until = time.monotonic() + SECONDS_FOR_OTHER_READERS
         try:
             while True:
-                new = {one["MessageId"]: one for one in self._received(url)}
+                new = {one.id: one for one in self._received(box)}
                 again = new.keys() & seen.keys()  # the first are back in sight: so long has it taken
                 seen |= new
                 if again or (not new and (len(seen) >= self._depth(url) or time.monotonic() > until)):
@@ -174,25 +170,25 @@ class Reader:
             self._give_back(url, list(seen.values()))
         return list(seen.values()), in_other_hands
 
-    def _give_back(self, url: str, messages: list[dict[str, Any]]) -> None:
-        for few in batched(messages, 10):
+    def _give_back(self, url: str, letters: list[Letter]) -> None:
+        for few in batched(letters, 10):
             entries = [
-                {"Id": str(place), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
+                {"Id": str(place), "ReceiptHandle": one.receipt_handle, "VisibilityTimeout": 0}
                 for place, one in enumerate(few)
             ]
             self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
 
-    def _received(self, url: str) -> list[dict[str, Any]]:
+    def _received(self, box: Box) -> list[Letter]:
         # A wait, however short, makes SQS ask all of its servers, so that nothing means nothing.
         answer = self._sqs.receive_message(
-            QueueUrl=url,
+            QueueUrl=box.url,
             MaxNumberOfMessages=10,
             MessageAttributeNames=["reason"],
+            MessageSystemAttributeNames=["SentTimestamp"],
             VisibilityTimeout=SECONDS_OUT_OF_SIGHT,
             WaitTimeSeconds=1,
         )
-        messages: list[dict[str, Any]] = answer.get("Messages", [])
-        return messages
+        return [letter(box, one) for one in answer.get("Messages", [])]
 
     def _told(self, ids: Iterable[str]) -> frozenset[str]:
         told: set[str] = set()
@@ -209,7 +205,7 @@ class Reader:
 
 def of_stack(account: Account, stack_name: str) -> Reader:
     """The reader of this stack; raises UserError without one, or one of a version without what is read."""
-    outputs = stack.outputs(account.client("cloudformation"), stack_name, *_OUTPUTS)
+    outputs = stack.outputs(account.client("cloudformation"), stack_name, *_OUTPUTS, *OUTPUTS)
     return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs)
 
 
@@ -220,28 +216,16 @@ def _day_of(row_key: str) -> date | None:
     return None
 
 
-def _image_aside(message: dict[str, Any]) -> SetAside | None:
-    """None where the message names no image: it was never about one of the uploads."""
-    try:
-        (record,) = events.records(message["Body"])
-        created = events.object_created(record)
-    except (Rejected, ValueError):
-        return None
-    return SetAside(created.bucket, created.key, created.version_id, _reason(message)) if created else None
-
-
-def _prediction_aside(message: dict[str, Any]) -> SetAside | None:
-    try:
-        image = msgspec.json.decode(message["Body"], type=Prediction).image
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return SetAside(image.bucket, image.key, image.version_id, _reason(message))
+def _set_aside(one: Letter) -> list[SetAside]:
+    """The images that it is about; none where it was never about one of the uploads."""
+    until = one.sent.astimezone(UTC).date()
+    return [SetAside(its.bucket, its.key, _version(its.version_id), one.reason, until) for its in one.images]
 
 
 def _purged(one: PurgedImage) -> SetAside:
-    return SetAside(one.bucket, one.key, one.version_id, f"{one.reason} (purged)", until=one.day)
+    return SetAside(one.bucket, one.key, _version(one.version_id), f"{one.reason} (purged)", one.day)
 
 
-def _reason(message: dict[str, Any]) -> str:
-    attributes = message.get("MessageAttributes", {})
-    return str(attributes.get("reason", {}).get("StringValue", NOT_RECORDED))
+def _version(said: str | None) -> str | None:
+    """What S3 calls null in some places and nothing in others: the version from when there were none."""
+    return None if said == "null" else said

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from chalicelib import rows
-from chalicelib.adapters.dynamodb import ClaimItems
+from chalicelib.adapters.dynamodb import REMEMBERED, ClaimItems
 from chalicelib.adapters.s3 import RowObjects
 from chalicelib.adapters.sqs import DeadLetterQueue
 from chalicelib.detection import encoded
 from chalicelib.errors import Rejected
 from chalicelib.model import Label, Prediction
 from labelwatch.audit.comparing import Found, Uploaded, compare
-from labelwatch.audit.reading import NOT_RECORDED, Reader, Scope
-from labelwatch.deadletters.letters import Box, letter
+from labelwatch.audit.reading import Reader, Scope
+from labelwatch.deadletters.letters import NOT_RECORDED, Box, letter
 from labelwatch.deadletters.purged import Purged
 from tests.builders import image, message, notification, prediction, rules, s3_record
 from tests.integration.conftest import REGION, TABLE
@@ -148,6 +148,11 @@ def test_a_claim_is_no_note(stack: Stack) -> None:
     assert [untold.id for untold in compare(stack.reader.read(TODAY)).untold] == [one.id]
 
 
+def test_who_was_told_is_not_asked_of_a_day_of_which_some_may_be_forgotten(stack: Stack) -> None:
+    first = datetime.combine(stack.reader.read(TODAY).alerts_since, time(), UTC)
+    assert first - timedelta(days=1) + REMEMBERED <= datetime.now(UTC) < first + REMEMBERED
+
+
 def test_dead_letters_of_both_queues_are_known_by_their_images_and_stay(stack: Stack) -> None:
     spoilt, untellable, crashed = (stack.upload(f"{name}.jpg") for name in ("spoilt", "untellable", "crashed"))
     fault = Rejected("EmptyImage", "it is empty")
@@ -175,6 +180,34 @@ def test_dead_letters_that_name_no_image_are_of_none_however_deep_they_are(stack
             stack.sqs.send_message(QueueUrl=stack.outputs[queue], MessageBody=body)
     found = stack.reader.read(TODAY)
     assert (found.images_aside, found.predictions_aside) == ([], [])
+
+
+def test_a_dead_letter_of_several_records_is_of_each_image(stack: Stack) -> None:
+    records = [s3_record(key, object={"versionId": stack.upload(key).image.version_id}) for key in ("a.jpg", "b.jpg")]
+    stack.sqs.send_message(QueueUrl=stack.outputs["ImagesDeadLettersUrl"], MessageBody=notification(*records))
+    assert compare(stack.reader.read(TODAY)).reasons == {NOT_RECORDED: 2}
+
+
+def test_a_dead_letter_without_a_version_is_of_no_upload_after_its_own_day(stack: Stack) -> None:
+    stack.sqs.send_message(
+        QueueUrl=stack.outputs["ImagesDeadLettersUrl"], MessageBody=notification(s3_record("leaf.jpg"))
+    )
+    (aside,) = stack.reader.read(TODAY).images_aside
+    assert aside.until == datetime.now(UTC).date()
+
+
+def test_where_versions_are_suspended_what_was_overwritten_or_set_aside_is_found(stack: Stack) -> None:
+    def of_null(one: Prediction) -> Prediction:
+        """As S3 calls the version of such an object, and then its rows do."""
+        return msgspec.structs.replace(one, image=msgspec.structs.replace(one.image, version_id="null"))
+
+    stack.s3.put_bucket_versioning(Bucket="images", VersioningConfiguration={"Status": "Suspended"})
+    for content in (b"first", b"second"):
+        stack.store(of_null(stack.upload("leaf.jpg", content)))
+    untellable = encoded(of_null(stack.upload("untellable.jpg")))
+    stack.sqs.send_message(QueueUrl=stack.outputs["PredictionsDeadLettersUrl"], MessageBody=untellable)
+    verdict = compare(stack.reader.read(TODAY))
+    assert (verdict.predicted, verdict.aside, verdict.gone, verdict.unknown) == (1, 1, 1, [])
 
 
 @pytest.mark.parametrize("queue", ["ImagesQueueUrl", "PredictionsQueueUrl"])

@@ -57,11 +57,20 @@ def test_whatever_is_taken_away_is_cried_out(fates: list[str], data: st.DataObje
     assert len(verdict.without_fate) + len(verdict.untold) == 1
 
 
+@pytest.mark.parametrize("part", ["images_aside", "predictions_aside", "images_purged", "predictions_purged"])
 @pytest.mark.parametrize("version", ["v1", None])
-def test_who_purged_a_dead_letter_did_not_purge_those_of_later_uploads(version: str | None) -> None:
+def test_a_dead_letter_is_of_no_later_upload_purged_or_not(version: str | None, part: str) -> None:
     early, late = uploaded(version=version), msgspec.structs.replace(uploaded(version=version), day=DAY + timedelta(1))
-    purged = msgspec.structs.replace(aside(early), until=DAY)
-    assert compare(found(uploads=[early, late], images_purged=[purged])).without_fate == [late]
+    assert compare(found(uploads=[early, late], **{part: [aside(early)]})).without_fate == [late]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("images_aside", "predictions_aside"), ("images_purged", "images_aside")]
+)
+def test_of_two_dead_letters_of_a_name_without_versions_each_upload_has_one(first: str, second: str) -> None:
+    early, late = uploaded(version=None), msgspec.structs.replace(uploaded(version=None), day=DAY + timedelta(1))
+    for letters in ({first: [aside(early)], second: [aside(late)]}, {first: [aside(late)], second: [aside(early)]}):
+        assert compare(found(uploads=[early, late], **letters)).without_fate == []
 
 
 def test_an_image_whose_dead_letter_was_purged_and_that_was_predicted_since_is_to_be_told_of() -> None:
@@ -122,7 +131,9 @@ def test_another_version_of_the_key_has_a_fate_of_its_own() -> None:
 
 
 def test_a_dead_letter_without_a_version_is_of_any_image_of_that_name() -> None:
-    verdict = compare(found(uploads=[uploaded()], images_aside=[SetAside("images", "leaf.jpg", None, "ImageGone")]))
+    verdict = compare(
+        found(uploads=[uploaded()], images_aside=[SetAside("images", "leaf.jpg", None, "ImageGone", DAY)])
+    )
     assert (verdict.aside, verdict.reasons, verdict.adds_up) == (1, {"ImageGone": 1}, True)
 
 
