@@ -47,21 +47,21 @@ class Queue:
         }
         sendable = [place for place in range(len(bodies)) if place not in faults]
         for places in _packed(sendable, bodies):
-            try:
-                faults |= self._send(places, bodies)
-            except Fault as fault:
-                faults |= dict.fromkeys(places, fault)
+            faults |= self._send(places, bodies)
         return faults
 
     def _send(self, places: Sequence[int], bodies: Sequence[str]) -> dict[int, Fault]:
         """Sends one call's worth; SQS may take some of the messages and not others, and those are sent again."""
         failed: dict[int, Fault] = {}
         for _ in range(_SENDING_ROUNDS):
-            with told_as_faults():
-                answer = self._client.send_message_batch(
-                    QueueUrl=self._url,
-                    Entries=[{"Id": str(place), "MessageBody": bodies[place]} for place in places],
-                )
+            try:
+                with told_as_faults():
+                    answer = self._client.send_message_batch(
+                        QueueUrl=self._url,
+                        Entries=[{"Id": str(place), "MessageBody": bodies[place]} for place in places],
+                    )
+            except Fault as fault:
+                return dict.fromkeys(places, fault)
             refused = answer.get("Failed", [])
             failed = {int(entry["Id"]): _fault(entry) for entry in refused}
             if not failed:

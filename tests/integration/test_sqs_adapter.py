@@ -133,6 +133,14 @@ def test_what_goes_at_the_second_try_is_no_fault(sqs: SQSClient, url: str) -> No
         assert Queue(sqs, url).send(["a", "b"]) == {}
 
 
+def test_what_went_before_a_call_failed_is_no_fault(sqs: SQSClient, url: str) -> None:
+    with Stubber(sqs) as stub:
+        stub.add_response("send_message_batch", {"Successful": [], "Failed": [{"Id": "1", **BROKEN}]})
+        stub.add_client_error("send_message_batch", "InternalFailure", http_status_code=500)
+        faults = Queue(sqs, url).send(["a", "b"])
+    assert {place: fault.reason for place, fault in faults.items()} == {1: "InternalFailure"}
+
+
 def test_what_never_goes_is_reported_by_its_place(sqs: SQSClient, url: str) -> None:
     with answering(sqs, "send_message_batch", [[1], [1], [1]]):
         faults = Queue(sqs, url).send(["a", "b", "c"])
