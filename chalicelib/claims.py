@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.model import LONG_AGO, Standing
+from chalicelib.model import Standing
 
 
 class Claims(Protocol):
     """What has been told of, by id. Raises a Fault where that cannot be known, or noted."""
 
-    def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime = LONG_AGO) -> Standing:
+    def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime | None = None) -> Standing:
         """Asks to tell of it; the same owner may ask again. What was told before `since` may be told once more."""
 
     def told(self, what: str, now: datetime) -> None:

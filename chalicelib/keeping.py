@@ -59,8 +59,8 @@ class Memories(Protocol):
     def recall(self) -> ModelMemory:
         """What was kept last."""
 
-    def keep(self, memory: ModelMemory) -> None:
-        """Keeps this in its place."""
+    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
+        """Keeps this in place of what was recalled; False where another look kept something of a run meanwhile."""
 
     def last_used(self) -> datetime | None:
         """When the model was of use last."""
@@ -104,16 +104,16 @@ class Keeping(Struct, frozen=True, kw_only=True):
         self.telemetry.count("ModelHoursThisMonth", _hours(memory))
         act, memory = self._decided(memory, status, waiting, now)
         if act is Act.START:
-            # Remembered first: a run that nobody knows of would be paid until somebody sees it.
-            self.memories.keep(replace(memory, started_at=now, counted_until=now))
-            # It stays remembered where somebody else was faster: that may be another look of the same minute.
-            if self.model.start():
+            # Remembered first: a run that nobody knows of would be paid until somebody sees it. It stays remembered
+            # where somebody else was faster to start: that may be another look of the same minute.
+            noted = self.memories.keep(replace(memory, started_at=now, counted_until=now), before)
+            if noted and self.model.start():
                 self.telemetry.info("model is started", waiting=waiting)
             return
         if act and self.model.stop():
             self.telemetry.info("model is stopped", reason=act.value)
         if memory != before:
-            self.memories.keep(memory)
+            self.memories.keep(memory, before)
 
     def _decided(self, memory: ModelMemory, status: str, waiting: int, now: datetime) -> tuple[Act | None, ModelMemory]:
         """What is to be done, and the memory with what was learnt on the way."""

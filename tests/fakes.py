@@ -157,10 +157,10 @@ class FakeClaims(Failing):
         self.bad_moments = 1000
 
     def claim(
-        self, prediction: str, owner: str, now: datetime, until: datetime, since: datetime = LONG_AGO
+        self, prediction: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
     ) -> Standing:
         self._fail_if_told()
-        if self.remembered.get(prediction, LONG_AGO) > since:
+        if self.remembered.get(prediction, LONG_AGO) > (since or LONG_AGO):
             return Standing.TOLD
         self.remembered.pop(prediction, None)
         holder, end = self.claimed.get(prediction, (owner, now))
@@ -286,10 +286,13 @@ class FakeMemories(Failing):
         self._fail_if_told()
         return self.memory
 
-    def keep(self, memory: ModelMemory) -> None:
+    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
         self._fail_if_told()
+        if self.memory.counted_until not in {None, instead_of.counted_until}:
+            return False
         self.memory = memory
         self.writes += 1
+        return True
 
     def used(self, now: datetime) -> None:
         self._fail_if_told()

@@ -5,13 +5,15 @@ A fifth, `purged`, is the operator's alone (labelwatch/deadletters/purged.py).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from chalicelib.adapters.faults import told_as_faults
-from chalicelib.model import LONG_AGO, Claim, ModelMemory, Standing, TokenRecord
+from chalicelib.errors import Fault
+from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _TOKENS: AttributeValueTypeDef = {"S": "token"}
 _MEMORY: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "memory"}}
 _USE: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "use"}}
+_NEVER: AttributeValueTypeDef = {"S": "never"}
 # A message lives for 14 days, and as long again as a dead letter; one that is moved back may then do so once more.
 REMEMBERED = timedelta(days=60)
 
@@ -98,13 +101,28 @@ class ModelMemories:
         """What was kept last; an empty one where nothing was."""
         return msgspec.convert(self._item(_MEMORY), ModelMemory, strict=False)
 
-    def keep(self, memory: ModelMemory) -> None:
-        """Keeps this in place of what was kept before."""
-        self._put(_MEMORY, {name: str(value) for name, value in msgspec.to_builtins(memory).items() if value})
+    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
+        """Keeps this in place of what was recalled; False where another look kept something of a run meanwhile."""
+        item, before = _texts(memory), _texts(instead_of)
+        with told_as_faults():
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=_MEMORY | item,
+                    # The last: this write again, where its first answer was lost on the way.
+                    ConditionExpression="attribute_not_exists(counted_until) OR counted_until IN (:before, :this)",
+                    ExpressionAttributeValues={
+                        ":before": before.get("counted_until", _NEVER), ":this": item.get("counted_until", _NEVER),
+                    },
+                )  # fmt: skip
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
 
     def used(self, now: datetime) -> None:
         """Notes that the model was of use."""
-        self._put(_USE, {"at": now.isoformat()})
+        with told_as_faults():
+            self._client.put_item(TableName=self._table, Item=_USE | {"at": {"S": now.isoformat()}})
 
     def last_used(self) -> datetime | None:
         """When the model was of use last, as far as anybody noted it."""
@@ -116,12 +134,6 @@ class ModelMemories:
             item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
         return {name: value["S"] for name, value in item.items() if name not in key}
 
-    def _put(self, key: dict[str, AttributeValueTypeDef], values: dict[str, str]) -> None:
-        with told_as_faults():
-            self._client.put_item(
-                TableName=self._table, Item=key | {name: {"S": value} for name, value in values.items()}
-            )
-
 
 class ClaimItems:
     """What has been told of, and what is being told: one item for each, by kind and id, until it expires."""
@@ -131,8 +143,9 @@ class ClaimItems:
         self._table = table
         self._kind = kind
 
-    def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime = LONG_AGO) -> Standing:
+    def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime | None = None) -> Standing:
         """One conditional write divides all deliveries; whoever dies with a claim loses it at `until`."""
+        expiry: AttributeValueTypeDef = {"N": str(int((now + REMEMBERED).timestamp()))}
         with told_as_faults():
             try:
                 self._client.update_item(
@@ -145,13 +158,16 @@ class ClaimItems:
                     "(attribute_not_exists(told_at) AND (claimed_until < :now OR claimed_by = :owner))",
                     ExpressionAttributeValues={
                         ":owner": {"S": owner}, ":until": _seconds(until), ":now": _seconds(now),
-                        ":since": _time(since), ":expiry": {"N": str(int((now + REMEMBERED).timestamp()))},
+                        ":since": _time(since or now - REMEMBERED), ":expiry": expiry,
                     },
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )  # fmt: skip
             except self._client.exceptions.ConditionalCheckFailedException as problem:
                 there: Any = problem.response.get("Item", {})
-                return Standing.TOLD if "told_at" in there else Standing.BEING_TOLD
+                if "told_at" not in there:
+                    return Standing.BEING_TOLD
+                self._remember_on(what, expiry)
+                return Standing.TOLD
         return Standing.OURS
 
     def told(self, what: str, now: datetime) -> None:
@@ -161,6 +177,17 @@ class ClaimItems:
     def release(self, what: str) -> None:
         """Gives up a claim, so that the next delivery need not wait for its end."""
         self._update(what, "SET claimed_until = :never", {":never": {"N": "0"}})
+
+    def _remember_on(self, what: str, expiry: AttributeValueTypeDef) -> None:
+        """For the audit: a repeat is as young as ever. That it was told stays true where this cannot be noted."""
+        with suppress(Fault), told_as_faults():
+            self._client.update_item(
+                TableName=self._table,
+                Key=self._key(what),
+                UpdateExpression="SET expires_at = :expiry",
+                ConditionExpression="attribute_exists(told_at)",  # it may have expired just now
+                ExpressionAttributeValues={":expiry": expiry},
+            )
 
     def _update(self, what: str, change: str, values: dict[str, AttributeValueTypeDef]) -> None:
         with told_as_faults():
@@ -173,6 +200,10 @@ class ClaimItems:
 
     def _key(self, what: str) -> dict[str, AttributeValueTypeDef]:
         return {"kind": {"S": self._kind}, "id": {"S": what}}
+
+
+def _texts(memory: ModelMemory) -> dict[str, AttributeValueTypeDef]:
+    return {name: {"S": str(value)} for name, value in msgspec.to_builtins(memory).items() if value}
 
 
 def _seconds(moment: datetime) -> AttributeValueTypeDef:

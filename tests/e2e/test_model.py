@@ -81,7 +81,8 @@ class Kept:
                 started_at=began,
                 counted_until=now,
                 idle_since=idle_since,
-            )
+            ),
+            self.memories.recall(),
         )
 
     def wants(self, **wishes: str) -> None:
@@ -100,7 +101,7 @@ def kept(stack_of_its_own: Kept) -> Iterator[Kept]:
     kept = stack_of_its_own
     kept.standin.status = "STOPPED"
     kept.standin.control_rate = RateLimit(100)  # a test looks more often than once a minute
-    kept.memories.keep(ModelMemory())
+    kept.memories.keep(ModelMemory(), kept.memories.recall())
     kept.memories.used(datetime.now(UTC) - timedelta(days=1))
     set_mapping(kept.session, f"{STACK}-detect", Enabled=False)
     yield kept

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.dynamodb import ClaimItems, ModelMemories, TokenTable
+from chalicelib.adapters.dynamodb import REMEMBERED, ClaimItems, ModelMemories, TokenTable
 from chalicelib.errors import Retryable
 from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
 from tests.builders import NOW
@@ -143,6 +143,25 @@ def test_what_was_told_before_a_moment_may_be_told_again_where_that_is_asked_for
     assert claims.claim("p1", "a third", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is Standing.BEING_TOLD
 
 
+def test_what_was_told_longer_ago_than_it_is_remembered_may_be_told_again(claims: ClaimItems) -> None:
+    """DynamoDB deletes late."""
+    claims.claim("p1", "one", NOW, UNTIL)
+    claims.told("p1", NOW)
+    assert claims.claim("p1", "another", NOW + REMEMBERED, AFTER) is Standing.TOLD
+    assert claims.claim("p1", "another", NOW + REMEMBERED + timedelta(seconds=1), AFTER) is Standing.OURS
+
+
+def test_a_repeat_is_remembered_to_have_been_told_for_as_long_as_any_other(
+    claims: ClaimItems, dynamodb: DynamoDBClient
+) -> None:
+    claims.claim("p1", "one", NOW, UNTIL)
+    claims.told("p1", NOW)
+    claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER)
+    (item,) = dynamodb.scan(TableName=TABLE)["Items"]
+    assert int(item["expires_at"]["N"]) == int((A_DAY_LATER + REMEMBERED).timestamp())
+    assert item["told_at"]["S"] == THEN.isoformat()
+
+
 def test_a_claim_is_of_one_prediction(claims: ClaimItems) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     assert claims.claim("p2", "another", NOW, UNTIL) is Standing.OURS
@@ -177,20 +196,33 @@ def test_what_is_remembered_of_the_model_comes_back_as_it_was_kept(dynamodb: Dyn
     memories = ModelMemories(dynamodb, TABLE)
     assert (memories.recall(), memories.last_used()) == (ModelMemory(), None)
     kept = ModelMemory(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
-    memories.keep(kept)
+    assert memories.keep(kept, ModelMemory())
     memories.used(NOW)
     assert (memories.recall(), memories.last_used()) == (kept, NOW)
 
 
 def test_what_is_no_longer_so_is_forgotten(dynamodb: DynamoDBClient) -> None:
     memories = ModelMemories(dynamodb, TABLE)
-    memories.keep(ModelMemory(model="arn:of:a:model", started_at=NOW))
-    memories.keep(ModelMemory(model="arn:of:a:model"))
+    started = ModelMemory(model="arn:of:a:model", started_at=NOW, counted_until=NOW)
+    memories.keep(started, ModelMemory())
+    memories.keep(ModelMemory(model="arn:of:a:model"), started)
     assert memories.recall().started_at is None
+
+
+def test_what_another_look_noted_of_a_run_meanwhile_stays(dynamodb: DynamoDBClient) -> None:
+    memories = ModelMemories(dynamodb, TABLE)
+    before = ModelMemory(model="arn:of:a:model", counted_until=NOW)
+    memories.keep(before, ModelMemory())
+    noted = ModelMemory(model="arn:of:a:model", started_at=LATER, counted_until=LATER)
+    # The second time as after an answer that was lost.
+    assert [memories.keep(noted, before) for _ in range(2)] == [True, True]
+    assert not memories.keep(ModelMemory(model="arn:of:a:model"), before)
+    assert not memories.keep(ModelMemory(model="arn:of:a:model"), ModelMemory())
+    assert memories.recall() == noted
 
 
 def test_what_is_remembered_of_the_model_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTable) -> None:
     memories = ModelMemories(dynamodb, TABLE)
-    memories.keep(ModelMemory(model="arn:of:a:model"))
+    memories.keep(ModelMemory(model="arn:of:a:model"), ModelMemory())
     memories.used(NOW)
     assert tokens.all() == []

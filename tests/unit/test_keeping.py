@@ -146,6 +146,34 @@ def test_a_run_belongs_to_labelwatch_whichever_of_two_looks_at_once_started_it(i
     assert place.model.told == ["start", "stop"]
 
 
+class RecalledBefore(FakeMemories):
+    """This look recalls what was so before another look of the same minute, which notes a run of its own since."""
+
+    def __init__(self, other: Place) -> None:
+        super().__init__()
+        self._other = other
+
+    def recall(self) -> ModelMemory:
+        memory = self._other.memories.recall()
+        self._other.look("STOPPED", images=1, after=timedelta(seconds=1))
+        return memory
+
+    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
+        return self._other.memories.keep(memory, instead_of)
+
+
+@pytest.mark.parametrize("images", [1, 0])
+def test_a_look_that_was_overtaken_does_not_strike_out_the_run_that_another_started(images: int) -> None:
+    place = Place(IDLE)
+    place.run_by_labelwatch()
+    late = Place(IDLE, memories=RecalledBefore(place), now=place.now + timedelta(seconds=5))
+    late.look("STOPPED", images=images, after=timedelta())
+    assert (place.model.told, late.model.told) == (["start"], [])
+    place.look("RUNNING")
+    idle(place, 10)
+    assert place.model.told == ["start", "stop"]
+
+
 IDLE = Wishes(auto_start=True, idle_minutes=10)
 
 
