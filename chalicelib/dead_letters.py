@@ -46,7 +46,8 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
         """Keeps a copy of the message; False where there is one already. Raises a Fault where it could not be done."""
         body = _counted(message.body)
         # What is no JSON object is of no event notification, and then only the message itself can be repeated.
-        what = hashlib.sha256(f"{self.queue}\n{body or message.id}".encode(errors="surrogatepass")).hexdigest()
+        says = _undated(body) if body else message.id
+        what = hashlib.sha256(f"{self.queue}\n{says}".encode(errors="surrogatepass")).hexdigest()
         standing = self._claim(what, message.sent - REPEATED_WITHIN, image)
         if standing is Standing.TOLD:
             return False
@@ -78,6 +79,12 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
             note(what)
         except Fault as problem:
             self.telemetry.warn("dead letter not noted", image=image, reason=problem.reason, detail=problem.detail)
+
+
+def _undated(body: str) -> str:
+    """What it says, without when an image was looked at: an image that was looked at twice is one all the same."""
+    members = _decode_members(body)
+    return msgspec.json.encode(members).decode() if members.pop("detected_at", None) else body
 
 
 def _counted(body: str) -> str | None:

@@ -16,7 +16,7 @@ from chalicelib import alerts, rows
 from chalicelib.alerts import Sight
 from chalicelib.batch import Batch, BatchResponse
 from chalicelib.claims import Claims
-from chalicelib.errors import Fault, Rejected, Retryable, fault_of
+from chalicelib.errors import Fault, Rejected, Unavailable, fault_of
 from chalicelib.model import Alert, ImageReference, Message, Picture, Prediction, Standing
 from chalicelib.rules import Rules
 from chalicelib.telemetry import Telemetry
@@ -82,7 +82,7 @@ class Notification(Struct, frozen=True, kw_only=True):
         standing, unclaimed = self._claim(once, end)
         ours = {key: sight for key, sight in once.items() if standing.get(key) is Standing.OURS}
         unclaimed |= {
-            key: Retryable("BeingTold", "another delivery of this prediction is about to tell of it")
+            key: Unavailable("BeingTold", "another delivery of this prediction is about to tell of it")
             for key, how in standing.items()
             if how is Standing.BEING_TOLD
         }

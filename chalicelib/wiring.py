@@ -132,7 +132,7 @@ class Service:
             images_queue=Queue(self._client("sqs"), here.images_queue_url),
             predictions_queue=Queue(self._client("sqs"), here.predictions_queue_url),
             intake=self._intake,
-            use=self._memories if here.wishes.idle_minutes else None,
+            use=self._memories if here.wishes.idle_minutes and not general else None,
             rules=here.rules,
             own_buckets=frozenset({here.output_bucket, here.workspace_bucket}),
             batch=self._batch(here.images_queue_url, here.images_dead_letters_url, self._detect_telemetry),

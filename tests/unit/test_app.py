@@ -379,6 +379,13 @@ def test_a_look_that_fails_is_counted_and_left_to_the_next_minute(
     assert [record.reason for record in caplog.records] == ["AccessDeniedException"]  # type: ignore[attr-defined]
 
 
+def test_only_the_use_of_a_model_that_can_be_stopped_is_noted(aws: FakeAws) -> None:
+    for model, noted in ((ENVIRONMENT["CustomModelARN"], 1), ("general", 0)):
+        aws.calls.clear()
+        service(aws, CustomModelARN=model, MODEL_IDLE_MINUTES="10").detect(event_of(notification(s3_record())))
+        assert len(aws.calls_of("put_item")) == noted
+
+
 def test_for_general_labels_keep_model_only_has_images_taken(aws: FakeAws) -> None:
     service(aws, CustomModelARN="general").keep_model()
     assert [name for name, _ in aws.calls] == ["list_event_source_mappings", "update_event_source_mapping"]

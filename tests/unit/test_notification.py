@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from chalicelib.batch import Batch
+from chalicelib.batch import MOST_TRIES, Batch
 from chalicelib.detection import encoded
 from chalicelib.errors import Fault, ModelNotRunning, Rejected, Retryable
 from chalicelib.model import Label, Message, Prediction
@@ -223,6 +223,13 @@ def test_what_is_no_prediction_is_a_dead_letter_and_takes_no_neighbour_with_it(b
     assert bench(message("hello", "odd"), message('{"x":' + "[" * 100_000, "deep"), arriving(prediction(SMUT))) == []
     assert bench.dead_letters.letters == {"odd": ("NotAPrediction", "unknown"), "deep": ("NotAPrediction", "unknown")}
     assert bench.told == [["leaf.jpg"]]
+
+
+def test_what_another_delivery_is_about_to_tell_of_comes_back_however_late_it_is(bench: Bench) -> None:
+    one = prediction(SMUT)
+    bench.claims.claim(one.id, "another", NOW, NOW + timedelta(minutes=1))
+    late = message(encoded(one), "late", MOST_TRIES)
+    assert (bench(late), bench.dead_letters.letters, bench.topic.alerts) == (["late"], {}, [])
 
 
 PORTS = ["store", "pictures", "claims", "topic"]

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from chalicelib import events
 from chalicelib.dead_letters import CLAIM, OneDeadLetter
+from chalicelib.detection import encoded
 from chalicelib.errors import Fault, Rejected, Retryable
 from chalicelib.model import Message, ObjectCreated
-from tests.builders import NOW, message, notification, s3_record
+from tests.builders import NOW, message, notification, prediction, s3_record
 from tests.fakes import FakeClaims, FakeTelemetry
 
 NO_IMAGE = Rejected("InvalidImageFormatException", "no image")
@@ -62,6 +63,13 @@ def test_an_event_notification_that_comes_again_is_set_aside_once(aside: Aside) 
 def test_another_event_of_the_same_image_is_another_dead_letter(aside: Aside) -> None:
     assert aside()
     assert aside(notification(s3_record(eventTime="2026-11-22T10:00:01.000Z")))
+
+
+def test_an_image_that_was_looked_at_twice_is_set_aside_once(aside: Aside) -> None:
+    first, second = (encoded(prediction(detected_at=NOW + timedelta(seconds=late))) for late in (0, 30))
+    assert [aside(first, "m1"), aside(second, "m2")] == [True, False]
+    assert json.loads(aside.letters.bodies[0]) == {"set_aside": 1, **json.loads(first)}
+    assert aside(aside.letters.bodies[0], "moved")
 
 
 def test_what_comes_back_from_the_dead_is_set_aside_again_each_time_it_fails(aside: Aside) -> None:
