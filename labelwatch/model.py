@@ -17,6 +17,7 @@ from labelwatch import stack
 from labelwatch.aws import Account
 from labelwatch.errors import UserError
 from labelwatch.operator import Operator
+from labelwatch.text import counted
 
 NEEDED = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
 COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
@@ -84,7 +85,7 @@ def start(model: StackModel, units: int, operator: Operator, wait: Callable[[], 
         if status not in STARTABLE | {STARTING, "FAILED"}:
             raise UserError(f"the model is {status}; only one that is stopped can be started.")
         if status != STARTING:
-            operator.must_agree(f"Start {model.version.name} with {units} inference units, at {COST}?")
+            operator.must_agree(f"Start {model.version.name} with {counted(units, 'inference unit')}, at {COST}?")
             if not model.version.start(units):
                 raise UserError("somebody else starts or stops the model at this moment; try again in some minutes.")
         end = _when_no_longer(model.version, {STARTING}, operator, wait)

@@ -22,6 +22,7 @@ from labelwatch.audit.comparing import Found, SetAside, Stored, Uploaded
 from labelwatch.aws import Account
 from labelwatch.deadletters.letters import OUTPUTS, Box, Letter, boxes, letter
 from labelwatch.deadletters.purged import Purged, PurgedImage
+from labelwatch.interrupts import uninterrupted
 
 ROWS_AT_ONCE = 10
 # Dead letters are out of sight for so long, should nobody be there any more to give them back.
@@ -160,9 +161,10 @@ class Reader:
         until = time.monotonic() + SECONDS_FOR_OTHER_READERS
         try:
             while True:
-                new = {one.id: one for one in self._received(box)}
-                again = new.keys() & seen.keys()  # the first are back in sight: so long has it taken
-                seen |= new
+                with uninterrupted():  # or what is received just then could not be given back
+                    new = {one.id: one for one in self._received(box)}
+                    again = new.keys() & seen.keys()  # the first are back in sight: so long has it taken
+                    seen |= new
                 if again or (not new and (len(seen) >= self._depth(url) or time.monotonic() > until)):
                     break
         finally:

@@ -76,7 +76,10 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
     if ends := _month_s_end(outputs, expects.hours, wanted.units):
         operator.tell(ends)
     if waiting := Queue(sqs, url).waiting():
-        operator.tell(f"On that queue already: {counted(waiting, 'message')}, maybe of an earlier run.")
+        operator.tell(
+            f"On that queue already: {counted(waiting, 'message')}. Images that wait there, of an earlier run say, are "
+            "not predicted yet and are sent once more: wait until that is done to leave them out."
+        )
     _refuse_what_would_expire(sqs, url, expects.hours)
     if wanted.dry_run:
         return

@@ -45,6 +45,8 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     chosen = day_of(day, "--day") if day else None if prefix else today
     if chosen and chosen > today:
         raise UserError(f"--day {chosen} has not come yet: it is {today} (UTC).")
+    if prefix.startswith("s3://"):
+        raise UserError(f"--prefix {prefix!r} must be the beginning of keys, such as 'field 7/', without the bucket.")
     scope = reading.Scope(chosen, prefix)
     reader = reading.of_stack(Account(profile, region), stack)
     with Console(stderr=True).status("reading ..."):

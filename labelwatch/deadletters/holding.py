@@ -9,6 +9,7 @@ from chalicelib.adapters.faults import told_as_faults
 from chalicelib.adapters.sqs import MOST_MESSAGES
 from chalicelib.errors import Fault
 from labelwatch.deadletters.letters import Box, Letter, in_batches, letter, number_of
+from labelwatch.interrupts import uninterrupted
 
 # For the reading, an answer to a question, and the moving. Killed, this command leaves them out of sight for as long.
 SECONDS_HELD = 1800
@@ -74,17 +75,18 @@ class Held:
         idle = 0
         while idle < 2 and len(self._letters) < most:
             known = len(self._letters)
-            answer = self.sqs.receive_message(
-                QueueUrl=box.url,
-                MaxNumberOfMessages=MOST_MESSAGES,
-                VisibilityTimeout=SECONDS_HELD,
-                # Without a wait SQS asks some of its servers only; the last look is at all of them.
-                WaitTimeSeconds=idle,
-                MessageAttributeNames=["All"],
-                MessageSystemAttributeNames=["All"],
-            )
-            # One may come twice, and then its newest receipt is the one that counts.
-            self._letters |= {message["MessageId"]: letter(box, message) for message in answer.get("Messages", [])}
+            with uninterrupted():  # or what SQS is about to answer is out of sight, and nobody could give it back
+                answer = self.sqs.receive_message(
+                    QueueUrl=box.url,
+                    MaxNumberOfMessages=MOST_MESSAGES,
+                    VisibilityTimeout=SECONDS_HELD,
+                    # Without a wait SQS asks some of its servers only; the last look is at all of them.
+                    WaitTimeSeconds=idle,
+                    MessageAttributeNames=["All"],
+                    MessageSystemAttributeNames=["All"],
+                )
+                # One may come twice, and then its newest receipt is the one that counts.
+                self._letters |= {message["MessageId"]: letter(box, message) for message in answer.get("Messages", [])}
             idle = 0 if len(self._letters) > known else idle + 1
             watch(len(self._letters))
 

@@ -18,6 +18,7 @@ from labelwatch.local.folder import owned
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.session import Session
 from labelwatch.package import package
+from labelwatch.text import printable
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -115,7 +116,11 @@ def _follow(session: Session, console: Console) -> None:
 
 
 def in_words(news: News) -> str:
-    """One line for the terminal."""
+    """One line for the terminal: keys and labels may hold what it would obey."""
+    return printable(_said(news))
+
+
+def _said(news: News) -> str:
     match news:
         case Predicted(key=key, labels=labels):
             return f"{key}: {', '.join(f'{name} {sure:.1f} %' for name, sure in labels) or 'no label'}"

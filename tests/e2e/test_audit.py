@@ -138,11 +138,15 @@ def test_what_is_on_the_way_may_come_yet(audited: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "sentence"),
-    [("yesterday", "--day 'yesterday' must be a day, such as"), ("2999-01-01", "--day 2999-01-01 has not come yet")],
+    ("option", "value", "sentence"),
+    [
+        ("--day", "yesterday", "--day 'yesterday' must be a day, such as"),
+        ("--day", "2999-01-01", "--day 2999-01-01 has not come yet"),
+        ("--prefix", "s3://images/a", "--prefix 's3://images/a' must be the beginning of keys, such as"),
+    ],
 )
-def test_a_day_that_is_none_is_told_in_one_sentence(audited: Pipeline, day: str, sentence: str) -> None:
-    done = audit(audited, "--day", day)
+def test_a_mistake_is_told_in_one_sentence(audited: Pipeline, option: str, value: str, sentence: str) -> None:
+    done = audit(audited, option, value)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert sentence in done.stderr
 

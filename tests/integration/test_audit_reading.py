@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -208,6 +209,20 @@ def test_where_versions_are_suspended_what_was_overwritten_or_set_aside_is_found
     stack.sqs.send_message(QueueUrl=stack.outputs["PredictionsDeadLettersUrl"], MessageBody=untellable)
     verdict = compare(stack.reader.read(TODAY))
     assert (verdict.predicted, verdict.aside, verdict.gone, verdict.unknown) == (1, 1, 1, [])
+
+
+def test_dead_letters_that_are_received_as_somebody_presses_ctrl_c_are_given_back(stack: Stack) -> None:
+    url = stack.outputs["ImagesDeadLettersUrl"]
+    stack.sqs.send_message(QueueUrl=url, MessageBody="a")
+
+    def press(**_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    stack.sqs.meta.events.register("after-call.sqs.ReceiveMessage", press)
+    with pytest.raises(KeyboardInterrupt):
+        stack.reader.read(TODAY)
+    stack.sqs.meta.events.unregister("after-call.sqs.ReceiveMessage", press)
+    assert [one["Body"] for one in stack.sqs.receive_message(QueueUrl=url)["Messages"]] == ["a"]
 
 
 @pytest.mark.parametrize("queue", ["ImagesQueueUrl", "PredictionsQueueUrl"])

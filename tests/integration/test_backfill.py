@@ -274,7 +274,7 @@ def test_where_nothing_is_there_that_is_a_mistake(bench: Bench) -> None:
 def test_what_waits_on_the_queue_already_is_told_before_the_question(bench: Bench) -> None:
     bench.upload("a.jpg")
     assert "on that queue already" not in bench.run()
-    assert "On that queue already: 1 message, maybe of an earlier run." in bench.run(dry_run=True)
+    assert "On that queue already: 1 message. Images that wait there" in bench.run(dry_run=True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -275,6 +276,22 @@ def test_all_are_given_back_where_the_reading_itself_ends(place: Place) -> None:
 
     with pytest.raises(KeyboardInterrupt), holding.held(place.sqs, place.boxes, place.said.append) as held:
         held.read(stop)
+    assert place.bodies("ImagesDeadLetters") == ["a", "b"]
+
+
+def test_what_is_received_just_as_somebody_presses_ctrl_c_is_given_back(place: Place) -> None:
+    place.set_aside("a", "b")
+
+    def pressed(real: Callable[..., Any], **call: Any) -> Any:
+        answer = real(**call)
+        signal.raise_signal(signal.SIGINT)
+        return answer
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        holding.held(Other(place.sqs, "receive_message", pressed), place.boxes, place.said.append) as held,
+    ):
+        held.read()
     assert place.bodies("ImagesDeadLetters") == ["a", "b"]
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from chalicelib import rows
 from chalicelib.model import Label
-from labelwatch.local.fates import Predicted, prediction_of
+from labelwatch.local.fates import Predicted, SetAside, prediction_of
+from labelwatch.local.follow import in_words
 from tests import builders
 
 KEY = "predictions/dt=2026-11-22/x.json"
@@ -19,6 +20,14 @@ def test_rows_are_told_with_the_surest_label_first() -> None:
     content = rows.encoded(rows.rows_of(builders.prediction(*labels), wanted))
     found = Predicted("leaf.jpg", (("healthy", 90.5), ("leaf-smut", 70.5)), alert_due=True, row_key=KEY)
     assert prediction_of(KEY, content) == found
+
+
+def test_what_a_terminal_would_obey_is_told_as_escapes() -> None:
+    predicted = Predicted("a\x1b[2J.jpg", (("smut\x07", 90.5),), alert_due=True, row_key=KEY)
+    assert in_words(predicted) == r"a\x1b[2J.jpg: smut\x07 90.5 %"
+    assert (
+        in_words(SetAside("s3://b/a%1B.jpg", "EmptyImage", "x\n")) == r"s3://b/a\x1b.jpg: dead letter, EmptyImage (x\n)"
+    )
 
 
 @pytest.mark.parametrize(

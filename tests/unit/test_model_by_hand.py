@@ -85,6 +85,7 @@ def test_a_model_is_started_with_the_units_that_are_wanted_and_waited_for() -> N
     assert (hand.life.state, hand.waits > 1) == ("RUNNING", True)
     assert isinstance(hand.life, Slow)
     assert hand.life.units == 2
+    assert " with 2 inference units, at about" in hand.asked[0]
     assert "about 4 USD an hour for each inference unit" in hand.asked[0]
     assert "The model runs" in hand.said
 
