@@ -10,7 +10,10 @@ class Claims(Protocol):
     """What has been told of, by id. Raises a Fault where that cannot be known, or noted."""
 
     def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime | None = None) -> Standing:
-        """Asks to tell of it; the same owner may ask again. What was told before `since` may be told once more."""
+        """Asks to tell of it; the same owner may ask again.
+
+        What was told before `since`, or else longer ago than it is remembered, may be told once more.
+        """
 
     def told(self, what: str, now: datetime) -> None:
         """Notes that it was told."""
