@@ -5,7 +5,7 @@ from collections.abc import Callable
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate, Request, Response, S3Event, SQSEvent
 
 from chalicelib import rest, settings
-from chalicelib.batch import BatchResponse
+from chalicelib.queues.batch import BatchResponse
 from chalicelib.wiring import Service
 
 app = Chalice(app_name="labelwatch")

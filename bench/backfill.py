@@ -22,14 +22,14 @@ from rich.progress import track
 from rich.table import Table
 
 from chalicelib.adapters.sqs import Queue
-from chalicelib.model import prediction_id
-from chalicelib.rows import day_prefix
+from chalicelib.domain.predictions import prediction_id
+from chalicelib.domain.rows import day_prefix
 from labelwatch.backfill.listing import Listing, Predictions
-from labelwatch.backfill.place import Place
-from labelwatch.backfill.sending import Batch, Sender, batches, body_of
-from labelwatch.errors import UserError
-from labelwatch.local import cloud
-from labelwatch.local.cloud import REGION, Cloud
+from labelwatch.backfill.send import Batch, Sender, batches, body_of
+from labelwatch.backfill.target import Place
+from labelwatch.local import ministack
+from labelwatch.local.ministack import REGION, Cloud
+from labelwatch.shared.errors import UserError
 
 IN, OUT = "images", "predictions"
 MODEL = "general"
@@ -104,7 +104,7 @@ def main(
 ) -> None:
     """Prints objects a second, and their ratio within one run."""
     console = Console()
-    with tempfile.TemporaryDirectory() as folder, cloud.running(Path(folder), "http://127.0.0.1:9") as here:
+    with tempfile.TemporaryDirectory() as folder, ministack.running(Path(folder), "http://127.0.0.1:9") as here:
         bench = Bench(here, objects)
         found = [bench.rates() for _ in track(range(rounds), "rounds", console=console)]
     table = Table("", "objects a second: minimum / median / maximum", "by the loop")

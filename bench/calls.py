@@ -22,11 +22,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench.measuring import MODEL_IMAGES_A_SECOND, MODEL_SECONDS, Run, running
-from labelwatch.errors import UserError
-from labelwatch.local import tickets
-from labelwatch.local.cloud import check_machine
+from labelwatch.deploy.package import package
+from labelwatch.local import curl_uploads
 from labelwatch.local.folder import owned
-from labelwatch.package import PROJECT, package
+from labelwatch.local.ministack import check_machine
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
 
 RESULT = PROJECT / "bench" / "calls.json"
 LABEL_OF_INTEREST = "leaf-smut"
@@ -83,7 +84,7 @@ def main(
     ]
     try:
         check_machine()
-        tickets.check_curl()
+        curl_uploads.check_curl()
         with owned(folder):
             measured = _measured(folder, runs, console)
     except UserError as problem:

@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from labelwatch.errors import UserError
-from labelwatch.local.cloud import check_machine
-from labelwatch.package import package
-from tests.e2e import function, place
-from tests.e2e.function import CLIENT, Lambda
+from labelwatch.deploy.package import package
+from labelwatch.local.ministack import check_machine
+from labelwatch.shared.errors import UserError
+from tests.support import handler_environment, lambda_runtime
+from tests.support.lambda_runtime import CLIENT, Lambda
 
 # What each handler makes of chalicelib/wiring.py's clients for its event.
 CLIENTS = {
@@ -84,7 +84,7 @@ def subjects(where: Lambda, folder: Path, events: dict[str, dict[str, Any]]) -> 
 
 def measured(subject: Subject, environment: dict[str, str]) -> Start:
     """Starts it once, for two events."""
-    with function.started(subject.handler, subject.where, environment, CLIENT) as started:
+    with lambda_runtime.started(subject.handler, subject.where, environment, CLIENT) as started:
         ready = started.next_news().at - started.started_at
         first, second = (_took(started, subject.event) for _ in range(2))
     return Start(ready * 1000, first * 1000, second * 1000)
@@ -143,8 +143,8 @@ def _show(console: Console, zipped: Path, folder: Path, rounds: int) -> None:
     console.print(sizes(zipped))
     with zipfile.ZipFile(zipped) as archive:
         archive.extractall(folder / "task")
-    where = Lambda(folder / "task", function.runtime(), folder)
-    with place.running(folder / "cloud") as aws:
+    where = Lambda(folder / "task", lambda_runtime.runtime(), folder)
+    with handler_environment.running(folder / "cloud") as aws:
         # The disk of the zip is read-only there, so each start compiles it anew.
         environment = aws.environment | {"ADOPTED_BUCKET": "images", "PYTHONDONTWRITEBYTECODE": "1"}
         compared = subjects(where, folder, aws.events())
@@ -172,7 +172,7 @@ def _compiled(task: Path, folder: Path) -> Path:
     return folder
 
 
-def _took(started: function.Function, event: object) -> float:
+def _took(started: lambda_runtime.Function, event: object) -> float:
     since = time.perf_counter()
     return started.invoke(event).at - since
 

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from bench import month
 from bench.month import Calls
-from labelwatch.package import PROJECT, package
-from labelwatch.prices import Amounts, Prices, known
+from labelwatch.deploy.package import package
+from labelwatch.shared.pricing import Amounts, Prices, known
+from labelwatch.shared.project import PROJECT
 
 COMMAND = ".venv/bin/python -m bench.cost"
 PAGE = PROJECT / "docs" / "cost.md"

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.counting import UPLOADER, Call, Calls, counted
 from chalicelib.adapters.sqs import MOST_MESSAGES
-from labelwatch import tokens
-from labelwatch.errors import UserError
-from labelwatch.local import deployment, protocol, tickets
+from labelwatch.deploy.package import Package
+from labelwatch.local import curl_uploads, deployment, rekognition_api
 from labelwatch.local import session as local
-from labelwatch.local.cloud import Cloud
-from labelwatch.local.fates import Watch
+from labelwatch.local.ministack import Cloud
+from labelwatch.local.model import CALLS_PER_SECOND, Classifier, RateLimit
+from labelwatch.local.outcomes import Watch
 from labelwatch.local.session import Session
-from labelwatch.local.standin import CALLS_PER_SECOND, Classifier, RateLimit
-from labelwatch.package import Package
+from labelwatch.shared.errors import UserError
+from labelwatch.uploads import tokens
+from tests.support.call_counter import UPLOADER, Call, Calls, counted
 
 SECONDS_TO_WAIT = 180
 UPLOADS_AT_ONCE = 4
@@ -109,7 +109,7 @@ class Bench:
 
     def _upload(self, run: Run, token: str, file: Path) -> str:
         if run.by_ticket:
-            return tickets.upload(deployment.api_url(self._uploader, self._session.outputs), token, file)
+            return curl_uploads.upload(deployment.api_url(self._uploader, self._session.outputs), token, file)
         key = f"field 1/{file.name}"
         self._s3.put_object(Bucket=local.INPUT_BUCKET, Key=key, Body=file.read_bytes())
         return key
@@ -198,7 +198,7 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
         session.standin.control_rate = RateLimit(CALLS_PER_SECOND)  # a minute lies between two looks at the model
         while waiting(session):  # S3's test event: a function that is changed while it runs leaves it for later
             time.sleep(0.1)
-        model = stack.enter_context(protocol.served(session.standin.operations))
+        model = stack.enter_context(rekognition_api.served(session.standin.operations))
         functions = _functions(session)
         for name, physical in functions.items():
             endpoints = {

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from bench.calls import scheduled_functions
-from labelwatch.prices import Amounts
+from labelwatch.shared.pricing import Amounts
 
 COUNTING = ".venv/bin/python -m bench.calls"
 # What nobody can count beforehand. A GB is 10^9 bytes.

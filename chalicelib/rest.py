@@ -5,8 +5,8 @@ from chalice.app import Response
 from msgspec import Struct
 
 from chalicelib import __version__
-from chalicelib.errors import BadRequest
-from chalicelib.model import Ticket
+from chalicelib.domain.errors import BadRequest
+from chalicelib.domain.uploads import Ticket
 
 type Headers = dict[str, str | list[str]]
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.model import LabelOfInterest, Wishes
-from chalicelib.rules import Rules, folded
+from chalicelib.domain.model import Wishes
+from chalicelib.domain.rules import LabelOfInterest, Rules, folded
 
 GENERAL_MODEL = "general"
 MOST_LABELS_OF_INTEREST = 10

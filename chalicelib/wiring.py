@@ -11,24 +11,24 @@ from botocore.config import Config
 from chalice.app import AuthRequest, AuthResponse, AuthRoute, Request, Response, S3Event, SQSEvent
 
 from chalicelib import rest
+from chalicelib.adapters.aws_lambda import SourceMapping
 from chalicelib.adapters.dynamodb import ClaimItems, ModelMemories, TokenTable
-from chalicelib.adapters.mappings import SourceMapping
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
 from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
-from chalicelib.batch import SETTLED_AT_ONCE, Batch, BatchResponse, messages_of
-from chalicelib.dead_letters import OneDeadLetter
-from chalicelib.detection import IMAGES_AT_ONCE, Detection
-from chalicelib.errors import BadRequest, Fault
-from chalicelib.ingestion import Ingestion
-from chalicelib.keeping import Keeping
-from chalicelib.notification import ROWS_AT_ONCE, Notification
+from chalicelib.domain.errors import BadRequest, Fault
+from chalicelib.domain.tokens import Authorization
+from chalicelib.queues.batch import SETTLED_AT_ONCE, Batch, BatchResponse, messages_of
+from chalicelib.queues.dead_letters import OneDeadLetter
 from chalicelib.settings import GENERAL_MODEL, Settings
+from chalicelib.steps.check_subscriptions import Watching
+from chalicelib.steps.detect import IMAGES_AT_ONCE, Detection
+from chalicelib.steps.ingest import Ingestion
+from chalicelib.steps.manage_model import Keeping
+from chalicelib.steps.notify import ROWS_AT_ONCE, Notification
+from chalicelib.steps.presign_upload import Uploads
 from chalicelib.telemetry import PowertoolsTelemetry, Telemetry
-from chalicelib.tokens import Authorization
-from chalicelib.uploads import Uploads
-from chalicelib.watching import Watching
 
 
 class Service:

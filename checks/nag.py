@@ -22,9 +22,9 @@ def findings(template: Template) -> Iterator[Finding]:
     Each Fn::If is decided beforehand: cdk-nag gives up on a rule where one stands in its way.
     """
     _use_own_node()
-    from aws_cdk import App, Stack  # noqa: PLC0415 - it starts node as it is imported
-    from aws_cdk.cloudformation_include import CfnInclude  # noqa: PLC0415 - the same
-    from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415 - the same
+    from aws_cdk import App, Stack
+    from aws_cdk.cloudformation_include import CfnInclude
+    from cdk_nag import AwsSolutionsChecks
 
     app = App()
     with TemporaryDirectory() as folder:

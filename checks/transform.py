@@ -13,8 +13,8 @@ from typing import Any
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from labelwatch import stack
-from labelwatch.package import load_template
+from labelwatch.deploy.package import load_template
+from labelwatch.shared import stacks
 
 Template = dict[str, Any]
 # In place of a boto3 session, which would read the user's AWS set-up, and that may be broken: only its Region is asked.
@@ -23,7 +23,7 @@ SESSION = SimpleNamespace(region_name="us-east-1")
 
 def transform(template: Template, **parameters: str) -> Template:
     """What CloudFormation makes of the merged template: AWS's own SAM transform, run here."""
-    pointing = stack.pointing_at(template, "bucket", "key")
+    pointing = stacks.pointing_at(template, "bucket", "key")
     given = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
     defaults = {name: one["Default"] for name, one in template["Parameters"].items() if "Default" in one}
     result: Template = Translator({}, Parser(), boto_session=SESSION).translate(pointing, defaults | given | parameters)

@@ -5,28 +5,27 @@ import os
 import signal
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
-from chalicelib.errors import Fault
+from chalicelib.domain.errors import Fault
 from labelwatch.commands import (
     athena,
     audit,
     backfill,
     dead_letters,
+    deploy,
     local,
     model,
     quicksight,
     report,
-    stages,
     subscribers,
     tokens,
 )
-from labelwatch.commands.shared import BUILD, CACHE, Images, Profile, Region, console
-from labelwatch.errors import UserError
+from labelwatch.commands.options import console
+from labelwatch.shared.errors import UserError
 
 app = typer.Typer(
     help="Labelwatch tells people when their images contain what they look for. "
@@ -36,9 +35,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command()(stages.up)
-app.command()(stages.down)
+app.command()(deploy.up)
+app.command()(deploy.down)
 app.command()(subscribers.subscribe)
+app.command()(local.demo)
+app.command()(deploy.package)
 app.command()(report.report)
 app.command()(backfill.backfill)
 app.command()(audit.audit)
@@ -65,43 +66,6 @@ def _for_all_commands(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command()
-def demo(images: Images = None) -> None:
-    """Show the main job: train a stand-in of the model, deploy, upload images, and see what becomes of each.
-
-    Ends with alerts as .eml files and a report for any browser, in build/demo, and fails unless every image is
-    accounted for.
-    """
-    from labelwatch import demo as showing  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
-
-    showing.run(images, BUILD / "demo", CACHE, console())
-
-
-@app.command()
-def package(
-    build: Annotated[Path, typer.Option(help="The folder that takes template.json and deployment.zip.")] = BUILD,
-    publish: Annotated[
-        str | None, typer.Option(help="s3://bucket/prefix, to upload both to; prints the link that launches a stack.")
-    ] = None,
-    profile: Profile = None,
-    region: Region = None,
-) -> None:
-    """Make the two files that CloudFormation deploys: build/template.json and build/deployment.zip.
-
-    --publish puts them into a bucket of the Region to launch in. Whoever may read there follows the link and needs no
-    tool: the console asks for the parameters and creates the stack.
-    """
-    from labelwatch import publish as publishing  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
-    from labelwatch.package import package as make  # noqa: PLC0415 - see above
-
-    made = make(build)
-    console().print(f"{made.template}\n{made.zip}", soft_wrap=True)
-    if publish:
-        published = publishing.publish(Account(profile, region), made, publish)
-        console().print(f"{published.template}\nLaunch a stack: {published.launch}", soft_wrap=True)
 
 
 def main() -> None:

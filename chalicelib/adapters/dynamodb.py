@@ -1,6 +1,6 @@
 """The stack's table: its partitions are `token`, `model` (its life), `alert` and `dead-letter` (what is told once).
 
-A fifth, `purged`, is the operator's alone (labelwatch/deadletters/purged.py).
+A fifth, `purged`, is the operator's alone (labelwatch/dead_letters/purged.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib.adapters.faults import told_as_faults
-from chalicelib.errors import Fault
-from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
+from chalicelib.domain.errors import Fault
+from chalicelib.domain.idempotency import Standing
+from chalicelib.domain.model import ModelMemory
+from chalicelib.domain.tokens import Claim, TokenRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
-from chalicelib.errors import ModelNotRunning, Rejected, Retryable, Unavailable
+from chalicelib.domain.errors import ModelNotRunning, Rejected, Retryable, Unavailable
 
 # The words of Rekognition, S3 (a number where an answer has no body), SQS, SNS and DynamoDB for it.
 THROTTLED = (

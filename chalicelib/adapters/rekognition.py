@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chalicelib.adapters.faults import told_as_faults
-from chalicelib.errors import Retryable
-from chalicelib.model import BoundingBox, ImageReference, Label
+from chalicelib.domain.errors import Retryable
+from chalicelib.domain.images import ImageReference
+from chalicelib.domain.predictions import BoundingBox, Label
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient

@@ -8,8 +8,10 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.faults import told_as_faults
-from chalicelib.errors import Rejected, Retryable
-from chalicelib.model import MOST_IMAGE_BYTES, ImageReference, ObjectCreated, Picture, SignedPost
+from chalicelib.domain.alerts import Picture
+from chalicelib.domain.errors import Rejected, Retryable
+from chalicelib.domain.images import MOST_IMAGE_BYTES, ImageReference, ObjectCreated
+from chalicelib.domain.uploads import SignedPost
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

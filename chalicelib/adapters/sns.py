@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
-    from chalicelib.model import Alert
+    from chalicelib.domain.alerts import Alert
 
 
 class AlertTopic:

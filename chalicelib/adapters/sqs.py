@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from chalicelib.adapters.faults import retryable, told_as_faults
-from chalicelib.errors import Fault, Rejected, Retryable
+from chalicelib.domain.errors import Fault, Rejected, Retryable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType as QueueAttributeFilterType
     from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
 
-    from chalicelib.model import Message
+    from chalicelib.domain.messages import Message
 
 MOST_MESSAGES = 10
 MOST_BYTES = 1024 * 1024

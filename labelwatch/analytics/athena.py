@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from labelwatch import stack
-from labelwatch.aws import Account
-from labelwatch.errors import UserError
+from labelwatch.shared import stacks
+from labelwatch.shared.account import Account
+from labelwatch.shared.errors import UserError
 
 _POLL_SECONDS = 0.1
 # Athena's words, and the embedded cloud's.
@@ -82,5 +82,5 @@ class Athena:
 
 def of_stack(account: Account, name: str) -> Athena:
     """The stack's database, through its workgroup; raises UserError where there is no such stack."""
-    outputs = stack.outputs(account.client("cloudformation"), name, "DatabaseName", "WorkgroupName")
+    outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "WorkgroupName")
     return Athena(account.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])

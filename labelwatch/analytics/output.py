@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from labelwatch import prices
 from labelwatch.analytics.athena import Answer
 from labelwatch.analytics.queries import Query
-from labelwatch.text import printable
+from labelwatch.shared import pricing
+from labelwatch.shared.text import printable
 
 # Athena asks for so much where a query scans less.
 LEAST_BYTES = 10_000_000
@@ -65,7 +65,7 @@ def value(cell: str | None, kind: str) -> str | float | bool | None:
 
 def price(scanned_bytes: int) -> str:
     """What was scanned, and what that costs by bench/prices.yaml."""
-    known = prices.known()
+    known = pricing.known()
     usd = known.of({"athena GB scanned": max(scanned_bytes, LEAST_BYTES) / 1e9})
     least = f" ({LEAST_BYTES / 1e6:.0f} MB are paid at least)" if scanned_bytes < LEAST_BYTES else ""
     return f"{scanned_bytes / 1e6:,.3f} MB scanned{least}: {usd:.5f} USD by the price of {known.region}."

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import sqlglot
 from sqlglot import exp
 
-from labelwatch.errors import UserError
-from labelwatch.package import PROJECT
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
 
 FOLDER = PROJECT / "athena"
 TABLE = "rekognition_customlabels_analytics"

@@ -6,12 +6,12 @@ import sqlglot
 from botocore.exceptions import ClientError
 from sqlglot import exp
 
-from labelwatch import stack
 from labelwatch.analytics import athena
 from labelwatch.analytics.athena import Athena
 from labelwatch.analytics.queries import FOLDER, TABLE
-from labelwatch.aws import Account
-from labelwatch.errors import UserError
+from labelwatch.shared import stacks
+from labelwatch.shared.account import Account
+from labelwatch.shared.errors import UserError
 
 PLAIN = "rekognition_customlabels_plain"
 ALL = (TABLE, PLAIN)
@@ -81,7 +81,7 @@ class Tables:
 
 def of_stack(account: Account, name: str) -> Tables:
     """Those of the stack; raises UserError where there is no such stack."""
-    outputs = stack.outputs(account.client("cloudformation"), name, "DatabaseName", "OutputBucket")
+    outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "OutputBucket")
     return Tables(
         athena.of_stack(account, name), account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"]
     )

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from chalicelib.model import prediction_id
-from chalicelib.rows import day_prefix
-from labelwatch.backfill.place import Place
+from chalicelib.domain.predictions import prediction_id
+from chalicelib.domain.rows import day_prefix
+from labelwatch.backfill.target import Place
 
 # As many as a client of boto3 keeps connections for.
 CALLS_AT_ONCE = 10

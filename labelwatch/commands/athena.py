@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from labelwatch.commands.shared import Profile, Region, Stack, console
+from labelwatch.commands.options import Profile, Region, Stack, console
 
 app = typer.Typer(
     help="Tables over the predictions, and ready queries on them. Region and credentials as the AWS tools take them.",
@@ -34,8 +34,8 @@ def up(stack: Stack = "labelwatch", profile: Profile = None, region: Region = No
     rekognition_customlabels_analytics has all columns and reads only the days that are asked for;
     rekognition_customlabels_plain has image, label and confidence.
     """
-    from labelwatch.analytics import tables  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
-    from labelwatch.aws import Account  # noqa: PLC0415 - the same
+    from labelwatch.analytics import tables
+    from labelwatch.shared.account import Account
 
     ours = tables.of_stack(Account(profile, region), stack)
     for name in tables.ALL:
@@ -45,8 +45,8 @@ def up(stack: Stack = "labelwatch", profile: Profile = None, region: Region = No
 @app.command()
 def down(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Take the tables away. They hold nothing: the predictions stay in the output bucket."""
-    from labelwatch.analytics import tables  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.analytics import tables
+    from labelwatch.shared.account import Account
 
     ours = tables.of_stack(Account(profile, region), stack)
     for name in tables.ALL:
@@ -71,8 +71,8 @@ def query(  # noqa: PLR0913 - a command's options, by name
 
     labelwatch athena query labels_by_count --from 2026-11-01 --format csv > labels.csv
     """
-    from labelwatch.analytics import athena, output, queries  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.analytics import athena, output, queries
+    from labelwatch.shared.account import Account
 
     if name is None:
         console().print(output.listed(queries.ready()))

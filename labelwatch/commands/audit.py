@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from labelwatch.commands.shared import Profile, Region, Stack
-from labelwatch.errors import UserError
+from labelwatch.commands.options import Profile, Region, Stack
+from labelwatch.shared.errors import UserError
 
 
 class Form(StrEnum):
@@ -37,9 +37,9 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     code 1 where it does not add up, 3 where what is left over may be on the way still. Nothing is changed: dead letters
     are read and given back.
     """
-    from labelwatch.analytics.queries import day_of  # noqa: PLC0415 - a command loads what it needs
-    from labelwatch.audit import comparing, reading, telling  # noqa: PLC0415 - the same
-    from labelwatch.aws import Account  # noqa: PLC0415 - the same
+    from labelwatch.analytics.queries import day_of
+    from labelwatch.audit import compare, output, read
+    from labelwatch.shared.account import Account
 
     today = datetime.now(UTC).date()
     chosen = day_of(day, "--day") if day else None if prefix else today
@@ -47,11 +47,11 @@ def audit(  # noqa: PLR0913 - a command's options, by name
         raise UserError(f"--day {chosen} has not come yet: it is {today} (UTC).")
     if prefix.startswith("s3://"):
         raise UserError(f"--prefix {prefix!r} must be the beginning of keys, such as 'field 7/', without the bucket.")
-    scope = reading.Scope(chosen, prefix)
-    reader = reading.of_stack(Account(profile, region), stack)
+    scope = read.Scope(chosen, prefix)
+    reader = read.of_stack(Account(profile, region), stack)
     with Console(stderr=True).status("reading ..."):
-        verdict = comparing.compare(reader.read(scope))
-    write = telling.as_json if form == Form.JSON else telling.as_text
+        verdict = compare.compare(reader.read(scope))
+    write = output.as_json if form == Form.JSON else output.as_text
     sys.stdout.write(write(scope, verdict))
     if not verdict.adds_up:
         raise typer.Exit(1)

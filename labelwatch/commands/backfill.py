@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.shared import Profile, Region, Stack, Yes, agreement, console
-from labelwatch.package import PROJECT
+from labelwatch.commands.options import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.shared.project import PROJECT
 
 BOOKMARKS = PROJECT / ".labelwatch" / "backfill"
 
@@ -35,10 +35,10 @@ def backfill(  # noqa: PLR0913 - a command's options, by name
     What is predicted already is left out, and no alert tells of the past. Stopped with Ctrl-C, the same command goes
     on where it was.
     """
-    from labelwatch.aws import Account  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
-    from labelwatch.backfill.place import place_of  # noqa: PLC0415 - the same
-    from labelwatch.backfill.running import Wanted, run  # noqa: PLC0415 - the same
-    from labelwatch.operator import Operator  # noqa: PLC0415 - the same
+    from labelwatch.backfill.run import Wanted, run
+    from labelwatch.backfill.target import place_of
+    from labelwatch.shared.account import Account
+    from labelwatch.shared.console import Operator
 
     run(
         Account(profile, region),

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from labelwatch.commands.shared import Profile, Region, Stack, Yes, agreement, console
-from labelwatch.errors import UserError
+from labelwatch.commands.options import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.shared.errors import UserError
 
 if TYPE_CHECKING:  # a command loads what it needs, so that --help is quick
-    from labelwatch.deadletters.holding import Held
+    from labelwatch.dead_letters.reader import Held
 
 app = typer.Typer(
     help="What was set aside, and why. Region and credentials as the AWS tools take them.",
@@ -48,10 +48,10 @@ def list_(  # noqa: PLR0913 - a command's options, by name
 
     While they are looked at, for some seconds, nobody else can receive them. Times are UTC.
     """
-    from labelwatch.deadletters import choosing, output  # noqa: PLC0415 - see above
+    from labelwatch.dead_letters import output, selection
 
     with _held(stack, profile, region) as held:
-        letters = choosing.chosen(held.letters, choosing.Filter(reason, key))
+        letters = selection.chosen(held.letters, selection.Filter(reason, key))
         told = output.counted(letters, held.letters, held.elsewhere)
     if form == Form.JSON:
         sys.stdout.write(output.as_json(letters))
@@ -70,10 +70,10 @@ def show(
     region: Region = None,
 ) -> None:
     """Show one whole: what its reason means, what to do, every attribute, the body."""
-    from labelwatch.deadletters import choosing, output  # noqa: PLC0415 - see above
+    from labelwatch.dead_letters import output, selection
 
     with _held(stack, profile, region) as held:
-        letter = choosing.the_one(held.letters, name, held.elsewhere)
+        letter = selection.the_one(held.letters, name, held.elsewhere)
     console().print(output.whole(letter), soft_wrap=True)
 
 
@@ -96,14 +96,14 @@ def redrive(  # noqa: PLR0913 - a command's options, by name
 
     labelwatch dead-letters redrive --reason ResourceNotReadyException
     """
-    from labelwatch.deadletters import choosing, moving  # noqa: PLC0415 - see above
-    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+    from labelwatch.dead_letters import redrive, selection
+    from labelwatch.shared.console import Operator
 
-    asked = choosing.wanted(reason, key, everything=everything)
+    asked = selection.wanted(reason, key, everything=everything)
     with _counted(stack, profile, region) as held:
-        letters, left_out = choosing.parted(choosing.chosen(held.letters, asked), force=force)
+        letters, left_out = selection.parted(selection.chosen(held.letters, asked), force=force)
         operator = Operator(console(), agrees=agreement(yes=yes, default=False))
-        moving.redrive(held, letters, left_out, operator, dry=dry_run)
+        redrive.redrive(held, letters, left_out, operator, dry=dry_run)
 
 
 @app.command()
@@ -122,26 +122,26 @@ def purge(  # noqa: PLR0913 - a command's options, by name
 
     labelwatch dead-letters purge --reason InvalidImageFormatException
     """
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
-    from labelwatch.deadletters import choosing, moving, purged  # noqa: PLC0415 - see above
-    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+    from labelwatch.dead_letters import purged, redrive, selection
+    from labelwatch.shared.account import Account
+    from labelwatch.shared.console import Operator
 
-    asked = choosing.wanted(reason, key, everything=everything)
+    asked = selection.wanted(reason, key, everything=everything)
     with _counted(stack, profile, region) as held:
-        letters = choosing.chosen(held.letters, asked)
+        letters = selection.chosen(held.letters, asked)
         operator = Operator(console(), agrees=agreement(yes=yes, default=False))
-        moving.purge(held, letters, purged.of_stack(Account(profile, region), stack), operator, dry=dry_run)
+        redrive.purge(held, letters, purged.of_stack(Account(profile, region), stack), operator, dry=dry_run)
 
 
 @contextmanager
 def _held(stack: str, profile: str | None, region: str | None) -> "Iterator[Held]":
-    from labelwatch import stack as stacks  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
-    from labelwatch.deadletters import holding, letters  # noqa: PLC0415 - see above
+    from labelwatch.dead_letters import dead_letter, reader
+    from labelwatch.shared import stacks
+    from labelwatch.shared.account import Account
 
     account = Account(profile, region)
-    outputs = stacks.outputs(account.client("cloudformation"), stack, *letters.OUTPUTS)
-    with holding.held(account.client("sqs"), letters.boxes(outputs), _say) as held:
+    outputs = stacks.outputs(account.client("cloudformation"), stack, *dead_letter.OUTPUTS)
+    with reader.held(account.client("sqs"), dead_letter.boxes(outputs), _say) as held:
         with _aside().status("") as status:
             held.read(lambda count: status.update(f"{count} dead letters"))
         yield held
@@ -150,7 +150,7 @@ def _held(stack: str, profile: str | None, region: str | None) -> "Iterator[Held
 @contextmanager
 def _counted(stack: str, profile: str | None, region: str | None) -> "Iterator[Held]":
     """The same, told of at once: what is not seen is not moved either."""
-    from labelwatch.deadletters import output  # noqa: PLC0415 - see above
+    from labelwatch.dead_letters import output
 
     with _held(stack, profile, region) as held:
         told = output.counted(held.letters, held.letters, held.elsewhere)

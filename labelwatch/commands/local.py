@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.shared import BUILD, CACHE, Images, console
+from labelwatch.commands.options import BUILD, CACHE, Images, console
 
 app = typer.Typer(help="The embedded cloud: everything on this machine, nothing on AWS.", no_args_is_help=True)
 
@@ -21,7 +21,7 @@ def up(
     ] = "",
 ) -> None:
     """Start the embedded cloud, deploy into it, and follow the pipeline until Ctrl-C."""
-    from labelwatch.local import follow  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
+    from labelwatch.local import follow
 
     follow.run(images, BUILD / "up", CACHE, port, origin, console())
 
@@ -33,6 +33,17 @@ def evaluate(
     each: Annotated[int, typer.Option(min=2, help="How many images of each label to train on.")] = 30,
 ) -> None:
     """Say how often the model's stand-in is right on images of this folder that it was not trained on."""
-    from labelwatch.local import judging  # noqa: PLC0415 - see above
+    from labelwatch.local import judging
 
     judging.run(images, splits, each, console())
+
+
+def demo(images: Images = None) -> None:
+    """Show the main job: train a stand-in of the model, deploy, upload images, and see what becomes of each.
+
+    Ends with alerts as .eml files and a report for any browser, in build/demo, and fails unless every image is
+    accounted for.
+    """
+    from labelwatch.local import demo as showing
+
+    showing.run(images, BUILD / "demo", CACHE, console())

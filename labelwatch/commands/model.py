@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.shared import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.commands.options import Profile, Region, Stack, Yes, agreement, console
 
 app = typer.Typer(
     help="The model of a stack: its state, start and stop. Region and credentials as the AWS tools take them.",
@@ -19,10 +19,10 @@ SECONDS_BETWEEN_LOOKS = 5
 @app.command()
 def status(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Show whether the model runs and who started it, whether images are taken, and how many wait."""
-    from labelwatch import model  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
-    from labelwatch.aws import Account  # noqa: PLC0415 - the same
+    from labelwatch.model import control
+    from labelwatch.shared.account import Account
 
-    console().print(model.shown(model.of_stack(Account(profile, region), stack)))
+    console().print(control.shown(control.of_stack(Account(profile, region), stack)))
 
 
 @app.command()
@@ -35,23 +35,23 @@ def start(
     region: Region = None,
 ) -> None:
     """Start the model, and wait until it runs: 10 to 20 minutes. It is paid by the hour until it is stopped."""
-    from labelwatch import model  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
-    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+    from labelwatch.model import control
+    from labelwatch.shared.account import Account
+    from labelwatch.shared.console import Operator
 
     operator = Operator(console(), agrees=agreement(yes=yes, default=True))
-    model.start(model.of_stack(Account(profile, region), stack), units, operator, _wait)
+    control.start(control.of_stack(Account(profile, region), stack), units, operator, _wait)
 
 
 @app.command()
 def stop(*, yes: Yes = False, stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Stop the model, and wait until it is. Images wait in their queue."""
-    from labelwatch import model  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
-    from labelwatch.operator import Operator  # noqa: PLC0415 - see above
+    from labelwatch.model import control
+    from labelwatch.shared.account import Account
+    from labelwatch.shared.console import Operator
 
     operator = Operator(console(), agrees=agreement(yes=yes, default=True))
-    model.stop(model.of_stack(Account(profile, region), stack), operator, _wait)
+    control.stop(control.of_stack(Account(profile, region), stack), operator, _wait)
 
 
 _wait = partial(time.sleep, SECONDS_BETWEEN_LOOKS)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.shared import Profile, Region, Stack, console
+from labelwatch.commands.options import Profile, Region, Stack, console
 
 app = typer.Typer(
     help="The predictions as a dashboard in QuickSight. Region and credentials as the AWS tools take them.",
@@ -42,8 +42,8 @@ def up(  # noqa: PLR0913 - a command's options, by name
     Run it again after a change, or to share with more people: what is as it should be stays as it is. Whoever may make
     things in QuickSight (authors, administrators) can change them; readers and groups can look at the dashboard.
     """
-    from labelwatch.aws import Account  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
-    from labelwatch.quicksight import setup  # noqa: PLC0415 - the same
+    from labelwatch.quicksight import setup
+    from labelwatch.shared.account import Account
 
     wish = setup.Wish(stack, principal, spice=spice, identity_region=identity_region)
     setup.up(Account(profile, region), wish, _say)
@@ -52,8 +52,8 @@ def up(  # noqa: PLR0913 - a command's options, by name
 @app.command()
 def down(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Delete what labelwatch quicksight up made, with what was changed in it since. Predictions stay."""
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
-    from labelwatch.quicksight import setup  # noqa: PLC0415 - see above
+    from labelwatch.quicksight import setup
+    from labelwatch.shared.account import Account
 
     setup.down(Account(profile, region), stack, _say)
 

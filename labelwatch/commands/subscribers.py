@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.shared import Profile, Region, Stack, console
+from labelwatch.commands.options import Profile, Region, Stack, console
 
 app = typer.Typer(
     help="Who is told of alerts and alarms. Region and credentials as the AWS tools take them.",
@@ -39,11 +39,11 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
 
     A queue or a function of the stack's account and Region lets the topic in, which is done here.
     """
-    from labelwatch import entry, filters, next_steps, subscription  # noqa: PLC0415 - a command loads what it needs
-    from labelwatch import subscribers as them  # noqa: PLC0415 - the same
-    from labelwatch.aws import Account  # noqa: PLC0415 - the same
-    from labelwatch.endpoints import endpoint_of  # noqa: PLC0415 - the same
-    from labelwatch.errors import UserError  # noqa: PLC0415 - the same
+    from labelwatch.shared.account import Account
+    from labelwatch.shared.errors import UserError
+    from labelwatch.subscriptions import filters, grants, guidance, subscription
+    from labelwatch.subscriptions import subscribers as them
+    from labelwatch.subscriptions.endpoints import endpoint_of
 
     asked, listener = filters.wanted(label or [], confidence), endpoint_of(endpoint)
     if operations and asked.policy:
@@ -53,30 +53,30 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
     account = Account(profile, region)
     subscribers = them.of_stack(account, stack)
     topic = subscribers.operations if operations else subscribers.alerts
-    let_in = entry.let_in(account, listener, topic.arn)
+    let_in = grants.let_in(account, listener, topic.arn)
     done = subscribers.subscribe(topic, listener, asked.policy)
     everybody = subscribers.of(topic)
     options = _again(stack, profile, region)
-    _say(*let_in, next_steps.of_subscribing(topic, listener, done, options))
-    _say(*next_steps.of_filtering(asked, subscribers.labels_of_interest))
+    _say(*let_in, guidance.of_subscribing(topic, listener, done, options))
+    _say(*guidance.of_filtering(asked, subscribers.labels_of_interest))
     console().print(subscription.shown(everybody))
     # Of no topic: AWS may list a moment later whom it has just subscribed.
-    _say(*next_steps.of_all([], everybody, options), *([next_steps.SMS] if listener.protocol == "sms" else []))
+    _say(*guidance.of_all([], everybody, options), *([guidance.SMS] if listener.protocol == "sms" else []))
 
 
 @app.command("list")
 def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Show who is told of what, who has not confirmed it, and whose confirmation a link in a mail can undo."""
-    from labelwatch import next_steps, subscription  # noqa: PLC0415 - see above
-    from labelwatch import subscribers as them  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.shared.account import Account
+    from labelwatch.subscriptions import guidance, subscription
+    from labelwatch.subscriptions import subscribers as them
 
     subscribers = them.of_stack(Account(profile, region), stack)
     topics = subscribers.alerts, subscribers.operations
     everybody = subscribers.of(*topics)
     if everybody:
         console().print(subscription.shown(everybody))
-    _say(*next_steps.of_all(topics, everybody, _again(stack, profile, region)))
+    _say(*guidance.of_all(topics, everybody, _again(stack, profile, region)))
 
 
 @app.command()
@@ -92,11 +92,11 @@ def confirm(
 
     Following the link of AWS confirms too, but does not give that.
     """
-    from labelwatch import next_steps  # noqa: PLC0415 - see above
-    from labelwatch import subscribers as them  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.shared.account import Account
+    from labelwatch.subscriptions import guidance
+    from labelwatch.subscriptions import subscribers as them
 
-    _say(next_steps.of_confirming(them.of_stack(Account(profile, region), stack).confirm(link)))
+    _say(guidance.of_confirming(them.of_stack(Account(profile, region), stack).confirm(link)))
 
 
 @app.command()
@@ -110,10 +110,10 @@ def remove(  # noqa: PLR0913 - a command's options, by name
     region: Region = None,
 ) -> None:
     """Have an endpoint told of nothing any more. What let the topic into a queue or a function is taken back."""
-    from labelwatch import entry, next_steps  # noqa: PLC0415 - see above
-    from labelwatch import subscribers as them  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
-    from labelwatch.errors import UserError  # noqa: PLC0415 - see above
+    from labelwatch.shared.account import Account
+    from labelwatch.shared.errors import UserError
+    from labelwatch.subscriptions import grants, guidance
+    from labelwatch.subscriptions import subscribers as them
 
     account = Account(profile, region)
     subscribers = them.of_stack(account, stack)
@@ -123,12 +123,12 @@ def remove(  # noqa: PLR0913 - a command's options, by name
         if asked or alerts == operations
     ]
     removed = subscribers.remove(endpoint, chosen)
-    told = next_steps.of_removing(endpoint, removed)
+    told = guidance.of_removing(endpoint, removed)
     if not removed.subscriptions:
         raise UserError(" ".join(told))
     _say(*told)
     for one in removed.subscriptions:
-        _say(*entry.shut_out(account, one.endpoint, one.topic.arn))
+        _say(*grants.shut_out(account, one.endpoint, one.topic.arn))
 
 
 def _say(*sentences: str) -> None:

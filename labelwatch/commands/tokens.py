@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.shared import Profile, Region, Stack, console
+from labelwatch.commands.options import Profile, Region, Stack, console
 
 app = typer.Typer(
     help="Upload tokens: who may ask for upload tickets. Region and credentials as the AWS tools take them.",
@@ -23,8 +23,8 @@ def create(client: Client, stack: Stack = "labelwatch", profile: Profile = None,
 
     Nothing but the token goes to standard output: TOKEN=$(labelwatch tokens create camera-north)
     """
-    from labelwatch import tokens  # noqa: PLC0415 - a command loads what it needs, so that --help is quick
-    from labelwatch.aws import Account  # noqa: PLC0415 - the same
+    from labelwatch.shared.account import Account
+    from labelwatch.uploads import tokens
 
     name = tokens.checked(client)
     table = tokens.token_table(Account(profile, region), stack)
@@ -41,8 +41,8 @@ def create(client: Client, stack: Stack = "labelwatch", profile: Profile = None,
 @app.command("list")
 def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Show whose tokens there are, when they were made and last used, and which are revoked. Times are UTC."""
-    from labelwatch import tokens  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.shared.account import Account
+    from labelwatch.uploads import tokens
 
     console().print(tokens.shown(tokens.records(tokens.token_table(Account(profile, region), stack))))
 
@@ -50,8 +50,8 @@ def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region =
 @app.command()
 def revoke(client: Client, stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Take a client's token out of force. Its images stay, and a new token of the same name has the same folder."""
-    from labelwatch import tokens  # noqa: PLC0415 - see above
-    from labelwatch.aws import Account  # noqa: PLC0415 - see above
+    from labelwatch.shared.account import Account
+    from labelwatch.uploads import tokens
 
     name = tokens.checked(client)
     tokens.revoke(tokens.token_table(Account(profile, region), stack), name)

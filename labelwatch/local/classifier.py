@@ -17,9 +17,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from labelwatch.errors import UserError
 from labelwatch.local import features
-from labelwatch.text import counted
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.text import counted
 
 VERSION = 1
 """Raise by one with every change of what is learned: a cached classifier of another version is not used."""

@@ -4,9 +4,9 @@ import copy
 import json
 from typing import Any
 
-from labelwatch import stack
-from labelwatch.local.cloud import REGION, Cloud
-from labelwatch.package import Package
+from labelwatch.deploy.package import Package
+from labelwatch.local.ministack import REGION, Cloud
+from labelwatch.shared import stacks
 
 STACK = "labelwatch"
 API_STAGE = "api"
@@ -20,7 +20,7 @@ def deploy(cloud: Cloud, package: Package, parameters: dict[str, str]) -> dict[s
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=PACKAGES_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.upload_file(str(package.zip), PACKAGES_BUCKET, package.zip.name)
-    template = stack.pointing_at(json.loads(package.template.read_text()), PACKAGES_BUCKET, package.zip.name)
+    template = stacks.pointing_at(json.loads(package.template.read_text()), PACKAGES_BUCKET, package.zip.name)
     return deploy_template(cloud, STACK, template, parameters)
 
 
@@ -30,9 +30,9 @@ def deploy_template(cloud: Cloud, name: str, template: dict[str, Any], parameter
     content = json.dumps(as_deployed_here(template)).encode()
     cloud.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
     url = f"{cloud.endpoint}/{PACKAGES_BUCKET}/{key}"
-    stacks = stack.Stacks(cloud.client("cloudformation"), poll_seconds=0.2)
-    plan = stacks.plan(name, url, parameters, creates=True)
-    outputs = stacks.apply(plan) if plan else {}
+    cloudformation = stacks.Stacks(cloud.client("cloudformation"), poll_seconds=0.2)
+    plan = cloudformation.plan(name, url, parameters, creates=True)
+    outputs = cloudformation.apply(plan) if plan else {}
     if "RestAPIId" in outputs:
         # Gateway responses count from the next deployment of the API on.
         cloud.client("apigateway").create_deployment(restApiId=outputs["RestAPIId"], stageName=API_STAGE)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labelwatch.errors import UserError
+from labelwatch.shared.errors import UserError
 
 
 @contextmanager

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from labelwatch import tokens
-from labelwatch.demo import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
+from labelwatch.deploy.package import package
+from labelwatch.local import curl_uploads
 from labelwatch.local import session as local
-from labelwatch.local import tickets
-from labelwatch.local.cloud import ACCESS_KEY, REGION, SECRET_KEY, check_machine, free_port
-from labelwatch.local.collection import checked, collection
-from labelwatch.local.fates import Predicted, SetAside, Watch
+from labelwatch.local.demo import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
 from labelwatch.local.folder import owned
+from labelwatch.local.image_set import checked, collection
 from labelwatch.local.mailbox import Mail
+from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, check_machine, free_port
+from labelwatch.local.outcomes import Predicted, SetAside, Watch
 from labelwatch.local.session import Session
-from labelwatch.package import package
-from labelwatch.text import printable
+from labelwatch.shared.text import printable
+from labelwatch.uploads import tokens
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -65,7 +65,7 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
             token = tokens.create(session.tokens, CLIENT)
             console.print("\nOr without AWS credentials, through an upload ticket (both lines):\n")
             console.print(f"API={session.api} TOKEN={token}", soft_wrap=True)
-            console.print(tickets.upload_line(sample.absolute()), soft_wrap=True)
+            console.print(curl_uploads.upload_line(sample.absolute()), soft_wrap=True)
             console.print("\nWho may ask for tickets:\n")
             console.print(command_line(session.cloud.endpoint, "tokens", "list"), soft_wrap=True)
             console.print("\nWhat was predicted so far, as a page; labelwatch athena query works alike:\n")

@@ -6,10 +6,10 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Column, Table
 
-from labelwatch.local.fates import PREFIX, Predicted, SetAside
 from labelwatch.local.mailbox import Mail
-from labelwatch.report.making import Report
-from labelwatch.text import counted
+from labelwatch.local.outcomes import PREFIX, Predicted, SetAside
+from labelwatch.report.build import Report
+from labelwatch.shared.text import counted
 
 # What fits into a terminal of 80 columns, beside the rest.
 _LONGEST_KEY = 32

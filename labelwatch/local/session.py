@@ -9,11 +9,11 @@ from typing import Any
 from chalicelib.adapters.dynamodb import TokenTable
 from labelwatch.analytics.athena import Athena
 from labelwatch.analytics.tables import ALL, Tables
-from labelwatch.local import cloud, deployment, protocol, standin
-from labelwatch.local.cloud import Cloud
+from labelwatch.deploy.package import Package
+from labelwatch.local import deployment, ministack, rekognition_api
 from labelwatch.local.mailbox import Mailbox
-from labelwatch.local.standin import Classifier, StandIn
-from labelwatch.package import Package
+from labelwatch.local.ministack import Cloud
+from labelwatch.local.model import Classifier, StandIn, model_arn
 
 ADDRESS = "grower@example.com"
 INPUT_BUCKET = "labelwatch-images"
@@ -61,8 +61,11 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
         content: bytes = objects["s3"].get_object(Bucket=bucket, Key=key, **which)["Body"].read()
         return content
 
-    model = StandIn(classifier, standin.model_arn(cloud.REGION), read)
-    with protocol.served(model.operations) as rekognition, cloud.running(folder / "cloud", rekognition, port) as here:
+    model = StandIn(classifier, model_arn(ministack.REGION), read)
+    with (
+        rekognition_api.served(model.operations) as rekognition,
+        ministack.running(folder / "cloud", rekognition, port) as here,
+    ):
         objects["s3"] = here.client("s3")
         outputs = deployment.deploy(
             here,

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from labelwatch.errors import UserError
 from labelwatch.quicksight.document import FILE, Body
+from labelwatch.shared.errors import UserError
 
 NUMBER = frozenset({"INTEGER", "DECIMAL"})
 TEXT = frozenset({"STRING"})

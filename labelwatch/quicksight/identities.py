@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from labelwatch.aws import Account
-from labelwatch.errors import UserError
-from labelwatch.quicksight.refusals import NOT_SIGNED_UP, STANDARD_EDITION, told
+from labelwatch.quicksight.errors import NOT_SIGNED_UP, STANDARD_EDITION, told
+from labelwatch.shared.account import Account
+from labelwatch.shared.errors import UserError
 
 DEFAULT_NAMESPACE = "default"
 WHERE_TO_ASK = re.compile(r"use the ([a-z0-9-]+) endpoint")

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from labelwatch.errors import UserError
 from labelwatch.quicksight.document import Body
+from labelwatch.quicksight.errors import told
 from labelwatch.quicksight.identities import Principal
 from labelwatch.quicksight.kinds import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Home, Kind
-from labelwatch.quicksight.refusals import told
+from labelwatch.shared.errors import UserError
 
 # On each object: the SHA-256 of what was sent last and ended well. QuickSight answers with more, and in another form,
 # than what it was sent, so what it describes cannot be compared with what would be sent.

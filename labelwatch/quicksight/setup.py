@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chalicelib.adapters.s3 import console_address
-from labelwatch import stack
 from labelwatch.analytics import tables
 from labelwatch.analytics.queries import TABLE
-from labelwatch.aws import Account
 from labelwatch.quicksight import checks, document
 from labelwatch.quicksight.document import Place
 from labelwatch.quicksight.identities import Identities, Principal
 from labelwatch.quicksight.kinds import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Home, Kind
 from labelwatch.quicksight.objects import Objects
+from labelwatch.shared import stacks
+from labelwatch.shared.account import Account
 
 type Tell = Callable[[str], None]
 
@@ -41,7 +41,7 @@ def up(account: Account, wish: Wish, tell: Tell, poll_seconds: float = 2) -> Non
     # Here and not only in the tests: whoever changes the file for labels of their own learns at once what QuickSight
     # would say after minutes, or not at all.
     checks.check(definition)
-    outputs = stack.outputs(account.client("cloudformation"), wish.stack, "QuickSightRoleArn")
+    outputs = stacks.outputs(account.client("cloudformation"), wish.stack, "QuickSightRoleArn")
     identities = Identities(account, wish.identity_region)
     identities.check_subscription()
     principals = list(dict.fromkeys(identities.find(one) for one in wish.principals))

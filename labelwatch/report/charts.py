@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import vl_convert
 
 from labelwatch.report.visuals import Field, Visual
-from labelwatch.text import printable
+from labelwatch.shared.text import printable
 
 # Okabe and Ito's colours: told apart by people who do not see red and green alike. Black would be lost in the dark.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")

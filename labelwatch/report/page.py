@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from labelwatch.report import charts
 from labelwatch.report.charts import Rows
 from labelwatch.report.visuals import Field, Visual
-from labelwatch.text import printable
+from labelwatch.shared.text import printable
 
 # The column of a table that is no column of its query: where the picture is.
 LINK = "link"

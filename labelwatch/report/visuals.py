@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from labelwatch.analytics.queries import FOLDER
-from labelwatch.errors import UserError
+from labelwatch.shared.errors import UserError
 
 DEFINITION = FOLDER / "quicksight.json"
 type Kind = Literal["pie", "bar", "table"]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from labelwatch.deploy.package import Package, package
 from labelwatch.local import session as local
-from labelwatch.local.standin import CALLS_PER_SECOND, RateLimit
-from labelwatch.package import Package, package
-from tests.e2e.pipeline import (
+from labelwatch.local.model import CALLS_PER_SECOND, RateLimit
+from tests.least_privilege import rights
+from tests.support.pipeline import (
     ORIGIN,
     SECONDS_TO_WAIT,
     ByColour,
@@ -18,7 +19,6 @@ from tests.e2e.pipeline import (
     look_at_the_model,
     set_environment,
 )
-from tests.least_privilege import rights
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.model import Label, Prediction
-from chalicelib.rows import encoded, row_key, rows_of
+from chalicelib.domain.predictions import Label, Prediction
+from chalicelib.domain.rows import encoded, row_key, rows_of
 from labelwatch.analytics import queries
 from labelwatch.analytics.athena import Answer, Athena
 from labelwatch.analytics.output import value
 from labelwatch.analytics.queries import Narrowing
 from labelwatch.analytics.tables import ALL, PLAIN, Tables
-from labelwatch.errors import UserError
-from labelwatch.local.cloud import REGION, Cloud
-from tests.builders import MODEL, image, prediction, rules
-from tests.e2e.pipeline import Pipeline
+from labelwatch.local.ministack import REGION, Cloud
+from labelwatch.shared.errors import UserError
+from tests.support.builders import MODEL, image, prediction, rules
+from tests.support.pipeline import Pipeline
 
 DATABASE = "counted"
 WANTED = rules(("leaf-smut", 90.0), min_confidence=50)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from tests.e2e.pipeline import Pipeline, look_at_the_model, picture, run_labelwatch
+from tests.support.pipeline import Pipeline, look_at_the_model, picture, run_labelwatch
 
 PREFIX = "audited/"
 TOLD, QUIET, BAD = f"{PREFIX}told leaf.jpg", f"{PREFIX}quiet+leaf.jpg", f"{PREFIX}notes.jpg"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from tests.e2e.pipeline import Pipeline, functions, operator_s_environment, run_labelwatch, set_mapping
+from tests.support.pipeline import Pipeline, functions, operator_s_environment, run_labelwatch, set_mapping
 
 MOST_SECONDS = 120
 

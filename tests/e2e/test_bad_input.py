@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
-from chalicelib.batch import MOST_TRIES
-from chalicelib.detection import encoded
-from chalicelib.model import Label
-from labelwatch.deadletters.holding import Held
-from labelwatch.deadletters.letters import Letter, boxes
-from labelwatch.local.fates import Watch
+from chalicelib.domain.predictions import Label
+from chalicelib.queues.batch import MOST_TRIES
+from chalicelib.steps.detect import encoded
+from labelwatch.dead_letters.dead_letter import Letter, boxes
+from labelwatch.dead_letters.reader import Held
+from labelwatch.local.outcomes import Watch
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from tests.builders import image, notification, prediction, s3_record
-from tests.e2e.menagerie import animated, claiming, cut, drawn, heavy, noise, of_16_bits, rotated
-from tests.e2e.pipeline import Pipeline, functions, picture, set_mapping, set_way
+from tests.support.builders import image, notification, prediction, s3_record
+from tests.support.pipeline import Pipeline, functions, picture, set_mapping, set_way
+from tests.support.sample_images import animated, claiming, cut, drawn, heavy, noise, of_16_bits, rotated
 
 PREDICTED = "a prediction"
 NOTHING = "nothing"

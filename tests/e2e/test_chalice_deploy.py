@@ -8,14 +8,15 @@ import pytest
 import requests
 
 from chalicelib.adapters.dynamodb import TokenTable
-from labelwatch import stack, tokens
-from labelwatch.local.cloud import REGION
-from labelwatch.package import Package
-from tests.e2e import gateway as api_gateway
-from tests.e2e.gateway import Gateway
-from tests.e2e.inventory import Inventory, inventory, notifications
-from tests.e2e.pipeline import Pipeline, picture, set_mapping
-from tests.e2e.project import Project
+from labelwatch.deploy.package import Package
+from labelwatch.local.ministack import REGION
+from labelwatch.shared import stacks
+from labelwatch.uploads import tokens
+from tests.support import api_gateway
+from tests.support.api_gateway import Gateway
+from tests.support.inventory import Inventory, inventory, notifications
+from tests.support.pipeline import Pipeline, picture, set_mapping
+from tests.support.project import Project
 
 STACK = "labelwatch-prod"
 ADOPTED = "cameras-of-long-ago"
@@ -76,7 +77,7 @@ def outputs(running: Pipeline, project: Project, before: Before) -> dict[str, st
         "--yes",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return stack.outputs(running.session.cloud.client("cloudformation"), STACK)
+    return stacks.outputs(running.session.cloud.client("cloudformation"), STACK)
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from labelwatch.package import PROJECT
-from labelwatch.text import counted
+from labelwatch.shared.project import PROJECT
+from labelwatch.shared.text import counted
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 LEAVES = Path(__file__).parents[3] / "shared" / "leaves"

@@ -14,10 +14,11 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.batch import LAST_RECEIVE
+from chalicelib.queues.batch import LAST_RECEIVE
 from labelwatch.local.session import INPUT_BUCKET
-from tests.builders import notification, s3_record
-from tests.e2e.pipeline import (
+from tests.e2e.test_uploads import without
+from tests.support.builders import notification, s3_record
+from tests.support.pipeline import (
     Pipeline,
     functions,
     look_at_the_model,
@@ -26,7 +27,6 @@ from tests.e2e.pipeline import (
     run_labelwatch,
     set_mapping,
 )
-from tests.e2e.test_uploads import without
 
 BOXES = ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")
 # After so many receives SQS itself takes a message away (infra/resources.yaml).

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from labelwatch import tokens
-from labelwatch.package import PROJECT
-from tests.e2e.pipeline import Pipeline, picture
+from labelwatch.shared.project import PROJECT
+from labelwatch.uploads import tokens
+from tests.support.pipeline import Pipeline, picture
 
 NAMES = ["leaf 1.jpg", "it's.jpeg", "稲 葉.png"]
 CLEANED = {"leaf-1.jpg", "it-s.jpeg", "稲-葉.png"}

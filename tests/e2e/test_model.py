@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.adapters.dynamodb import ModelMemories
-from chalicelib.model import ModelMemory
-from labelwatch import stack
+from chalicelib.domain.model import ModelMemory
+from labelwatch.deploy.package import Package
 from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
-from labelwatch.local.standin import CONTROL_CALLS_PER_SECOND, RateLimit
-from labelwatch.package import Package
-from tests.e2e.pipeline import (
+from labelwatch.local.model import CONTROL_CALLS_PER_SECOND, RateLimit
+from labelwatch.shared import stacks
+from tests.support.pipeline import (  # fmt: skip
     Pipeline,
     functions,
     look_at_the_model,
@@ -26,7 +26,7 @@ from tests.e2e.pipeline import (
     run_labelwatch,
     set_environment,
     set_mapping,
-)  # fmt: skip
+)
 
 STACK = "labelwatch-model"
 SECONDS_TO_BE_SURE = 4
@@ -36,7 +36,7 @@ class Kept:
     """A stack that starts the model, stops it when it is idle, and lets it run for 20 hours a month."""
 
     def __init__(self, running: Pipeline, packaged: Package) -> None:
-        template = stack.pointing_at(json.loads(packaged.template.read_text()), PACKAGES_BUCKET, packaged.zip.name)
+        template = stacks.pointing_at(json.loads(packaged.template.read_text()), PACKAGES_BUCKET, packaged.zip.name)
         parameters = {
             "CustomModelARN": running.standin.arn,
             "EmailNotification": "grower@example.com",

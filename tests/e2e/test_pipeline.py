@@ -10,10 +10,18 @@ from email.message import EmailMessage
 
 import pytest
 
+from labelwatch.local.model import RateLimit
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from labelwatch.local.standin import RateLimit
-from tests.builders import notification, s3_record
-from tests.e2e.pipeline import Pipeline, functions, look_at_the_model, picture, set_environment, set_mapping, set_way
+from tests.support.builders import notification, s3_record
+from tests.support.pipeline import (
+    Pipeline,
+    functions,
+    look_at_the_model,
+    picture,
+    set_environment,
+    set_mapping,
+    set_way,
+)
 
 
 def mail_of(pipeline: Pipeline, key: str) -> EmailMessage:

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from labelwatch import stack
-from labelwatch.local.cloud import REGION
+from labelwatch.deploy.package import Package
 from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
-from labelwatch.package import Package
-from tests.builders import notification, s3_record, time_has_passed
-from tests.e2e.pipeline import Pipeline, functions, picture, set_environment, set_mapping
+from labelwatch.local.ministack import REGION
+from labelwatch.shared import stacks
 from tests.e2e.test_uploads import without
+from tests.support.builders import notification, s3_record, time_has_passed
+from tests.support.pipeline import Pipeline, functions, picture, set_environment, set_mapping
 
 
 def test_the_subscriptions_of_both_topics_are_counted(pipeline: Pipeline) -> None:
@@ -76,7 +76,7 @@ class Adopting:
         self._s3, self._sqs = self._cloud.client("s3"), self._cloud.client("sqs")
         self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self._stack = f"labelwatch-{name}"
-        template = stack.pointing_at(json.loads(packaged.template.read_text()), PACKAGES_BUCKET, packaged.zip.name)
+        template = stacks.pointing_at(json.loads(packaged.template.read_text()), PACKAGES_BUCKET, packaged.zip.name)
         parameters = {
             "CustomModelARN": running.standin.arn,
             "EmailNotification": "grower@example.com",

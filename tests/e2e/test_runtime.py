@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from chalicelib import __version__
-from labelwatch.package import PROJECT, Package
-from tests.e2e import function, place
-from tests.e2e.function import PYTHON, REQUIREMENTS, Ended, Lambda
-from tests.e2e.place import KEY, Place, request
+from labelwatch.deploy.package import Package
+from labelwatch.shared.project import PROJECT
+from tests.support import handler_environment, lambda_runtime
+from tests.support.handler_environment import KEY, Place, request
+from tests.support.lambda_runtime import PYTHON, REQUIREMENTS, Ended, Lambda
 
 ADOPTED = {"ADOPTED_BUCKET": "images"}
 REFUSED = "refused: "  # what only_tmp.py says of each write
@@ -38,18 +39,18 @@ def where(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> Lambda
     task = tmp_path_factory.mktemp("task")
     with zipfile.ZipFile(packaged.zip) as archive:
         archive.extractall(task)
-    return Lambda(task, function.runtime(), tmp_path_factory.mktemp("scratch"))
+    return Lambda(task, lambda_runtime.runtime(), tmp_path_factory.mktemp("scratch"))
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place.running(tmp_path_factory.mktemp("cloud")) as running:
+    with handler_environment.running(tmp_path_factory.mktemp("cloud")) as running:
         yield running
 
 
 def answer(where: Lambda, aws: Place, handler: str, event: object = None, **changes: str) -> Any:
     """What a new process of this function returns, for the event of the place where none is given."""
-    with function.started(handler, where, aws.environment | changes) as started:
+    with lambda_runtime.started(handler, where, aws.environment | changes) as started:
         return started.answer(event or aws.events()[handler])
 
 
@@ -99,7 +100,7 @@ def test_the_api_gives_a_ticket(where: Lambda, aws: Place) -> None:
 
 
 def test_watch_counts_the_two_topics_that_tell_nobody(where: Lambda, aws: Place) -> None:
-    with function.started("app.watch", where, aws.environment) as started:
+    with lambda_runtime.started("app.watch", where, aws.environment) as started:
         assert started.answer(aws.events()["app.watch"]) is None
         lines = [json.loads(line) for line in started.log.splitlines() if line.startswith("{")]
     assert [line["SubscriptionsSilent"] for line in lines if "SubscriptionsSilent" in line] == [[2.0]]
@@ -111,7 +112,7 @@ def test_ingest_puts_the_event_of_an_adopted_bucket_on_the_queue(where: Lambda, 
 
 
 def test_ingest_is_not_there_without_an_adopted_bucket(where: Lambda, aws: Place) -> None:
-    with function.started("app.ingest", where, aws.environment) as started:
+    with lambda_runtime.started("app.ingest", where, aws.environment) as started:
         news = started.next_news()
     assert (news.kind, news.content["errorType"]) == ("init error", "Runtime.HandlerNotFound")
 
@@ -121,7 +122,7 @@ def test_a_wrong_setting_ends_the_start_with_one_sentence_that_names_it(
     where: Lambda, aws: Place, handler: str
 ) -> None:
     with (
-        function.started(handler, where, aws.environment | {"MinConfidence": "high"}) as started,
+        lambda_runtime.started(handler, where, aws.environment | {"MinConfidence": "high"}) as started,
         pytest.raises(Ended) as ended,
     ):
         started.next_news()
@@ -133,7 +134,7 @@ def test_a_wrong_setting_ends_the_start_with_one_sentence_that_names_it(
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_nothing_of_the_zip_is_written_to_and_nothing_outside_tmp(where: Lambda, aws: Place, handler: str) -> None:
     before = files_of(where.task)
-    with function.started(handler, where, aws.environment | ADOPTED) as started:
+    with lambda_runtime.started(handler, where, aws.environment | ADOPTED) as started:
         started.answer(aws.events()[handler])
         refused = [line for line in started.log.splitlines() if line.startswith(REFUSED)]
     assert refused  # Python itself tries to keep what it compiled, here as on Lambda, and goes on without

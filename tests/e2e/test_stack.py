@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from labelwatch.errors import UserError
-from labelwatch.stack import Event, Stacks
-from tests.e2e.pipeline import Pipeline
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.stacks import Event, Stacks
+from tests.support.pipeline import Pipeline
 
 NAME = "a-stack"
 TAKEN = "primary"  # the workgroup that every account has

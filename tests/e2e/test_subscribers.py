@@ -18,9 +18,9 @@ from uuid import uuid4
 
 import pytest
 
-from labelwatch.local.cloud import REGION
+from labelwatch.local.ministack import REGION
 from labelwatch.local.session import ADDRESS
-from tests.e2e.pipeline import Pipeline, picture, run_labelwatch
+from tests.support.pipeline import Pipeline, picture, run_labelwatch
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 # What a function of a subscriber may look like: it hands the subject on to a queue.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from labelwatch.local.cloud import REGION
-from tests.e2e.pipeline import Pipeline, operator_s_environment
+from labelwatch.local.ministack import REGION
 from tests.e2e.test_uploads import ask
+from tests.support.pipeline import Pipeline, operator_s_environment
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 

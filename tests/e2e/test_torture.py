@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from labelwatch.package import Package
+from labelwatch.deploy.package import Package
 from tests.torture import scenarios
 from tests.torture.calls import CLAIM, HEAD_OF_ROWS, NOTE, PUBLISH
-from tests.torture.mischief import COME_AGAIN, KILLED, NOT_RUNNING, WAYS_TO_FAIL, Kill
-from tests.torture.place import DETECT, NOTIFY, Place, running
+from tests.torture.disruptions import COME_AGAIN, KILLED, NOT_RUNNING, WAYS_TO_FAIL, Kill
+from tests.torture.environment import DETECT, NOTIFY, Place, running
 from tests.torture.scenarios import Scenario
 
 KILLS = [

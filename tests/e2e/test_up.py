@@ -13,12 +13,12 @@ from typing import IO, Any
 
 import pytest
 
-from labelwatch.local.cloud import Cloud
-from labelwatch.stack import Stacks
-from tests.e2e import gateway
-from tests.e2e.inventory import buckets, inventory
-from tests.e2e.pipeline import Pipeline
-from tests.e2e.project import Project
+from labelwatch.local.ministack import Cloud
+from labelwatch.shared.stacks import Stacks
+from tests.support import api_gateway
+from tests.support.inventory import buckets, inventory
+from tests.support.pipeline import Pipeline
+from tests.support.project import Project
 
 NAMES = {"InputBucketName": "test-images", "OutputBucketName": "test-predictions"}
 A_TOPIC: dict[str, Any] = {"Parameters": {}, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
@@ -33,7 +33,7 @@ def cloud(running: Pipeline) -> Cloud:
 
 @pytest.fixture(scope="module")
 def project(running: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    with gateway.in_front_of(running.session.cloud.endpoint) as api:
+    with api_gateway.in_front_of(running.session.cloud.endpoint) as api:
         yield Project(tmp_path_factory.mktemp("project"), running.session, api)
 
 

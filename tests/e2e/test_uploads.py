@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
-from labelwatch import tokens
-from labelwatch.local import tickets
-from labelwatch.package import PROJECT
-from tests.e2e.pipeline import ORIGIN, Pipeline, functions, picture, set_environment
+from labelwatch.local import curl_uploads
+from labelwatch.shared.project import PROJECT
+from labelwatch.uploads import tokens
+from tests.support.pipeline import ORIGIN, Pipeline, functions, picture, set_environment
 
 CLIENT = "camera-north"
 JSON = {"Content-Type": "application/json"}
@@ -88,7 +88,7 @@ def test_a_ticket_and_curl_make_a_prediction_under_the_client_s_prefix(
 ) -> None:
     file = tmp_path / 'it\'s a "leaf", $HOME; `id`\n稲.jpg'
     file.write_bytes(picture())
-    key = tickets.upload(api, token, file)
+    key = curl_uploads.upload(api, token, file)
     assert re.fullmatch(rf"uploads/{CLIENT}/\d{{4}}-\d\d-\d\d/[a-z2-7]{{16}}-it-s-a-leaf-HOME-id-稲\.jpg", key)
     pipeline.wait_for_alert(key)
     assert pipeline.predictions[key].labels == (("leaf-smut", 97.0),)

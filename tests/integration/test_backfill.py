@@ -11,18 +11,18 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from chalicelib import events, rows
 from chalicelib.adapters.s3 import ImageObjects
-from chalicelib.model import ObjectCreated
-from labelwatch.aws import Account
+from chalicelib.domain import events, rows
+from chalicelib.domain.images import ObjectCreated
 from labelwatch.backfill.listing import Listing, Predictions
-from labelwatch.backfill.place import Place
-from labelwatch.backfill.running import Wanted, run
-from labelwatch.errors import UserError
-from labelwatch.operator import Operator
-from tests import builders
-from tests.builders import MODEL
+from labelwatch.backfill.run import Wanted, run
+from labelwatch.backfill.target import Place
+from labelwatch.shared.account import Account
+from labelwatch.shared.console import Operator
+from labelwatch.shared.errors import UserError
 from tests.integration.conftest import REGION
+from tests.support import builders
+from tests.support.builders import MODEL
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

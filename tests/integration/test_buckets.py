@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from labelwatch.aws import Account
-from labelwatch.buckets import OwnBuckets, is_there
-from labelwatch.errors import UserError
-from labelwatch.package import resources
+from labelwatch.deploy.buckets import OwnBuckets, is_there
+from labelwatch.deploy.package import resources
+from labelwatch.shared.account import Account
+from labelwatch.shared.errors import UserError
 from tests.integration.conftest import REGION
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from bench import cost, month
 from bench.month import Calls
-from labelwatch.prices import Prices
+from labelwatch.shared.pricing import Prices
 
 ALARM = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
 

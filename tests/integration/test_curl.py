@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.curl import upload_line
-from chalicelib.model import SignedPost
+from chalicelib.domain.curl import upload_line
+from chalicelib.domain.uploads import SignedPost
 
 CONTENT = b"\xff\xd8 what the file holds \r\n--"
 # What a value must survive, too: nothing in it may be taken for a file, a type or a command.

@@ -15,16 +15,16 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from chalicelib.adapters.sqs import DeadLetterQueue
-from chalicelib.detection import encoded
-from chalicelib.errors import Fault, Rejected, Retryable
-from labelwatch.deadletters import holding, moving
-from labelwatch.deadletters.holding import SECONDS_HELD, Held
-from labelwatch.deadletters.letters import Box, Letter
-from labelwatch.deadletters.purged import MOST_ITEMS, Purged, PurgedImage
-from labelwatch.errors import UserError
-from labelwatch.operator import Operator
-from tests import builders
+from chalicelib.domain.errors import Fault, Rejected, Retryable
+from chalicelib.steps.detect import encoded
+from labelwatch.dead_letters import reader, redrive
+from labelwatch.dead_letters.dead_letter import Box, Letter
+from labelwatch.dead_letters.purged import MOST_ITEMS, Purged, PurgedImage
+from labelwatch.dead_letters.reader import SECONDS_HELD, Held
+from labelwatch.shared.console import Operator
+from labelwatch.shared.errors import UserError
 from tests.integration.conftest import TABLE
+from tests.support import builders
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -92,12 +92,12 @@ class Place:
     ) -> str:
         """What is said; a refusal is its last line."""
         return self._told(
-            lambda operator: moving.redrive(held, held.letters, left_out or [], operator, dry=dry), agrees=agrees
+            lambda operator: redrive.redrive(held, held.letters, left_out or [], operator, dry=dry), agrees=agrees
         )
 
     def purge(self, held: Held, *, dry: bool = False, agrees: bool = True) -> str:
         return self._told(
-            lambda operator: moving.purge(held, held.letters, self.purged, operator, dry=dry), agrees=agrees
+            lambda operator: redrive.purge(held, held.letters, self.purged, operator, dry=dry), agrees=agrees
         )
 
     def bodies(self, queue: str) -> list[str]:
@@ -258,7 +258,7 @@ def test_all_are_given_back_however_it_ends(place: Place, ending: type[BaseExcep
     place.set_aside("p1", queue="PredictionsDeadLetters")
     with (
         pytest.raises(ending) if ending else nullcontext(),
-        holding.held(place.sqs, place.boxes, place.said.append) as held,
+        reader.held(place.sqs, place.boxes, place.said.append) as held,
     ):
         held.read()
         if ending:
@@ -274,7 +274,7 @@ def test_all_are_given_back_where_the_reading_itself_ends(place: Place) -> None:
     def stop(_: int) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), holding.held(place.sqs, place.boxes, place.said.append) as held:
+    with pytest.raises(KeyboardInterrupt), reader.held(place.sqs, place.boxes, place.said.append) as held:
         held.read(stop)
     assert place.bodies("ImagesDeadLetters") == ["a", "b"]
 
@@ -289,7 +289,7 @@ def test_what_is_received_just_as_somebody_presses_ctrl_c_is_given_back(place: P
 
     with (
         pytest.raises(KeyboardInterrupt),
-        holding.held(Other(place.sqs, "receive_message", pressed), place.boxes, place.said.append) as held,
+        reader.held(Other(place.sqs, "receive_message", pressed), place.boxes, place.said.append) as held,
     ):
         held.read()
     assert place.bodies("ImagesDeadLetters") == ["a", "b"]
@@ -297,7 +297,7 @@ def test_what_is_received_just_as_somebody_presses_ctrl_c_is_given_back(place: P
 
 def test_what_could_not_be_given_back_does_not_keep_the_others_and_is_told(place: Place) -> None:
     place.set_aside(*(f"{number:02}" for number in range(12)))
-    with holding.held(place.sqs, place.boxes, place.said.append) as held:
+    with reader.held(place.sqs, place.boxes, place.said.append) as held:
         held.read()
         held.sqs = Other(held.sqs, "change_message_visibility_batch", refuses_the_first)
     assert len(place.bodies("ImagesDeadLetters")) == 10
@@ -309,7 +309,7 @@ def test_what_could_not_be_given_back_does_not_keep_the_others_and_is_told(place
 def test_a_queue_that_does_not_answer_does_not_keep_those_of_the_other(place: Place) -> None:
     place.set_aside("a", "b")
     place.set_aside("p1", queue="PredictionsDeadLetters")
-    with holding.held(place.sqs, place.boxes, place.said.append) as held:
+    with reader.held(place.sqs, place.boxes, place.said.append) as held:
         held.read()
         place.sqs.delete_queue(QueueUrl=place.urls["ImagesDeadLetters"])
     assert place.bodies("PredictionsDeadLetters") == ["p1"]

@@ -9,10 +9,12 @@ import pytest
 from botocore.stub import Stubber
 
 from chalicelib.adapters.dynamodb import REMEMBERED, ClaimItems, ModelMemories, TokenTable
-from chalicelib.errors import Retryable
-from chalicelib.model import Claim, ModelMemory, Standing, TokenRecord
-from tests.builders import NOW
+from chalicelib.domain.errors import Retryable
+from chalicelib.domain.idempotency import Standing
+from chalicelib.domain.model import ModelMemory
+from chalicelib.domain.tokens import Claim, TokenRecord
 from tests.integration.conftest import TABLE
+from tests.support.builders import NOW
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib import rows
-from chalicelib.model import Label
-from labelwatch.local.fates import Watch
-from tests import builders
+from chalicelib.domain import rows
+from chalicelib.domain.predictions import Label
+from labelwatch.local.outcomes import Watch
 from tests.integration.conftest import REGION
+from tests.support import builders
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

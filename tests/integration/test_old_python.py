@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labelwatch.package import PROJECT
+from labelwatch.shared.project import PROJECT
 
 
 def old_python() -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib import settings
-from tests.builders import ENVIRONMENT
+from tests.support.builders import ENVIRONMENT
 
 Template = dict[str, Any]
 MODEL = "arn:aws:rekognition:eu-central-1:123456789012:project/leaves/version/leaves.1/1700000000000"

@@ -12,10 +12,10 @@ import boto3
 import pytest
 
 from chalicelib import __version__
-from labelwatch.aws import Account
-from labelwatch.errors import UserError
-from labelwatch.package import Package
-from labelwatch.publish import publish
+from labelwatch.deploy.package import Package
+from labelwatch.deploy.publish import publish
+from labelwatch.shared.account import Account
+from labelwatch.shared.errors import UserError
 from tests.integration.conftest import REGION
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from labelwatch.__main__ import app
-from labelwatch.errors import UserError
-from labelwatch.package import PROJECT
 from labelwatch.quicksight import document, setup
 from labelwatch.quicksight.kinds import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Home
 from labelwatch.quicksight.objects import SENT, Objects
 from labelwatch.quicksight.setup import Wish
-from tests.fake_quicksight import OWNER, FakeQuickSight
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
+from tests.support.fake_quicksight import OWNER, FakeQuickSight
 
 STACK = "labelwatch-prod"
 ANN = f"arn:aws:quicksight:eu-central-1:{OWNER}:user/default/ann"

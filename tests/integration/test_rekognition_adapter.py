@@ -13,9 +13,9 @@ from botocore.config import Config
 from botocore.stub import Stubber
 
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
-from chalicelib.errors import Fault, ModelNotRunning, Rejected, Retryable, Unavailable
-from chalicelib.model import BoundingBox, Label
-from tests.builders import image
+from chalicelib.domain.errors import Fault, ModelNotRunning, Rejected, Retryable, Unavailable
+from chalicelib.domain.predictions import BoundingBox, Label
+from tests.support.builders import image
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient

@@ -17,8 +17,8 @@ from chalice.deploy.swagger import SwaggerGenerator
 from chalice.test import Client
 
 from chalicelib.adapters.dynamodb import TokenTable
-from chalicelib.tokens import new_token
-from tests.builders import ENVIRONMENT
+from chalicelib.domain.tokens import new_token
+from tests.support.builders import ENVIRONMENT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

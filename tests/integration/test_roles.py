@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.reading import Template, function_roles, functions, listed, mappings, resources, statements
 from tests.least_privilege.required import ENFORCED_HERE, REQUIRED_BY, required_by
 from tests.least_privilege.rights import NOTHING, Right, actions, rights, without
 from tests.least_privilege.running import run
+from tests.support.template import Template, function_roles, functions, listed, mappings, resources, statements
 
 INPUT = {"Fn::Sub": "${InputBucket.Arn}/*"}
 ADOPTED = {"Fn::If": ["AdoptsBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${AdoptedBucketName}/*"}, NOTHING]}

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from chalicelib import wiring
 from chalicelib.adapters.s3 import LINK_HOURS, ImageObjects, PictureLinks, RowObjects
-from chalicelib.errors import Rejected, Retryable, Unavailable
-from chalicelib.model import ImageReference, ObjectCreated, Picture
-from tests import builders
+from chalicelib.domain.alerts import Picture
+from chalicelib.domain.errors import Rejected, Retryable, Unavailable
+from chalicelib.domain.images import ImageReference, ObjectCreated
+from tests.support import builders
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

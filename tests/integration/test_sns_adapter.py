@@ -10,8 +10,8 @@ import pytest
 from botocore.stub import Stubber
 
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
-from chalicelib.errors import Retryable
-from chalicelib.model import Alert
+from chalicelib.domain.alerts import Alert
+from chalicelib.domain.errors import Retryable
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

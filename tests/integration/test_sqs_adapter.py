@@ -12,9 +12,9 @@ from botocore.stub import Stubber
 from msgspec.structs import replace
 
 from chalicelib.adapters.sqs import LONGEST_DETAIL, MOST_BYTES, DeadLetterQueue, Queue
-from chalicelib.errors import Rejected, Retryable, Unavailable
-from chalicelib.model import Message
-from tests import builders
+from chalicelib.domain.errors import Rejected, Retryable, Unavailable
+from chalicelib.domain.messages import Message
+from tests.support import builders
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -12,12 +12,12 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from labelwatch import next_steps, subscription
-from labelwatch.endpoints import Endpoint
-from labelwatch.errors import UserError
-from labelwatch.filters import Filter
-from labelwatch.subscribers import Subscribers
-from labelwatch.subscription import State
+from labelwatch.shared.errors import UserError
+from labelwatch.subscriptions import guidance, subscription
+from labelwatch.subscriptions.endpoints import Endpoint
+from labelwatch.subscriptions.filters import Filter
+from labelwatch.subscriptions.subscribers import Subscribers
+from labelwatch.subscriptions.subscription import State
 from tests.integration.conftest import REGION
 
 ACCOUNT = "123456789012"
@@ -101,7 +101,7 @@ def text(policy: dict[str, Any]) -> str:
 def subscribe(place: Place, policy: dict[str, Any]) -> str:
     """What the command says of it."""
     topic = place.subscribers.alerts
-    return next_steps.of_subscribing(topic, YOU, place.subscribers.subscribe(topic, YOU, policy), "")
+    return guidance.of_subscribing(topic, YOU, place.subscribers.subscribe(topic, YOU, policy), "")
 
 
 def only(place: Place) -> subscription.Subscription:
@@ -231,7 +231,7 @@ def test_a_filter_of_another_hand_that_is_taken_away_has_no_options_to_have_it_b
 def test_a_link_confirms_however_it_came_and_so_that_no_link_undoes_it(place: Place, link: str) -> None:
     place.confirms()
     place.knows(ConfirmationWasAuthenticated="true", Protocol="email", Endpoint=YOU.address)
-    told = next_steps.of_confirming(place.subscribers.confirm(link))
+    told = guidance.of_confirming(place.subscribers.confirm(link))
     assert told == "you@example.com is subscribed to the alerts, and only who has rights in this account can undo it."
 
 
@@ -245,14 +245,14 @@ def test_a_token_alone_is_tried_with_both_topics(place: Place) -> None:
 def test_a_confirmation_that_somebody_had_clicked_before_is_not_called_safe(place: Place) -> None:
     place.confirms()
     place.knows(ConfirmationWasAuthenticated="false", Protocol="email", Endpoint=YOU.address)
-    told = next_steps.of_confirming(place.subscribers.confirm(LINK))
+    told = guidance.of_confirming(place.subscribers.confirm(LINK))
     assert "you@example.com is subscribed to the alerts, but its unsubscribe link undoes it" in told
 
 
 def test_what_aws_does_not_show_after_a_confirmation_is_not_called_safe(place: Place) -> None:
     place.confirms()
     place.refuses("get_subscription_attributes", "AuthorizationError")
-    told = next_steps.of_confirming(place.subscribers.confirm(LINK))
+    told = guidance.of_confirming(place.subscribers.confirm(LINK))
     assert told.endswith(": confirmed; AWS does not show you more.")
 
 
@@ -306,7 +306,7 @@ def test_what_is_confirmed_is_removed_and_what_is_not_is_told(place: Place) -> N
     place.lists(entry("PendingConfirmation"), topic=OPERATIONS)
     place.aws.add_response("unsubscribe", {}, {"SubscriptionArn": ARN})
     removed = place.subscribers.remove(YOU.address, both(place))
-    first, second = next_steps.of_removing(YOU.address, removed)
+    first, second = guidance.of_removing(YOU.address, removed)
     assert first == "you@example.com is taken off the alerts."
     assert second.startswith("you@example.com is unconfirmed on the operations, which AWS lets nobody take back")
 
@@ -332,7 +332,7 @@ def test_an_older_stack_without_a_topic_for_alarms_is_told_so() -> None:
 def test_who_is_unconfirmed_is_told_what_to_do_with_the_stack_s_own_options(place: Place) -> None:
     place.lists(entry("PendingConfirmation"), entry("PendingConfirmation", "me@example.com"))
     listed = place.subscribers.of(place.subscribers.alerts)
-    what, why = next_steps.of_all([place.subscribers.alerts], listed, " --stack labelwatch-prod")
+    what, why = guidance.of_all([place.subscribers.alerts], listed, " --stack labelwatch-prod")
     assert what.startswith("Unconfirmed: you@example.com, me@example.com. AWS has sent a mail.")
     assert what.endswith(": labelwatch subscribers confirm 'LINK' --stack labelwatch-prod")
     assert "undoes it for anybody" in why
@@ -342,14 +342,14 @@ def test_where_all_are_confirmed_there_is_nothing_to_do(place: Place) -> None:
     place.lists(entry())
     place.knows(ConfirmationWasAuthenticated="false")
     alerts = place.subscribers.alerts
-    assert next_steps.of_all([alerts], place.subscribers.of(alerts), "") == []
+    assert guidance.of_all([alerts], place.subscribers.of(alerts), "") == []
 
 
 def test_of_each_topic_that_nobody_is_subscribed_to_it_is_said_how_to_change_that(place: Place) -> None:
     place.lists(entry("Deleted"))
     place.lists(topic=OPERATIONS)
     topics = both(place)
-    alerts, operations = next_steps.of_all(topics, place.subscribers.of(*topics), " --stack labelwatch-prod")
+    alerts, operations = guidance.of_all(topics, place.subscribers.of(*topics), " --stack labelwatch-prod")
     command = "labelwatch subscribe you@example.com"
     assert alerts == f"Nobody is subscribed to the alerts: {command} --stack labelwatch-prod"
     assert operations == f"Nobody is subscribed to the operations: {command} --operations --stack labelwatch-prod"

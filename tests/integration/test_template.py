@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from chalicelib import settings
-from chalicelib.batch import LAST_RECEIVE
-from labelwatch import package
+from chalicelib.queues.batch import LAST_RECEIVE
+from labelwatch.deploy import package
+from labelwatch.deploy.package import Package
 from labelwatch.local.deployment import as_deployed_here
-from labelwatch.package import PROJECT, Package
-from labelwatch.stack import compact
-from tests.builders import ENVIRONMENT
-from tests.integration.reading import Template, functions, guards, leaves, listed, mappings, resources, statements
+from labelwatch.shared.project import PROJECT
+from labelwatch.shared.stacks import compact
+from tests.support.builders import ENVIRONMENT
+from tests.support.template import Template, functions, guards, leaves, listed, mappings, resources, statements
 
 REGION = re.compile(r"\b[a-z]{2}(-gov|-iso[a-z]?)?-(north|south|east|west|central)[a-z]*-\d\b")
 FOURTEEN_DAYS = 14 * 24 * 3600

@@ -15,7 +15,7 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.adapters.s3 import UploadForms
-from chalicelib.model import SignedPost
+from chalicelib.domain.uploads import SignedPost
 
 BUCKET, KEY = "leaves-in", "uploads/camera-north/2026-11-27/abcdefghijklmnop-leaf-1.jpg"
 ID, SECRET, SESSION = "ASIAEXAMPLE", "secret/of+the+session", "token/of+the+session=="

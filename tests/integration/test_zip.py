@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from labelwatch.package import PROJECT, Package
+from labelwatch.deploy.package import Package
+from labelwatch.shared.project import PROJECT
 
 
 def zipped(packaged: Package) -> dict[str, bytes]:

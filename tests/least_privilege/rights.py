@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.integration.reading import Template, listed, statements
+from tests.support.template import Template, listed, statements
 
 NOTHING = {"Ref": "AWS::NoValue"}
 

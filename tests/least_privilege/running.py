@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-from labelwatch.package import PROJECT
+from labelwatch.shared.project import PROJECT
 
 MOST_SECONDS = 900
 _PASSED, _FAILED = 0, 1  # pytest's exit codes; all others are pytest's own troubles

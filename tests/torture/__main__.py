@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from labelwatch.errors import UserError
-from labelwatch.local.cloud import check_machine
+from labelwatch.deploy.package import package
 from labelwatch.local.folder import owned
-from labelwatch.package import PROJECT, package
+from labelwatch.local.ministack import check_machine
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
 from tests.torture import page, scenarios
+from tests.torture.environment import NeverCame, running
 from tests.torture.outcome import Outcome
-from tests.torture.place import NeverCame, running
 
 
 def main(

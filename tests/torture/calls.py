@@ -6,9 +6,9 @@ import hashlib
 import json
 from urllib.parse import parse_qs
 
-from bench.counting import operation
-from bench.passing import Asked
 from labelwatch.local.session import OUTPUT_BUCKET
+from tests.support.call_counter import operation
+from tests.support.proxy import Asked
 
 CLAIM, NOTE, RELEASE, PUBLISH = "dynamodb claim alert", "dynamodb note alert", "dynamodb release alert", "sns Publish"
 CLAIM_ASIDE, NOTE_ASIDE, SET_ASIDE = "dynamodb claim dead-letter", "dynamodb note dead-letter", "sqs SendMessage"

@@ -7,11 +7,11 @@ from collections import Counter
 
 from msgspec import Struct
 
-from labelwatch.audit import comparing
-from labelwatch.audit.comparing import Found, Verdict
-from labelwatch.audit.reading import Scope
+from labelwatch.audit import compare
+from labelwatch.audit.compare import Found, Verdict
+from labelwatch.audit.read import Scope
 from tests.torture.calls import ASIDE
-from tests.torture.place import Place
+from tests.torture.environment import Place
 
 SECONDS_FOR_MAIL = 20
 
@@ -37,7 +37,7 @@ def outcome_of(
 ) -> Outcome:
     """Of what was uploaded under the prefix; what was done meanwhile, and what it explains. The queues are empty."""
     found = place.reader.read(Scope(prefix=prefix))
-    verdict = comparing.compare(found)
+    verdict = compare.compare(found)
     due = {one.id for one in found.predictions if one.of_interest}
     _wait_for_mail(place, due)
     mails = mails_of(place)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 from zlib import crc32
 
-from labelwatch.local.standin import RateLimit
+from labelwatch.local.model import RateLimit
 from tests.torture.calls import (
     CLAIM,
     CLAIM_ASIDE,
@@ -22,9 +22,9 @@ from tests.torture.calls import (
     SET_ASIDE,
     SPLIT,
 )
-from tests.torture.mischief import Kill
+from tests.torture.disruptions import Kill
+from tests.torture.environment import DETECT, KEEP_MODEL, NOTIFY, Place
 from tests.torture.outcome import Outcome, outcome_of
-from tests.torture.place import DETECT, KEEP_MODEL, NOTIFY, Place
 
 # Shares of the calls; where all comes at once fewer fail, so that it ends in time.
 FAILING = 0.1

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.alerts import Sight, alert_of
-from chalicelib.model import Alert, Label, Picture
-from tests.builders import NOW, image, prediction
+from chalicelib.domain.alerts import Alert, Picture, Sight, alert_of
+from chalicelib.domain.predictions import Label
+from tests.support.builders import NOW, image, prediction
 
 SNS_TAKES = 262_144
 LONGEST_KEY = 1024

@@ -15,11 +15,11 @@ from chalice.app import AuthRequest, Request, S3Event, SQSEvent
 from chalice.test import Client
 
 from chalicelib import settings
-from chalicelib.batch import SECONDS_TO_SETTLE
-from chalicelib.errors import BatchIncomplete, Retryable
-from chalicelib.tokens import new_token
+from chalicelib.domain.errors import BatchIncomplete, Retryable
+from chalicelib.domain.tokens import new_token
+from chalicelib.queues.batch import SECONDS_TO_SETTLE
 from chalicelib.wiring import Service
-from tests.builders import ENVIRONMENT, message, notification, s3_record, sqs_event
+from tests.support.builders import ENVIRONMENT, message, notification, s3_record, sqs_event
 
 PROJECT = Path(__file__).parents[2]
 CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwatch.audit import telling
-from labelwatch.audit.comparing import Found, SetAside, Stored, Uploaded, compare
-from tests.findings import DAY, aside, found, stored, uploaded
+from labelwatch.audit import output
+from labelwatch.audit.compare import Found, SetAside, Stored, Uploaded, compare
+from tests.support.audit_builders import DAY, aside, found, stored, uploaded
 
 FATES = ("quiet", "told", "untellable", "aside", "aside later", "purged")
 
@@ -161,31 +161,29 @@ def test_who_was_told_before_a_backfill_is_not_forgotten() -> None:
 def test_what_holds_no_rows_is_named_and_does_not_add_up() -> None:
     verdict = compare(found(unreadable=["predictions/dt=2026-11-22/x.json"]))
     assert not verdict.adds_up
-    assert "whose prediction is missing: predictions/dt=2026-11-22/x.json\n" in telling.as_text("", verdict)
+    assert "whose prediction is missing: predictions/dt=2026-11-22/x.json\n" in output.as_text("", verdict)
 
 
 def test_where_nothing_was_uploaded_that_is_said() -> None:
-    assert telling.as_text("", compare(found())).splitlines()[-1] == "Nothing was uploaded there."
+    assert output.as_text("", compare(found())).splitlines()[-1] == "Nothing was uploaded there."
 
 
 def test_a_program_does_not_take_what_is_on_the_way_for_done() -> None:
     verdict = compare(found(uploads=[uploaded()], on_the_way=1))
-    assert (verdict.adds_up, json.loads(telling.as_json("", verdict))["adds_up"]) == (True, False)
+    assert (verdict.adds_up, json.loads(output.as_json("", verdict))["adds_up"]) == (True, False)
 
 
 def test_nobody_is_missed_who_was_not_to_be_told() -> None:
     verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded(), quiet=True)]))
     assert (verdict.due, verdict.quiet, verdict.adds_up) == (0, 1, True)
-    assert "1 predictions are worth one too, and of a backfill that was to tell nobody\n" in telling.as_text(
-        "", verdict
-    )
+    assert "1 predictions are worth one too, and of a backfill that was to tell nobody\n" in output.as_text("", verdict)
 
 
 LOST = found(uploads=[uploaded("lost"), uploaded("told")], predictions=[stored(uploaded("told"))])
 
 
 def test_a_person_reads_what_was_counted_and_each_thing_that_is_left_over() -> None:
-    text = telling.as_text("uploads of a day", compare(LOST))
+    text = output.as_text("uploads of a day", compare(LOST))
     assert "      2 images: uploads of a day\n" in text
     assert "no fate: s3://images/lost.jpg (version v1)\n" in text
     assert f"nobody was told of: predictions/dt={DAY}/id of told.jpg.json, of s3://images/told.jpg\n" in text
@@ -193,12 +191,12 @@ def test_a_person_reads_what_was_counted_and_each_thing_that_is_left_over() -> N
 
 
 def test_a_person_reads_that_what_is_on_the_way_may_come() -> None:
-    text = telling.as_text("", compare(msgspec.structs.replace(LOST, on_the_way=2)))
-    assert text.endswith(f"\nWhat is left over may be on the way. {telling.LATER}\n")
+    text = output.as_text("", compare(msgspec.structs.replace(LOST, on_the_way=2)))
+    assert text.endswith(f"\nWhat is left over may be on the way. {output.LATER}\n")
 
 
 def test_a_program_reads_the_same() -> None:
-    told = json.loads(telling.as_json("uploads of a day", compare(LOST)))
+    told = json.loads(output.as_json("uploads of a day", compare(LOST)))
     assert (told["scope"], told["images"], told["adds_up"]) == ("uploads of a day", 2, False)
     assert told["without_fate"] == ["s3://images/lost.jpg (version v1)"]
     assert len(told["untold"]) == 1

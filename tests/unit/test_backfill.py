@@ -8,18 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import events
-from chalicelib.errors import Fault, Retryable
-from chalicelib.model import ObjectCreated, prediction_id
+from chalicelib.domain import events
+from chalicelib.domain.errors import Fault, Retryable
+from chalicelib.domain.images import ObjectCreated
+from chalicelib.domain.predictions import prediction_id
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.backfill.bookmark import Bookmark
-from labelwatch.backfill.expecting import expected
+from labelwatch.backfill.estimate import expected
 from labelwatch.backfill.listing import CALLS_AT_ONCE, Listed, Page
-from labelwatch.backfill.place import Place, check, place_of
-from labelwatch.backfill.sending import PAUSES, Batch, Sender, batches, body_of
-from labelwatch.errors import UserError
-from tests.builders import MODEL, NOW, prediction
-from tests.fakes import FakeQueue
+from labelwatch.backfill.send import PAUSES, Batch, Sender, batches, body_of
+from labelwatch.backfill.target import Place, check, place_of
+from labelwatch.shared.errors import UserError
+from tests.support.builders import MODEL, NOW, prediction
+from tests.support.fakes import FakeQueue
 
 # S3 takes any of Unicode but half of a surrogate pair, 1,024 bytes of it.
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda key: len(key.encode()) <= 1024)

@@ -2,10 +2,10 @@ import threading
 
 import pytest
 
-from chalicelib.batch import LAST_RECEIVE, MOST_TRIES, messages_of
-from chalicelib.errors import BatchIncomplete, Fault, ModelNotRunning, Rejected, Retryable, Unavailable
-from tests.builders import message, sqs_event
-from tests.fakes import FakeDeadLetters, FakeQueue, FakeTelemetry, batch_of
+from chalicelib.domain.errors import BatchIncomplete, Fault, ModelNotRunning, Rejected, Retryable, Unavailable
+from chalicelib.queues.batch import LAST_RECEIVE, MOST_TRIES, messages_of
+from tests.support.builders import message, sqs_event
+from tests.support.fakes import FakeDeadLetters, FakeQueue, FakeTelemetry, batch_of
 
 RETRY = Retryable("AccessDenied", "no")
 WAIT = ModelNotRunning("ResourceNotReadyException", "stopped")

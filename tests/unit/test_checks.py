@@ -15,7 +15,7 @@ from checks.arns import plausible
 from checks.intrinsics import readings, written_out
 from checks.policies import TRUST, policies
 from checks.reasons import Finding, Reason
-from labelwatch.package import load_template
+from labelwatch.deploy.package import load_template
 
 Template = dict[str, Any]
 PROJECT = Path(__file__).parents[2]

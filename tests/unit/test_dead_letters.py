@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.detection import encoded
-from chalicelib.errors import Fate
-from labelwatch.deadletters import advice, choosing, output
-from labelwatch.deadletters.choosing import Filter
-from labelwatch.deadletters.letters import NOT_RECORDED, OUTPUTS, Box, Letter, boxes
-from labelwatch.errors import UserError
-from tests.builders import notification, prediction, s3_record
+from chalicelib.domain.errors import Fate
+from chalicelib.steps.detect import encoded
+from labelwatch.dead_letters import advice, output, selection
+from labelwatch.dead_letters.dead_letter import NOT_RECORDED, OUTPUTS, Box, Letter, boxes
+from labelwatch.dead_letters.selection import Filter
+from labelwatch.shared.errors import UserError
+from tests.support.builders import notification, prediction, s3_record
 
 PROJECT = Path(__file__).parents[2]
 IMAGES = Box("images", "https://dead/images", "https://images")
@@ -101,13 +101,13 @@ def test_a_filter_goes_by_reason_and_by_any_image_s_key(asked: Filter, passes: b
 
 
 def test_what_has_no_reason_is_meant_by_these_words() -> None:
-    assert choosing.chosen([letter(reason=None), letter()], Filter(reason="not recorded")) == [letter(reason=None)]
+    assert selection.chosen([letter(reason=None), letter()], Filter(reason="not recorded")) == [letter(reason=None)]
 
 
 def test_a_filter_that_means_nothing_is_told_the_reasons_that_there_are() -> None:
     there = [letter(), rejected(), letter(), letter(reason="\x1b[2J")]
     with pytest.raises(UserError) as told:
-        choosing.chosen(there, Filter(reason="EmptyImag"))
+        selection.chosen(there, Filter(reason="EmptyImag"))
     assert str(told.value) == (
         "no dead letter matches (4 in all); the reasons are AccessDeniedException (2), "
         "InvalidImageFormatException (1), \\x1b[2J (1)."
@@ -115,7 +115,7 @@ def test_a_filter_that_means_nothing_is_told_the_reasons_that_there_are() -> Non
 
 
 def test_where_there_are_none_a_filter_is_no_mistake() -> None:
-    assert choosing.chosen([], Filter(reason="EmptyImag")) == []
+    assert selection.chosen([], Filter(reason="EmptyImag")) == []
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_where_there_are_none_a_filter_is_no_mistake() -> None:
 )
 def test_what_is_moved_or_deleted_must_be_said_once(reason: str | None, key: str | None, everything: bool) -> None:  # noqa: FBT001 - a case
     with pytest.raises(UserError, match=r"^say which dead letters: either --all, or"):
-        choosing.wanted(reason, key, everything=everything)
+        selection.wanted(reason, key, everything=everything)
 
 
 def test_all_is_a_filter_that_everything_passes() -> None:
-    assert choosing.wanted(None, None, everything=True) == Filter()
-    assert choosing.wanted("a", "b", everything=False) == Filter("a", "b")
+    assert selection.wanted(None, None, everything=True) == Filter()
+    assert selection.wanted("a", "b", everything=False) == Filter("a", "b")
 
 
 def test_what_was_rejected_for_good_is_left_out_unless_it_is_forced() -> None:
     there = [letter(), rejected(), letter(reason=None)]
-    assert choosing.parted(there, force=False) == ([letter(), letter(reason=None)], [rejected()])
-    assert choosing.parted(there, force=True) == (there, [])
+    assert selection.parted(there, force=False) == ([letter(), letter(reason=None)], [rejected()])
+    assert selection.parted(there, force=True) == (there, [])
 
 
 @pytest.mark.parametrize(
@@ -142,24 +142,24 @@ def test_what_was_rejected_for_good_is_left_out_unless_it_is_forced() -> None:
 )
 def test_one_is_named_by_its_image_or_its_id(name: str) -> None:
     other = letter("other.jpg", id="00000000-7e97-4d97-80ce-4a0994e55286")
-    assert choosing.the_one([other, letter()], name) == letter()
+    assert selection.the_one([other, letter()], name) == letter()
 
 
 @pytest.mark.parametrize("name", ["lea", "6b0e71b", ""])
 def test_what_names_none_is_one_sentence(name: str) -> None:
     with pytest.raises(UserError, match=r"^there is no dead letter .*dead-letters list"):
-        choosing.the_one([letter()], name)
+        selection.the_one([letter()], name)
 
 
 def test_what_is_in_the_hands_of_somebody_else_may_be_the_one() -> None:
     with pytest.raises(UserError, match=r"no dead letter in sight is gone\.jpg; about 2 more are in the hands of"):
-        choosing.the_one([letter()], "gone.jpg", 2)
-    assert choosing.the_one([letter()], "leaf.jpg", 2) == letter()
+        selection.the_one([letter()], "gone.jpg", 2)
+    assert selection.the_one([letter()], "leaf.jpg", 2) == letter()
 
 
 def test_an_image_of_two_dead_letters_is_one_sentence_with_their_ids() -> None:
     with pytest.raises(UserError, match=r"means 2 dead letters; name one by its id: 6b0e71bd-.*, 00000000\."):
-        choosing.the_one([letter(), letter(id="00000000")], "leaf.jpg")
+        selection.the_one([letter(), letter(id="00000000")], "leaf.jpg")
 
 
 def rejections() -> set[str]:

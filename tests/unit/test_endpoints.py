@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwatch.endpoints import Endpoint, arn_of, endpoint_of
-from labelwatch.errors import UserError
+from labelwatch.shared.errors import UserError
+from labelwatch.subscriptions.endpoints import Endpoint, arn_of, endpoint_of
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import events
-from chalicelib.errors import Rejected
-from chalicelib.events import MOST_RECORDS
-from chalicelib.model import ObjectCreated
-from tests.builders import notification, s3_record
+from chalicelib.domain import events
+from chalicelib.domain.errors import Rejected
+from chalicelib.domain.events import MOST_RECORDS
+from chalicelib.domain.images import ObjectCreated
+from tests.support.builders import notification, s3_record
 
 any_json = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwatch.errors import UserError
-from labelwatch.filters import Filter, in_words, read, unheard_of, wanted
+from labelwatch.shared.errors import UserError
+from labelwatch.subscriptions.filters import Filter, in_words, read, unheard_of, wanted
 
 names = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
 confidences = st.one_of(st.none(), st.floats(0, 100).map(lambda one: round(one, 2)))

@@ -6,10 +6,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chalicelib.errors import Retryable
-from chalicelib.keeping import Keeping
-from chalicelib.model import Wishes
-from tests.fakes import FakeBacklog, FakeIntake, FakeLife, FakeMemories, FakeTelemetry
+from chalicelib.domain.errors import Retryable
+from chalicelib.domain.model import Wishes
+from chalicelib.steps.manage_model import Keeping
+from tests.support.fakes import FakeBacklog, FakeIntake, FakeLife, FakeMemories, FakeTelemetry
 
 MINUTE = timedelta(minutes=1)
 LONGEST_WRONG = 2

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwatch import parameters
-from labelwatch.commands import stages
-from labelwatch.errors import UserError
-from labelwatch.package import resources
+from labelwatch.commands import deploy
+from labelwatch.deploy import parameters
+from labelwatch.deploy.package import resources
+from labelwatch.shared.errors import UserError
 
 TEMPLATE = resources()
 GIVEN = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
@@ -174,7 +174,7 @@ def test_the_options_are_called_as_the_parameters_are() -> None:
 
 
 def test_the_help_of_up_requires_what_the_template_has_no_default_for_and_names_the_defaults_of_the_others() -> None:
-    hints = get_type_hints(stages.up, include_extras=True)
+    hints = get_type_hints(deploy.up, include_extras=True)
     for name, parameter in resources()["Parameters"].items():
         # Of one, the option is named by what it does; of the other, `up` itself has another default.
         if name in {"AdoptedBucketName", "DatabaseName"}:

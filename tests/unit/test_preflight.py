@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from labelwatch import preflight
-from labelwatch.errors import UserError
-from labelwatch.preflight import Wanted
-from labelwatch.stack import Stack
+from labelwatch.deploy import preflight
+from labelwatch.deploy.preflight import Wanted
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.stacks import Stack
 
 REGION, OWNER = "eu-west-1", "123456789012"
 MODEL = f"arn:aws:rekognition:{REGION}:{OWNER}:project/rice/version/rice.1/1700000000000"

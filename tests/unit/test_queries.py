@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from labelwatch.analytics import queries
 from labelwatch.analytics.queries import TABLE, Narrowing, Query
-from labelwatch.errors import UserError
+from labelwatch.shared.errors import UserError
 
 DAY = dt.date(2026, 11, 22)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from labelwatch.analytics.queries import FOLDER
-from labelwatch.errors import UserError
 from labelwatch.quicksight import checks, document
+from labelwatch.shared.errors import UserError
 
 type Definition = dict[str, Any]
 type Break = Callable[[Definition], None]

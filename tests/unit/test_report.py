@@ -16,11 +16,11 @@ from sqlglot import exp
 
 from labelwatch.analytics import queries
 from labelwatch.analytics.queries import Narrowing
-from labelwatch.errors import UserError
-from labelwatch.report import charts, making, page, visuals
+from labelwatch.report import build, charts, page, visuals
 from labelwatch.report.page import Told
 from labelwatch.report.visuals import Visual
-from labelwatch.text import printable
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.text import printable
 
 VISUALS = {one.name: one for one in visuals.defined()}
 TOLD = Told(
@@ -234,16 +234,16 @@ def test_the_figures_above_are_of_all_images_or_left_out() -> None:
         {"day": "2026-11-01", "images": 8, "without_label": 2},
         {"day": "2026-11-02", "images": 2, "without_label": 0},
     ]
-    asked = making.Asked("it", "*", Narrowing())
-    assert making.told(asked, answers, days).title == "Labelwatch report: stack it"
-    assert making.told(asked, answers, days).figures == {
+    asked = build.Asked("it", "*", Narrowing())
+    assert build.told(asked, answers, days).title == "Labelwatch report: stack it"
+    assert build.told(asked, answers, days).figures == {
         "images": "10", "different labels": "2", "images without a label": "2 (20%)",
     }  # fmt: skip
-    only = making.told(asked._replace(to=Narrowing(labels=["leaf-smut"])), answers, days)
+    only = build.told(asked._replace(to=Narrowing(labels=["leaf-smut"])), answers, days)
     assert (only.figures, only.days) == (
         {"different labels": "2"}, "Images of 2026-11-01 to 2026-11-02 (UTC). Only leaf-smut.",
     )  # fmt: skip
-    assert making.told(asked, answers, days[:1]).days == "Images of 2026-11-01 (UTC)."
+    assert build.told(asked, answers, days[:1]).days == "Images of 2026-11-01 (UTC)."
 
 
 def test_the_pie_is_a_picture_of_its_own_too() -> None:

@@ -5,8 +5,8 @@ import pytest
 from chalice.app import Response
 
 from chalicelib import __version__, rest
-from chalicelib.errors import BadRequest
-from chalicelib.model import Ticket
+from chalicelib.domain.errors import BadRequest
+from chalicelib.domain.uploads import Ticket
 
 TICKET = Ticket("https://b.s3/", {"key": "k"}, "k", "2026-11-22T10:15:00Z", "curl 'file=@葉 1.jpg'")
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.model import BoundingBox, Label
-from chalicelib.rows import encoded, row_key, rows_of
-from tests.builders import MODEL, NOW, image, prediction, rules
+from chalicelib.domain.predictions import BoundingBox, Label
+from chalicelib.domain.rows import encoded, row_key, rows_of
+from tests.support.builders import MODEL, NOW, image, prediction, rules
 
 WANTED = rules(("leaf-smut", 90))
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.model import Label, LabelOfInterest
-from chalicelib.rules import Rules
-from tests.builders import prediction, rules
+from chalicelib.domain.predictions import Label
+from chalicelib.domain.rules import LabelOfInterest, Rules
+from tests.support.builders import prediction, rules
 
 confidences = st.floats(0, 100)
 

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.model import LabelOfInterest, Wishes
+from chalicelib.domain.model import Wishes
+from chalicelib.domain.rules import LabelOfInterest
 from chalicelib.settings import SettingError, load, read
-from tests.builders import ENVIRONMENT
+from tests.support.builders import ENVIRONMENT
 
 
 def with_(**changes: str) -> dict[str, str]:

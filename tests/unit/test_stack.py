@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from labelwatch.errors import UserError
-from labelwatch.stack import Plan, Stacks
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.stacks import Plan, Stacks
 
 STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/labelwatch-prod/1"
 CHANGE_SET_ID = "arn:aws:cloudformation:eu-west-1:123456789012:changeSet/labelwatch-1/2"

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from chalicelib import settings
-from labelwatch import stage
-from labelwatch.errors import UserError
-from labelwatch.package import PROJECT, resources
-from tests.builders import ENVIRONMENT
+from labelwatch.deploy import stage
+from labelwatch.deploy.package import resources
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
+from tests.support.builders import ENVIRONMENT
 
 ROLE = "arn:aws:iam::123456789012:role/labelwatch-prod-{}"
 OUTPUTS = {output: ENVIRONMENT[name] for name, output in stage.VARIABLES.items() if name in ENVIRONMENT} | {

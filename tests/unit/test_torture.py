@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 
-from labelwatch.audit.comparing import compare
-from tests.findings import aside, found, stored, uploaded
+from labelwatch.audit.compare import compare
+from tests.support.audit_builders import aside, found, stored, uploaded
 from tests.torture import page
 from tests.torture.calls import ASIDE
-from tests.torture.doubts import Doubts
 from tests.torture.outcome import Outcome, faults_of, faults_of_letters
 from tests.torture.scenarios import once_or_twice
+from tests.torture.uncertain import Doubts
 
 LEAF = frozenset({"leaf"})
 

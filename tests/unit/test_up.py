@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from labelwatch import up
-from labelwatch.errors import UserError
-from labelwatch.package import resources
-from labelwatch.preflight import BUCKETS
-from labelwatch.stack import Resource, Stack
+from labelwatch.deploy import up
+from labelwatch.deploy.package import resources
+from labelwatch.deploy.preflight import BUCKETS
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.stacks import Resource, Stack
 
 
 def stands(status: str | None) -> Stack | None:

@@ -1,0 +1,150 @@
+"""The alert: plain text for people, whose first line says it all, and attributes for machines and filters.
+
+Limits: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+"""
+
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from chalicelib.domain.images import ImageReference
+from chalicelib.domain.predictions import Label, Prediction
+from chalicelib.domain.rows import row_key
+
+
+class Picture(Struct, frozen=True):
+    """Where people can see an image: a link for anybody, None where links are turned off, and the S3 console."""
+
+    link: str | None
+    link_hours: int
+    console: str
+
+
+class Alert(Struct, frozen=True):
+    """One message to the topic: text for people, attributes for machines and subscription filters."""
+
+    subject: str
+    text: str
+    attributes: dict[str, str | float | list[str]]
+
+
+LONGEST_SUBJECT = 99
+# SNS takes 262,144 bytes, attributes and all; what is left here is for the envelope that subscribers get.
+MOST_BYTES = 240_000
+MOST_BYTES_OF_A_LIST = 30_000
+MOST_LABELS_IN_A_LINE = 5
+LONGEST_NAME = 200
+
+
+class Sight(Struct, frozen=True):
+    """A prediction that is worth an alert: the labels of interest, the surest first, and where to see the image."""
+
+    prediction: Prediction
+    labels: tuple[Label, ...]
+    picture: Picture
+
+
+def alert_of(sights: Sequence[Sight]) -> Alert:
+    """One alert that tells of all these, at least one; it stays under the limits of SNS however many they are."""
+    surest_first = sorted(sights, key=lambda sight: -sight.labels[0].confidence)
+    headline = _headline(surest_first)
+    attributes = _attributes(surest_first)
+    room = MOST_BYTES - len(json.dumps(attributes))
+    return Alert(
+        subject=_subject(f"Labelwatch: {headline}"), text=_text(headline, surest_first, room), attributes=attributes
+    )
+
+
+def _headline(sights: Sequence[Sight]) -> str:
+    if len(sights) == 1:
+        (sight,) = sights
+        return f"{_labels(sight.labels)} in {_file_name(sight.prediction.image)}"
+    pictures_with = Counter(name for sight in sights for name in {label.name for label in sight.labels})
+    counts = [f"{_printable(name)} in {count}" for name, count in pictures_with.most_common()]
+    return f"{len(sights)} pictures: {_first_few(counts)}"
+
+
+def _subject(text: str) -> str:
+    """Under 100 printable ASCII characters, which is all that SNS takes as a subject."""
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    line = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in plain)
+    return line if len(line) <= LONGEST_SUBJECT else line[: LONGEST_SUBJECT - 3] + "..."
+
+
+def _text(headline: str, sights: Sequence[Sight], room: int) -> str:
+    text = headline + "\n"
+    for told, sight in enumerate(sights):
+        longer = f"{text}\n{_paragraph(sight)}"
+        if len(longer.encode()) > room:
+            return f"{text}\nAnd {len(sights) - told} more: the attribute `predictions` names the rows of them all.\n"
+        text = longer
+    return text
+
+
+def _paragraph(sight: Sight) -> str:
+    image, picture = sight.prediction.image, sight.picture
+    uploaded, detected = (f"{one:%Y-%m-%d %H:%M:%S}" for one in (image.uploaded_at, sight.prediction.detected_at))
+    lines = [
+        f"Labels:    {_labels(sight.labels)}",
+        f"Picture:   {_file_name(image)}",
+        f"Where:     {_printable(str(image))}",
+        f"When:      uploaded {uploaded}, detected {detected} (UTC)",
+    ]
+    if picture.link:
+        lines.append(f"See it:    {picture.link}")
+        lines.append(
+            f"           (works for {picture.link_hours} hours at most, and stops earlier when the session that "
+            "signed it ends)"
+        )
+    lines.append(f"Console:   {picture.console} (for those with access to the AWS account)")
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: Sequence[Label]) -> str:
+    return _first_few([f"{_printable(label.name)} {label.confidence:.1f} %" for label in labels])
+
+
+def _first_few(parts: Sequence[str]) -> str:
+    shown = ", ".join(parts[:MOST_LABELS_IN_A_LINE])
+    left = len(parts) - MOST_LABELS_IN_A_LINE
+    return f"{shown} and {left} more" if left > 0 else shown
+
+
+def _file_name(image: ImageReference) -> str:
+    return _printable(image.key.rstrip("/").rpartition("/")[2] or image.key)
+
+
+def _printable(text: str) -> str:
+    """The text on one line: what could break it, or turn its direction round, is shown as an escape."""
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + "…"
+
+
+def _attributes(sights: Sequence[Sight]) -> dict[str, str | float | list[str]]:
+    images = [sight.prediction.image for sight in sights]
+    buckets = sorted({image.bucket for image in images})
+    return {
+        "labels": _fitting(sorted({label.name for sight in sights for label in sight.labels})),
+        # A message that somebody made up may say more than any model, and SNS would refuse it with all the others.
+        "confidence": min(100, max(label.confidence for sight in sights for label in sight.labels)),
+        # A filter policy matches both forms alike; two buckets at once are only met where one was adopted.
+        "bucket": buckets[0] if len(buckets) == 1 else buckets,
+        "images": _fitting([quote(image.key) for image in images]),
+        "predictions": [row_key(sight.prediction) for sight in sights],
+    }
+
+
+def _fitting(values: Sequence[str]) -> list[str]:
+    """As many of the values as a list may hold: a hundred long keys alone would be more than SNS takes."""
+    fitting: list[str] = []
+    room = MOST_BYTES_OF_A_LIST
+    for value in values:
+        size = len(json.dumps(value)) + 2
+        if size <= room:  # and one that is too long does not push the others out
+            fitting.append(value)
+            room -= size
+    return fitting

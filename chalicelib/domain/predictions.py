@@ -1,0 +1,51 @@
+"""What the model detected in an image."""
+
+import hashlib
+import json
+from datetime import datetime
+
+from msgspec import Struct
+
+from chalicelib.domain.images import ImageReference
+
+
+class BoundingBox(Struct, frozen=True):
+    """Where a label was seen, as shares (0 to 1) of the image's width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Label(Struct, frozen=True):
+    """A name with a confidence, 0 to 100, and a bounding box where the model gives one."""
+
+    name: str
+    confidence: float
+    bounding_box: BoundingBox | None = None
+
+
+class Prediction(Struct, frozen=True, kw_only=True):
+    """What the model said of one image. `min_confidence` is what the model was asked for: no label is below it.
+
+    `alert` is whether people may be told of it; the default reads what was sent before there was such a field.
+    """
+
+    image: ImageReference
+    model: str
+    min_confidence: float
+    labels: tuple[Label, ...]
+    detected_at: datetime
+    alert: bool = True
+
+    @property
+    def id(self) -> str:
+        """The id of what was looked at and by which model."""
+        return prediction_id(self.image.bucket, self.image.key, self.image.etag, self.model)
+
+
+def prediction_id(bucket: str, key: str, etag: str, model: str) -> str:
+    """32 hex digits, derived from what is looked at and by which model: a repeat overwrites, never doubles."""
+    identity = json.dumps([bucket, key, etag, model])
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""What the queue-driven steps share: batches, dead letters, idempotency."""

@@ -1,0 +1,165 @@
+"""The keep_model step: images are taken from their queue while the model runs, and the model runs as it is wanted to.
+
+docs/decisions/0017 tells why.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain.model import ModelMemory, Wishes
+from chalicelib.telemetry import Telemetry
+
+# https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
+RUNNING, STARTING, STOPPING = "RUNNING", "STARTING", "STOPPING"
+# Not FAILED: whatever failed would fail again, for as long as nobody looks at it.
+STARTABLE = {"STOPPED", "TRAINING_COMPLETED", "COPYING_COMPLETED"}
+# Longer than a look may take: the status that it goes by may be from before another look's start.
+JUST_STARTED = timedelta(seconds=30)
+
+
+class Life(Protocol):
+    """The model's life. Raises a Fault where it cannot be asked or told now."""
+
+    @property
+    def name(self) -> str:
+        """The model version's ARN."""
+
+    def status(self) -> str:
+        """AWS's word for it."""
+
+    def start(self) -> bool:
+        """Has it started; False where somebody else was faster."""
+
+    def stop(self) -> bool:
+        """Has it stopped; False where somebody else was faster."""
+
+
+class Intake(Protocol):
+    """Whether images are taken from their queue. Raises a Fault where that cannot be asked or changed now."""
+
+    def turn(self, *, on: bool) -> bool:
+        """Has them taken, or left there; whether that changed anything."""
+
+
+class Backlog(Protocol):
+    """The images queue. Raises a Fault where it cannot be asked now."""
+
+    def waiting(self) -> int:
+        """About how many images it holds."""
+
+
+class Memories(Protocol):
+    """What is remembered. Raises a Fault where it cannot be asked or told now."""
+
+    def recall(self) -> ModelMemory:
+        """What was kept last."""
+
+    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
+        """Keeps this in place of what was recalled; False where another look kept something of a run meanwhile."""
+
+    def last_used(self) -> datetime | None:
+        """When the model was of use last."""
+
+
+class Act(Enum):
+    """What is to be done to the model."""
+
+    START = "start"
+    STOP_IDLE = "it had nothing to do"
+    STOP_HOURS = "it ran for as many hours as it may in a month"
+
+
+class Keeping(Struct, frozen=True, kw_only=True):
+    """The step; call it once a minute."""
+
+    model: Life
+    intake: Intake
+    backlog: Backlog
+    memories: Memories
+    wishes: Wishes
+    telemetry: Telemetry
+    now: Callable[[], datetime]
+
+    def __call__(self) -> None:
+        """Looks once. Raises a Fault, and changes nothing, where it cannot know whether the model runs."""
+        status = self.model.status()
+        self.telemetry.count("ModelRunning", int(status == RUNNING))
+        try:
+            if self.intake.turn(on=status == RUNNING):
+                self.telemetry.info("images are taken" if status == RUNNING else "images are left", model=status)
+        finally:  # what a model costs must not hang on the other
+            self._keep(status)
+
+    def _keep(self, status: str) -> None:
+        now, waiting, before = self.now(), self.backlog.waiting(), self.memories.recall()
+        memory = _counted(before, self.model.name, status, now)
+        if self.wishes.idle_minutes:
+            memory = _idling(memory, status, waiting, now)
+        self.telemetry.count("ImagesWaiting", waiting)
+        self.telemetry.count("ModelHoursThisMonth", _hours(memory))
+        act, memory = self._decided(memory, status, waiting, now)
+        if act is Act.START:
+            # Remembered first: a run that nobody knows of would be paid until somebody sees it. It stays remembered
+            # where somebody else was faster to start: that may be another look of the same minute.
+            noted = self.memories.keep(replace(memory, started_at=now, counted_until=now), before)
+            if noted and self.model.start():
+                self.telemetry.info("model is started", waiting=waiting)
+            return
+        if act and self.model.stop():
+            self.telemetry.info("model is stopped", reason=act.value)
+        if memory != before:
+            self.memories.keep(memory, before)
+
+    def _decided(self, memory: ModelMemory, status: str, waiting: int, now: datetime) -> tuple[Act | None, ModelMemory]:
+        """What is to be done, and the memory with what was learnt on the way."""
+        wishes, ours = self.wishes, memory.started_at is not None
+        spent = bool(wishes.max_hours) and _hours(memory) >= wishes.max_hours
+        if status in STARTABLE and waiting and wishes.auto_start and not spent:
+            return Act.START, memory
+        if status != RUNNING or not (ours or wishes.idle_stops_any):
+            return None, memory
+        if ours and spent:
+            return Act.STOP_HOURS, memory
+        enough = timedelta(minutes=wishes.idle_minutes)
+        if enough and _idle_for(memory, now) >= enough:
+            # Images that come and go between two looks are seen by nobody but the one who asked the model.
+            used = self.memories.last_used() or now - enough
+            memory = replace(memory, idle_since=max(used, memory.idle_since or used))
+            return Act.STOP_IDLE if _idle_for(memory, now) >= enough else None, memory
+        return None, memory
+
+
+def _counted(memory: ModelMemory, model: str, status: str, now: datetime) -> ModelMemory:
+    """The memory with the time since the last look counted, where that was of a run that is ours."""
+    month = f"{now:%Y-%m}"
+    if memory.month != month:
+        memory = replace(memory, month=month, seconds=0)
+    just_started = memory.started_at is not None and now - memory.started_at < JUST_STARTED
+    lasts = memory.model == model and (status in {RUNNING, STARTING, STOPPING} or just_started)
+    if not memory.counted_until or not lasts:
+        return replace(memory, model=model, started_at=None, counted_until=None)
+    if status == STOPPING:
+        return memory
+    since = max(memory.counted_until, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+    seconds = max(0.0, (now - since).total_seconds())
+    return replace(memory, seconds=memory.seconds + seconds, counted_until=now)
+
+
+def _idling(memory: ModelMemory, status: str, waiting: int, now: datetime) -> ModelMemory:
+    """The memory with since when the model has run and no image has waited."""
+    idle = status == RUNNING and not waiting
+    return replace(memory, idle_since=(memory.idle_since or now) if idle else None)
+
+
+def _idle_for(memory: ModelMemory, now: datetime) -> timedelta:
+    return now - (memory.idle_since or now)
+
+
+def _hours(memory: ModelMemory) -> int:
+    """The whole hours of this month's runs."""
+    return int(memory.seconds // 3600)

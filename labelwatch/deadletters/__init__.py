@@ -1,1 +1,0 @@
-"""Dead letters: looking at what was set aside, putting it back on its queue, or deleting it."""

@@ -1,0 +1,1 @@
+"""Deploy: packaging, the resources stack of a stage, and the stage that `chalice deploy` reads."""

@@ -1,0 +1,40 @@
+"""The functions that `chalice deploy` made of a stage."""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from labelwatch.deploy.stage import ROLES
+from labelwatch.shared.account import Account
+
+
+def standing(account: Account, stack: str) -> list[dict[str, Any]]:
+    """The configuration of each function of the stage that is there."""
+    client = account.client("lambda")
+    found: list[dict[str, Any]] = []
+    for name in ROLES:
+        # Chalice gives the REST API's function the name of application and stage alone.
+        full = stack if name == "api_handler" else f"{stack}-{name}"
+        try:
+            found.append(client.get_function_configuration(FunctionName=full))
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+    return found
+
+
+def traced(account: Account, stack: str) -> list[str]:
+    """The names of those that X-Ray is on in."""
+    return [
+        one["FunctionName"] for one in standing(account, stack) if one.get("TracingConfig", {}).get("Mode") == "Active"
+    ]
+
+
+def stop_tracing(account: Account, names: list[str]) -> None:
+    """Turns X-Ray off, which Chalice only ever turns on. When it returns, the functions can be deployed again."""
+    client = account.client("lambda")
+    ready = client.get_waiter("function_updated_v2")
+    for name in names:
+        ready.wait(FunctionName=name)
+        client.update_function_configuration(FunctionName=name, TracingConfig={"Mode": "PassThrough"})
+        ready.wait(FunctionName=name)

@@ -1,0 +1,111 @@
+"""The one-template way: resources, overlay and what Chalice packages, as one template and one zip."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from chalice.package import TemplateDeepMerger, YAMLTemplateSerializer
+
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
+
+# The stage of .chalice/config.json whose values the overlay replaces.
+STAGE = "template"
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 12), (3, 14)
+
+
+class Package(NamedTuple):
+    """What CloudFormation needs, as two files."""
+
+    template: Path
+    zip: Path
+
+
+def package(build: Path) -> Package:
+    """Makes template.json and deployment.zip in this folder; raises UserError with Chalice's words where it cannot."""
+    check_python()
+    build.mkdir(parents=True, exist_ok=True)
+    overlay = build / "overlay.json"
+    overlay.write_text(json.dumps(_overlay()))
+    # One Region, and nothing of the user's AWS set-up, which may be broken: the template is the same for all of them.
+    users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nobody = {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    environment = users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"}
+    command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
+    done = subprocess.run(  # noqa: S603 - the command is ours
+        [*command, "--merge-template", str(overlay), str(build)],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    overlay.unlink()
+    if done.returncode:
+        *_, last = ["it said nothing", *(done.stderr or done.stdout).strip().splitlines()]
+        raise UserError(f"chalice package failed: {last}")
+    template = build / "template.json"
+    template.write_text(json.dumps(_with_outputs_for_people(json.loads((build / "sam.json").read_text())), indent=2))
+    (build / "sam.json").unlink()
+    _drop_caches(build / "deployment.zip")
+    return Package(template, build / "deployment.zip")
+
+
+def resources() -> dict[str, Any]:
+    """The template of all but the functions."""
+    return load_template(PROJECT / "infra" / "resources.yaml")
+
+
+def check_python() -> None:
+    """Raises UserError where Lambda takes no functions of this Python: Chalice packages for the one it runs on."""
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        raise UserError(
+            "Lambda takes functions of Python 3.12 to 3.14, Chalice deploys for the Python it runs on, and this is "
+            f"{sys.version_info.major}.{sys.version_info.minor}; `make setup` with one of those."
+        )
+
+
+def load_template(path: Path) -> dict[str, Any]:
+    """A YAML template with its short intrinsic functions (!Ref and the others) written out."""
+    template: dict[str, Any] = YAMLTemplateSerializer().load_template(path.read_text(), path.name)
+    return template
+
+
+def _overlay() -> dict[str, Any]:
+    """The resources with the overlay on them: Chalice merges one file only."""
+    functions = load_template(PROJECT / "infra" / "functions.yaml")
+    merged: dict[str, Any] = TemplateDeepMerger().merge(
+        {name: functions[name] for name in ("Resources", "Outputs")}, resources()
+    )
+    return merged
+
+
+def _with_outputs_for_people(template: dict[str, Any]) -> dict[str, Any]:
+    """Without Chalice's own outputs, which say nothing of what they are."""
+    told = {name: output for name, output in template["Outputs"].items() if "Description" in output}
+    return template | {"Outputs": told}
+
+
+def _drop_caches(archive: Path) -> None:
+    """Chalice takes chalicelib as it lies there: the same code would be another zip on each machine, and larger."""
+    beside = archive.with_suffix(".new")
+    with ZipFile(archive) as packed, ZipFile(beside, "w", ZIP_DEFLATED) as kept:
+        for entry in packed.infolist():
+            if "__pycache__" not in entry.filename:
+                kept.writestr(entry, packed.read(entry))
+    beside.replace(archive)
+
+
+def _chalice() -> str:
+    beside = Path(sys.executable).with_name("chalice")
+    if not beside.exists():
+        raise UserError("chalice is not installed beside this Python; `make setup` installs it.")
+    return str(beside)

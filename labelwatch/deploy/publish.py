@@ -1,0 +1,57 @@
+"""The one template and its zip in a bucket, and the link that launches a stack from them without any tool."""
+
+import hashlib
+import json
+import re
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from chalicelib import __version__
+from chalicelib.adapters.s3 import console_address
+from labelwatch.deploy.buckets import is_there
+from labelwatch.deploy.package import Package
+from labelwatch.shared import stacks
+from labelwatch.shared.account import Account
+from labelwatch.shared.errors import UserError
+
+
+class Published(NamedTuple):
+    """Where the template lies, and the address of the console that launches it."""
+
+    template: str
+    launch: str
+
+
+def publish(account: Account, package: Package, place: str) -> Published:
+    """Uploads both to `s3://bucket/prefix`; raises UserError where that is no place for them.
+
+    Lambda takes code of its own Region only, so the bucket's Region is the launcher's.
+    """
+    bucket, prefix = _parts(place)
+    if not is_there(account, bucket):
+        raise UserError(f"there is no bucket {bucket}; make one in the Region to launch in ({account.region}).")
+    s3 = account.client("s3")
+    code = package.zip.read_bytes()
+    # By its content: a stack that is updated sees new code as a new key.
+    folder = f"{prefix}{__version__}"
+    key = f"{folder}/{hashlib.sha256(code).hexdigest()[:16]}.zip"
+    s3.put_object(Bucket=bucket, Key=key, Body=code, ContentType="application/zip")
+    template = stacks.pointing_at(json.loads(package.template.read_text()), bucket, key)
+    template_key = f"{folder}/template.json"
+    s3.put_object(
+        Bucket=bucket, Key=template_key, Body=stacks.compact(template).encode(), ContentType="application/json"
+    )
+    address = f"{s3.meta.endpoint_url}/{bucket}/{quote(template_key)}"
+    query = urlencode({"templateURL": address, "stackName": "labelwatch"})
+    console = console_address(s3.meta.partition, account.region)
+    return Published(address, f"{console}/cloudformation/home?region={account.region}#/stacks/create/review?{query}")
+
+
+def _parts(place: str) -> tuple[str, str]:
+    match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([\w!.*'()/-]*))?", place, re.ASCII)
+    if not match:
+        raise UserError(
+            f"--publish {place!r} must be s3://bucket or s3://bucket/prefix, with plain letters, digits and !_.*'()-/."
+        )
+    prefix = (match[2] or "").strip("/")
+    return match[1], f"{prefix}/" if prefix else ""

@@ -1,0 +1,65 @@
+"""Uploads through tickets with the real curl, as a camera or a person without AWS credentials does it."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from labelwatch.shared.errors import UserError
+
+SECONDS_TO_WAIT = 60
+# The ticket's line for the shell; of an error the message, and a line that ends the shell as failed. Without a single
+# quote, so that it is read in one.
+_GET_CURL = (
+    "import json, sys; a = json.load(sys.stdin); "
+    'print(a.get("curl", "exit 1")); "error" in a and print(a["error"]["message"], file=sys.stderr)'
+)
+
+
+def check_curl() -> None:
+    """Raises UserError where there is no curl."""
+    if not shutil.which("curl"):
+        raise UserError(
+            "curl is not installed, and uploads through tickets are shown with it; install it and try again."
+        )
+
+
+def upload_line(file: Path) -> str:
+    """Both steps in one line for a shell that has API and TOKEN: a ticket, and what it says, in the file's folder."""
+    body = shlex.quote(json.dumps({"filename": file.name}))
+    request = f'curl -sS "$API/uploads" -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d {body}'
+    return f"(cd {shlex.quote(str(file.parent))} && {request} | {shlex.join([sys.executable, '-c', _GET_CURL])} | sh)"
+
+
+def upload(api: str, token: str, file: Path) -> str:
+    """Asks for a ticket, uploads the file by the line that it has, and gives the object's key.
+
+    Raises UserError with the answer where either step is refused.
+    """
+    headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
+    answer = _run(["curl", "-sS", f"{api}/uploads", *headers, "-d", json.dumps({"filename": file.name})], file.parent)
+    try:
+        ticket = json.loads(answer)
+        line, key = str(ticket["curl"]), str(ticket["key"])
+    except (ValueError, KeyError):
+        raise UserError(f"there is no ticket for {file.name}: {answer.strip()}") from None
+    _run(["sh", "-c", line], file.parent)
+    return key
+
+
+def _run(command: list[str], folder: Path) -> str:
+    # Loopback is not for a proxy to reach.
+    environment = os.environ | {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
+    try:
+        done = subprocess.run(  # noqa: S603 - the command is ours, and the ticket's line is our service's
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"curl had no answer in {SECONDS_TO_WAIT} s.") from None
+    if done.returncode:
+        *_, last = ["it said nothing", *(done.stdout + done.stderr).strip().splitlines()]
+        raise UserError(f"curl failed with exit code {done.returncode}: {last}")
+    return done.stdout

@@ -1,0 +1,161 @@
+"""The embedded cloud: ministack as a child process, on loopback, its state in a folder of its own, IAM enforced."""
+
+import errno
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from labelwatch.shared.errors import UserError
+
+REGION = "eu-central-1"
+ACCESS_KEY = "test"
+SECRET_KEY = "test"  # noqa: S105 - the key of an emulator that listens on loopback
+SECONDS_TO_START = 30
+SECONDS_TO_STOP = 10
+
+
+class Cloud:
+    """A running embedded cloud."""
+
+    def __init__(self, endpoint: str, log: Path) -> None:
+        self.endpoint = endpoint
+        self.log = log
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
+        """A client of the account's root."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, proxies={}),
+        )
+
+    def stop_the_clock(self) -> None:
+        """From now on no schedule calls a function: whoever measures or tests is the clock himself."""
+        events = self.client("events")
+        for rule in events.list_rules()["Rules"]:
+            if "ScheduleExpression" in rule:
+                events.disable_rule(Name=rule["Name"])
+
+
+def check_machine(system: str = platform.system(), machine: str = platform.machine()) -> None:
+    """Raises UserError where the functions' zip cannot run."""
+    if (system, machine) != ("Linux", "x86_64"):
+        raise UserError(
+            f"the functions run from the very zip that AWS gets, which is for Linux on x86-64, and this is {system} on "
+            f"{machine}; use such a machine, or a virtual one."
+        )
+
+
+@contextmanager
+def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator[Cloud]:
+    """A cloud with its state in `folder` and Rekognition at that URL, until the block ends.
+
+    Raises UserError where the port is taken or the cloud does not come up.
+    """
+    _forget_the_user()
+    port = free_port(port)
+    folder.mkdir(parents=True, exist_ok=True)
+    cloud = Cloud(f"http://127.0.0.1:{port}", folder / "ministack.log")
+    with cloud.log.open("wb") as log:
+        # A group of its own: a Ctrl-C at the terminal is ours, and we stop the cloud when all has been said.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ministack"],
+            env=_environment(folder, port, rekognition),
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_healthy(process, cloud)
+        yield cloud
+    finally:
+        _stop(process)
+
+
+def _environment(folder: Path, port: int, rekognition: str) -> dict[str, str]:
+    for name in ("s3", "state", "tmp"):
+        (folder / name).mkdir(exist_ok=True)
+    # Only what it needs of ours: the functions inherit it, and the user's credentials are none of their business.
+    ours = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
+    return ours | {
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_ENDPOINT_URL_REKOGNITION": rekognition,
+        "LAMBDA_EXECUTOR": "local",
+        "IOT_MTLS_ENABLED": "0",
+        "S3_PERSIST": "0",
+        "PERSIST_STATE": "0",
+        "S3_DATA_DIR": str(folder / "s3"),
+        "STATE_DIR": str(folder / "state"),
+        "TMPDIR": str(folder / "tmp"),
+    }
+
+
+def _forget_the_user() -> None:
+    """Takes the user's own AWS profile and files out of this process: they have no say here, and may be broken."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(name, None)
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+
+def free_port(wanted: int | None) -> int:
+    """The port that is wanted, or any; raises UserError where that one is taken."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as problem:
+            taken = "is taken" if problem.errno == errno.EADDRINUSE else f"cannot be had ({problem.strerror})"
+            raise UserError(
+                f"port {wanted} {taken}; name another with --port, or leave it out for a free one."
+            ) from None
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
+    until = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < until and process.poll() is None:
+        connection = HTTPConnection(cloud.endpoint.removeprefix("http://"), timeout=1)
+        try:
+            connection.request("GET", "/_localstack/health")
+            connection.getresponse()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+        finally:
+            connection.close()
+    raise UserError(f"the embedded cloud did not come up; {cloud.log} says why.")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends the cloud, and the functions' processes that are its children."""
+    process.terminate()
+    try:
+        process.wait(SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    with suppress(ProcessLookupError):  # nobody of its group is left, as it should be
+        os.killpg(process.pid, signal.SIGKILL)

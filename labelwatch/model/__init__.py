@@ -1,0 +1,1 @@
+"""The Custom Labels model of a stack: its status, start and stop."""

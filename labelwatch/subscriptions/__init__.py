@@ -1,0 +1,1 @@
+"""The subscribers of a stack's two topics."""

@@ -1,0 +1,156 @@
+"""The counting proxy: which call a request is, as the SDK makes it, and that it passes on what it counts."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.call_counter import UPLOADER, Call, Calls, counted, operation
+
+MAPPING = "14e0db71-0000-4000-8000-000000000000"
+NOWHERE = "http://127.0.0.1:1"
+Ask = Callable[[Any], object]
+
+
+class Seen(Exception):  # noqa: N818 - not an error: the request, before it is sent
+    """Raised instead of sending."""
+
+    def __init__(self, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
+        super().__init__()
+        self.request = method, urlsplit(url)._replace(scheme="", netloc="").geturl(), headers, body
+
+
+def before_it_is_sent(request: Any, **_: object) -> None:
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
+    }
+    body = request.body.encode() if isinstance(request.body, str) else b""
+    raise Seen(request.method, request.url, headers, body)
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "ask"),
+    [
+        ("dynamodb", "UpdateItem", lambda client: client.update_item(TableName="table", Key={"id": {"S": "x"}})),
+        (
+            "rekognition",
+            "DetectCustomLabels",
+            lambda client: client.detect_custom_labels(ProjectVersionArn="arn:aws:rekognition:::project/x", Image={}),
+        ),
+        ("lambda", "ListEventSourceMappings", lambda client: client.list_event_source_mappings(FunctionName="detect")),
+        (
+            "lambda",
+            "UpdateEventSourceMapping",
+            lambda client: client.update_event_source_mapping(UUID=MAPPING, Enabled=True),
+        ),
+        ("s3", "GetObject", lambda client: client.get_object(Bucket="bucket", Key="a/b")),
+        ("s3", "HeadObject", lambda client: client.head_object(Bucket="bucket", Key="a b", VersionId="1")),
+        ("s3", "PutObject", lambda client: client.put_object(Bucket="bucket", Key="a", Body=b"x")),
+        ("sns", "Publish", lambda client: client.publish(TopicArn="arn", Message="text")),
+        ("sqs", "SendMessage", lambda client: client.send_message(QueueUrl=f"{NOWHERE}/queue", MessageBody="x")),
+    ],
+)
+def test_a_call_is_told_by_its_request(service: str, name: str, ask: Ask) -> None:
+    client = boto3.client(service, endpoint_url=NOWHERE)  # type: ignore[call-overload] # any service
+    client.meta.events.register("before-send", before_it_is_sent)
+    with pytest.raises(Seen) as seen:
+        ask(client)
+    assert operation(*seen.value.request) == f"{service} {name}"
+
+
+def test_a_form_is_an_upload() -> None:
+    assert operation("POST", "/bucket", {"content-type": "multipart/form-data; boundary=x"}, b"") == "s3 PostObject"
+
+
+def test_a_request_to_the_api_is_told_by_its_route() -> None:
+    path = "/restapis/1a2b/api/_user_request_/uploads"
+    assert operation("POST", path, {"authorization": "Bearer x"}, b"{}") == "apigateway POST /uploads"
+
+
+@pytest.mark.parametrize("path", ["/bucket", "/bucket/key?acl"])
+def test_what_is_not_known_keeps_its_request_line(path: str) -> None:
+    assert operation("PUT", path, {}, b"") == f"s3 PUT {path}"
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """Has one object of three bytes, and nothing else."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self, content: bytes) -> None:
+        there = self.path.startswith("/bucket/there")
+        self.send_response(200 if there else 404)
+        self.send_header("Content-Length", str(len(content) if there else 0))
+        self.send_header("ETag", '"tag"')
+        self.end_headers()
+        if there and self.command != "HEAD":
+            self.wfile.write(content)
+
+    def do_GET(self) -> None:
+        self._answer(b"one")
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+    def do_PUT(self) -> None:
+        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+def endpoint(calls: Calls) -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Upstream)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        with counted("Detect", f"http://127.0.0.1:{server.server_address[1]}", calls) as url:
+            yield url
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_an_answer_arrives_as_it_was_given(endpoint: str) -> None:
+    assert boto3.client("s3", endpoint_url=endpoint).get_object(Bucket="bucket", Key="there")["Body"].read() == b"one"
+
+
+def test_the_length_of_an_object_arrives_without_the_object(endpoint: str) -> None:
+    assert boto3.client("s3", endpoint_url=endpoint).head_object(Bucket="bucket", Key="there")["ContentLength"] == 3
+
+
+def test_a_refusal_counts_as_one_of_the_function(endpoint: str, calls: Calls) -> None:
+    with pytest.raises(ClientError):
+        boto3.client("s3", endpoint_url=endpoint).head_object(Bucket="bucket", Key="gone")
+    assert calls.now() == {Call("Detect", "s3 HeadObject", refused=True): 1}
+
+
+def test_what_is_not_signed_counts_for_whoever_uploads(endpoint: str, calls: Calls) -> None:
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc)
+    connection.request("PUT", "/bucket/there", b"x")
+    connection.getresponse().read()
+    connection.close()
+    assert calls.now() == {Call(UPLOADER, "s3 PutObject", refused=False): 1}
+
+
+def test_what_nobody_answers_is_an_error_and_no_call(calls: Calls) -> None:
+    with counted("Detect", NOWHERE, calls) as url:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        connection.request("GET", "/bucket/there")
+        status = connection.getresponse().status
+        connection.close()
+    assert (status, calls.now()) == (502, {})

@@ -1,0 +1,88 @@
+"""Counts AWS calls on their way: proxies on loopback between whoever calls and the embedded cloud.
+
+Each function gets a proxy of its own as its endpoint, so that a call counts for the function that made it. Calls are
+counted as they arrive, so what the SDK tries again counts again, as it does on AWS.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.proxy import Answered, Asked, PassOn, passing
+
+UPLOADER = "uploader"
+_OF_OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_MAPPINGS = "/2015-03-31/event-source-mappings"
+_OF_MAPPINGS = {"GET": "ListEventSourceMappings", "PUT": "UpdateEventSourceMapping"}
+
+
+class Call(NamedTuple):
+    """Who called, `service Operation`, and whether the answer was an error."""
+
+    caller: str
+    operation: str
+    refused: bool
+
+
+class Calls:
+    """The calls so far."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Call] = Counter()
+        self._lock = Lock()
+
+    def add(self, call: Call) -> None:
+        """Counts one."""
+        with self._lock:
+            self._counts[call] += 1
+
+    def now(self) -> Counter[Call]:
+        """A copy; the difference of two is what was called between them."""
+        with self._lock:
+            return self._counts.copy()
+
+
+@contextmanager
+def counted(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
+    """Passes requests on to `upstream` until the block ends, and gives the URL to call instead of it."""
+
+    def count(asked: Asked, pass_on: PassOn) -> Answered:
+        answer = pass_on()
+        signed = asked.headers.get("authorization", "").startswith("AWS4")
+        # What is not signed is no function's: a form of a ticket, which goes where its signer's calls go.
+        who = caller if signed else UPLOADER
+        calls.add(Call(who, operation(asked.method, asked.path, asked.headers, asked.body), answer.status >= 400))
+        return answer
+
+    with passing(upstream, count) as url:
+        yield url
+
+
+def operation(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
+    """`sqs SendMessageBatch` and the like, from the request alone; header names in lower case."""
+    if path.startswith("/restapis/"):
+        return f"apigateway {method} /{path.partition('/_user_request_/')[2]}"
+    # Credential=KEY/DAY/REGION/SERVICE/aws4_request, and a form has none.
+    scope = headers.get("authorization", "").partition("Credential=")[2].split("/")
+    service = scope[3] if len(scope) > 3 else "s3"
+    return f"{service} {_name(method, path, headers, body)}"
+
+
+def _name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
+    if path.startswith(_MAPPINGS):
+        return _OF_MAPPINGS[method]
+    if target := headers.get("x-amz-target"):
+        return target.rpartition(".")[2]
+    if "/operation/" in path:
+        return path.rpartition("/operation/")[2]
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return parse_qs(body.decode())["Action"][0]
+    if headers.get("content-type", "").startswith("multipart/form-data"):
+        return "PostObject"
+    where = urlsplit(path)
+    asked = parse_qs(where.query, keep_blank_values=True).keys()
+    of_an_object = "/" in where.path.strip("/") and asked <= {"versionId"}
+    return _OF_OBJECTS[method] if of_an_object and method in _OF_OBJECTS else f"{method} {path}"

@@ -1,0 +1,168 @@
+"""What one event for each handler needs of AWS: an embedded cloud with nothing deployed, and the model's stand-in."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chalicelib.adapters.dynamodb import TokenTable
+from chalicelib.domain.predictions import Label
+from chalicelib.steps.detect import encoded
+from labelwatch.deploy.package import load_template
+from labelwatch.local import ministack, rekognition_api
+from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, Cloud
+from labelwatch.local.model import StandIn, model_arn
+from labelwatch.shared.project import PROJECT
+from labelwatch.uploads import tokens
+from tests.support.builders import (
+    ENVIRONMENT,
+    image,
+    message,
+    notification,
+    prediction,
+    s3_record,
+    sqs_event,
+    time_has_passed,
+)
+from tests.support.pipeline import ByColour, picture
+
+KEY = "fields/leaf 1.jpg"
+CLIENT = "camera-north"
+_QUEUES = {
+    "IMAGES_QUEUE": "images",
+    "IMAGES_DEAD_LETTERS": "images-dead",
+    "PREDICTIONS_QUEUE": "predictions",
+    "PREDICTIONS_DEAD_LETTERS": "predictions-dead",
+}
+_TOPICS = {"TOPIC_ARN": "alerts", "OPERATIONS_TOPIC_ARN": "operations"}
+
+
+class Place:
+    """The cloud with what the settings name, one image in the input bucket, and one token."""
+
+    def __init__(self, here: Cloud, rekognition: str) -> None:
+        self._cloud = here
+        sqs, sns = here.client("sqs"), here.client("sns")
+        self.queues = {name: sqs.create_queue(QueueName=queue)["QueueUrl"] for name, queue in _QUEUES.items()}
+        self.environment = (
+            ENVIRONMENT
+            | {f"{name}_URL": url for name, url in self.queues.items()}
+            | {name: sns.create_topic(Name=topic)["TopicArn"] for name, topic in _TOPICS.items()}
+            | {
+                "CustomModelARN": model_arn(REGION),
+                "PARTIAL_BATCH_RESPONSES": "yes",
+                "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+                "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+                "AWS_REGION": REGION,
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_ENDPOINT_URL": here.endpoint,
+                "AWS_ENDPOINT_URL_REKOGNITION": rekognition,
+                # Nothing of whoever runs this.
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+        )
+        self._version = self._put_image()
+        self._token = tokens.create(self._table(), CLIENT)
+
+    def events(self) -> dict[str, dict[str, Any]]:
+        """One event for each handler that it answers; of the API, a request for a ticket."""
+        created = s3_record(KEY, object={"versionId": self._version})
+        return {
+            "app.detect": sqs_event(message(notification(created))),
+            "app.notify": sqs_event(
+                message(encoded(prediction(Label("leaf-smut", 97.0), image=image(KEY, version_id=self._version))))
+            ),
+            "app.authorize": {
+                "type": "TOKEN",
+                "authorizationToken": f"Bearer {self._token}",
+                "methodArn": f"arn:aws:execute-api:{REGION}:000000000000:apiid/api/POST/uploads",
+            },
+            "app.app": request("POST", "/uploads", {"filename": "leaf 1.jpg"}),
+            "app.watch": time_has_passed(),
+            "app.keep_model": time_has_passed(),
+            "app.ingest": json.loads(notification(created)),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows in the output bucket."""
+        s3, bucket = self._cloud.client("s3"), self.environment["OutputBucketName"]
+        keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        lines = [line for key in keys for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().splitlines()]
+        return [json.loads(line) for line in lines]
+
+    def taken_from(self, queue: str) -> list[dict[str, Any]]:
+        """What a message of this queue says, once; nothing where there is none."""
+        sqs, url = self._cloud.client("sqs"), self.queues[queue]
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for one in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+        return [json.loads(one["Body"]) for one in messages]
+
+    def _put_image(self) -> str:
+        s3 = self._cloud.client("s3")
+        for name in ("InputBucketName", "OutputBucketName"):
+            where = {"LocationConstraint": REGION}
+            s3.create_bucket(Bucket=self.environment[name], CreateBucketConfiguration=where)
+        bucket = self.environment["InputBucketName"]
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        version: str = s3.put_object(Bucket=bucket, Key=KEY, Body=picture(), ContentType="image/jpeg")["VersionId"]
+        return version
+
+    def _table(self) -> TokenTable:
+        properties = load_template(PROJECT / "infra" / "resources.yaml")["Resources"]["Table"]["Properties"]
+        wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
+        dynamodb, name = self._cloud.client("dynamodb"), self.environment["TABLE_NAME"]
+        dynamodb.create_table(TableName=name, **{one: properties[one] for one in wanted})
+        return TokenTable(dynamodb, name)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Place]:
+    """The place until the block ends; `folder` takes the cloud's state."""
+    objects: dict[str, Any] = {}
+
+    def read(bucket: str, key: str, version: str | None) -> bytes:
+        content: bytes = objects["s3"].get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read()
+        return content
+
+    model = StandIn(ByColour(), model_arn(REGION), read)
+    with rekognition_api.served(model.operations) as rekognition, ministack.running(folder, rekognition) as here:
+        objects["s3"] = here.client("s3")
+        yield Place(here, rekognition)
+
+
+def request(method: str, path: str, body: object = None) -> dict[str, Any]:
+    """A request as API Gateway hands it to the function of a REST API, from a client that the authorizer let in.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+    """
+    headers = {"Accept": "*/*", "Content-Type": "application/json", "Host": "apiid.execute-api.amazonaws.com"}
+    return {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {
+            "authorizer": {"principalId": CLIENT},
+            "httpMethod": method,
+            "identity": {"sourceIp": "192.0.2.1"},
+            "path": f"/api{path}",
+            "protocol": "HTTP/1.1",
+            "requestId": "12345678-1234-1234-1234-123456789012",
+            "resourcePath": path,
+            "stage": "api",
+        },
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,132 @@
+"""A function as Lambda runs it: the unpacked zip, the real runtime client and boto3, and nothing else to import."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from labelwatch.shared.project import PROJECT
+from tests.support import runtime_api
+from tests.support.runtime_api import SECONDS_FOR_AN_INVOCATION, News, RuntimeApi
+
+REQUIREMENTS = PROJECT / "requirements-runtime.txt"
+# No site-packages, and not the folder that it is started in: what can be imported is on PYTHONPATH.
+PYTHON = [sys.executable, "-S", "-P"]
+CLIENT = ["-m", "awslambdaric"]
+ON_A_READ_ONLY_DISK = [str(PROJECT / "tests" / "e2e" / "only_tmp.py")]
+
+
+class Lambda(NamedTuple):
+    """Where functions run: the unpacked zip, what the runtime has beside it, and the folder for everything else."""
+
+    task: Path
+    runtime: Path
+    scratch: Path
+
+    def environment(self, api: str, handler: str) -> dict[str, str]:
+        """What Lambda itself sets: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html."""
+        (self.scratch / "tmp").mkdir(exist_ok=True)
+        return {
+            "_HANDLER": handler,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "AWS_LAMBDA_FUNCTION_NAME": "labelwatch",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_RUNTIME_API": api,
+            "LAMBDA_TASK_ROOT": str(self.task),
+            "LANG": "en_US.UTF-8",
+            "PATH": os.defpath,
+            "PYTHONPATH": f"{self.task}:{self.runtime}",  # the zip comes first
+            "TMPDIR": str(self.scratch / "tmp"),
+            "TZ": ":UTC",
+        }
+
+
+class Ended(Exception):  # noqa: N818 - an outcome that tests ask for
+    """Raised when the runtime ended instead of saying something."""
+
+    def __init__(self, code: int, log: str) -> None:
+        super().__init__(f"the runtime ended with {code} and said: {log}")
+        self.code = code
+        self.log = log
+
+
+class Function:
+    """One runtime process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], api: RuntimeApi, log: Path, started_at: float) -> None:
+        self.started_at = started_at
+        self._process = process
+        self._api = api
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """What went to stdout and stderr so far."""
+        return self._log.read_text()
+
+    def answer(self, event: object) -> Any:
+        """What the handler returns for this event; fails the test where it raises."""
+        if (start := self.next_news()).kind != "ready":
+            raise AssertionError(start.content)
+        return self.invoke(event).content
+
+    def invoke(self, event: object) -> News:
+        """How the handler answers once the function is ready."""
+        self._api.put(event)
+        news = self.next_news()
+        if news.kind != "response":
+            raise AssertionError(news.content)
+        return news
+
+    def next_news(self) -> News:
+        """What the runtime says next; raises Ended where it will say nothing more."""
+        until = time.monotonic() + SECONDS_FOR_AN_INVOCATION
+        while time.monotonic() < until:
+            over = self._process.poll()
+            if news := self._api.news(timeout=0.05):
+                return news
+            if over is not None:
+                raise Ended(over, self.log)
+        raise AssertionError(f"nothing in {SECONDS_FOR_AN_INVOCATION} s; the log: {self.log}")
+
+
+@contextmanager
+def started(
+    handler: str, where: Lambda, environment: Mapping[str, str], client: list[str] = ON_A_READ_ONLY_DISK
+) -> Iterator[Function]:
+    """The handler in a runtime of its own until the block ends."""
+    with runtime_api.served() as api, tempfile.NamedTemporaryFile(dir=where.scratch, suffix=".log") as log:
+        variables = where.environment(api.address, handler) | dict(environment)
+        started_at = time.perf_counter()
+        process = subprocess.Popen([*PYTHON, *client, handler], cwd=where.task, env=variables, stdout=log, stderr=log)
+        try:
+            yield Function(process, api, Path(log.name), started_at)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def runtime() -> Path:
+    """The folder of what the Lambda runtime has, made once for each Python and each list of requirements."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
+    folder = PROJECT / ".labelwatch" / "runtimes" / f"{sys.implementation.cache_tag}-{digest}"
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as new:
+        # The list is complete, so nothing is left to resolve.
+        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run([*pip, "--target", f"{new}/packages", "-r", str(REQUIREMENTS)], check=True)
+        if not folder.exists():  # another process may have been faster
+            Path(new, "packages").rename(folder)
+    return folder

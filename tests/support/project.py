@@ -1,0 +1,110 @@
+"""A copy of the project, as somebody has it who deploys: the real commands on it, against the embedded cloud."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from botocore.loaders import Loader
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from labelwatch.deploy.package import resources
+from labelwatch.local.deployment import as_deployed_here
+from labelwatch.local.ministack import free_port
+from labelwatch.local.session import Session
+from labelwatch.shared.project import PROJECT
+from tests.support.api_gateway import Gateway
+from tests.support.pipeline import operator_s_environment
+
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "deployments")
+
+
+class Project:
+    """In a folder of its own, so that the stage is written there."""
+
+    def __init__(self, folder: Path, session: Session, gateway: Gateway) -> None:
+        self.folder = folder
+        self.environment = operator_s_environment(session) | {
+            "HOME": str(folder),
+            "COLUMNS": "160",
+            "AWS_ENDPOINT_URL_API_GATEWAY": gateway.endpoint,
+            "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
+        }
+        for name in ("app.py", "requirements.txt"):
+            shutil.copy(PROJECT / name, folder)
+        for name in ("chalicelib", ".chalice", "infra", "labelwatch"):
+            shutil.copytree(PROJECT / name, folder / name, ignore=NOT_COPIED)
+        # The differences between here and AWS (docs/verified.md); JSON is YAML.
+        (folder / "infra" / "resources.yaml").write_text(json.dumps(as_deployed_here(resources())))
+        self._look_often()
+        config = self.config
+        # Without it Chalice sends an empty figure, which the embedded cloud gives back as one.
+        config["minimum_compression_size"] = 10_485_760
+        self._config.write_text(json.dumps(config, indent=2) + "\n")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What chalice reads."""
+        content: dict[str, Any] = json.loads(self._config.read_text())
+        return content
+
+    def labelwatch(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """One command of the operator's, which may fail."""
+        return self._run([sys.executable, "-m", "labelwatch", *words], environment)
+
+    def chalice(self, command: str, stage: str = "prod") -> None:
+        """The real chalice, which may not fail."""
+        done = self._run(self._chalice(command, stage), {})
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    @contextmanager
+    def chalice_local(self, stage: str = "prod") -> Iterator[str]:
+        """`chalice local` until the block ends; gives its address."""
+        port = free_port(None)
+        words = [*self._chalice("local", stage), "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
+        process = subprocess.Popen(
+            words, cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        address = f"http://127.0.0.1:{port}"
+        retrying = requests.Session()
+        retrying.mount("http://", HTTPAdapter(max_retries=Retry(connect=60, backoff_factor=0.1, backoff_max=0.5)))
+        try:
+            retrying.get(f"{address}/health", timeout=60)
+            yield address
+        finally:
+            retrying.close()
+            process.terminate()
+            process.wait(30)
+
+    def _look_often(self) -> None:
+        """Chalice waits for functions with waiters that look every five seconds; the embedded cloud needs half of one.
+
+        Botocore takes models from the home folder before its own.
+        """
+        api = "lambda/2015-03-31"
+        waiters = Loader().load_data(f"{api}/waiters-2")
+        for waiter in waiters["waiters"].values():
+            waiter["delay"] = 0.2
+        models = self.folder / ".aws" / "models" / api
+        models.mkdir(parents=True)
+        (models / "waiters-2.json").write_text(json.dumps(waiters))
+
+    @property
+    def _config(self) -> Path:
+        return self.folder / ".chalice" / "config.json"
+
+    @staticmethod
+    def _chalice(command: str, stage: str) -> list[str]:
+        return [str(Path(sys.executable).with_name("chalice")), command, "--stage", stage]
+
+    def _run(self, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, cwd=self.folder, env=self.environment | environment,
+            capture_output=True, text=True, check=False, timeout=180, stdin=subprocess.DEVNULL,
+        )  # fmt: skip

@@ -1,0 +1,288 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from chalicelib.domain.errors import ModelNotRunning, Rejected, Retryable
+from chalicelib.domain.images import MOST_IMAGE_BYTES
+from chalicelib.domain.messages import Message
+from chalicelib.domain.predictions import Label, Prediction
+from chalicelib.domain.rows import key_of
+from chalicelib.steps.detect import Detection
+from tests.support.builders import MODEL, NOW, image, message, notification, rules, s3_record
+from tests.support.fakes import (
+    FakeDeadLetters,
+    FakeImages,
+    FakeIntake,
+    FakeMemories,
+    FakeModel,
+    FakeQueue,
+    FakeStore,
+    FakeTelemetry,
+    batch_of,
+)
+
+
+class Bench:
+    """The step with a fake in each port."""
+
+    def __init__(self) -> None:
+        self.images, self.model, self.stored = FakeImages(), FakeModel(), FakeStore()
+        self.images_queue, self.predictions_queue = FakeQueue(), FakeQueue()
+        self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
+        self.intake, self.memories = FakeIntake(), FakeMemories()
+        self.step = Detection(
+            images=self.images,
+            model=self.model,
+            stored=self.stored,
+            images_queue=self.images_queue,
+            predictions_queue=self.predictions_queue,
+            intake=self.intake,
+            use=self.memories,
+            rules=rules(("leaf-smut", 60)),
+            own_buckets=frozenset({"predictions", "predictions-workspace"}),
+            batch=batch_of(self.source, self.dead_letters, self.telemetry),
+            telemetry=self.telemetry,
+            now=lambda: NOW,
+        )
+
+    def __call__(self, *messages: Message) -> list[str]:
+        """The ids of the messages that come back."""
+        return [item["itemIdentifier"] for item in self.step(messages, 60)["batchItemFailures"]]
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        return [msgspec.json.decode(body, type=Prediction) for body in self.predictions_queue.sent]
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {message_id: reason for message_id, (reason, _) in self.dead_letters.letters.items()}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def upload(key: str = "leaf.jpg", message_id: str = "m1", **changes: Any) -> Message:
+    return message(notification(s3_record(key, **changes)), message_id)
+
+
+def test_an_upload_becomes_a_prediction(bench: Bench) -> None:
+    assert bench(upload()) == []
+    assert bench.predictions == [
+        Prediction(
+            image=image(),
+            model=MODEL,
+            min_confidence=60,
+            labels=(Label("leaf-smut", 95.0),),
+            detected_at=NOW,
+        )
+    ]
+
+
+@pytest.mark.parametrize("alert", [True, False])
+def test_whether_people_are_told_goes_on_with_the_prediction(bench: Bench, alert: bool) -> None:  # noqa: FBT001 - a parameter
+    bench(upload(labelwatch={"alert": alert}))
+    assert [one.alert for one in bench.predictions] == [alert]
+
+
+def test_the_model_is_not_asked_again_while_its_prediction_is_stored(bench: Bench) -> None:
+    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    assert bench(upload(), upload("other.jpg", "m2")) == []
+    assert [key for key, _ in bench.model.asked] == ["other.jpg"]
+    assert [one.image.key for one in bench.predictions] == ["other.jpg"]
+
+
+@pytest.mark.parametrize(("alert", "asked"), [(True, 1), (False, 0)])
+def test_what_a_silent_backfill_found_first_does_not_silence_the_upload_s_own_event(
+    bench: Bench, *, alert: bool, asked: int
+) -> None:
+    bench.stored.put(key_of(image(), MODEL), b"rows", alert=False)
+    assert bench(upload(labelwatch={"alert": alert})) == []
+    assert len(bench.predictions) == asked
+
+
+@pytest.mark.parametrize("change", [{"etag": "another"}, {"uploaded_at": NOW + timedelta(days=1)}])
+def test_another_image_under_the_same_name_is_another_prediction(bench: Bench, change: dict[str, Any]) -> None:
+    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    bench.images.objects["leaf.jpg"] = image(**change)
+    bench(upload())
+    assert len(bench.predictions) == 1
+
+
+def test_whoever_says_again_has_the_model_asked_again(bench: Bench) -> None:
+    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    bench(upload(labelwatch={"again": True}))
+    assert len(bench.predictions) == 1
+
+
+def test_the_model_is_asked_from_the_lowest_threshold_in_force(bench: Bench) -> None:
+    bench(upload())
+    assert bench.model.asked == [("leaf.jpg", 60)]
+
+
+def test_what_is_known_of_the_image_comes_from_the_object_and_not_from_the_event(bench: Bench) -> None:
+    bench.images.objects["leaf.jpg"] = image(etag="the-object-s", size=77)
+    bench(upload(object={"eTag": "the-event-s", "size": 5}))
+    assert (bench.predictions[0].image.etag, bench.predictions[0].image.size) == ("the-object-s", 77)
+
+
+def test_predictions_go_on_in_ascii(bench: Bench) -> None:
+    bench(upload("稲/\uffff葉.jpg"))
+    assert bench.predictions_queue.sent[0].isascii()
+    assert bench.predictions[0].image.key == "稲/\uffff葉.jpg"
+
+
+def test_several_records_are_split_into_messages_of_one_each_and_not_looked_at_yet(bench: Bench) -> None:
+    records = [s3_record("a.jpg"), s3_record("b.jpg"), {"odd": True}]
+    assert bench(message(notification(*records))) == []
+    assert [json.loads(body) for body in bench.images_queue.sent] == [{"Records": [record]} for record in records]
+    assert bench.model.asked == []
+
+
+def test_a_message_whose_parts_did_not_all_go_comes_back(bench: Bench) -> None:
+    bench.images_queue.unsendable["b.jpg"] = Retryable("InternalError", "try again")
+    assert bench(message(notification(s3_record("a.jpg"), s3_record("b.jpg")), "both")) == ["both"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"Event":"s3:TestEvent"}',
+        notification(s3_record(eventName="ObjectRemoved:Delete")),
+        notification(s3_record("field 1/", object={"size": 0})),
+    ],
+)
+def test_what_tells_of_no_image_is_passed_over_quietly(bench: Bench, body: str) -> None:
+    assert bench(message(body)) == []
+    assert bench.telemetry.log == []
+    assert bench.dead_letters.letters == {}
+
+
+def test_what_is_no_event_is_a_dead_letter_and_takes_no_neighbour_with_it(bench: Bench) -> None:
+    assert bench(upload("a.jpg", "a"), message("hello", "odd"), upload("b.jpg", "b")) == []
+    assert bench.dead_letters.letters == {"odd": ("NotAnS3Event", "unknown")}
+    assert [one.image.key for one in bench.predictions] == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("bucket", ["predictions", "predictions-workspace"])
+def test_an_event_of_a_bucket_that_labelwatch_writes_to_is_refused(bench: Bench, bucket: str) -> None:
+    assert bench(upload(bucket=bucket)) == []
+    assert bench.dead_letters.letters == {"m1": ("OwnBucket", f"s3://{bucket}/leaf.jpg")}
+    assert bench.model.asked == []
+
+
+@pytest.mark.parametrize(("size", "reason"), [(0, "EmptyImage"), (MOST_IMAGE_BYTES + 1, "ImageTooLarge")])
+def test_an_object_that_no_model_takes_is_rejected_without_a_call_to_it(bench: Bench, size: int, reason: str) -> None:
+    bench.images.objects["leaf.jpg"] = image(size=size)
+    assert bench(upload()) == []
+    assert bench.reasons == {"m1": reason}
+    assert bench.model.asked == []
+
+
+@pytest.mark.parametrize("size", [1, MOST_IMAGE_BYTES])
+def test_an_object_of_a_size_that_the_model_takes_is_looked_at(bench: Bench, size: int) -> None:
+    bench.images.objects["leaf.jpg"] = image(size=size)
+    bench(upload())
+    assert bench.model.asked
+
+
+@pytest.mark.parametrize("key", ["notes.txt", "x%2Fy", "a b+c", "folder/", "葉"])
+def test_a_name_never_rejects(bench: Bench, key: str) -> None:
+    bench(upload(key))
+    assert [one.image.key for one in bench.predictions] == [key]
+
+
+PORTS = ["images", "stored", "model", "images_queue", "predictions_queue"]
+FAULTS = [
+    Retryable("ThrottlingException", "slow down"),
+    ModelNotRunning("ResourceNotReadyException", "stopped"),
+    Rejected("InvalidImageFormatException", "no image"),
+]
+
+
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("fault", FAULTS, ids=["retry", "wait", "reject"])
+def test_whichever_port_fails_and_how_the_message_meets_the_fate_of_the_fault(
+    bench: Bench, port: str, fault: Exception
+) -> None:
+    getattr(bench, port).fault = fault
+    split = message(notification(s3_record("a.jpg"), s3_record("b.jpg")), "m1")
+    returned = bench(split if port == "images_queue" else upload())
+    if isinstance(fault, Rejected):
+        assert (returned, bench.reasons) == ([], {"m1": fault.reason})
+    else:
+        assert (returned, bench.reasons) == (["m1"], {})
+        assert bench.source.delays == {"m1": 300 if isinstance(fault, ModelNotRunning) else 30}
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_a_fault_that_nobody_foresaw_loses_no_message(bench: Bench, port: str) -> None:
+    getattr(bench, port).fault = KeyError("a bug")
+    split = message(notification(s3_record("a.jpg"), s3_record("b.jpg")), "m1")
+    assert bench(split if port == "images_queue" else upload()) == ["m1"]
+
+
+def test_each_image_of_a_batch_meets_its_own_fate(bench: Bench) -> None:
+    bench.model.answers = {
+        "slow.jpg": Retryable("ThrottlingException", "slow down"),
+        "none.jpg": Rejected("InvalidImageFormatException", "no image"),
+    }
+    names = ("good.jpg", "slow.jpg", "none.jpg", "fine.jpg")
+    assert bench(*(upload(name, name) for name in names)) == ["slow.jpg"]
+    assert bench.reasons == {"none.jpg": "InvalidImageFormatException"}
+    assert sorted(one.image.key for one in bench.predictions) == ["fine.jpg", "good.jpg"]
+
+
+def test_a_prediction_that_did_not_go_comes_back_alone(bench: Bench) -> None:
+    bench.predictions_queue.unsendable["a.jpg"] = Retryable("InternalError", "try again")
+    assert bench(upload("a.jpg", "a"), upload("b.jpg", "b")) == ["a"]
+
+
+def test_what_was_detected_is_counted_and_its_time_at_the_model_measured(bench: Bench) -> None:
+    bench.model.answers = {"b.jpg": (Label("x", 90), Label("y", 80))}
+    bench(upload("a.jpg", "a"), upload("b.jpg", "b"))
+    assert bench.telemetry.counts == {"ImagesDetected": 2, "Labels": 3}
+    assert [name for name, _ in bench.telemetry.times] == ["ModelTime", "ModelTime"]
+
+
+def test_an_image_without_labels_is_a_prediction_too(bench: Bench) -> None:
+    bench.model.answers = {"leaf.jpg": ()}
+    bench(upload())
+    assert bench.predictions[0].labels == ()
+
+
+def stopped(bench: Bench, key: str) -> None:
+    bench.model.answers[key] = ModelNotRunning("ResourceNotReadyException", "stopped")
+
+
+def test_one_refusal_of_a_stopped_model_has_no_more_images_taken(bench: Bench) -> None:
+    stopped(bench, "late.jpg")
+    assert bench(upload("leaf.jpg", "m1"), upload("late.jpg", "m2")) == ["m2"]
+    assert not bench.intake.on
+    assert [one.image.key for one in bench.predictions] == ["leaf.jpg"]
+
+
+def test_no_other_failure_has_the_images_left(bench: Bench) -> None:
+    bench.model.answers["leaf.jpg"] = Retryable("ThrottlingException", "slow down")
+    bench(upload())
+    assert bench.intake.on
+
+
+def test_a_circuit_that_cannot_be_opened_does_not_hold_up_what_was_detected(bench: Bench) -> None:
+    bench.intake.fault = Retryable("AccessDeniedException", "no")
+    stopped(bench, "late.jpg")
+    assert bench(upload("leaf.jpg", "m1"), upload("late.jpg", "m2")) == ["m2"]
+    assert len(bench.predictions) == 1
+    assert "model not told of" in [event for event, _ in bench.telemetry.log]
+
+
+def test_it_is_noted_when_the_model_was_of_use(bench: Bench) -> None:
+    stopped(bench, "late.jpg")
+    bench(upload("late.jpg"))
+    assert bench.memories.last_used() is None
+    bench(upload())
+    assert bench.memories.last_used() == NOW

@@ -1,0 +1,314 @@
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chalicelib.domain.errors import Retryable
+from chalicelib.domain.model import ModelMemory, Wishes
+from chalicelib.steps.manage_model import Keeping
+from tests.support.builders import MODEL
+from tests.support.fakes import FakeBacklog, FakeIntake, FakeLife, FakeMemories, FakeTelemetry
+
+MORNING = datetime(2026, 11, 22, 8, tzinfo=UTC)
+REFUSED = Retryable("ThrottlingException", "slow down")
+
+
+@dataclass
+class Place:
+    """The step with a fake in each port, and a clock."""
+
+    wishes: Wishes = field(default_factory=Wishes)
+    now: datetime = MORNING
+    model: FakeLife = field(default_factory=FakeLife)
+    intake: FakeIntake = field(default_factory=FakeIntake)
+    backlog: FakeBacklog = field(default_factory=FakeBacklog)
+    memories: FakeMemories = field(default_factory=FakeMemories)
+    telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
+
+    def look(self, state: str | None = None, *, images: int = 0, after: timedelta = timedelta(minutes=1)) -> None:
+        """One look, a minute after the one before, at a model in this state."""
+        self.now += after
+        self.model.state = state or self.model.state
+        self.backlog.images = images
+        self.telemetry = FakeTelemetry()
+        Keeping(
+            model=self.model,
+            intake=self.intake,
+            backlog=self.backlog,
+            memories=self.memories,
+            wishes=self.wishes,
+            telemetry=self.telemetry,
+            now=lambda: self.now,
+        )()
+
+    def run_by_labelwatch(self, hours: float = 0) -> None:
+        """The model is started, and then runs for so long."""
+        self.look("STOPPED", images=1)
+        assert self.model.told == ["start"]
+        self.look("RUNNING", images=1, after=timedelta(hours=hours))
+        self.model.told.clear()
+
+
+STARTS = Wishes(auto_start=True)
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "STARTING", "STOPPING", "FAILED", "TRAINING_COMPLETED", "a new word"])
+def test_images_are_left_in_their_queue_while_the_model_does_not_run(state: str) -> None:
+    place = Place()
+    place.look(state)
+    assert not place.intake.on
+
+
+def test_images_are_taken_again_when_the_model_runs() -> None:
+    place = Place()
+    place.look("STOPPED")
+    place.look("RUNNING")
+    assert place.intake.on
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_what_cannot_be_known_changes_nothing_and_is_an_error(*, on: bool) -> None:
+    place = Place(STARTS)
+    place.intake.on = on
+    place.model.fault = REFUSED
+    with pytest.raises(Retryable):
+        place.look(images=1)
+    assert (place.intake.on, place.model.told, dict(place.telemetry.counts)) == (on, [], {})
+
+
+def test_a_model_is_left_to_people_where_nothing_else_is_wanted() -> None:
+    place = Place()
+    place.look("STOPPED", images=7)
+    for _ in range(100):
+        place.look("RUNNING", after=timedelta(hours=1))
+    assert place.model.told == []
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "TRAINING_COMPLETED"])
+def test_a_model_is_started_when_images_wait_where_that_is_wanted(state: str) -> None:
+    place = Place(STARTS)
+    place.look(state)
+    assert place.model.told == []
+    place.look(images=1)
+    assert place.model.told == ["start"]
+
+
+@pytest.mark.parametrize("state", ["FAILED", "TRAINING_FAILED", "STARTING", "STOPPING", "DELETING", "RUNNING"])
+def test_what_cannot_be_started_is_not(state: str) -> None:
+    place = Place(STARTS)
+    place.look(state, images=1)
+    assert place.model.told == []
+
+
+def test_a_start_is_remembered_before_it_is_made_so_that_no_run_is_nobody_s() -> None:
+    place = Place(STARTS)
+    place.model.unstartable = Retryable("ReadTimeoutError", "who knows")
+    with pytest.raises(Retryable):
+        place.look(images=1)
+    place.model.unstartable = None
+    place.look("STARTING")
+    assert place.memories.memory.started_at == MORNING + timedelta(minutes=1)
+
+
+def test_a_start_that_came_to_nothing_is_forgotten() -> None:
+    place = Place(STARTS)
+    place.model.unstartable = Retryable("LimitExceededException", "no")
+    with pytest.raises(Retryable):
+        place.look(images=1)
+    place.look("STOPPED")
+    assert place.memories.memory.started_at is None
+
+
+class SeenBefore(FakeLife):
+    """To this look the model is as it was before another look of the same minute, which has started it since."""
+
+    def __init__(self, other: Place) -> None:
+        super().__init__()
+        self._other = other
+
+    def status(self) -> str:
+        status = self._other.model.status()
+        self._other.look(images=1, after=timedelta())
+        return status
+
+    def start(self) -> bool:
+        return self._other.model.start()
+
+
+@pytest.mark.parametrize("images", [1, 0])
+def test_a_run_belongs_to_labelwatch_whichever_of_two_looks_at_once_started_it(images: int) -> None:
+    place = Place(IDLE)
+    late = Place(IDLE, model=SeenBefore(place), memories=place.memories, now=place.now + timedelta(seconds=5))
+    late.look(images=images, after=timedelta())
+    assert place.model.told == ["start"]
+    place.look("RUNNING")
+    idle(place, 10)
+    assert place.model.told == ["start", "stop"]
+
+
+class RecalledBefore(FakeMemories):
+    """This look recalls what was so before another look of the same minute, which notes a run of its own since."""
+
+    def __init__(self, other: Place) -> None:
+        super().__init__()
+        self._other = other
+
+    def recall(self) -> ModelMemory:
+        memory = self._other.memories.recall()
+        self._other.look("STOPPED", images=1, after=timedelta(seconds=1))
+        return memory
+
+    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
+        return self._other.memories.keep(memory, instead_of)
+
+
+@pytest.mark.parametrize("images", [1, 0])
+def test_a_look_that_was_overtaken_does_not_strike_out_the_run_that_another_started(images: int) -> None:
+    place = Place(IDLE)
+    place.run_by_labelwatch()
+    late = Place(IDLE, memories=RecalledBefore(place), now=place.now + timedelta(seconds=5))
+    late.look("STOPPED", images=images, after=timedelta())
+    assert (place.model.told, late.model.told) == (["start"], [])
+    place.look("RUNNING")
+    idle(place, 10)
+    assert place.model.told == ["start", "stop"]
+
+
+IDLE = Wishes(auto_start=True, idle_minutes=10)
+
+
+def idle(place: Place, minutes: int) -> None:
+    for _ in range(minutes):
+        place.look("RUNNING" if not place.model.told else None)
+
+
+def test_a_model_that_has_had_nothing_to_do_is_stopped() -> None:
+    place = Place(IDLE)
+    place.run_by_labelwatch()
+    idle(place, 10)
+    assert place.model.told == []
+    idle(place, 1)
+    assert place.model.told == ["stop"]
+
+
+def test_an_image_that_waits_makes_the_minutes_begin_anew() -> None:
+    place = Place(IDLE)
+    place.run_by_labelwatch()
+    idle(place, 10)
+    place.look(images=1)
+    idle(place, 10)
+    assert place.model.told == []
+
+
+def test_images_that_came_and_went_between_two_looks_count_as_something_to_do() -> None:
+    place = Place(IDLE)
+    place.run_by_labelwatch()
+    idle(place, 9)
+    place.memories.used(place.now)
+    idle(place, 9)
+    assert place.model.told == []
+    idle(place, 1)
+    assert place.model.told == ["stop"]
+
+
+def test_the_last_use_of_an_earlier_run_stops_no_model_that_has_just_started() -> None:
+    place = Place(IDLE)
+    place.memories.used(MORNING - timedelta(days=1))
+    place.run_by_labelwatch()
+    idle(place, 5)
+    assert place.model.told == []
+
+
+def test_a_model_that_a_person_started_is_not_stopped() -> None:
+    place = Place(IDLE)
+    idle(place, 60)
+    assert place.model.told == []
+
+
+def test_unless_any_model_is_to_be_stopped() -> None:
+    place = Place(Wishes(idle_minutes=10, idle_stops_any=True))
+    idle(place, 11)
+    assert place.model.told == ["stop"]
+
+
+def test_a_model_that_a_person_stopped_and_started_again_is_theirs() -> None:
+    place = Place(IDLE)
+    place.run_by_labelwatch()
+    place.look("STOPPED")
+    idle(place, 60)
+    assert place.model.told == []
+
+
+def test_another_model_is_not_taken_for_the_one_that_was_started_and_its_hours_count_on() -> None:
+    place = Place(IDLE)
+    place.run_by_labelwatch(hours=3)
+    place.model.name = MODEL.replace("rice.1", "rice.2")
+    idle(place, 60)
+    assert (place.model.told, place.telemetry.counts["ModelHoursThisMonth"]) == ([], 3)
+
+
+CEILING = Wishes(auto_start=True, max_hours=5)
+
+
+def test_only_hours_of_its_own_runs_are_counted() -> None:
+    place = Place(CEILING)
+    for _ in range(9):
+        place.look("RUNNING", after=timedelta(hours=1))
+    assert place.telemetry.counts["ModelHoursThisMonth"] == 0
+    place.run_by_labelwatch(hours=2)
+    assert place.telemetry.counts["ModelHoursThisMonth"] == 2
+
+
+def test_a_model_is_stopped_at_the_ceiling_and_not_started_again_that_month() -> None:
+    place = Place(CEILING)
+    place.run_by_labelwatch(hours=4.9)
+    place.look(images=1, after=timedelta(minutes=7))
+    assert place.model.told == ["stop"]
+    place.look("STOPPED", images=1)
+    assert place.model.told == ["stop"]
+
+
+def test_the_ceiling_stops_no_model_that_a_person_started() -> None:
+    place = Place(CEILING)
+    place.memories.memory = ModelMemory(model=MODEL, month="2026-11", seconds=6 * 3600)
+    place.look("RUNNING", images=1)
+    assert place.model.told == []
+
+
+def test_a_new_month_begins_at_nought_with_what_has_run_in_it() -> None:
+    place = Place(CEILING, now=datetime(2026, 11, 30, 20, tzinfo=UTC))
+    place.run_by_labelwatch(hours=4.5)
+    assert place.memories.memory.seconds == pytest.approx(31 * 60)
+    assert (place.memories.memory.month, place.model.told) == ("2026-12", [])
+
+
+def test_a_run_that_stopped_while_nobody_looked_is_not_counted_until_now() -> None:
+    place = Place(CEILING)
+    place.run_by_labelwatch(hours=1)
+    place.look("STOPPED", after=timedelta(days=3))
+    assert place.memories.memory.seconds == pytest.approx(3600)
+
+
+def test_a_circuit_that_cannot_be_turned_does_not_keep_a_model_running() -> None:
+    place = Place(CEILING)
+    place.run_by_labelwatch(hours=6)
+    place.model.state = "RUNNING"
+    place.intake.fault = REFUSED
+    with pytest.raises(Retryable):
+        place.look()
+    assert place.model.state == "STOPPING"
+
+
+def test_each_look_tells_whether_the_model_runs_and_what_waits() -> None:
+    place = Place()
+    place.look("RUNNING", images=4)
+    assert dict(place.telemetry.counts) == {"ModelRunning": 1, "ImagesWaiting": 4, "ModelHoursThisMonth": 0}
+    place.look("STOPPED")
+    assert dict(place.telemetry.counts) == {"ModelRunning": 0, "ImagesWaiting": 0, "ModelHoursThisMonth": 0}
+
+
+def test_nothing_is_written_down_where_nothing_has_changed() -> None:
+    place = Place()
+    for images in (1, 0, 1, 0):
+        place.look("RUNNING", images=images)
+    assert place.memories.writes == 1

@@ -1,0 +1,179 @@
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.errors import BadRequest, Retryable
+from chalicelib.steps.presign_upload import LONGEST_FILENAME, Uploads, Wanted, cleaned, key_of, read
+from tests.support.builders import NOW
+from tests.support.fakes import FakeSigner, FakeTelemetry
+
+# As JSON in UTF-8 can bring it: no lone surrogates.
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+filenames = texts.filter(lambda text: text.strip() and not set(text) & {"\0", "\ufffd"}).map(
+    lambda text: text[:LONGEST_FILENAME]
+)
+
+
+@pytest.fixture
+def signer() -> FakeSigner:
+    return FakeSigner()
+
+
+@pytest.fixture
+def telemetry() -> FakeTelemetry:
+    return FakeTelemetry()
+
+
+@pytest.fixture
+def uploads(signer: FakeSigner, telemetry: FakeTelemetry) -> Uploads:
+    return Uploads(signer=signer, telemetry=telemetry, ticket_seconds=900, now=lambda: NOW)
+
+
+def test_a_ticket_has_the_form_the_key_the_end_and_a_line_for_a_shell(uploads: Uploads, signer: FakeSigner) -> None:
+    ticket = uploads("camera-north", b'{"filename": "leaf 1.jpg"}')
+    assert signer.signed == [(ticket.key, "image/jpeg", 900)]
+    assert (ticket.url, ticket.fields) == ("https://images.s3/", {"key": ticket.key})
+    assert re.fullmatch(r"uploads/camera-north/2026-11-22/[a-z2-7]{16}-leaf-1\.jpg", ticket.key)
+    assert ticket.expires_at == "2026-11-22T10:15:00Z"
+    assert ticket.curl == (
+        f"curl -sS --fail-with-body --form-string key={ticket.key} --form 'file=@leaf 1.jpg' https://images.s3/"
+    )
+
+
+def test_a_ticket_is_for_the_type_that_was_asked_for_and_for_the_time_that_was_set(
+    signer: FakeSigner, telemetry: FakeTelemetry
+) -> None:
+    short = Uploads(signer=signer, telemetry=telemetry, ticket_seconds=60, now=lambda: NOW)
+    ticket = short("camera-north", b'{"filename": "leaf.png"}')
+    assert signer.signed == [(ticket.key, "image/png", 60)]
+    assert ticket.expires_at == "2026-11-22T10:01:00Z"
+
+
+def test_a_ticket_is_counted_and_logged_with_its_key_and_no_more(uploads: Uploads, telemetry: FakeTelemetry) -> None:
+    ticket = uploads("camera-north", b'{"filename": "leaf 1.jpg"}')
+    assert telemetry.counts == {"TicketsIssued": 1}
+    assert telemetry.log == [("ticket issued", {"client": "camera-north", "key": ticket.key})]
+
+
+def test_a_signer_that_cannot_sign_is_no_fault_of_the_request(uploads: Uploads, signer: FakeSigner) -> None:
+    signer.fault = Retryable("NoCredentials", "there are none")
+    with pytest.raises(Retryable):
+        uploads("camera-north", b'{"filename": "leaf.jpg"}')
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"filename": "leaf.jpg"}', "image/jpeg"),
+        (b'{"filename": "LEAF.JPEG"}', "image/jpeg"),
+        (b'{"filename": "a.b/leaf.Png"}', "image/png"),
+        (b'{"filename": "0042", "content_type": "image/png"}', "image/png"),
+        (b'{"filename": "leaf.jpg", "content_type": "image/png"}', "image/png"),
+    ],
+)
+def test_the_type_is_what_is_said_or_what_the_name_ends_in(body: bytes, content_type: str) -> None:
+    assert read(body).content_type == content_type
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field", "message"),
+    [
+        (b"", "InvalidJson", None, r"must be JSON in UTF-8, such as \{\"filename\": \"leaf 1.jpg\"\}"),
+        (b"filename=leaf.jpg", "InvalidJson", None, "must be JSON"),
+        (b'{"filename": "leaf.jpg"', "InvalidJson", None, "must be JSON"),
+        (b'{"filename": "\xff.jpg"}', "InvalidJson", None, "must be JSON in UTF-8"),
+        (b'{"filename": "\\ud800.jpg"}', "InvalidJson", None, "surrogate"),
+        ('{"filename": "\ufffd.jpg"}'.encode(), "InvalidJson", "filename", "must be JSON in UTF-8"),
+        (b"[" * 100_000, "InvalidJson", None, "must be JSON"),
+        (b'["leaf.jpg"]', "InvalidBody", None, "must be a JSON object, such as"),
+        (b'"leaf.jpg"', "InvalidBody", None, "must be a JSON object"),
+        (b"null", "InvalidBody", None, "must be a JSON object"),
+        (b"{}", "MissingField", "filename", "filename is missing"),
+        (b'{"content_type": "image/png"}', "MissingField", "filename", "filename is missing"),
+        (b'{"filename": ""}', "InvalidField", "filename", "of 1 to 255 characters"),
+        (b'{"filename": " \\n "}', "InvalidField", "filename", "must be the name of a file"),
+        (b'{"filename": null}', "InvalidField", "filename", "must be the name of a file"),
+        (b'{"filename": 7}', "InvalidField", "filename", "must be the name of a file"),
+        (b'{"filename": "a\\u0000.jpg"}', "InvalidField", "filename", "must be the name of a file"),
+        (b'{"filename": "%s"}' % (b"a" * 10_000), "InvalidField", "filename", "has 10000 characters; 255 are the most"),
+        (b'{"filename": "%s.jpg"}' % (b"a" * 252), "InvalidField", "filename", "has 256 characters"),
+        (b'{"filename": "a.jpg", "type": "image/png"}', "UnknownField", "type", "no field type; the fields are"),
+        (b'{"filename": "leaf.gif"}', "UnsupportedType", "filename", "filename must end in .jpg, .jpeg, .png"),
+        (b'{"filename": "leaf"}', "UnsupportedType", "filename", "content_type must say image/jpeg or image/png"),
+        (b'{"filename": "a.jpg", "content_type": "image/gif"}', "UnsupportedType", "content_type", "must be image"),
+        (b'{"filename": "a.jpg", "content_type": null}', "UnsupportedType", "content_type", "must be image/jpeg or"),
+        (b'{"filename": "a.jpg", "content_type": ["image/png"]}', "UnsupportedType", "content_type", "must be image"),
+    ],
+)  # fmt: skip
+def test_a_bad_request_is_told_which_field_and_what_would_be_right(
+    body: bytes, code: str, field: str | None, message: str
+) -> None:
+    with pytest.raises(BadRequest, match=message) as caught:
+        read(body)
+    assert (caught.value.code, caught.value.field) == (code, field)
+
+
+def test_a_name_of_the_greatest_length_is_taken() -> None:
+    name = "a" * 251 + ".jpg"
+    assert read(b'{"filename": "%s"}' % name.encode()) == Wanted(name, "image/jpeg")
+
+
+@given(st.binary() | texts.map(str.encode))
+def test_any_body_is_read_or_refused(body: bytes) -> None:
+    try:
+        wanted = read(body)
+    except BadRequest as refusal:
+        assert refusal.message  # noqa: PT017 - either outcome is right
+    else:
+        assert wanted.content_type in {"image/jpeg", "image/png"}
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("leaf 1.jpg", "leaf-1.jpg"),
+        ("field 7/leaf.jpg", "leaf.jpg"),
+        (r"C:\photos\leaf.jpg", "leaf.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("..", ".."),
+        ("稲 葉 №3.jpg", "稲-葉-3.jpg"),
+        ("हिन्दी.png", "हिन्दी.png"),
+        ("Blattdürre (2)+b_c.jpg", "Blattdürre-(2)+b_c.jpg"),
+        ("a\u202egpj.exe.jpg", "a-gpj.exe.jpg"),
+        ("${filename}", "filename"),
+        ("a'b\"c$d`e\nf.jpg", "a-b-c-d-e-f.jpg"),
+        ("???", "image"),
+        ("photos/", "image"),
+    ],
+)  # fmt: skip
+def test_a_cleaned_name_is_still_read_as_the_name(filename: str, name: str) -> None:
+    assert cleaned(filename) == name
+
+
+@given(filenames, st.sampled_from(["a", "camera-north", "c" * 63]))
+def test_any_filename_gives_a_key_that_s3_takes_under_the_client_s_own_prefix(filename: str, client: str) -> None:
+    key = key_of(client, NOW, filename)
+    assert 0 < len(key.encode()) <= 1024
+    head, slash, name = key.rpartition("/")
+    assert (head, slash) == (f"uploads/{client}/2026-11-22", "/")
+    assert re.fullmatch(r"[a-z2-7]{16}-.+", name)
+    assert not [letter for letter in key if unicodedata.category(letter)[0] in "CZ"]
+    assert not set(key) & set("\\{}^%`[]\"'<>~#|$&?;:@=, ")
+
+
+@given(filenames)
+def test_two_keys_of_one_name_are_never_the_same(filename: str) -> None:
+    assert len({key_of("a", NOW, filename) for _ in range(5)}) == 5
+
+
+@given(st.text(st.characters(categories=["Lu", "Ll", "Lo", "Nd"]), min_size=1, max_size=100))
+def test_letters_and_digits_of_any_script_stay_as_they_are(name: str) -> None:
+    assert cleaned(f"{name}.jpg") == unicodedata.normalize("NFC", f"{name}.jpg")
+
+
+def test_of_a_name_that_is_too_long_the_end_stays() -> None:
+    name = cleaned("葉" * 250 + ".jpg")
+    assert (len(name), name[-5:]) == (200, "葉.jpg")

@@ -1,0 +1,211 @@
+"""A poison message never takes its neighbours with it: any mixture, in any order, in batches of both functions."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.errors import BatchIncomplete, ModelNotRunning, Rejected, Retryable
+from chalicelib.domain.messages import Message
+from chalicelib.domain.predictions import Label
+from chalicelib.queues.batch import BatchResponse, messages_of
+from chalicelib.steps.detect import Detection, encoded
+from chalicelib.steps.notify import Notification
+from tests.support.builders import NOW, message, notification, prediction, rules, s3_record, sqs_event
+from tests.support.fakes import (
+    FakeClaims,
+    FakeDeadLetters,
+    FakeImages,
+    FakeIntake,
+    FakeMemories,
+    FakeModel,
+    FakePictures,
+    FakeQueue,
+    FakeStore,
+    FakeTelemetry,
+    FakeTopic,
+    batch_of,
+)
+
+SMUT = Label("leaf-smut", 97.0)
+FAULTS = [
+    Retryable("ThrottlingException", "slow down"),
+    ModelNotRunning("ResourceNotReadyException", "stopped"),
+    Rejected("InvalidImageFormatException", "no image"),
+    KeyError("a bug"),
+]
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+deep = st.sampled_from(["[", '{"x":']).map(lambda opening: '{"x":' + opening * 100_000)
+# Surrogates, which are no text: SQS does not take them, but nothing here relies on that.
+half_letters = st.text(st.characters(categories=["Cs"]), min_size=1)
+texts = st.text() | anything.map(json.dumps) | deep | half_letters
+
+
+@st.composite
+def bent(draw: st.DrawFn, body: str) -> str:
+    """A good body of which one member has another value, or none, or which is cut short."""
+    content = json.loads(body)
+    place = content
+    while isinstance(place, dict | list) and place:
+        inner = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[inner], dict | list) or draw(st.booleans()):
+            break
+        place = place[inner]
+    if draw(st.booleans()):
+        place[inner] = draw(anything)
+    else:
+        del place[inner]
+    whole = json.dumps(content)
+    return whole[: draw(st.integers(1, len(whole)))] if draw(st.booleans()) else whole
+
+
+events_of_s3 = bent(notification(s3_record("bent.jpg")))
+predictions = bent(encoded(prediction(SMUT, key="bent.jpg")))
+# How many good ones stand before each poison, and the poison.
+mixtures = st.lists(st.tuples(st.integers(0, 2), texts | events_of_s3 | predictions), min_size=1, max_size=4)
+
+
+class Place:
+    """Both steps with fakes in their ports; `settled` is what the last batch left of each message."""
+
+    def __init__(self, *, partial: bool) -> None:
+        self.images, self.model, self.store = FakeImages(), FakeModel(), FakeStore()
+        self.images_queue, self.predictions_queue, self.topic = FakeQueue(), FakeQueue(), FakeTopic()
+        self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
+        self.partial = partial
+        batch = batch_of(self.source, self.dead_letters, self.telemetry, partial_responses=partial)
+        self.detect = Detection(
+            images=self.images,
+            model=self.model,
+            stored=self.store,
+            images_queue=self.images_queue,
+            predictions_queue=self.predictions_queue,
+            intake=FakeIntake(),
+            use=FakeMemories(),
+            rules=rules(("*", 60)),
+            own_buckets=frozenset({"predictions"}),
+            batch=batch,
+            telemetry=self.telemetry,
+            now=lambda: NOW,
+        )
+        self.notify = Notification(
+            store=self.store,
+            pictures=FakePictures(),
+            topic=self.topic,
+            claims=FakeClaims(),
+            rules=rules(("*", 60)),
+            batch=batch,
+            telemetry=self.telemetry,
+            now=lambda: NOW + timedelta(seconds=1),
+        )
+
+    def settled(self, step: Callable[[list[Message], float], BatchResponse], messages: list[Message]) -> dict[str, str]:
+        """The fate of each message by its id; as Lambda would see it, and as SQS would."""
+        try:
+            answer = step(messages_of(sqs_event(*messages)), 60)
+        except BatchIncomplete:
+            assert not self.partial
+            returned = {one.id for one in messages} - set(self.source.deleted)
+        else:
+            returned = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
+            assert self.partial or not returned
+        assert returned <= {one.id for one in messages}
+        assert set(self.source.delays) == returned
+        assert not returned & set(self.dead_letters.letters)
+        return {
+            one.id: "comes back" if one.id in returned
+            else self.dead_letters.letters[one.id][0] if one.id in self.dead_letters.letters
+            else "finished"
+            for one in messages
+        }  # fmt: skip
+
+    @property
+    def predicted(self) -> list[str]:
+        return [json.loads(body)["image"]["key"] for body in self.predictions_queue.sent]
+
+    @property
+    def stored(self) -> list[str]:
+        return [json.loads(content.splitlines()[0])["image"] for content in self.store.objects.values()]
+
+
+def mixed(mixture: list[tuple[int, str]], good: Callable[[str], str]) -> tuple[list[Message], list[str]]:
+    """The messages of a batch, the last of them a good one, and the keys of the good ones, which are their ids too."""
+    messages, keys = [], []
+    for place, (neighbours, poison) in enumerate([*mixture, (1, "")]):
+        for key in (f"good {place} {number}.jpg" for number in range(neighbours)):
+            messages.append(message(good(key), key))
+            keys.append(key)
+        messages.append(message(poison, f"poison {place}"))
+    return messages, keys
+
+
+@pytest.mark.parametrize("partial", [True, False])
+@given(mixtures)
+def test_detect_finishes_all_good_ones_whatever_stands_between_them(
+    partial: bool,  # noqa: FBT001 - a parameter
+    mixture: list[tuple[int, str]],
+) -> None:
+    place = Place(partial=partial)
+    messages, good = mixed(mixture, lambda key: notification(s3_record(key)))
+    fates = place.settled(place.detect, messages)
+    assert [fates.pop(key) for key in good] == ["finished"] * len(good)
+    assert set(fates.values()) <= {"finished", "NotAnS3Event", "OwnBucket"}
+    assert [key for key in place.predicted if key.startswith("good ")] == good
+
+
+@pytest.mark.parametrize("partial", [True, False])
+@given(mixtures)
+def test_notify_stores_and_tells_of_all_good_ones_whatever_stands_between_them(
+    partial: bool,  # noqa: FBT001 - a parameter
+    mixture: list[tuple[int, str]],
+) -> None:
+    place = Place(partial=partial)
+    messages, good = mixed(mixture, lambda key: encoded(prediction(SMUT, key=key)))
+    fates = place.settled(place.notify, messages)
+    assert [fates.pop(key) for key in good] == ["finished"] * len(good)
+    assert set(fates.values()) <= {"finished", "NotAPrediction"}
+    assert sorted(key for key in place.stored if key.startswith("good ")) == good  # rows are written side by side
+    (alert,) = place.topic.alerts
+    assert {quote(key) for key in good} <= set(alert.attributes["images"])  # type: ignore[arg-type]
+    assert 0 <= alert.attributes["confidence"] <= 100  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("partial", [True, False])
+@given(st.lists(st.none() | st.sampled_from(FAULTS), min_size=1, max_size=10), st.data())
+def test_whatever_the_model_says_of_each_image_it_is_the_fate_of_that_image_alone(
+    partial: bool,  # noqa: FBT001 - a parameter
+    faults: list[Exception | None],
+    data: st.DataObject,
+) -> None:
+    place = Place(partial=partial)
+    keys = [f"{number}.jpg" for number in range(len(faults))]
+    place.model.answers = {key: fault for key, fault in zip(keys, faults, strict=True) if fault}
+    receives = data.draw(st.lists(st.integers(1, 20), min_size=len(keys), max_size=len(keys)))
+    messages = [message(notification(s3_record(key)), key, tried) for key, tried in zip(keys, receives, strict=True)]
+    assert place.settled(place.detect, messages) == {
+        key: expected(fault, tried) for key, fault, tried in zip(keys, faults, receives, strict=True)
+    }
+    assert place.predicted == [key for key, fault in zip(keys, faults, strict=True) if fault is None]
+
+
+def expected(fault: Exception | None, receives: int) -> str:
+    match fault:
+        case None:
+            return "finished"
+        case Rejected():
+            return fault.reason
+        case ModelNotRunning():
+            return fault.reason if receives >= 19 else "comes back"
+        case Retryable():
+            return fault.reason if receives >= 10 else "comes back"
+        case _:
+            return "Unexpected" if receives >= 10 else "comes back"
