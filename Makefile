@@ -18,7 +18,7 @@ help: ## Show what there is
 demo: setup ## Run the main job and show it (IMAGES=folder for your own images)
 	@exec $(BIN)/labelwatch demo $${IMAGES:+--images "$$IMAGES"}
 
-up: setup ## Start the embedded cloud and follow it until Ctrl-C (IMAGES=folder, PORT=number, ORIGIN=page)
+up: setup ## Start the local AWS and follow it until Ctrl-C (IMAGES=folder, PORT=number, ORIGIN=page)
 	@exec $(BIN)/labelwatch local up $${IMAGES:+--images "$$IMAGES"} $${PORT:+--port "$$PORT"} $${ORIGIN:+--origin "$$ORIGIN"}
 
 test: setup ## Run every test: unit, integration, end to end

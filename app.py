@@ -1,77 +1,98 @@
-"""Labelwatch: the event sources and what each of them sets off. README has the picture of the flow."""
+"""Labelwatch: the event sources, schedules and routes, and the step behind each. README has the picture of the flow."""
 
 from collections.abc import Callable
+from typing import cast
 
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate, Request, Response, S3Event, SQSEvent
 
 from chalicelib import rest, settings
-from chalicelib.queues.batch import BatchResponse
 from chalicelib.wiring import Service
 
 app = Chalice(app_name="labelwatch")
-here = settings.load()
-service = Service(here)
+config = settings.load()
+service = Service(config)
+
+# --- Pipeline
 
 
 # Two batches of ten at once keep twenty images at the model, more than five inference units answer in a second.
-@app.on_sqs_message(queue_arn=here.images_queue_arn, batch_size=10, maximum_concurrency=2)
-def detect(event: SQSEvent) -> BatchResponse:
+@app.on_sqs_message(queue_arn=config.images_queue_arn, batch_size=10, maximum_concurrency=2)
+def detect(event: SQSEvent) -> object:
+    """Images queue → the model → predictions queue."""
     return service.detect(event)
 
 
-# Two at once and a window of 2 s each: about one alert a second in a burst, far under the 10 that SNS puts up with.
+# Two at once and a window of 2 s each: about one alert a second in a burst, far under the 10 at which SNS disables.
 @app.on_sqs_message(
-    queue_arn=here.predictions_queue_arn,
+    queue_arn=config.predictions_queue_arn,
     batch_size=100,
     maximum_batching_window_in_seconds=2,
     maximum_concurrency=2,
 )
-def notify(event: SQSEvent) -> BatchResponse:
+def notify(event: SQSEvent) -> object:
+    """Predictions queue → rows in the output bucket → one alert."""
     return service.notify(event)
 
 
-# A subscription that is unconfirmed, or that SNS switched off, tells nobody; there is an alarm on what this counts.
-@app.schedule(Rate(1, unit=Rate.HOURS))
-def watch(event: CloudWatchEvent) -> None:  # noqa: ARG001 - only that an hour has passed
-    service.watch()
+# Only for a bucket that the stack does not own, and only with `chalice deploy`: CloudFormation cannot do it.
+if config.existing_bucket:
+
+    @app.on_s3_event(bucket=config.existing_bucket, events=["s3:ObjectCreated:*"])
+    def ingest(event: S3Event) -> None:
+        """An existing bucket's event notification → images queue."""
+        service.ingest(event)
 
 
-# A message that is taken while the model is stopped is taken in vain; docs/decisions/0017 tells of the circuit.
+# --- Schedule
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES))
-def keep_model(event: CloudWatchEvent) -> None:  # noqa: ARG001 - only that a minute has passed
-    service.keep_model()
+def manage_model(_: CloudWatchEvent) -> None:
+    """Pauses polling of the images queue while the model is stopped; starts and stops it by the policy."""
+    service.manage_model()
 
 
-# A token that was revoked works on for as long as API Gateway remembers the answer: 30 s at most.
+@app.schedule(Rate(1, unit=Rate.HOURS))
+def check_subscriptions(_: CloudWatchEvent) -> None:
+    """Counts the subscriptions that receive nothing: unconfirmed, disabled or missing."""
+    service.check_subscriptions()
+
+
+# --- API
+
+
+def current_request() -> Request:
+    """The request that Chalice is serving."""
+    return cast("Request", app.current_request)
+
+
+# API Gateway caches the answer: a token that was revoked works for 30 s more at most.
 @app.authorizer(ttl_seconds=30)
 def authorize(request: AuthRequest) -> AuthResponse:
+    """The client that a bearer token belongs to."""
     return service.authorize(request)
 
 
 @app.route("/uploads", methods=["POST"], authorizer=authorize)
-def uploads() -> Response:
-    return service.issue_ticket(app.current_request)  # type: ignore[arg-type] # it is there while a view runs
+def presign_upload() -> Response:
+    """A presigned POST for one image, under the client's own prefix."""
+    return service.presign_upload(current_request())
 
 
-# Not Chalice's own CORS: that is fixed when it is packaged, and the origin is a parameter of the stack.
+# Not Chalice's own CORS: that is fixed at package time, and the origin is a parameter of the stack.
 @app.route("/uploads", methods=["OPTIONS"])
 def preflight() -> Response:
-    return rest.preflight(here.upload_origin)
+    """The CORS preflight request of a browser."""
+    return rest.preflight(config.upload_origin)
 
 
 @app.route("/health", methods=["GET"])
 def health() -> Response:
+    """The version that is deployed."""
     return rest.health()
 
 
 @app.middleware("http")
-def one_shape(request: Request, answer: Callable[[Request], Response]) -> Response:
-    return rest.in_our_shape(answer(request), here.upload_origin)
-
-
-# Only for a bucket that the stack does not own, and only with `chalice deploy`: README says when.
-if here.adopted_bucket:
-
-    @app.on_s3_event(bucket=here.adopted_bucket, events=["s3:ObjectCreated:*"])
-    def ingest(event: S3Event) -> None:
-        service.ingest(event)
+def format_response(request: Request, respond: Callable[[Request], Response]) -> Response:
+    """Every error in one shape, and the CORS header."""
+    return rest.formatted(respond(request), config.upload_origin)

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.backfill
 
-Both send the same objects of a bucket of the embedded cloud, in turn, round by round.
+Both send the same objects of a bucket of the local AWS, in turn, round by round.
 """
 
 import os
@@ -28,7 +28,7 @@ from labelwatch.backfill.listing import Listing, Predictions
 from labelwatch.backfill.send import Batch, Sender, batches, body_of
 from labelwatch.backfill.target import Place
 from labelwatch.local import ministack
-from labelwatch.local.ministack import REGION, Cloud
+from labelwatch.local.ministack import REGION, LocalAws
 from labelwatch.shared.errors import UserError
 
 IN, OUT = "images", "predictions"
@@ -42,7 +42,7 @@ SENT = "backfill: listed and sent"
 class Bench:
     """So many objects, none of them predicted, and a queue."""
 
-    def __init__(self, here: Cloud, objects: int) -> None:
+    def __init__(self, here: LocalAws, objects: int) -> None:
         self._s3, self._sqs = here.client("s3"), here.client("sqs")
         self._objects = objects
         for bucket in (IN, OUT):
@@ -115,7 +115,7 @@ def main(
     console.print(table)
     console.print(
         f"{objects} objects, {rounds} rounds, Python {platform.python_version()} on {platform.system()} "
-        f"{platform.machine()} with {os.cpu_count()} processors, which the embedded cloud shares."
+        f"{platform.machine()} with {os.cpu_count()} processors, which the local AWS shares."
     )
 
 

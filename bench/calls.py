@@ -1,9 +1,9 @@
-"""Counts the AWS calls of an image, by the packaged stack on the embedded cloud; bench/cost.py makes money of them.
+"""Counts the AWS calls of an image, by the packaged stack on the local AWS; bench/cost.py makes money of them.
 
     .venv/bin/python -m bench.calls
 
-Four runs: images in a burst and one by one, uploaded directly and by ticket. Each call of a function goes through a
-counting proxy (bench/counting.py). What AWS does and the emulator does not is calculated, and stands apart.
+Four runs: images in a burst and one by one, with AWS credentials and through presigned uploads. Each call of a function
+goes through a counting proxy (bench/counting.py). What AWS does and the emulator does not is calculated, and stands apart.
 """
 
 import json
@@ -77,10 +77,10 @@ def main(
     console = Console()
     folder = PROJECT / "build" / "calls"
     runs = [
-        Run("burst, direct", burst=True, by_ticket=False, images=burst),
-        Run("burst, by ticket", burst=True, by_ticket=True, images=burst),
-        Run("one by one, direct", burst=False, by_ticket=False, images=slow),
-        Run("one by one, by ticket", burst=False, by_ticket=True, images=slow),
+        Run("burst, direct", burst=True, presigned=False, images=burst),
+        Run("burst, by presigned upload", burst=True, presigned=True, images=burst),
+        Run("one by one, direct", burst=False, presigned=False, images=slow),
+        Run("one by one, by presigned upload", burst=False, presigned=True, images=slow),
     ]
     try:
         check_machine()
@@ -105,7 +105,7 @@ def main(
 
 def _measured(folder: Path, runs: list[Run], console: Console) -> dict[str, Any]:
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    warming_up = Run("warming up", burst=True, by_ticket=True, images=IMAGES_TO_WARM_UP)
+    warming_up = Run("warming up", burst=True, presigned=True, images=IMAGES_TO_WARM_UP)
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("packaging, deploying", total=1)
         packaged = package(folder / "package")

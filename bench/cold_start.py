@@ -37,7 +37,7 @@ CLIENTS = {
     "app.notify": ("s3", "sns", "sqs"),
     "app.authorize": ("dynamodb",),
     "app.app": ("s3",),
-    "app.watch": ("sns",),
+    "app.check_subscriptions": ("sns",),
     "app.ingest": ("sqs",),
 }
 NOTHING = "def handler(event, context):\n    return None\n"
@@ -146,7 +146,7 @@ def _show(console: Console, zipped: Path, folder: Path, rounds: int) -> None:
     where = Lambda(folder / "task", lambda_runtime.runtime(), folder)
     with handler_environment.running(folder / "cloud") as aws:
         # The disk of the zip is read-only there, so each start compiles it anew.
-        environment = aws.environment | {"ADOPTED_BUCKET": "images", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = aws.environment | {"EXISTING_BUCKET_NAME": "images", "PYTHONDONTWRITEBYTECODE": "1"}
         compared = subjects(where, folder, aws.events())
         starts: dict[str, list[Start]] = {name: [] for name in compared}
         for _ in track(range(rounds), "rounds", console=console):

@@ -27,7 +27,7 @@ RUNNING = {"always": month.HOURS, "8 hours a day": 8 * month.DAYS, "an hour a da
 LINES = {
     "kept": "Images and rows kept, in S3",
     "out": "Pictures opened over the internet",
-    "apigateway": "Tickets: API Gateway",
+    "apigateway": "Presigned uploads: API Gateway",
     "dynamodb": "Tokens and alerts in DynamoDB",
     "s3": "S3 requests",
     "lambda": "Lambda",
@@ -62,7 +62,7 @@ def render(calls: Calls, prices: Prices, template: dict[str, Any], operations: s
         one_in=1 / calls.share_worth_an_alert,
         emails=month.EMAIL_SUBSCRIBERS,
         megabytes=month.IMAGE_GB * 1000,
-        by_ticket=month.SHARE_BY_TICKET,
+        presigned=month.SHARE_BY_TICKET,
         volumes=" | ".join(map(_images, VOLUMES)),
         columns="--:|" * len(VOLUMES),
         table="\n".join(f"| {line} | {' | '.join(map(_usd, costs))} |" for line, costs in table),

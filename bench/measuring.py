@@ -1,4 +1,4 @@
-"""Runs images through the packaged stack on the embedded cloud and tells which AWS calls that took, and what else."""
+"""Runs images through the packaged stack on the local AWS and tells which AWS calls that took, and what else."""
 
 import json
 import re
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chalicelib.adapters.sqs import MOST_MESSAGES
+from chalicelib.adapters.sqs import MAX_MESSAGES
 from labelwatch.deploy.package import Package
 from labelwatch.local import curl_uploads, deployment, rekognition_api
 from labelwatch.local import session as local
-from labelwatch.local.ministack import Cloud
+from labelwatch.local.ministack import LocalAws
 from labelwatch.local.model import CALLS_PER_SECOND, Classifier, RateLimit
 from labelwatch.local.outcomes import Watch
 from labelwatch.local.session import Session
@@ -41,7 +41,7 @@ class Run:
 
     name: str
     burst: bool
-    by_ticket: bool
+    presigned: bool
     images: int
 
 
@@ -58,20 +58,20 @@ class Mark:
 class Bench:
     """The running stack, whose functions, by their names in the template, have a counting proxy each."""
 
-    def __init__(self, session: Session, functions: dict[str, str], calls: Calls, uploader: Cloud) -> None:
+    def __init__(self, session: Session, functions: dict[str, str], calls: Calls, uploader: LocalAws) -> None:
         self._session = session
         self._functions = functions
         self._calls = calls
         self._uploader = uploader
         self._s3 = uploader.client("s3")
-        self._lambda = session.cloud.client("lambda")
-        self._logs = session.cloud.client("logs")
+        self._lambda = session.local_aws.client("lambda")
+        self._logs = session.local_aws.client("logs")
         self._watch = Watch(session)
         self._predicted: set[str] = set()
 
     def measure(self, run: Run, files: list[Path], on_image: Callable[[], None]) -> dict[str, Any]:
         """Uploads as the run says and tells what that took; raises UserError where an image is not accounted for."""
-        self._session.standin.rate = RateLimit(MODEL_IMAGES_A_SECOND)
+        self._session.local_model.rate = RateLimit(MODEL_IMAGES_A_SECOND)
         # A camera that sends slowly never meets an answer of `authorize` that API Gateway still remembers.
         cameras = [self._camera(run, number) for number in range(1 if run.burst else run.images)]
         mark = self._mark()
@@ -97,7 +97,7 @@ class Bench:
 
     def row_bytes(self) -> float:
         """The mean size of an image's rows."""
-        pages = self._session.cloud.client("s3").get_paginator("list_objects_v2")
+        pages = self._session.local_aws.client("s3").get_paginator("list_objects_v2")
         listed = pages.paginate(Bucket=self._session.outputs["OutputBucket"], Prefix="predictions/")
         sizes: list[int] = [entry["Size"] for page in listed for entry in page.get("Contents", [])]
         return round(sum(sizes) / len(sizes), 1)
@@ -105,10 +105,10 @@ class Bench:
     def _camera(self, run: Run, number: int) -> str:
         """A camera's token, where it needs one."""
         client = re.sub(r"\W+", "-", f"{run.name} {number}")
-        return tokens.create(self._session.tokens, client) if run.by_ticket else ""
+        return tokens.create(self._session.tokens, client) if run.presigned else ""
 
     def _upload(self, run: Run, token: str, file: Path) -> str:
-        if run.by_ticket:
+        if run.presigned:
             return curl_uploads.upload(deployment.api_url(self._uploader, self._session.outputs), token, file)
         key = f"field 1/{file.name}"
         self._s3.put_object(Bucket=local.INPUT_BUCKET, Key=key, Body=file.read_bytes())
@@ -147,7 +147,7 @@ class Bench:
         return Mark(
             calls=self._calls.now(),
             mails=len(self._session.mailbox.mails),
-            log=len(self._session.cloud.log.read_text()),
+            log=len(self._session.local_aws.log.read_text()),
             milliseconds=int(time.time() * 1000),
         )
 
@@ -158,7 +158,7 @@ class Bench:
         """How many messages each batch had, by function, as the emulator's log tells."""
         logical = {physical: name for name, physical in self._functions.items()}
         sizes: dict[str, list[int]] = {name: [] for name in self._functions}
-        for function, done, failed in _BATCH.findall(self._session.cloud.log.read_text()[mark.log :]):
+        for function, done, failed in _BATCH.findall(self._session.local_aws.log.read_text()[mark.log :]):
             sizes[logical[function]].append(int(done) + int(failed or 0))
         return sizes
 
@@ -193,33 +193,33 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
         session = stack.enter_context(
             local.running(folder, packaged, classifier, labels_of_interest=label_of_interest, min_confidence=50)
         )
-        session.cloud.stop_the_clock()
-        session.standin.latency_seconds = MODEL_SECONDS
-        session.standin.control_rate = RateLimit(CALLS_PER_SECOND)  # a minute lies between two looks at the model
+        session.local_aws.disable_schedules()
+        session.local_model.latency_seconds = MODEL_SECONDS
+        session.local_model.control_rate = RateLimit(CALLS_PER_SECOND)  # a minute lies between two looks at the model
         while waiting(session):  # S3's test event: a function that is changed while it runs leaves it for later
             time.sleep(0.1)
-        model = stack.enter_context(rekognition_api.served(session.standin.operations))
+        model = stack.enter_context(rekognition_api.served(session.local_model.operations))
         functions = _functions(session)
         for name, physical in functions.items():
             endpoints = {
-                "AWS_ENDPOINT_URL": stack.enter_context(counted(name, session.cloud.endpoint, calls)),
+                "AWS_ENDPOINT_URL": stack.enter_context(counted(name, session.local_aws.endpoint, calls)),
                 "AWS_ENDPOINT_URL_REKOGNITION": stack.enter_context(counted(name, model, calls)),
             }
             _set_environment(session, physical, endpoints)
-        endpoint = stack.enter_context(counted(UPLOADER, session.cloud.endpoint, calls))
-        yield Bench(session, functions, calls, Cloud(endpoint, session.cloud.log))
+        endpoint = stack.enter_context(counted(UPLOADER, session.local_aws.endpoint, calls))
+        yield Bench(session, functions, calls, LocalAws(endpoint, session.local_aws.log))
 
 
 def waiting(session: Session) -> int:
     """How many messages both queues hold, in sight or not."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    client = session.cloud.client("sqs")
+    client = session.local_aws.client("sqs")
     answers = [client.get_queue_attributes(QueueUrl=session.outputs[url], AttributeNames=names) for url in _QUEUES]
     return sum(int(answer["Attributes"][name]) for answer in answers for name in names)
 
 
 def _functions(session: Session) -> dict[str, str]:
-    resources = session.cloud.client("cloudformation").describe_stack_resources(StackName=deployment.STACK)
+    resources = session.local_aws.client("cloudformation").describe_stack_resources(StackName=deployment.STACK)
     return {
         one["LogicalResourceId"]: one["PhysicalResourceId"]
         for one in resources["StackResources"]
@@ -228,7 +228,7 @@ def _functions(session: Session) -> dict[str, str]:
 
 
 def _set_environment(session: Session, function: str, changes: dict[str, str]) -> None:
-    client = session.cloud.client("lambda")
+    client = session.local_aws.client("lambda")
     variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
     client.update_function_configuration(FunctionName=function, Environment={"Variables": variables | changes})
 
@@ -244,7 +244,7 @@ def _calculated(calls: Counter[Call], batches: list[int]) -> dict[str, int]:
     many at a time (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html), and
     the model reads the object from the bucket.
     """
-    polls = sum(-(-size // MOST_MESSAGES) for size in batches)
+    polls = sum(-(-size // MAX_MESSAGES) for size in batches)
     uploads = sum(calls[Call(UPLOADER, name, refused=False)] for name in ("s3 PutObject", "s3 PostObject"))
     amounts = {
         "s3 GetObject": calls[Call("Detect", "rekognition DetectCustomLabels", refused=False)],

@@ -24,7 +24,7 @@ DAYS = HOURS / 24
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 IDLE_POLLS_A_QUEUE = 5 * HOURS * 3600 / 20
 # https://aws.amazon.com/athena/pricing/
-LEAST_GB_A_QUERY = 0.01
+MIN_GB_A_QUERY = 0.01
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 KEYS_IN_A_LISTING = 1000
 _METRIC = re.compile(r"^\| `(\w+)` \|.*\| ([a-z_, ]+) \|$", re.MULTILINE)
@@ -116,7 +116,7 @@ def fixed(calls: Calls, stack: Stack) -> dict[str, Amounts]:
             "sqs ReceiveMessage": stack.queues_polled * IDLE_POLLS_A_QUEUE
         },
         f"{', '.join(f'`{_as_in_app(name)}`' for name in stack.schedules)}, by the clock": clock,
-        f"{QUERIES} Athena queries": {"athena GB scanned": QUERIES * LEAST_GB_A_QUERY},
+        f"{QUERIES} Athena queries": {"athena GB scanned": QUERIES * MIN_GB_A_QUERY},
     }
 
 
@@ -127,7 +127,10 @@ def metrics(stack: Stack) -> Amounts:
 
 def growing(images: int, way: str, calls: Calls, stack: Stack) -> Amounts:
     """What so many images a month take that come this way, all but the model."""
-    runs = [(SHARE_BY_TICKET, calls.runs[f"{way}, by ticket"]), (1 - SHARE_BY_TICKET, calls.runs[f"{way}, direct"])]
+    runs = [
+        (SHARE_BY_TICKET, calls.runs[f"{way}, by presigned upload"]),
+        (1 - SHARE_BY_TICKET, calls.runs[f"{way}, direct"]),
+    ]
     counted = _sum(*((images * share, _of_one(run, stack)) for share, run in runs))
     alerts = sum(images * share * run.alerts / run.times for share, run in runs)
     opened = images * calls.share_worth_an_alert * OPENED_FOR_A_PICTURE_TOLD_OF

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from chalicelib import __version__
 from chalicelib.domain.errors import BadRequest
-from chalicelib.domain.uploads import Ticket
+from chalicelib.domain.uploads import PresignedUpload
 
 type Headers = dict[str, str | list[str]]
 
@@ -27,9 +27,9 @@ class _Error(Struct, frozen=True):
     field: str | None
 
 
-def created(ticket: Ticket) -> Response:
-    """201, with the ticket; nobody on the way may keep it."""
-    return _answer(201, ticket, {"Cache-Control": "no-store"})
+def created(presigned_upload: PresignedUpload) -> Response:
+    """201, with the presigned upload; nobody on the way may keep it."""
+    return _answer(201, presigned_upload, {"Cache-Control": "no-store"})
 
 
 def health() -> Response:
@@ -59,7 +59,7 @@ def error(status: int, code: str, message: str, field: str | None = None, header
     return _answer(status, {"error": _Error(code, message, field)}, headers)
 
 
-def in_our_shape(response: Response, origin: str) -> Response:
+def formatted(response: Response, origin: str) -> Response:
     """The response, or Chalice's own error in the one shape; open to the page of the origin, if there is one."""
     if isinstance(response.body, dict) and response.status_code in _CHALICE_ERRORS:
         code, message = _CHALICE_ERRORS[response.status_code]

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.domain.model import Wishes
+from chalicelib.domain.model import ModelPolicy
 from chalicelib.domain.rules import LabelOfInterest, Rules, folded
 
 GENERAL_MODEL = "general"
-MOST_LABELS_OF_INTEREST = 10
+MAX_LABELS_OF_INTEREST = 10
 
 
 class SettingError(ValueError):
@@ -37,14 +37,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     table_name: str
     output_bucket: str
     workspace_bucket: str
-    adopted_bucket: str
+    existing_bucket: str
     partial_batch_responses: bool
     picture_links: bool
     upload_origin: str
-    ticket_seconds: int
+    presigned_upload_seconds: int
     retry_seconds: int
-    wait_seconds: int
-    wishes: Wishes
+    defer_seconds: int
+    model_policy: ModelPolicy
 
 
 def load() -> Settings:
@@ -84,7 +84,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         predictions_queue_arn=value("PREDICTIONS_QUEUE_ARN", _QUEUE_ARN),
         predictions_queue_url=value("PREDICTIONS_QUEUE_URL", _QUEUE_URL),
         predictions_dead_letters_url=value("PREDICTIONS_DEAD_LETTERS_URL", _QUEUE_URL),
-        topic_arn=value("TOPIC_ARN", _TOPIC_ARN),
+        topic_arn=value("ALERTS_TOPIC_ARN", _TOPIC_ARN),
         operations_topic_arn=value("OPERATIONS_TOPIC_ARN", _TOPIC_ARN),
         email=value("EmailNotification", _EMAIL),
         stack_name=value("STACK_NAME", _STACK),
@@ -92,14 +92,14 @@ def read(environ: Mapping[str, str]) -> Settings:
         table_name=value("TABLE_NAME", _TABLE),
         output_bucket=value("OutputBucketName", _BUCKET),
         workspace_bucket=value("WORKSPACE_BUCKET", _BUCKET),
-        adopted_bucket=value("ADOPTED_BUCKET", _BUCKET_OR_NONE),
+        existing_bucket=value("EXISTING_BUCKET_NAME", _BUCKET_OR_NONE),
         partial_batch_responses=value("PARTIAL_BATCH_RESPONSES", _YES_OR_NO, default="no"),
         picture_links=value("PICTURE_LINKS", _YES_OR_NO, default="yes"),
         upload_origin=value("UPLOAD_ORIGIN", _ORIGIN_OR_NONE),
-        ticket_seconds=value("TICKET_SECONDS", _TICKET_SECONDS, default="900"),
+        presigned_upload_seconds=value("PRESIGNED_UPLOAD_SECONDS", _PRESIGNED_UPLOAD_SECONDS, default="900"),
         retry_seconds=value("RETRY_SECONDS", _RETRY_SECONDS, default="30"),
-        wait_seconds=value("WAIT_SECONDS", _WAIT_SECONDS, default="300"),
-        wishes=Wishes(
+        defer_seconds=value("DEFER_SECONDS", _WAIT_SECONDS, default="300"),
+        model_policy=ModelPolicy(
             auto_start=value("MODEL_AUTO_START", _YES_OR_NO, default="no"),
             idle_minutes=value("MODEL_IDLE_MINUTES", _UP_TO_9999, default="0"),
             idle_stops_any=value("MODEL_IDLE_STOPS", _OWN_OR_ANY, default="own"),
@@ -149,8 +149,8 @@ def _yes_or_no(text: str) -> bool:
 def labels_of_interest(text: str) -> tuple[LabelOfInterest, ...]:
     """The labels that such a setting names; raises ValueError with what is wrong."""
     labels = tuple(_label_of_interest(part.strip()) for part in text.split(","))
-    if len(labels) > MOST_LABELS_OF_INTEREST:
-        raise ValueError(f"it names {len(labels)} labels, and {MOST_LABELS_OF_INTEREST} are the most")
+    if len(labels) > MAX_LABELS_OF_INTEREST:
+        raise ValueError(f"it names {len(labels)} labels, and {MAX_LABELS_OF_INTEREST} are the most")
     names = [folded(label.name) for label in labels]
     for label in labels:
         if names.count(folded(label.name)) > 1:
@@ -177,7 +177,7 @@ _MODEL = _text(
     rf"{GENERAL_MODEL}|arn:[\w-]+:rekognition:[\w-]+:\d{{12}}:project/[\w.-]+/version/[\w.-]+/\d+",
 )
 _LABELS_OF_INTEREST = _Kind(
-    f"up to {MOST_LABELS_OF_INTEREST} labels with commas between them, each with a threshold after a colon where it "
+    f"up to {MAX_LABELS_OF_INTEREST} labels with commas between them, each with a threshold after a colon where it "
     "has one of its own (leaf-smut:90), or * for any label",
     labels_of_interest,
 )
@@ -196,7 +196,7 @@ _ORIGIN_OR_NONE = _text(
     may_be_blank=True,
 )
 _YES_OR_NO = _Kind("yes or no", _yes_or_no)
-_TICKET_SECONDS = _seconds(900)
+_PRESIGNED_UPLOAD_SECONDS = _seconds(900)
 # SQS hides a message for 12 hours at most, from its receive on; the longest delay of a retry is 20 times the first.
 _RETRY_SECONDS = _seconds(900)
 _WAIT_SECONDS = _seconds(42_000)

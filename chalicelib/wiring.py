@@ -11,23 +11,23 @@ from botocore.config import Config
 from chalice.app import AuthRequest, AuthResponse, AuthRoute, Request, Response, S3Event, SQSEvent
 
 from chalicelib import rest
-from chalicelib.adapters.aws_lambda import SourceMapping
-from chalicelib.adapters.dynamodb import ClaimItems, ModelMemories, TokenTable
+from chalicelib.adapters.aws_lambda import EventSourceMapping
+from chalicelib.adapters.dynamodb import IdempotencyTable, ModelStateTable, TokenTable
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
 from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.domain.errors import BadRequest, Fault
-from chalicelib.domain.tokens import Authorization
+from chalicelib.domain.tokens import Authorize
 from chalicelib.queues.batch import SETTLED_AT_ONCE, Batch, BatchResponse, messages_of
 from chalicelib.queues.dead_letters import OneDeadLetter
 from chalicelib.settings import GENERAL_MODEL, Settings
-from chalicelib.steps.check_subscriptions import Watching
-from chalicelib.steps.detect import IMAGES_AT_ONCE, Detection
-from chalicelib.steps.ingest import Ingestion
-from chalicelib.steps.manage_model import Keeping
-from chalicelib.steps.notify import ROWS_AT_ONCE, Notification
-from chalicelib.steps.presign_upload import Uploads
+from chalicelib.steps.check_subscriptions import CheckSubscriptions
+from chalicelib.steps.detect import IMAGES_AT_ONCE, Detect
+from chalicelib.steps.ingest import Ingest
+from chalicelib.steps.manage_model import ManageModel
+from chalicelib.steps.notify import ROWS_AT_ONCE, Notify
+from chalicelib.steps.presign_upload import PresignUpload
 from chalicelib.telemetry import PowertoolsTelemetry, Telemetry
 
 
@@ -46,45 +46,47 @@ class Service:
 
     def detect(self, event: SQSEvent) -> BatchResponse:
         """One batch of the images queue."""
-        return _run(self._detection, self._detect_telemetry, event)
+        return _run(self._detect, self._detect_telemetry, event)
 
     def notify(self, event: SQSEvent) -> BatchResponse:
         """One batch of the predictions queue."""
-        return _run(self._notification, self._notify_telemetry, event)
+        return _run(self._notify, self._notify_telemetry, event)
 
     def ingest(self, event: S3Event) -> None:
-        """One event notification of the adopted bucket."""
-        self._ingestion(event.to_dict())
+        """One event notification of the existing bucket."""
+        self._ingest(event.to_dict())
 
-    def watch(self) -> None:
+    def check_subscriptions(self) -> None:
         """One look at who is told."""
-        with _flushed(self._watch_telemetry):
-            self._watching()
+        with _flushed(self._check_subscriptions_telemetry):
+            self._check_subscriptions()
 
-    def keep_model(self) -> None:
+    def manage_model(self) -> None:
         """One look at the model."""
         telemetry = self._keep_model_telemetry
         with _flushed(telemetry):
             try:
-                self._keeping()
+                self._manage_model()
             except Fault as problem:
                 # The next minute looks again. Lambda's own tries would fall together with that, and tell nobody.
-                telemetry.count("LooksFailed")
-                telemetry.warn("look failed", reason=problem.reason, detail=problem.detail)
+                telemetry.count("ModelCheckErrors")
+                telemetry.warn("model check failed", reason=problem.reason, detail=problem.detail)
 
     def authorize(self, request: AuthRequest) -> AuthResponse:
-        """Whoever holds a token may ask for upload tickets, and for nothing else."""
+        """Whoever holds a token may ask for presigned uploads, and for nothing else."""
         with _flushed(self._authorize_telemetry):
-            client = self._authorization(request.token)
+            client = self._authorize(request.token)
         # API Gateway takes the path with a slash at its end, too.
         routes: list[str | AuthRoute] = [AuthRoute(path, ["POST"]) for path in ("/uploads", "/uploads/") if client]
         return AuthResponse(routes, principal_id=client or "nobody")
 
-    def issue_ticket(self, request: Request) -> Response:
-        """One request for an upload ticket, of the client that `authorize` found."""
-        with _flushed(self._uploads_telemetry):
+    def presign_upload(self, request: Request) -> Response:
+        """One request for an presigned upload, of the client that `authorize` found."""
+        with _flushed(self._presign_upload_telemetry):
             try:
-                return rest.created(self._uploads(request.context["authorizer"]["principalId"], request.raw_body))
+                return rest.created(
+                    self._presign_upload(request.context["authorizer"]["principalId"], request.raw_body)
+                )
             except BadRequest as problem:
                 return rest.refused(problem)
 
@@ -93,23 +95,23 @@ class Service:
         return self._telemetry("authorize")
 
     @cached_property
-    def _uploads_telemetry(self) -> PowertoolsTelemetry:
-        return self._telemetry("uploads")
+    def _presign_upload_telemetry(self) -> PowertoolsTelemetry:
+        return self._telemetry("presign_upload")
 
     @cached_property
-    def _authorization(self) -> Authorization:
-        return Authorization(
+    def _authorize(self) -> Authorize:
+        return Authorize(
             tokens=TokenTable(self._client("dynamodb"), self.settings.table_name),
             telemetry=self._authorize_telemetry,
             now=self._now,
         )
 
     @cached_property
-    def _uploads(self) -> Uploads:
-        return Uploads(
+    def _presign_upload(self) -> PresignUpload:
+        return PresignUpload(
             signer=UploadForms(self._client("s3"), self.settings.input_bucket),
-            telemetry=self._uploads_telemetry,
-            ticket_seconds=self.settings.ticket_seconds,
+            telemetry=self._presign_upload_telemetry,
+            presigned_upload_seconds=self.settings.presigned_upload_seconds,
             now=self._now,
         )
 
@@ -122,17 +124,17 @@ class Service:
         return self._telemetry("notify")
 
     @cached_property
-    def _detection(self) -> Detection:
+    def _detect(self) -> Detect:
         here, rekognition = self.settings, self._client("rekognition")
         general = here.model == GENERAL_MODEL
-        return Detection(
+        return Detect(
             images=ImageObjects(self._client("s3")),
             model=GeneralLabels(rekognition) if general else CustomLabels(rekognition, here.model),
             stored=RowObjects(self._client("s3"), here.output_bucket),
             images_queue=Queue(self._client("sqs"), here.images_queue_url),
             predictions_queue=Queue(self._client("sqs"), here.predictions_queue_url),
-            intake=self._intake,
-            use=self._memories if here.wishes.idle_minutes and not general else None,
+            event_source=self._event_source,
+            use=self._model_states if here.model_policy.idle_minutes and not general else None,
             rules=here.rules,
             own_buckets=frozenset({here.output_bucket, here.workspace_bucket}),
             batch=self._batch(here.images_queue_url, here.images_dead_letters_url, self._detect_telemetry),
@@ -141,9 +143,9 @@ class Service:
         )
 
     @cached_property
-    def _notification(self) -> Notification:
+    def _notify(self) -> Notify:
         here = self.settings
-        return Notification(
+        return Notify(
             store=RowObjects(self._client("s3"), here.output_bucket),
             pictures=PictureLinks(self._client("s3"), links=here.picture_links),
             topic=AlertTopic(self._client("sns"), here.topic_arn),
@@ -155,52 +157,52 @@ class Service:
         )
 
     @cached_property
-    def _ingestion(self) -> Ingestion:
-        return Ingestion(Queue(self._client("sqs"), self.settings.images_queue_url))
+    def _ingest(self) -> Ingest:
+        return Ingest(Queue(self._client("sqs"), self.settings.images_queue_url))
 
     @cached_property
-    def _watch_telemetry(self) -> PowertoolsTelemetry:
-        return self._telemetry("watch")
+    def _check_subscriptions_telemetry(self) -> PowertoolsTelemetry:
+        return self._telemetry("check_subscriptions")
 
     @cached_property
-    def _watching(self) -> Watching:
+    def _check_subscriptions(self) -> CheckSubscriptions:
         here, sns = self.settings, self._client("sns")
         topics = tuple(TopicSubscriptions(sns, arn) for arn in (here.topic_arn, here.operations_topic_arn))
-        return Watching(topics, here.email, self._watch_telemetry)
+        return CheckSubscriptions(topics, here.email, self._check_subscriptions_telemetry)
 
     @cached_property
     def _keep_model_telemetry(self) -> PowertoolsTelemetry:
-        return self._telemetry("keep_model")
+        return self._telemetry("manage_model")
 
     @cached_property
-    def _keeping(self) -> Callable[[], object]:
+    def _manage_model(self) -> Callable[[], object]:
         here = self.settings
         if here.model == GENERAL_MODEL:  # Rekognition's own labels are always there
-            return partial(self._intake.turn, on=True)
-        return Keeping(
+            return partial(self._event_source.turn, on=True)
+        return ManageModel(
             model=ModelVersion(self._client("rekognition", "control"), here.model),
-            intake=self._intake,
+            event_source=self._event_source,
             backlog=Queue(self._client("sqs"), here.images_queue_url),
-            memories=self._memories,
-            wishes=here.wishes,
+            model_states=self._model_states,
+            model_policy=here.model_policy,
             telemetry=self._keep_model_telemetry,
             now=self._now,
         )
 
     @cached_property
-    def _intake(self) -> SourceMapping:
+    def _event_source(self) -> EventSourceMapping:
         here = self.settings
-        return SourceMapping(self._client("lambda", "control"), here.images_queue_arn, f"{here.stack_name}-detect")
+        return EventSourceMapping(self._client("lambda", "control"), here.images_queue_arn, f"{here.stack_name}-detect")
 
     @cached_property
-    def _memories(self) -> ModelMemories:
-        return ModelMemories(self._client("dynamodb", "control"), self.settings.table_name)
+    def _model_states(self) -> ModelStateTable:
+        return ModelStateTable(self._client("dynamodb", "control"), self.settings.table_name)
 
     def _telemetry(self, function: str) -> PowertoolsTelemetry:
         return PowertoolsTelemetry(function, self.settings.stack_name)
 
-    def _claims(self, kind: str, config: str = "dynamodb") -> ClaimItems:
-        return ClaimItems(self._client("dynamodb", config), self.settings.table_name, kind)
+    def _claims(self, kind: str, config: str = "dynamodb") -> IdempotencyTable:
+        return IdempotencyTable(self._client("dynamodb", config), self.settings.table_name, kind)
 
     def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
         return Batch(
@@ -215,11 +217,11 @@ class Service:
             telemetry=telemetry,
             partial_responses=self.settings.partial_batch_responses,
             retry_seconds=self.settings.retry_seconds,
-            wait_seconds=self.settings.wait_seconds,
+            defer_seconds=self.settings.defer_seconds,
         )
 
 
-def _run(step: Detection | Notification, telemetry: PowertoolsTelemetry, event: SQSEvent) -> BatchResponse:
+def _run(step: Detect | Notify, telemetry: PowertoolsTelemetry, event: SQSEvent) -> BatchResponse:
     with _flushed(telemetry):
         context: Any = event.context
         return step(messages_of(event.to_dict()), context.get_remaining_time_in_millis() / 1000)

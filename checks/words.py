@@ -1,7 +1,7 @@
-"""Refuses the old words of this project in code and output, each with the word that took its place; a part of `make lint`.
+"""Refuses the old words of this project in code and output, each with its new word; a part of `make lint`.
 
-Names are read from the syntax tree, in part: `dead_letter_of` has the words dead, letter and of. Phrases are looked for in
-every line of the product's sources. It runs in .venv:
+Names are read from the syntax tree, and in part: `dead_letter_of` has the words dead, letter and of. Phrases are looked
+for in every line. It runs in .venv:
     .venv/bin/python -m checks.words
 """
 
@@ -145,19 +145,19 @@ def problems(file: Path) -> Iterator[str]:
     text = file.read_text()
     if file.suffix == ".py":
         yield from (f"{file}: the file's name: {word}" for word in [refusal(file.stem)] if word)
-        for line, name in names(ast.parse(text)):
+        for number, name in names(ast.parse(text)):
             if word := refusal(name):
-                yield f"{file}:{line}: {name}: {word}"
+                yield f"{file}:{number}: {name}: {word}"
     for number, line in enumerate(text.splitlines(), 1):
         for phrase, word in PHRASES.items():
-            if found := re.search(phrase, line):
-                yield f"{file}:{number}: {found[0]}: {word}"
+            if match := re.search(phrase, line):
+                yield f"{file}:{number}: {match[0]}: {word}"
 
 
 def sources() -> list[Path]:
     """The files that git tracks, or would, in the rooms of the product."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *ROOMS],
+    listed = subprocess.run(  # noqa: S603 - the command is ours
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *ROOMS],  # noqa: S607 - the one on the PATH
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     files = (Path(name) for name in listed if Path(name).suffix in SUFFIXES or name == "Makefile")

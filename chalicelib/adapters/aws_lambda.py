@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ON, _OFF = "Enabled", "Disabled"
 
 
-class SourceMapping:
+class EventSourceMapping:
     """The mapping of one queue, by its ARN, to one function, by its name."""
 
     def __init__(self, client: LambdaClient, queue_arn: str, function: str) -> None:

@@ -13,9 +13,9 @@ import msgspec
 
 from chalicelib.adapters.faults import told_as_faults
 from chalicelib.domain.errors import Fault
-from chalicelib.domain.idempotency import Standing
-from chalicelib.domain.model import ModelMemory
-from chalicelib.domain.tokens import Claim, TokenRecord
+from chalicelib.domain.idempotency import RecordState
+from chalicelib.domain.model import ModelState
+from chalicelib.domain.tokens import TokenCredential, TokenRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,7 +36,7 @@ class TokenTable:
         self._client = client
         self._table = table
 
-    def use(self, claim: Claim, now: datetime) -> bool:
+    def use(self, claim: TokenCredential, now: datetime) -> bool:
         """Whether the claim holds; one conditional write asks it and notes the last use, so no race divides them."""
         return self._update(
             claim.client,
@@ -45,7 +45,7 @@ class TokenTable:
             {":now": _time(now), ":digest": {"S": claim.digest}},
         )
 
-    def add(self, claim: Claim, now: datetime) -> bool:
+    def add(self, claim: TokenCredential, now: datetime) -> bool:
         """Keeps a new token; False where the client has one that is not revoked."""
         with told_as_faults():
             try:
@@ -92,18 +92,18 @@ class TokenTable:
         return True
 
 
-class ModelMemories:
-    """What is remembered of the model's life: one item of `keep_model`, and one of the model's last use."""
+class ModelStateTable:
+    """What is remembered of the model's life: one item of `manage_model`, and one of the model's last use."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
 
-    def recall(self) -> ModelMemory:
+    def load(self) -> ModelState:
         """What was kept last; an empty one where nothing was."""
-        return msgspec.convert(self._item(_MEMORY), ModelMemory, strict=False)
+        return msgspec.convert(self._item(_MEMORY), ModelState, strict=False)
 
-    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
+    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
         """Keeps this in place of what was recalled; False where another look kept something of a run meanwhile."""
         item, before = _texts(memory), _texts(instead_of)
         with told_as_faults():
@@ -137,7 +137,7 @@ class ModelMemories:
         return {name: value["S"] for name, value in item.items() if name not in key}
 
 
-class ClaimItems:
+class IdempotencyTable:
     """What has been told of, and what is being told: one item for each, by kind and id, until it expires."""
 
     def __init__(self, client: DynamoDBClient, table: str, kind: str) -> None:
@@ -145,7 +145,9 @@ class ClaimItems:
         self._table = table
         self._kind = kind
 
-    def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime | None = None) -> Standing:
+    def claim(
+        self, what: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
+    ) -> RecordState:
         """One conditional write divides all deliveries; whoever dies with a claim loses it at `until`."""
         expiry: AttributeValueTypeDef = {"N": str(int((now + REMEMBERED).timestamp()))}
         with told_as_faults():
@@ -167,10 +169,10 @@ class ClaimItems:
             except self._client.exceptions.ConditionalCheckFailedException as problem:
                 there: Any = problem.response.get("Item", {})
                 if "told_at" not in there:
-                    return Standing.BEING_TOLD
+                    return RecordState.IN_PROGRESS
                 self._remember_on(what, expiry)
-                return Standing.TOLD
-        return Standing.OURS
+                return RecordState.COMPLETED
+        return RecordState.ACQUIRED
 
     def told(self, what: str, now: datetime) -> None:
         """Remembers that it was told."""
@@ -204,7 +206,7 @@ class ClaimItems:
         return {"kind": {"S": self._kind}, "id": {"S": what}}
 
 
-def _texts(memory: ModelMemory) -> dict[str, AttributeValueTypeDef]:
+def _texts(memory: ModelState) -> dict[str, AttributeValueTypeDef]:
     return {name: {"S": str(value)} for name, value in msgspec.to_builtins(memory).items() if value}
 
 

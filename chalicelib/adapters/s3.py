@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from chalicelib.adapters.faults import told_as_faults
 from chalicelib.domain.alerts import Picture
 from chalicelib.domain.errors import Rejected, Retryable
-from chalicelib.domain.images import MOST_IMAGE_BYTES, ImageReference, ObjectCreated
-from chalicelib.domain.uploads import SignedPost
+from chalicelib.domain.images import MAX_IMAGE_BYTES, ImageReference, ObjectCreated
+from chalicelib.domain.uploads import PresignedPost
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # A link dies with the session of the role that signed it, some hours after the function started, whatever it says.
 LINK_HOURS = 6
 # What the metadata of rows say that nobody is to be told of.
-QUIET = {"alert": "no"}
+SUPPRESSED = {"alert": "no"}
 _CONSOLES = {
     "aws": "https://{region}.console.aws.amazon.com",
     "aws-cn": "https://console.amazonaws.cn",
@@ -65,17 +65,17 @@ class UploadForms:
         self._client = client
         self._bucket = bucket
 
-    def sign(self, key: str, content_type: str, seconds: int) -> SignedPost:
+    def sign(self, key: str, content_type: str, seconds: int) -> PresignedPost:
         """The policy binds the bucket, the very key, the type, 1 byte to 15 MB and the time."""
         with told_as_faults():
             post = self._client.generate_presigned_post(
                 self._bucket,
                 key,
                 Fields={"Content-Type": content_type},
-                Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, MOST_IMAGE_BYTES]],
+                Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, MAX_IMAGE_BYTES]],
                 ExpiresIn=seconds,
             )
-        return SignedPost(post["url"], post["fields"])
+        return PresignedPost(post["url"], post["fields"])
 
 
 class RowObjects:
@@ -94,7 +94,7 @@ class RowObjects:
                 if problem.response["Error"]["Code"] != "404":
                     raise
                 return False
-        return not (alert and head["Metadata"].items() >= QUIET.items())
+        return not (alert and head["Metadata"].items() >= SUPPRESSED.items())
 
     def put(self, key: str, content: bytes, *, alert: bool) -> None:
         """Writes one object; what was there under that key is replaced.
@@ -107,7 +107,7 @@ class RowObjects:
                 Key=key,
                 Body=content,
                 ContentType="application/x-ndjson",
-                Metadata={} if alert else QUIET,
+                Metadata={} if alert else SUPPRESSED,
             )
 
 

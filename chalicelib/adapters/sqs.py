@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.messages import Message
 
-MOST_MESSAGES = 10
-MOST_BYTES = 1024 * 1024
+MAX_MESSAGES = 10
+MAX_BYTES = 1024 * 1024
 LONGEST_DETAIL = 1000
 _SENDING_ROUNDS = 3
 _ALL_MESSAGES: list[QueueAttributeFilterType] = [
@@ -41,9 +41,9 @@ class Queue:
     def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
         """Sends the bodies in as few calls as can be; gives the faults of those that did not go, by their places."""
         faults: dict[int, Fault] = {
-            place: Rejected("MessageTooLarge", f"{_size(body)} bytes, and SQS takes {MOST_BYTES} at most")
+            place: Rejected("MessageTooLarge", f"{_size(body)} bytes, and SQS takes {MAX_BYTES} at most")
             for place, body in enumerate(bodies)
-            if _size(body) > MOST_BYTES
+            if _size(body) > MAX_BYTES
         }
         sendable = [place for place in range(len(bodies)) if place not in faults]
         for places in _packed(sendable, bodies):
@@ -77,7 +77,7 @@ class Queue:
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Takes the messages away; raises Retryable where some of them are still there."""
-        faults = [fault for few in batched(messages, MOST_MESSAGES) for fault in self._delete(few)]
+        faults = [fault for few in batched(messages, MAX_MESSAGES) for fault in self._delete(few)]
         if faults:
             raise Retryable(faults[0].reason, f"{len(faults)} messages are still there: {faults[0].detail}")
 
@@ -133,7 +133,7 @@ def _packed(places: Iterable[int], bodies: Sequence[str]) -> Iterator[list[int]]
     pack: list[int] = []
     size = 0
     for place in places:
-        if pack and (len(pack) == MOST_MESSAGES or size + _size(bodies[place]) > MOST_BYTES):
+        if pack and (len(pack) == MAX_MESSAGES or size + _size(bodies[place]) > MAX_BYTES):
             yield pack
             pack, size = [], 0
         pack.append(place)
@@ -153,4 +153,4 @@ def _size(body: str) -> int:
 
 def _sayable(text: str) -> str:
     """The text in the characters that SQS takes, and no longer than a person reads."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:LONGEST_DETAIL]
+    return "".join(character if character.isprintable() else " " for character in text)[:LONGEST_DETAIL]

@@ -34,13 +34,13 @@ class Alert(Struct, frozen=True):
 
 LONGEST_SUBJECT = 99
 # SNS takes 262,144 bytes, attributes and all; what is left here is for the envelope that subscribers get.
-MOST_BYTES = 240_000
-MOST_BYTES_OF_A_LIST = 30_000
-MOST_LABELS_IN_A_LINE = 5
+MAX_BYTES = 240_000
+MAX_BYTES_OF_A_LIST = 30_000
+MAX_LABELS_IN_A_LINE = 5
 LONGEST_NAME = 200
 
 
-class Sight(Struct, frozen=True):
+class Finding(Struct, frozen=True):
     """A prediction that is worth an alert: the labels of interest, the surest first, and where to see the image."""
 
     prediction: Prediction
@@ -48,48 +48,50 @@ class Sight(Struct, frozen=True):
     picture: Picture
 
 
-def alert_of(sights: Sequence[Sight]) -> Alert:
+def alert_of(findings: Sequence[Finding]) -> Alert:
     """One alert that tells of all these, at least one; it stays under the limits of SNS however many they are."""
-    surest_first = sorted(sights, key=lambda sight: -sight.labels[0].confidence)
+    surest_first = sorted(findings, key=lambda finding: -finding.labels[0].confidence)
     headline = _headline(surest_first)
     attributes = _attributes(surest_first)
-    room = MOST_BYTES - len(json.dumps(attributes))
+    room = MAX_BYTES - len(json.dumps(attributes))
     return Alert(
         subject=_subject(f"Labelwatch: {headline}"), text=_text(headline, surest_first, room), attributes=attributes
     )
 
 
-def _headline(sights: Sequence[Sight]) -> str:
-    if len(sights) == 1:
-        (sight,) = sights
-        return f"{_labels(sight.labels)} in {_file_name(sight.prediction.image)}"
-    pictures_with = Counter(name for sight in sights for name in {label.name for label in sight.labels})
+def _headline(findings: Sequence[Finding]) -> str:
+    if len(findings) == 1:
+        (finding,) = findings
+        return f"{_labels(finding.labels)} in {_file_name(finding.prediction.image)}"
+    pictures_with = Counter(name for finding in findings for name in {label.name for label in finding.labels})
     counts = [f"{_printable(name)} in {count}" for name, count in pictures_with.most_common()]
-    return f"{len(sights)} pictures: {_first_few(counts)}"
+    return f"{len(findings)} pictures: {_first_few(counts)}"
 
 
 def _subject(text: str) -> str:
     """Under 100 printable ASCII characters, which is all that SNS takes as a subject."""
-    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-    line = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in plain)
+    plain = "".join(
+        character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character)
+    )
+    line = "".join(character if character.isascii() and character.isprintable() else "?" for character in plain)
     return line if len(line) <= LONGEST_SUBJECT else line[: LONGEST_SUBJECT - 3] + "..."
 
 
-def _text(headline: str, sights: Sequence[Sight], room: int) -> str:
+def _text(headline: str, findings: Sequence[Finding], room: int) -> str:
     text = headline + "\n"
-    for told, sight in enumerate(sights):
-        longer = f"{text}\n{_paragraph(sight)}"
+    for told, finding in enumerate(findings):
+        longer = f"{text}\n{_paragraph(finding)}"
         if len(longer.encode()) > room:
-            return f"{text}\nAnd {len(sights) - told} more: the attribute `predictions` names the rows of them all.\n"
+            return f"{text}\nAnd {len(findings) - told} more: the attribute `predictions` names the rows of them all.\n"
         text = longer
     return text
 
 
-def _paragraph(sight: Sight) -> str:
-    image, picture = sight.prediction.image, sight.picture
-    uploaded, detected = (f"{one:%Y-%m-%d %H:%M:%S}" for one in (image.uploaded_at, sight.prediction.detected_at))
+def _paragraph(finding: Finding) -> str:
+    image, picture = finding.prediction.image, finding.picture
+    uploaded, detected = (f"{one:%Y-%m-%d %H:%M:%S}" for one in (image.uploaded_at, finding.prediction.detected_at))
     lines = [
-        f"Labels:    {_labels(sight.labels)}",
+        f"Labels:    {_labels(finding.labels)}",
         f"Picture:   {_file_name(image)}",
         f"Where:     {_printable(str(image))}",
         f"When:      uploaded {uploaded}, detected {detected} (UTC)",
@@ -109,8 +111,8 @@ def _labels(labels: Sequence[Label]) -> str:
 
 
 def _first_few(parts: Sequence[str]) -> str:
-    shown = ", ".join(parts[:MOST_LABELS_IN_A_LINE])
-    left = len(parts) - MOST_LABELS_IN_A_LINE
+    shown = ", ".join(parts[:MAX_LABELS_IN_A_LINE])
+    left = len(parts) - MAX_LABELS_IN_A_LINE
     return f"{shown} and {left} more" if left > 0 else shown
 
 
@@ -120,28 +122,28 @@ def _file_name(image: ImageReference) -> str:
 
 def _printable(text: str) -> str:
     """The text on one line: what could break it, or turn its direction round, is shown as an escape."""
-    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
     return shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + "…"
 
 
-def _attributes(sights: Sequence[Sight]) -> dict[str, str | float | list[str]]:
-    images = [sight.prediction.image for sight in sights]
+def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str]]:
+    images = [finding.prediction.image for finding in findings]
     buckets = sorted({image.bucket for image in images})
     return {
-        "labels": _fitting(sorted({label.name for sight in sights for label in sight.labels})),
+        "labels": _fitting(sorted({label.name for finding in findings for label in finding.labels})),
         # A message that somebody made up may say more than any model, and SNS would refuse it with all the others.
-        "confidence": min(100, max(label.confidence for sight in sights for label in sight.labels)),
+        "confidence": min(100, max(label.confidence for finding in findings for label in finding.labels)),
         # A filter policy matches both forms alike; two buckets at once are only met where one was adopted.
         "bucket": buckets[0] if len(buckets) == 1 else buckets,
         "images": _fitting([quote(image.key) for image in images]),
-        "predictions": [row_key(sight.prediction) for sight in sights],
+        "predictions": [row_key(finding.prediction) for finding in findings],
     }
 
 
 def _fitting(values: Sequence[str]) -> list[str]:
     """As many of the values as a list may hold: a hundred long keys alone would be more than SNS takes."""
     fitting: list[str] = []
-    room = MOST_BYTES_OF_A_LIST
+    room = MAX_BYTES_OF_A_LIST
     for value in values:
         size = len(json.dumps(value)) + 2
         if size <= room:  # and one that is too long does not push the others out

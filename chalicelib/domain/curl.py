@@ -6,14 +6,14 @@ The form's syntax: https://curl.se/docs/manpage.html#-F
 import re
 import shlex
 
-from chalicelib.domain.uploads import SignedPost
+from chalicelib.domain.uploads import PresignedPost
 
 # What curl takes as the name of a file as it stands; the line is then free of what JSON escapes, and can be copied
 # out of an answer by hand.
 _PLAIN = re.compile(r"[\w./+()-]+( [\w./+()-]+)*")
 
 
-def upload_line(post: SignedPost, file: str) -> str:
+def upload_line(post: PresignedPost, file: str) -> str:
     """The line for the file of this name, in whatever folder the shell is."""
     # form-string, not form: a value is never taken for a file's name.
     fields = [word for name, value in post.fields.items() for word in ("--form-string", f"{name}={value}")]

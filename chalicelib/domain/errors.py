@@ -7,18 +7,18 @@ from enum import StrEnum
 from typing import ClassVar
 
 
-class Fate(StrEnum):
+class Disposition(StrEnum):
     """What becomes of a message that could not be finished."""
 
     RETRY = "retry"
-    WAIT = "wait"
+    DEFER = "wait"
     REJECT = "reject"
 
 
 class Fault(Exception):  # noqa: N818 - the word of the design; its subclasses say what happened
     """Raised when one message cannot be finished now; `reason` is a stable word, `detail` a sentence."""
 
-    fate: ClassVar[Fate]
+    fate: ClassVar[Disposition]
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -29,7 +29,7 @@ class Fault(Exception):  # noqa: N818 - the word of the design; its subclasses s
 class Retryable(Fault):
     """Raised when the same message may succeed later: after a repair, such as of a missing permission, or by itself."""
 
-    fate = Fate.RETRY
+    fate = Disposition.RETRY
 
 
 class Unavailable(Retryable):
@@ -39,13 +39,13 @@ class Unavailable(Retryable):
 class ModelNotRunning(Fault):
     """Raised when the model is stopped or starting: time is all that it takes."""
 
-    fate = Fate.WAIT
+    fate = Disposition.DEFER
 
 
 class Rejected(Fault):
     """Raised when the image, or the message, can never be analysed, however often it is tried."""
 
-    fate = Fate.REJECT
+    fate = Disposition.REJECT
 
 
 class BadRequest(Exception):  # noqa: N818 - the protocol's word

@@ -14,7 +14,7 @@ from chalicelib.domain.images import BucketName, ObjectCreated
 
 NOT_AN_S3_EVENT = "NotAnS3Event"
 # S3 puts one into a message. A million, which fit as well, would keep the function busy with parts until its end.
-MOST_RECORDS = 1000
+MAX_RECORDS = 1000
 
 
 class _Body(Struct):
@@ -63,7 +63,7 @@ def records(body: str) -> list[Raw]:
         content = _decode_body(body)
     except (ValueError, RecursionError) as problem:  # msgspec's own DecodeError is a ValueError, and so is bad Unicode
         raise Rejected(NOT_AN_S3_EVENT, f"the message is no S3 event notification: {problem}") from None
-    if content.records and len(content.records) > MOST_RECORDS:
+    if content.records and len(content.records) > MAX_RECORDS:
         raise Rejected(NOT_AN_S3_EVENT, f"the message has {len(content.records)} records, and S3 sends one")
     if content.records:
         return content.records

@@ -3,9 +3,9 @@
 from enum import StrEnum
 
 
-class Standing(StrEnum):
+class RecordState(StrEnum):
     """How it stands with what is to be told once, an alert or a dead letter, when somebody asks to tell it."""
 
-    OURS = "ours"
-    BEING_TOLD = "being told"
-    TOLD = "told"
+    ACQUIRED = "ours"
+    IN_PROGRESS = "being told"
+    COMPLETED = "told"

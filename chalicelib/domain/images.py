@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
-MOST_IMAGE_BYTES = 15 * 1024 * 1024
+MAX_IMAGE_BYTES = 15 * 1024 * 1024
 
 
 # Held to where a message is read: no other can be asked for, and one without end would fit into no alert.

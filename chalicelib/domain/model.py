@@ -7,8 +7,8 @@ from msgspec import Struct
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class ModelMemory(Struct, frozen=True, kw_only=True):
-    """What `keep_model` remembers from one look to the next; times are UTC.
+class ModelState(Struct, frozen=True, kw_only=True):
+    """What `manage_model` remembers from one look to the next; times are UTC.
 
     `started_at` is there while a run lasts that Labelwatch itself started, counted until `counted_until`; `seconds` are
     all such runs in `month`, whichever model it was.
@@ -22,7 +22,7 @@ class ModelMemory(Struct, frozen=True, kw_only=True):
     idle_since: datetime | None = None
 
 
-class Wishes(Struct, frozen=True, kw_only=True):
+class ModelPolicy(Struct, frozen=True, kw_only=True):
     """What is wanted of the model's life; without any it is left to people. 0 minutes and 0 hours are no limit."""
 
     auto_start: bool = False

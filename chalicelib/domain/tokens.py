@@ -15,7 +15,7 @@ from msgspec import Struct
 from chalicelib.telemetry import Telemetry
 
 
-class Claim(Struct, frozen=True):
+class TokenCredential(Struct, frozen=True):
     """What a bearer token claims: whose it is, and the SHA-256 of its secret in hex. The secret itself is not kept."""
 
     client: str
@@ -41,11 +41,11 @@ _BEARER = re.compile(rf"(?i:bearer) +labelwatch_({CLIENT})_([A-Za-z0-9_-]{{43}})
 class Tokens(Protocol):
     """Where tokens are known. Raises a Fault where it cannot be asked now."""
 
-    def use(self, claim: Claim, now: datetime) -> bool:
+    def use(self, claim: TokenCredential, now: datetime) -> bool:
         """Whether the claim holds and is not revoked; if so, notes the time."""
 
 
-class Authorization(Struct, frozen=True, kw_only=True):
+class Authorize(Struct, frozen=True, kw_only=True):
     """The authorize step; call it with the Authorization header."""
 
     tokens: Tokens
@@ -54,24 +54,24 @@ class Authorization(Struct, frozen=True, kw_only=True):
 
     def __call__(self, header: str) -> str | None:
         """The client whose token it is; None for whatever is no token in force."""
-        claim = claim_of(header)
+        claim = credential_of(header)
         if claim and self.tokens.use(claim, self.now()):
             return claim.client
-        self.telemetry.count("TokensRefused")
-        self.telemetry.warn("token refused", client=claim.client if claim else None)
+        self.telemetry.count("TokensRejected")
+        self.telemetry.warn("token rejected", client=claim.client if claim else None)
         return None
 
 
-def new_token(client: str) -> tuple[str, Claim]:
+def new_token(client: str) -> tuple[str, TokenCredential]:
     """A token, to be shown once, and what to keep of it."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    return f"labelwatch_{client}_{secret}", Claim(client, _digest(secret))
+    return f"labelwatch_{client}_{secret}", TokenCredential(client, _digest(secret))
 
 
-def claim_of(header: str) -> Claim | None:
+def credential_of(header: str) -> TokenCredential | None:
     """What the Authorization header claims; None where it is not of this form."""
     match = _BEARER.fullmatch(header)
-    return Claim(match[1], _digest(match[2])) if match else None
+    return TokenCredential(match[1], _digest(match[2])) if match else None
 
 
 def _digest(secret: str) -> str:

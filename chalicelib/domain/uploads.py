@@ -3,14 +3,14 @@
 from msgspec import Struct
 
 
-class SignedPost(Struct, frozen=True):
+class PresignedPost(Struct, frozen=True):
     """A form that puts one object into a bucket: where to send it, and the fields that must go before the file."""
 
     url: str
     fields: dict[str, str]
 
 
-class Ticket(Struct, frozen=True):
+class PresignedUpload(Struct, frozen=True):
     """What a client gets to upload one image: the signed form, the object's key, the end (UTC), a line for a shell."""
 
     url: str

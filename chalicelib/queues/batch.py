@@ -11,11 +11,11 @@ from typing import Any, Protocol, TypedDict
 
 from msgspec import Struct
 
-from chalicelib.domain.errors import BatchIncomplete, Fate, Fault, Unavailable, fault_of
+from chalicelib.domain.errors import BatchIncomplete, Disposition, Fault, Unavailable, fault_of
 from chalicelib.domain.messages import Message
 from chalicelib.telemetry import Telemetry
 
-MOST_TRIES = 10
+MAX_TRIES = 10
 # The queue's own redrive takes a message away after its 20th receive and gives no reason: the handler comes first.
 LAST_RECEIVE = 19
 LONGEST_RETRY_DELAY = 20  # times the first delay
@@ -40,7 +40,7 @@ class SourceQueue(Protocol):
         """Hides the message for so long before it comes back."""
 
 
-class Outbox(Protocol):
+class MessageSender(Protocol):
     """A queue to send to. Raises a Fault where nothing could be sent."""
 
     def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
@@ -76,7 +76,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
     partial_responses: bool
     retry_seconds: int
-    wait_seconds: int
+    defer_seconds: int
 
     def attempt[I, O](
         self, work: Callable[[I], O], items: Mapping[str, I], *, threads: int, seconds_left: float
@@ -125,11 +125,11 @@ class Batch(Struct, frozen=True, kw_only=True):
                 new = self.dead_letters.put(message, fault, image)
             except Exception as problem:  # noqa: BLE001 - one bad message must not take its neighbours with it
                 # Not set aside, so not finished: it stays on its queue, whose redrive is the last resort.
-                self.telemetry.warn("dead letter not written", image=image, reason=fault_of(problem).reason)
+                self.telemetry.warn("dead letter not sent", image=image, reason=fault_of(problem).reason)
             else:
                 if new:
                     self.telemetry.count("ImagesRejected")
-                said = "dead letter" if new else "dead letter already"
+                said = "dead letter" if new else "already in the dead-letter queue"
                 self.telemetry.warn(said, image=image, reason=fault.reason, detail=fault.detail)
                 return True
         self._delay(message, fault, image)
@@ -137,13 +137,13 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     def _has_no_future(self, message: Message, fault: Fault) -> bool:
         # SQS counts waits and retries alike; a stopped model costs a receive or two (docs/decisions/0017).
-        most = {Fate.REJECT: 0, Fate.RETRY: MOST_TRIES, Fate.WAIT: LAST_RECEIVE}
+        most = {Disposition.REJECT: 0, Disposition.RETRY: MAX_TRIES, Disposition.DEFER: LAST_RECEIVE}
         return message.receives >= (LAST_RECEIVE if isinstance(fault, Unavailable) else most[fault.fate])
 
     def _delay(self, message: Message, fault: Fault, image: str) -> None:
-        waiting = fault.fate is Fate.WAIT
-        seconds = self.wait_seconds if waiting else self._retry_delay(message)
-        self.telemetry.count("ImagesPutAway" if waiting else "ImagesRetried")
+        waiting = fault.fate is Disposition.DEFER
+        seconds = self.defer_seconds if waiting else self._retry_delay(message)
+        self.telemetry.count("ImagesDeferred" if waiting else "ImagesRetried")
         self.telemetry.warn(
             "message comes back", image=image, reason=fault.reason, detail=fault.detail, seconds=seconds,
             receives=message.receives,
@@ -152,7 +152,7 @@ class Batch(Struct, frozen=True, kw_only=True):
             self.queue.delay(message, seconds)
         except Fault as problem:
             # It comes back all the same, after the queue's own visibility timeout.
-            self.telemetry.warn("delay not set", image=image, reason=problem.reason)
+            self.telemetry.warn("visibility timeout not changed", image=image, reason=problem.reason)
 
     def _retry_delay(self, message: Message) -> int:
         doubled: int = 2 ** (message.receives - 1)
@@ -163,7 +163,7 @@ class Batch(Struct, frozen=True, kw_only=True):
             self.queue.delete(finished)
         except Fault as problem:
             # They come back and are done again, onto the same rows.
-            self.telemetry.warn("finished messages not deleted", reason=problem.reason, detail=problem.detail)
+            self.telemetry.warn("messages not deleted", reason=problem.reason, detail=problem.detail)
 
 
 def _result[O](future: Future[O]) -> O:

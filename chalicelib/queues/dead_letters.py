@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from chalicelib.domain.errors import Fault, Retryable
-from chalicelib.domain.idempotency import Standing
+from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.messages import Message
-from chalicelib.queues.idempotency import Claims
+from chalicelib.queues.idempotency import IdempotencyRecords
 from chalicelib.telemetry import Telemetry
 
 # Longer than it takes to write one that fails slowly, and far shorter than until the message comes back.
@@ -39,7 +39,7 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
 
     queue: str
     letters: Letters
-    claims: Claims
+    claims: IdempotencyRecords
     telemetry: Telemetry
     now: Callable[[], datetime]
 
@@ -50,9 +50,9 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
         says = _undated(body) if body else message.id
         what = hashlib.sha256(f"{self.queue}\n{says}".encode(errors="surrogatepass")).hexdigest()
         standing = self._claim(what, message.sent - REPEATED_WITHIN, image)
-        if standing is Standing.TOLD:
+        if standing is RecordState.COMPLETED:
             return False
-        if standing is Standing.BEING_TOLD:
+        if standing is RecordState.IN_PROGRESS:
             raise Retryable("BeingSetAside", "another delivery of this message is about to set it aside")
         letter = msgspec.structs.replace(message, body=body or message.body)
         try:
@@ -65,13 +65,15 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
             self._note(lambda one: self.claims.told(one, self.now()), what, image)
         return True
 
-    def _claim(self, what: str, since: datetime, image: str) -> Standing | None:
+    def _claim(self, what: str, since: datetime, image: str) -> RecordState | None:
         """How it stands with it; None where that cannot be known: better two dead letters than none."""
         now = self.now()
         try:
             return self.claims.claim(what, uuid4().hex, now, now + CLAIM, since)
         except Fault as problem:
-            self.telemetry.warn("dead letter not claimed", image=image, reason=problem.reason, detail=problem.detail)
+            self.telemetry.warn(
+                "idempotency record not acquired", image=image, reason=problem.reason, detail=problem.detail
+            )
             return None
 
     def _note(self, note: Callable[[str], None], what: str, image: str) -> None:
@@ -79,7 +81,9 @@ class OneDeadLetter(Struct, frozen=True, kw_only=True):
         try:
             note(what)
         except Fault as problem:
-            self.telemetry.warn("dead letter not noted", image=image, reason=problem.reason, detail=problem.detail)
+            self.telemetry.warn(
+                "idempotency record not completed", image=image, reason=problem.reason, detail=problem.detail
+            )
 
 
 def _undated(body: str) -> str:

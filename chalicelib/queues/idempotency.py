@@ -3,13 +3,15 @@
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.domain.idempotency import Standing
+from chalicelib.domain.idempotency import RecordState
 
 
-class Claims(Protocol):
+class IdempotencyRecords(Protocol):
     """What has been told of, by id. Raises a Fault where that cannot be known, or noted."""
 
-    def claim(self, what: str, owner: str, now: datetime, until: datetime, since: datetime | None = None) -> Standing:
+    def claim(
+        self, what: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
+    ) -> RecordState:
         """Asks to tell of it; the same owner may ask again.
 
         What was told before `since`, or else longer ago than it is remembered, may be told once more.

@@ -26,7 +26,7 @@ class Subscriptions(Protocol):
         """Whether this address is subscribed, confirmed or not."""
 
 
-class Watching(Struct, frozen=True):
+class CheckSubscriptions(Struct, frozen=True):
     """The step; call it from time to time."""
 
     topics: tuple[Subscriptions, ...]
@@ -42,6 +42,6 @@ class Watching(Struct, frozen=True):
             if unconfirmed or missing:
                 # Not the address: logs name no person.
                 self.telemetry.warn(
-                    "subscriptions silent", topic=topic.topic, unconfirmed=unconfirmed, address_missing=missing
+                    "subscriptions inactive", topic=topic.topic, unconfirmed=unconfirmed, address_missing=missing
                 )
-        self.telemetry.count("SubscriptionsSilent", silent)
+        self.telemetry.count("SubscriptionsInactive", silent)

@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.domain import events
-from chalicelib.domain.errors import Fate, Fault, Rejected, fault_of
-from chalicelib.domain.images import MOST_IMAGE_BYTES, ImageReference, ObjectCreated
+from chalicelib.domain.errors import Disposition, Fault, Rejected, fault_of
+from chalicelib.domain.images import MAX_IMAGE_BYTES, ImageReference, ObjectCreated
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rows import key_of
 from chalicelib.domain.rules import Rules
-from chalicelib.queues.batch import Batch, BatchResponse, Outbox
+from chalicelib.queues.batch import Batch, BatchResponse, MessageSender
 from chalicelib.telemetry import Telemetry
 
 IMAGES_AT_ONCE = 10
@@ -47,7 +47,7 @@ class Stored(Protocol):
         """Whether there are rows under this key; with `alert`, rows of which people were to be told."""
 
 
-class Intake(Protocol):
+class EventSource(Protocol):
     """Whether images are taken from their queue. Raises a Fault where that cannot be asked or changed now."""
 
     def turn(self, *, on: bool) -> bool:
@@ -61,7 +61,7 @@ class Use(Protocol):
         """It was, just now."""
 
 
-class Detection(Struct, frozen=True, kw_only=True):
+class Detect(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch.
 
     `use` is there only where a model without any is stopped.
@@ -70,9 +70,9 @@ class Detection(Struct, frozen=True, kw_only=True):
     images: Images
     model: Model
     stored: Stored
-    images_queue: Outbox
-    predictions_queue: Outbox
-    intake: Intake
+    images_queue: MessageSender
+    predictions_queue: MessageSender
+    event_source: EventSource
     use: Use | None
     rules: Rules
     own_buckets: frozenset[str]
@@ -88,7 +88,9 @@ class Detection(Struct, frozen=True, kw_only=True):
         )
         predictions = {key: one for key, one in looked_at.items() if one}
         faults |= undetected
-        self._tell_of_the_model(refused=any(one.fate is Fate.WAIT for one in faults.values()), used=bool(predictions))
+        self._tell_of_the_model(
+            refused=any(one.fate is Disposition.DEFER for one in faults.values()), used=bool(predictions)
+        )
         faults |= _send(self.images_queue, [(key, body) for key, bodies in parts.items() for body in bodies])
         faults |= _send(self.predictions_queue, [(key, encoded(one)) for key, one in predictions.items()])
         return self.batch.settle(messages, faults, created)
@@ -112,15 +114,15 @@ class Detection(Struct, frozen=True, kw_only=True):
         return created, parts, faults
 
     def _tell_of_the_model(self, *, refused: bool, used: bool) -> None:
-        """So that no image is taken in vain, and a model in use is not stopped; `keep_model` looks at both."""
+        """So that no image is taken in vain, and a model in use is not stopped; `manage_model` looks at both."""
         try:
-            if refused and self.intake.turn(on=False):
-                self.telemetry.info("images are left", model="refused")
+            if refused and self.event_source.turn(on=False):
+                self.telemetry.info("polling paused", model="refused")
             if used and self.use:
                 self.use.used(self.now())
         except Fault as problem:
             # What was detected goes on all the same, and what was refused comes back.
-            self.telemetry.warn("model not told of", reason=problem.reason, detail=problem.detail)
+            self.telemetry.warn("model use not recorded", reason=problem.reason, detail=problem.detail)
 
     def _detect(self, created: ObjectCreated) -> Prediction | None:
         """What the model says; None where that is stored already, and so on its way to whoever asked."""
@@ -129,14 +131,14 @@ class Detection(Struct, frozen=True, kw_only=True):
         image = self.images.head(created)
         if image.size == 0:
             raise Rejected("EmptyImage", "the object has zero bytes")
-        if image.size > MOST_IMAGE_BYTES:
+        if image.size > MAX_IMAGE_BYTES:
             raise Rejected(
-                "ImageTooLarge", f"the object has {image.size} bytes; the model takes {MOST_IMAGE_BYTES} at most"
+                "ImageTooLarge", f"the object has {image.size} bytes; the model takes {MAX_IMAGE_BYTES} at most"
             )
         # S3 and SQS deliver at least once, and the model is the dearest of what there is to ask. But a backfill that
         # tells nobody may have overtaken the upload's own event: what that found is no reason to keep silent.
         if not created.again and self.stored.has(key_of(image, self.model.name), alert=created.alert):
-            self.telemetry.info("predicted already", image=str(image))
+            self.telemetry.info("prediction already stored", image=str(image))
             return None
         started = perf_counter()
         labels = self.model.labels(image, self.rules.lowest_threshold)
@@ -144,7 +146,7 @@ class Detection(Struct, frozen=True, kw_only=True):
         self.telemetry.count("ImagesDetected")
         self.telemetry.count("Labels", len(labels))
         self.telemetry.time("ModelTime", milliseconds)
-        self.telemetry.info("detected", image=str(image), labels=len(labels), milliseconds=round(milliseconds))
+        self.telemetry.info("labels detected", image=str(image), labels=len(labels), milliseconds=round(milliseconds))
         return Prediction(
             image=image,
             model=self.model.name,
@@ -160,12 +162,12 @@ def encoded(prediction: Prediction) -> str:
     return json.dumps(msgspec.to_builtins(prediction), separators=(",", ":"))
 
 
-def _send(outbox: Outbox, bodies: Sequence[tuple[str, str]]) -> dict[str, Fault]:
+def _send(message_sender: MessageSender, bodies: Sequence[tuple[str, str]]) -> dict[str, Fault]:
     """Sends the bodies, each given with its message's id, and gives the faults by those ids."""
     if not bodies:
         return {}
     try:
-        failed = outbox.send([body for _, body in bodies])
+        failed = message_sender.send([body for _, body in bodies])
     except Exception as problem:  # noqa: BLE001 - whatever it is, these messages come back and the others are finished
         failed = dict.fromkeys(range(len(bodies)), fault_of(problem))
     return {bodies[place][0]: fault for place, fault in failed.items()}

@@ -5,13 +5,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.queues.batch import Outbox
+from chalicelib.queues.batch import MessageSender
 
 
-class Ingestion(Struct, frozen=True):
+class Ingest(Struct, frozen=True):
     """The step; call it with the event as S3 sent it."""
 
-    images_queue: Outbox
+    images_queue: MessageSender
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Puts the very same notification on the queue; raises a Fault where it did not go, and Lambda tries again."""

@@ -1,4 +1,4 @@
-"""The keep_model step: images are taken from their queue while the model runs, and the model runs as it is wanted to.
+"""The manage_model step: images are taken from their queue while the model runs, and the model runs as it is wanted to.
 
 docs/decisions/0017 tells why.
 """
@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.model import ModelMemory, Wishes
+from chalicelib.domain.model import ModelPolicy, ModelState
 from chalicelib.telemetry import Telemetry
 
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
@@ -22,7 +22,7 @@ STARTABLE = {"STOPPED", "TRAINING_COMPLETED", "COPYING_COMPLETED"}
 JUST_STARTED = timedelta(seconds=30)
 
 
-class Life(Protocol):
+class ModelVersion(Protocol):
     """The model's life. Raises a Fault where it cannot be asked or told now."""
 
     @property
@@ -39,7 +39,7 @@ class Life(Protocol):
         """Has it stopped; False where somebody else was faster."""
 
 
-class Intake(Protocol):
+class EventSource(Protocol):
     """Whether images are taken from their queue. Raises a Fault where that cannot be asked or changed now."""
 
     def turn(self, *, on: bool) -> bool:
@@ -53,13 +53,13 @@ class Backlog(Protocol):
         """About how many images it holds."""
 
 
-class Memories(Protocol):
+class ModelStates(Protocol):
     """What is remembered. Raises a Fault where it cannot be asked or told now."""
 
-    def recall(self) -> ModelMemory:
+    def load(self) -> ModelState:
         """What was kept last."""
 
-    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
+    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
         """Keeps this in place of what was recalled; False where another look kept something of a run meanwhile."""
 
     def last_used(self) -> datetime | None:
@@ -74,14 +74,14 @@ class Act(Enum):
     STOP_HOURS = "it ran for as many hours as it may in a month"
 
 
-class Keeping(Struct, frozen=True, kw_only=True):
+class ManageModel(Struct, frozen=True, kw_only=True):
     """The step; call it once a minute."""
 
-    model: Life
-    intake: Intake
+    model: ModelVersion
+    event_source: EventSource
     backlog: Backlog
-    memories: Memories
-    wishes: Wishes
+    model_states: ModelStates
+    model_policy: ModelPolicy
     telemetry: Telemetry
     now: Callable[[], datetime]
 
@@ -90,15 +90,15 @@ class Keeping(Struct, frozen=True, kw_only=True):
         status = self.model.status()
         self.telemetry.count("ModelRunning", int(status == RUNNING))
         try:
-            if self.intake.turn(on=status == RUNNING):
-                self.telemetry.info("images are taken" if status == RUNNING else "images are left", model=status)
+            if self.event_source.turn(on=status == RUNNING):
+                self.telemetry.info("polling resumed" if status == RUNNING else "polling paused", model=status)
         finally:  # what a model costs must not hang on the other
             self._keep(status)
 
     def _keep(self, status: str) -> None:
-        now, waiting, before = self.now(), self.backlog.waiting(), self.memories.recall()
+        now, waiting, before = self.now(), self.backlog.waiting(), self.model_states.load()
         memory = _counted(before, self.model.name, status, now)
-        if self.wishes.idle_minutes:
+        if self.model_policy.idle_minutes:
             memory = _idling(memory, status, waiting, now)
         self.telemetry.count("ImagesWaiting", waiting)
         self.telemetry.count("ModelHoursThisMonth", _hours(memory))
@@ -106,35 +106,35 @@ class Keeping(Struct, frozen=True, kw_only=True):
         if act is Act.START:
             # Remembered first: a run that nobody knows of would be paid until somebody sees it. It stays remembered
             # where somebody else was faster to start: that may be another look of the same minute.
-            noted = self.memories.keep(replace(memory, started_at=now, counted_until=now), before)
+            noted = self.model_states.keep(replace(memory, started_at=now, counted_until=now), before)
             if noted and self.model.start():
-                self.telemetry.info("model is started", waiting=waiting)
+                self.telemetry.info("model started", waiting=waiting)
             return
         if act and self.model.stop():
-            self.telemetry.info("model is stopped", reason=act.value)
+            self.telemetry.info("model stopped", reason=act.value)
         if memory != before:
-            self.memories.keep(memory, before)
+            self.model_states.keep(memory, before)
 
-    def _decided(self, memory: ModelMemory, status: str, waiting: int, now: datetime) -> tuple[Act | None, ModelMemory]:
+    def _decided(self, memory: ModelState, status: str, waiting: int, now: datetime) -> tuple[Act | None, ModelState]:
         """What is to be done, and the memory with what was learnt on the way."""
-        wishes, ours = self.wishes, memory.started_at is not None
-        spent = bool(wishes.max_hours) and _hours(memory) >= wishes.max_hours
-        if status in STARTABLE and waiting and wishes.auto_start and not spent:
+        model_policy, ours = self.model_policy, memory.started_at is not None
+        spent = bool(model_policy.max_hours) and _hours(memory) >= model_policy.max_hours
+        if status in STARTABLE and waiting and model_policy.auto_start and not spent:
             return Act.START, memory
-        if status != RUNNING or not (ours or wishes.idle_stops_any):
+        if status != RUNNING or not (ours or model_policy.idle_stops_any):
             return None, memory
         if ours and spent:
             return Act.STOP_HOURS, memory
-        enough = timedelta(minutes=wishes.idle_minutes)
+        enough = timedelta(minutes=model_policy.idle_minutes)
         if enough and _idle_for(memory, now) >= enough:
             # Images that come and go between two looks are seen by nobody but the one who asked the model.
-            used = self.memories.last_used() or now - enough
+            used = self.model_states.last_used() or now - enough
             memory = replace(memory, idle_since=max(used, memory.idle_since or used))
             return Act.STOP_IDLE if _idle_for(memory, now) >= enough else None, memory
         return None, memory
 
 
-def _counted(memory: ModelMemory, model: str, status: str, now: datetime) -> ModelMemory:
+def _counted(memory: ModelState, model: str, status: str, now: datetime) -> ModelState:
     """The memory with the time since the last look counted, where that was of a run that is ours."""
     month = f"{now:%Y-%m}"
     if memory.month != month:
@@ -150,16 +150,16 @@ def _counted(memory: ModelMemory, model: str, status: str, now: datetime) -> Mod
     return replace(memory, seconds=memory.seconds + seconds, counted_until=now)
 
 
-def _idling(memory: ModelMemory, status: str, waiting: int, now: datetime) -> ModelMemory:
+def _idling(memory: ModelState, status: str, waiting: int, now: datetime) -> ModelState:
     """The memory with since when the model has run and no image has waited."""
     idle = status == RUNNING and not waiting
     return replace(memory, idle_since=(memory.idle_since or now) if idle else None)
 
 
-def _idle_for(memory: ModelMemory, now: datetime) -> timedelta:
+def _idle_for(memory: ModelState, now: datetime) -> timedelta:
     return now - (memory.idle_since or now)
 
 
-def _hours(memory: ModelMemory) -> int:
+def _hours(memory: ModelState) -> int:
     """The whole hours of this month's runs."""
     return int(memory.seconds // 3600)

@@ -13,15 +13,15 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.domain import alerts, rows
-from chalicelib.domain.alerts import Alert, Picture, Sight
+from chalicelib.domain.alerts import Alert, Finding, Picture
 from chalicelib.domain.errors import Fault, Rejected, Unavailable, fault_of
-from chalicelib.domain.idempotency import Standing
+from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.images import ImageReference
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Prediction
 from chalicelib.domain.rules import Rules
 from chalicelib.queues.batch import Batch, BatchResponse
-from chalicelib.queues.idempotency import Claims
+from chalicelib.queues.idempotency import IdempotencyRecords
 from chalicelib.telemetry import Telemetry
 
 ROWS_AT_ONCE = 20
@@ -50,13 +50,13 @@ class Topic(Protocol):
         """Tells every subscriber."""
 
 
-class Notification(Struct, frozen=True, kw_only=True):
+class Notify(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch."""
 
     store: Store
     pictures: Pictures
     topic: Topic
-    claims: Claims
+    claims: IdempotencyRecords
     rules: Rules
     batch: Batch
     telemetry: Telemetry
@@ -79,68 +79,68 @@ class Notification(Struct, frozen=True, kw_only=True):
 
     def _tell(self, stored: Mapping[str, Prediction], end: float) -> dict[str, Fault]:
         """One alert for those that nobody was told of; where it fails, the faults of the messages that it is about."""
-        sights, faults = self._sights(stored)
+        findings, faults = self._findings(stored)
         # The same prediction may stand in two messages of one batch; it is told once.
-        once = {sight.prediction.id: sight for sight in sights.values()}
+        once = {finding.prediction.id: finding for finding in findings.values()}
         standing, unclaimed = self._claim(once, end)
-        ours = {key: sight for key, sight in once.items() if standing.get(key) is Standing.OURS}
+        ours = {key: finding for key, finding in once.items() if standing.get(key) is RecordState.ACQUIRED}
         unclaimed |= {
             key: Unavailable("BeingTold", "another delivery of this prediction is about to tell of it")
             for key, how in standing.items()
-            if how is Standing.BEING_TOLD
+            if how is RecordState.IN_PROGRESS
         }
         untold = self._publish(ours, end) if ours else {}
         return faults | {
-            key: (unclaimed | untold)[sight.prediction.id]
-            for key, sight in sights.items()
-            if sight.prediction.id in unclaimed | untold
+            key: (unclaimed | untold)[finding.prediction.id]
+            for key, finding in findings.items()
+            if finding.prediction.id in unclaimed | untold
         }
 
-    def _sights(self, stored: Mapping[str, Prediction]) -> tuple[dict[str, Sight], dict[str, Fault]]:
-        sights: dict[str, Sight] = {}
+    def _findings(self, stored: Mapping[str, Prediction]) -> tuple[dict[str, Finding], dict[str, Fault]]:
+        findings: dict[str, Finding] = {}
         faults: dict[str, Fault] = {}
         for key, prediction in stored.items():
             labels = self.rules.worth_an_alert(prediction)
             if not (labels and prediction.alert):
                 continue
             try:
-                sights[key] = Sight(prediction, labels, self.pictures.picture(prediction.image))
+                findings[key] = Finding(prediction, labels, self.pictures.picture(prediction.image))
             except Exception as problem:  # noqa: BLE001 - one that cannot be shown must not silence the others
                 faults[key] = fault_of(problem)
-        return sights, faults
+        return findings, faults
 
-    def _claim(self, sights: Mapping[str, Sight], end: float) -> tuple[dict[str, Standing], dict[str, Fault]]:
+    def _claim(self, findings: Mapping[str, Finding], end: float) -> tuple[dict[str, RecordState], dict[str, Fault]]:
         owner, now = uuid4().hex, self.now()
         until = now + timedelta(seconds=end - monotonic() + SECONDS_AFTER_THE_END)
-        return self._at_once(lambda key: self.claims.claim(key, owner, now, until), sights, end)
+        return self._at_once(lambda key: self.claims.claim(key, owner, now, until), findings, end)
 
-    def _publish(self, sights: Mapping[str, Sight], end: float) -> dict[str, Fault]:
+    def _publish(self, findings: Mapping[str, Finding], end: float) -> dict[str, Fault]:
         """Tells of them; gives the fault of each where that fails, and then claims none of them any longer."""
         try:
-            self.topic.publish(alerts.alert_of(list(sights.values())))
+            self.topic.publish(alerts.alert_of(list(findings.values())))
         except Exception as problem:  # noqa: BLE001 - whatever it is, these come back and the others are finished
-            self._note("claims not released", self.claims.release, sights, end)
-            return dict.fromkeys(sights, fault_of(problem))
+            self._note("idempotency records not released", self.claims.release, findings, end)
+            return dict.fromkeys(findings, fault_of(problem))
         now = self.now()
-        self._note("alert not remembered", lambda key: self.claims.told(key, now), sights, end)
+        self._note("idempotency records not completed", lambda key: self.claims.told(key, now), findings, end)
         self.telemetry.count("Alerts")
-        self.telemetry.count("PredictionsAlerted", len(sights))
-        self.telemetry.info("alert published", predictions=sorted(sights))
+        self.telemetry.count("PredictionsAlerted", len(findings))
+        self.telemetry.info("alert published", predictions=sorted(findings))
         return {}
 
-    def _note(self, trouble: str, note: Callable[[str], None], sights: Mapping[str, Sight], end: float) -> None:
+    def _note(self, trouble: str, note: Callable[[str], None], findings: Mapping[str, Finding], end: float) -> None:
         """What cannot be noted ends with the claim: another delivery after that tells of it, perhaps again."""
-        _, faults = self._at_once(note, sights, end)
+        _, faults = self._at_once(note, findings, end)
         if faults:  # most often the table has a bad moment only
-            _, faults = self._at_once(note, {key: sights[key] for key in faults}, end)
+            _, faults = self._at_once(note, {key: findings[key] for key in faults}, end)
         if faults:
             reasons = sorted({fault.reason for fault in faults.values()})
             self.telemetry.warn(trouble, predictions=sorted(faults), reasons=reasons)
 
     def _at_once[O](
-        self, work: Callable[[str], O], sights: Mapping[str, Sight], end: float
+        self, work: Callable[[str], O], findings: Mapping[str, Finding], end: float
     ) -> tuple[dict[str, O], dict[str, Fault]]:
-        ids = {key: key for key in sights}
+        ids = {key: key for key in findings}
         if not ids:
             return {}, {}
         return self.batch.attempt(work, ids, threads=ROWS_AT_ONCE, seconds_left=end - monotonic())

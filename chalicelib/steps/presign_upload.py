@@ -1,4 +1,4 @@
-"""The uploads step: a client's request → a ticket that puts one image under the client's own prefix."""
+"""The uploads step: a client's request → a presigned upload that puts one image under the client's own prefix."""
 
 import base64
 import re
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from chalicelib.domain import curl
 from chalicelib.domain.errors import BadRequest
-from chalicelib.domain.uploads import SignedPost, Ticket
+from chalicelib.domain.uploads import PresignedPost, PresignedUpload
 from chalicelib.telemetry import Telemetry
 
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
@@ -27,7 +27,7 @@ _FIELDS = ("filename", "content_type")
 class Signer(Protocol):
     """The input bucket, for others to write to. Raises a Fault where it cannot sign."""
 
-    def sign(self, key: str, content_type: str, seconds: int) -> SignedPost:
+    def sign(self, key: str, content_type: str, seconds: int) -> PresignedPost:
         """A form that puts one image, 1 byte to 15 MB of this type, under this very key, within so many seconds."""
 
 
@@ -38,27 +38,27 @@ class Wanted(Struct, frozen=True):
     content_type: str
 
 
-class Uploads(Struct, frozen=True, kw_only=True):
+class PresignUpload(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the client's name and the body of its request."""
 
     signer: Signer
     telemetry: Telemetry
-    ticket_seconds: int
+    presigned_upload_seconds: int
     now: Callable[[], datetime]
 
-    def __call__(self, client: str, body: str | bytes) -> Ticket:
+    def __call__(self, client: str, body: str | bytes) -> PresignedUpload:
         """Raises BadRequest, which names the field and what would be right."""
         wanted = read(body)
         now = self.now()
         key = key_of(client, now, wanted.filename)
-        post = self.signer.sign(key, wanted.content_type, self.ticket_seconds)
-        self.telemetry.count("TicketsIssued")
-        self.telemetry.info("ticket issued", client=client, key=key)
-        return Ticket(
+        post = self.signer.sign(key, wanted.content_type, self.presigned_upload_seconds)
+        self.telemetry.count("UploadsPresigned")
+        self.telemetry.info("upload presigned", client=client, key=key)
+        return PresignedUpload(
             url=post.url,
             fields=post.fields,
             key=key,
-            expires_at=f"{now + timedelta(seconds=self.ticket_seconds):%Y-%m-%dT%H:%M:%SZ}",
+            expires_at=f"{now + timedelta(seconds=self.presigned_upload_seconds):%Y-%m-%dT%H:%M:%SZ}",
             curl=curl.upload_line(post, wanted.filename),
         )
 
@@ -84,12 +84,12 @@ def key_of(client: str, now: datetime, filename: str) -> str:
 def cleaned(filename: str) -> str:
     """The last part of the name with its letters, marks, digits and `. _ ( ) +`; a hyphen for any run of others."""
     last = unicodedata.normalize("NFC", re.split(r"[/\\]", filename)[-1])
-    kept = "".join(letter if _stays(letter) else "-" for letter in last)
+    kept = "".join(character if _stays(character) else "-" for character in last)
     return re.sub("-+", "-", kept)[-LONGEST_CLEANED_NAME:].strip("-") or "image"
 
 
-def _stays(letter: str) -> bool:
-    return unicodedata.category(letter)[0] in "LMN" or letter in "._()+"
+def _stays(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LMN" or character in "._()+"
 
 
 def _object(body: str | bytes) -> dict[str, Any]:

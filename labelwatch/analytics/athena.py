@@ -12,7 +12,7 @@ from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
 _POLL_SECONDS = 0.1
-# Athena's words, and the embedded cloud's.
+# Athena's words, and the local AWS's.
 NO_TABLE = re.compile("TABLE_NOT_FOUND|[Tt]able .* does not exist")
 
 
@@ -80,7 +80,7 @@ class Athena:
         return Answer(columns, [one["Type"] for one in described], rows[rows[:1] == [columns] :], scanned_bytes)
 
 
-def of_stack(account: Account, name: str) -> Athena:
+def from_stack(account: Account, name: str) -> Athena:
     """The stack's database, through its workgroup; raises UserError where there is no such stack."""
     outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "WorkgroupName")
     return Athena(account.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])

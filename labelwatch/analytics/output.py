@@ -13,7 +13,7 @@ from labelwatch.shared import pricing
 from labelwatch.shared.text import printable
 
 # Athena asks for so much where a query scans less.
-LEAST_BYTES = 10_000_000
+MIN_BYTES = 10_000_000
 _WHOLE = {"tinyint", "smallint", "integer", "int", "bigint"}
 _BROKEN = {"double", "float", "real"}
 
@@ -66,6 +66,6 @@ def value(cell: str | None, kind: str) -> str | float | bool | None:
 def price(scanned_bytes: int) -> str:
     """What was scanned, and what that costs by bench/prices.yaml."""
     known = pricing.known()
-    usd = known.of({"athena GB scanned": max(scanned_bytes, LEAST_BYTES) / 1e9})
-    least = f" ({LEAST_BYTES / 1e6:.0f} MB are paid at least)" if scanned_bytes < LEAST_BYTES else ""
+    usd = known.of({"athena GB scanned": max(scanned_bytes, MIN_BYTES) / 1e9})
+    least = f" ({MIN_BYTES / 1e6:.0f} MB are paid at least)" if scanned_bytes < MIN_BYTES else ""
     return f"{scanned_bytes / 1e6:,.3f} MB scanned{least}: {usd:.5f} USD by the price of {known.region}."

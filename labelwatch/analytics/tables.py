@@ -17,7 +17,7 @@ PLAIN = "rekognition_customlabels_plain"
 ALL = (TABLE, PLAIN)
 BUCKET_IN_DDL = "OUTPUT_BUCKET"
 
-type Fate = Literal["made", "made again, since it was another", "as it should be"]
+type Disposition = Literal["made", "made again, since it was another", "as it should be"]
 
 
 class Shape(NamedTuple):
@@ -39,7 +39,7 @@ class Tables:
         self._database = database
         self._bucket = bucket
 
-    def make(self, name: str) -> Fate:
+    def make(self, name: str) -> Disposition:
         """Makes the table by its DDL where it is not there yet, or there is another."""
         ddl = (FOLDER / f"{name}.sql").read_text().replace(BUCKET_IN_DDL, self._bucket)
         there = self._shape(name)
@@ -79,11 +79,11 @@ class Tables:
         )
 
 
-def of_stack(account: Account, name: str) -> Tables:
+def from_stack(account: Account, name: str) -> Tables:
     """Those of the stack; raises UserError where there is no such stack."""
     outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "OutputBucket")
     return Tables(
-        athena.of_stack(account, name), account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"]
+        athena.from_stack(account, name), account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"]
     )
 
 

@@ -41,7 +41,7 @@ class Stored(Struct, frozen=True):
         return f"{self.row_key}, of s3://{self.bucket}/{self.key}"
 
 
-class SetAside(Struct, frozen=True):
+class DeadLetterImage(Struct, frozen=True):
     """A dead letter that names an image; without a version it is any of that key.
 
     It is of no upload after the day `until`, on which it was sent, or purged: its successors have fates of their own.
@@ -64,10 +64,10 @@ class Found(Struct, frozen=True, kw_only=True):
 
     uploads: Sequence[Uploaded]
     predictions: Sequence[Stored]
-    images_aside: Sequence[SetAside]
-    predictions_aside: Sequence[SetAside]
-    images_purged: Sequence[SetAside] = ()
-    predictions_purged: Sequence[SetAside] = ()
+    image_dead_letters: Sequence[DeadLetterImage]
+    prediction_dead_letters: Sequence[DeadLetterImage]
+    images_purged: Sequence[DeadLetterImage] = ()
+    predictions_purged: Sequence[DeadLetterImage] = ()
     told: Collection[str]
     alerts_since: date
     on_the_way: int
@@ -111,10 +111,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 def compare(found: Found) -> Verdict:
     """By what images are, and not by their names: a key holds many of them in the course of time."""
-    images_aside = _by_place(found.images_aside)
-    of_predictions = [*found.predictions_purged, *found.predictions_aside]
-    predictions_aside = _by_place(of_predictions)
-    ends = _by_place([*found.images_purged, *of_predictions, *found.images_aside])
+    image_dead_letters = _by_place(found.image_dead_letters)
+    of_predictions = [*found.predictions_purged, *found.prediction_dead_letters]
+    prediction_dead_letters = _by_place(of_predictions)
+    ends = _by_place([*found.images_purged, *of_predictions, *found.image_dead_letters])
     stored = {_content(one) for one in found.predictions}
     unstored = [one for one in found.uploads if _content(one) not in stored]
     aside = [reason for one in unstored if (reason := _reason(one, ends))]
@@ -122,7 +122,7 @@ def compare(found: Found) -> Verdict:
     # A backfill may have come to an image that was told of before.
     due = [one for one in worth if not one.quiet or one.id in found.told]
     not_told = [one for one in due if one.id not in found.told]
-    untold = [one for one in not_told if not _reason(one, predictions_aside)]
+    untold = [one for one in not_told if not _reason(one, prediction_dead_letters)]
     uploaded = {_content(one) for one in found.uploads}
     strangers = [one for one in found.predictions if _content(one) not in uploaded]
     return Verdict(
@@ -130,7 +130,7 @@ def compare(found: Found) -> Verdict:
         predicted=len(found.uploads) - len(unstored),
         aside=len(aside),
         reasons=dict(sorted(Counter(aside).items())),
-        twice=sum(bool(_reason(one, images_aside)) for one in found.uploads if _content(one) in stored),
+        twice=sum(bool(_reason(one, image_dead_letters)) for one in found.uploads if _content(one) in stored),
         quiet=len(worth) - len(due),
         due=len(due),
         told=len(due) - len(not_told),
@@ -153,12 +153,12 @@ def _content(one: Uploaded | Stored) -> tuple[str, str, str, date]:
     return one.bucket, one.key, one.etag, one.day
 
 
-def _by_place(letters: Sequence[SetAside]) -> dict[_Place, SetAside]:
+def _by_place(letters: Sequence[DeadLetterImage]) -> dict[_Place, DeadLetterImage]:
     """The last of each place: it is of every upload that an earlier one is of."""
     return {(one.bucket, one.key, one.version_id): one for one in sorted(letters, key=lambda one: one.until)}
 
 
-def _reason(one: Uploaded | Stored, letters: dict[_Place, SetAside]) -> str | None:
+def _reason(one: Uploaded | Stored, letters: dict[_Place, DeadLetterImage]) -> str | None:
     """Why this image is a dead letter; None where it is none."""
     for version in (one.version_id, None):
         letter = letters.get((one.bucket, one.key, version))

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.adapters.dynamodb import REMEMBERED
-from chalicelib.adapters.s3 import QUIET
-from labelwatch.audit.compare import Found, SetAside, Stored, Uploaded
+from chalicelib.adapters.s3 import SUPPRESSED
+from labelwatch.audit.compare import DeadLetterImage, Found, Stored, Uploaded
 from labelwatch.dead_letters.dead_letter import OUTPUTS, Box, Letter, boxes, letter
 from labelwatch.dead_letters.purged import Purged, PurgedImage
 from labelwatch.shared import stacks
@@ -30,7 +30,7 @@ SECONDS_OUT_OF_SIGHT = 120
 # Whoever looks at dead letters as well hides them for a while.
 SECONDS_FOR_OTHER_READERS = 10
 # DynamoDB's limit: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-MOST_ITEMS = 100
+MAX_ITEMS = 100
 _ROWS = "predictions/"
 _OUTPUTS = ("InputBucket", "OutputBucket", "TableName")
 # What is remembered of the first day ends in the course of today.
@@ -97,8 +97,8 @@ class Reader:
         return Found(
             uploads=uploads,
             predictions=stored,
-            images_aside=[aside for one in images for aside in _set_aside(one)],
-            predictions_aside=[aside for one in predictions for aside in _set_aside(one)],
+            image_dead_letters=[aside for one in images for aside in _set_aside(one)],
+            prediction_dead_letters=[aside for one in predictions for aside in _set_aside(one)],
             images_purged=[_purged(one) for one in purged if one.box == "images"],
             predictions_purged=[_purged(one) for one in purged if one.box == "predictions"],
             told=self._told(one.id for one in stored if one.of_interest),
@@ -108,7 +108,7 @@ class Reader:
         )
 
     def _uploads(self, scope: Scope) -> Iterator[Uploaded]:
-        buckets = [self._outputs["InputBucket"], self._outputs.get("AdoptedBucketName")]
+        buckets = [self._outputs["InputBucket"], self._outputs.get("ExistingBucketName")]
         pages = self._s3.get_paginator("list_object_versions")
         for bucket in filter(None, buckets):
             for page in pages.paginate(Bucket=bucket, Prefix=scope.prefix):
@@ -145,7 +145,7 @@ class Reader:
             etag=first.etag,
             day=day,
             of_interest=any(row.of_interest for row in rows),
-            quiet=answer["Metadata"].items() >= QUIET.items(),
+            quiet=answer["Metadata"].items() >= SUPPRESSED.items(),
         )
 
     def _depth(self, url: str) -> int:
@@ -194,7 +194,7 @@ class Reader:
 
     def _told(self, ids: Iterable[str]) -> frozenset[str]:
         told: set[str] = set()
-        for few in batched(dict.fromkeys(ids), MOST_ITEMS):
+        for few in batched(dict.fromkeys(ids), MAX_ITEMS):
             keys = [{"kind": {"S": "alert"}, "id": {"S": one}} for one in few]
             asked = {self._outputs["TableName"]: {"Keys": keys, "ConsistentRead": True}}
             while asked:
@@ -205,7 +205,7 @@ class Reader:
         return frozenset(told)
 
 
-def of_stack(account: Account, stack_name: str) -> Reader:
+def from_stack(account: Account, stack_name: str) -> Reader:
     """The reader of this stack; raises UserError without one, or one of a version without what is read."""
     outputs = stacks.outputs(account.client("cloudformation"), stack_name, *_OUTPUTS, *OUTPUTS)
     return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs)
@@ -218,14 +218,14 @@ def _day_of(row_key: str) -> date | None:
     return None
 
 
-def _set_aside(one: Letter) -> list[SetAside]:
+def _set_aside(one: Letter) -> list[DeadLetterImage]:
     """The images that it is about; none where it was never about one of the uploads."""
     until = one.sent.astimezone(UTC).date()
-    return [SetAside(its.bucket, its.key, _version(its.version_id), one.reason, until) for its in one.images]
+    return [DeadLetterImage(its.bucket, its.key, _version(its.version_id), one.reason, until) for its in one.images]
 
 
-def _purged(one: PurgedImage) -> SetAside:
-    return SetAside(one.bucket, one.key, _version(one.version_id), f"{one.reason} (purged)", one.day)
+def _purged(one: PurgedImage) -> DeadLetterImage:
+    return DeadLetterImage(one.bucket, one.key, _version(one.version_id), f"{one.reason} (purged)", one.day)
 
 
 def _version(said: str | None) -> str | None:

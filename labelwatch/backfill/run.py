@@ -16,7 +16,7 @@ from labelwatch.backfill.send import Batch, Sender, batches
 from labelwatch.backfill.target import Place, check
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
-from labelwatch.shared.console import Operator
+from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import CtrlCError, UserError
 from labelwatch.shared.text import counted
 
@@ -50,7 +50,7 @@ class Counted(NamedTuple):
     to_send: int
 
 
-def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> None:
+def run(account: Account, wanted: Wanted, terminal: Terminal, folder: Path) -> None:
     """Does it; `folder` keeps where it was stopped. Raises UserError where it cannot be done, or not to its end."""
     outputs = stacks.outputs(account.client("cloudformation"), wanted.stack, *NEEDED)
     check(wanted.place, wanted.stack, outputs)
@@ -59,40 +59,40 @@ def run(account: Account, wanted: Wanted, operator: Operator, folder: Path) -> N
     bookmark = Bookmark(folder, (url, model, wanted.place, wanted.again, wanted.alert))
     after = bookmark.read()
     if after:
-        operator.tell(f"This goes on after {after!r}, where it was stopped; without {bookmark.file} it begins anew.")
+        terminal.tell(f"This goes on after {after!r}, where it was stopped; without {bookmark.file} it begins anew.")
     listing = Listing(s3, wanted.place, None if wanted.again else Predictions(s3, outputs["OutputBucket"], model))
-    found = _count(listing, after, operator)
+    found = _count(listing, after, terminal)
     if not found.objects and not after:
         raise UserError(f"there is nothing at {wanted.place}.")
-    _tell(found, wanted, operator)
+    _tell(found, wanted, terminal)
     if not found.to_send:
         if not wanted.dry_run:
             bookmark.remove()
         return
     expects = expected(found.to_send, model, wanted.units)
-    operator.tell(expects.said)
+    terminal.tell(expects.said)
     if model != GENERAL_MODEL:
-        operator.tell(_model_s_part(account, model, auto_start=outputs["ModelAutoStart"] == "yes"))
+        terminal.tell(_model_s_part(account, model, auto_start=outputs["ModelAutoStart"] == "yes"))
     if ends := _month_s_end(outputs, expects.hours, wanted.units):
-        operator.tell(ends)
+        terminal.tell(ends)
     if waiting := Queue(sqs, url).waiting():
-        operator.tell(
+        terminal.tell(
             f"On that queue already: {counted(waiting, 'message')}. Images that wait there, of an earlier run say, are "
             "not predicted yet and are sent once more: wait until that is done to leave them out."
         )
     _refuse_what_would_expire(sqs, url, expects.hours)
     if wanted.dry_run:
         return
-    operator.must_agree("Send them?")
+    terminal.confirm("Send them?")
     sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.alert, wanted.again)
-    _send(listing, sender, bookmark, found.to_send, operator)
-    operator.tell(f"On the images queue: {counted(found.to_send, 'image')}; where they are: {outputs['DashboardUrl']}")
+    _send(listing, sender, bookmark, found.to_send, terminal)
+    terminal.tell(f"On the images queue: {counted(found.to_send, 'image')}; where they are: {outputs['DashboardUrl']}")
     bookmark.remove()
 
 
-def _count(listing: Listing, after: str, operator: Operator) -> Counted:
+def _count(listing: Listing, after: str, terminal: Terminal) -> Counted:
     objects = to_send = 0
-    with operator.progress() as bars:
+    with terminal.progress() as bars:
         bar = bars.add_task("listed", total=None)
         for page in listing.after(after):
             objects, to_send = objects + len(page.objects), to_send + len(page.to_send)
@@ -100,13 +100,13 @@ def _count(listing: Listing, after: str, operator: Operator) -> Counted:
     return Counted(objects, to_send)
 
 
-def _tell(found: Counted, wanted: Wanted, operator: Operator) -> None:
+def _tell(found: Counted, wanted: Wanted, terminal: Terminal) -> None:
     predicted = "" if wanted.again else f", {found.objects - found.to_send:,} of them predicted already"
     alerts = "with" if wanted.alert else "without"
     prefix = wanted.place.prefix
     # It looks like a folder's name, and takes more than that folder.
     begin = f" (keys that begin with {prefix!r})" if prefix and not prefix.endswith("/") else ""
-    operator.tell(
+    terminal.tell(
         f"{wanted.place}{begin}: {counted(found.objects, 'object')}{predicted}; {found.to_send:,} to send, {alerts} "
         "alerts."
     )
@@ -151,7 +151,7 @@ def _refuse_what_would_expire(sqs: Any, url: str, hours: float | None) -> None: 
         )
 
 
-def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, operator: Operator) -> None:
+def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, terminal: Terminal) -> None:
     """Sends all of the listing after the bookmark, which is moved on with it."""
     done, until = 0, bookmark.read()
 
@@ -162,7 +162,7 @@ def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, oper
         if not batch.keys:  # the end of a page; for each call would be often
             bookmark.write(until)
 
-    with operator.progress() as bars:
+    with terminal.progress() as bars:
         bar = bars.add_task("sent", total=total)
         to_send = (batch for page in listing.after(until) for batch in batches(page))
         try:
@@ -174,7 +174,7 @@ def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, oper
         finally:
             bookmark.write(until)
     for key, fault in failed.items():
-        operator.tell(f"not sent: {key!r}: {fault}")
+        terminal.tell(f"not sent: {key!r}: {fault}")
     if failed:
         raise UserError(
             f"SQS did not take {counted(len(failed), 'image')}, named above; what comes after is not sent. The same "

@@ -10,13 +10,13 @@ from itertools import batched
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from chalicelib.adapters.sqs import MOST_MESSAGES
+from chalicelib.adapters.sqs import MAX_MESSAGES
 from chalicelib.domain.errors import Fault, fault_of
-from chalicelib.queues.batch import Outbox
+from chalicelib.queues.batch import MessageSender
 from labelwatch.backfill.listing import CALLS_AT_ONCE, Page
 
 # Enough for all threads while the next page of the bucket is listed.
-MOST_BEGUN = 20 * CALLS_AT_ONCE
+MAX_BEGUN = 20 * CALLS_AT_ONCE
 # Between the tries of what SQS did not take.
 PAUSES = (1, 2, 4)
 
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 
 def batches(page: Page) -> Iterator[Batch]:
     """The batches of a page, and an empty one at its end: what is not to be sent is done with, too."""
-    for few in batched((one.key for one in page.to_send), MOST_MESSAGES):
+    for few in batched((one.key for one in page.to_send), MAX_MESSAGES):
         yield Batch(few, few[-1])
     if page.objects:
         yield Batch((), page.objects[-1].key)
@@ -56,7 +56,7 @@ def body_of(bucket: str, key: str, at: datetime, *, alert: bool, again: bool) ->
 class Sender(NamedTuple):
     """Sends keys of a bucket to the images queue; `at` is when the backfill began."""
 
-    outbox: Outbox
+    message_sender: MessageSender
     bucket: str
     at: datetime
     alert: bool
@@ -75,7 +75,7 @@ class Sender(NamedTuple):
         try:
             for batch in to_send:
                 begun.append((batch, pool.submit(self._try, batch.keys)))
-                if len(begun) > MOST_BEGUN:
+                if len(begun) > MAX_BEGUN:
                     first, future = begun[0]
                     if future.result():
                         break
@@ -105,7 +105,7 @@ class Sender(NamedTuple):
 
     def _once(self, keys: tuple[str, ...]) -> dict[str, Fault]:
         try:
-            faults = self.outbox.send(
+            faults = self.message_sender.send(
                 [body_of(self.bucket, key, self.at, alert=self.alert, again=self.again) for key in keys]
             )
         except Exception as problem:  # noqa: BLE001 - whatever it is, these keys are told, and the others go on

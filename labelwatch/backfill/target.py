@@ -30,10 +30,10 @@ def check(place: Place, stack_name: str, outputs: Mapping[str, str]) -> None:
     for name, holds in (("OutputBucket", "rows"), ("WorkspaceBucket", "Athena's results and logs")):
         if place.bucket == outputs.get(name):
             raise UserError(f"{place.bucket} is where the stack {stack_name} keeps {holds}: there are no images in it.")
-    looked_at = [outputs[name] for name in ("InputBucket", "AdoptedBucketName") if outputs.get(name)]
+    looked_at = [outputs[name] for name in ("InputBucket", "ExistingBucketName") if outputs.get(name)]
     if place.bucket not in looked_at:
         raise UserError(
             f"the functions of the stack {stack_name} have rights to read {' and '.join(looked_at)} only, not "
             f"{place.bucket}; copy the images into {looked_at[0]}, which looks at them, or adopt their bucket: "
-            f"labelwatch up --adopt-bucket {place.bucket}, then chalice deploy."
+            f"labelwatch up --existing-bucket {place.bucket}, then chalice deploy."
         )

@@ -37,7 +37,7 @@ def up(stack: Stack = "labelwatch", profile: Profile = None, region: Region = No
     from labelwatch.analytics import tables
     from labelwatch.shared.account import Account
 
-    ours = tables.of_stack(Account(profile, region), stack)
+    ours = tables.from_stack(Account(profile, region), stack)
     for name in tables.ALL:
         console().print(f"{name}: {ours.make(name)}", soft_wrap=True)
 
@@ -48,7 +48,7 @@ def down(stack: Stack = "labelwatch", profile: Profile = None, region: Region = 
     from labelwatch.analytics import tables
     from labelwatch.shared.account import Account
 
-    ours = tables.of_stack(Account(profile, region), stack)
+    ours = tables.from_stack(Account(profile, region), stack)
     for name in tables.ALL:
         console().print(f"{name}: {'gone' if ours.drop(name) else 'was not there'}", soft_wrap=True)
 
@@ -78,7 +78,7 @@ def query(  # noqa: PLR0913 - a command's options, by name
         console().print(output.listed(queries.ready()))
         return
     sql = queries.narrowed(queries.named(name), queries.narrowing(first, last, label or []))
-    asked = athena.of_stack(Account(profile, region), stack)
+    asked = athena.from_stack(Account(profile, region), stack)
     aside = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with aside.status("QUEUED") as status:
         answer = asked.ask(sql, status.update)

@@ -48,7 +48,7 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     if prefix.startswith("s3://"):
         raise UserError(f"--prefix {prefix!r} must be the beginning of keys, such as 'field 7/', without the bucket.")
     scope = read.Scope(chosen, prefix)
-    reader = read.of_stack(Account(profile, region), stack)
+    reader = read.from_stack(Account(profile, region), stack)
     with Console(stderr=True).status("reading ..."):
         verdict = compare.compare(reader.read(scope))
     write = output.as_json if form == Form.JSON else output.as_text

@@ -38,11 +38,11 @@ def backfill(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.backfill.run import Wanted, run
     from labelwatch.backfill.target import place_of
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Operator
+    from labelwatch.shared.console import Terminal
 
     run(
         Account(profile, region),
         Wanted(stack, place_of(place), again=again, alert=alert, units=units, dry_run=dry_run),
-        Operator(console(), agrees=agreement(yes=yes, default=False)),
+        Terminal(console(), accepts=agreement(yes=yes, default=False)),
         BOOKMARKS,
     )

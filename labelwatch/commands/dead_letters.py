@@ -97,13 +97,13 @@ def redrive(  # noqa: PLR0913 - a command's options, by name
     labelwatch dead-letters redrive --reason ResourceNotReadyException
     """
     from labelwatch.dead_letters import redrive, selection
-    from labelwatch.shared.console import Operator
+    from labelwatch.shared.console import Terminal
 
     asked = selection.wanted(reason, key, everything=everything)
     with _counted(stack, profile, region) as held:
         letters, left_out = selection.parted(selection.chosen(held.letters, asked), force=force)
-        operator = Operator(console(), agrees=agreement(yes=yes, default=False))
-        redrive.redrive(held, letters, left_out, operator, dry=dry_run)
+        terminal = Terminal(console(), accepts=agreement(yes=yes, default=False))
+        redrive.redrive(held, letters, left_out, terminal, dry=dry_run)
 
 
 @app.command()
@@ -124,13 +124,13 @@ def purge(  # noqa: PLR0913 - a command's options, by name
     """
     from labelwatch.dead_letters import purged, redrive, selection
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Operator
+    from labelwatch.shared.console import Terminal
 
     asked = selection.wanted(reason, key, everything=everything)
     with _counted(stack, profile, region) as held:
         letters = selection.chosen(held.letters, asked)
-        operator = Operator(console(), agrees=agreement(yes=yes, default=False))
-        redrive.purge(held, letters, purged.of_stack(Account(profile, region), stack), operator, dry=dry_run)
+        terminal = Terminal(console(), accepts=agreement(yes=yes, default=False))
+        redrive.purge(held, letters, purged.from_stack(Account(profile, region), stack), terminal, dry=dry_run)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
     output_bucket_name: Annotated[
         str | None, _value("The bucket, to be created, for predictions; required the first time.")
     ] = None,
-    adopt_bucket: Annotated[
+    existing_bucket: Annotated[
         str | None, _value('A bucket that exists already and is looked at too; "" for none any more.', _MORE)
     ] = None,
     database_name: Annotated[
@@ -82,7 +82,7 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
     from labelwatch.deploy import parameters as known
     from labelwatch.deploy import up as doing
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Operator
+    from labelwatch.shared.console import Terminal
 
     options = {
         "CustomModelARN": custom_model_arn,
@@ -91,7 +91,7 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
         "LabelsofInterest": labels_of_interest,
         "MinConfidence": min_confidence,
         "OutputBucketName": output_bucket_name,
-        "AdoptedBucketName": adopt_bucket,
+        "ExistingBucketName": existing_bucket,
         "DatabaseName": database_name,
         "PictureLinks": picture_links,
         "UploadOrigin": upload_origin,
@@ -107,9 +107,9 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
         Account(profile, region),
         stage,
         given,
-        Operator(
+        Terminal(
             console(),
-            agrees=agreement(yes=yes, default=True),
+            accepts=agreement(yes=yes, default=True),
             answers=_ask if at_a_terminal() else None,
         ),
         _tags(tag or []),
@@ -129,12 +129,12 @@ def down(
     """Delete a stage's stack; run chalice delete before it. Buckets with images and predictions are kept."""
     from labelwatch.deploy import down as doing
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Operator
+    from labelwatch.shared.console import Terminal
 
     doing.run(
         Account(profile, region),
         stage,
-        Operator(console(), agrees=agreement(yes=yes, default=False)),
+        Terminal(console(), accepts=agreement(yes=yes, default=False)),
         delete_data=delete_data,
     )
 

@@ -1,4 +1,4 @@
-"""The commands on the embedded cloud."""
+"""The commands on the local AWS."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from labelwatch.commands.options import BUILD, CACHE, Images, console
 
-app = typer.Typer(help="The embedded cloud: everything on this machine, nothing on AWS.", no_args_is_help=True)
+app = typer.Typer(help="The local AWS: everything on this machine, nothing on AWS.", no_args_is_help=True)
 
 
 @app.command()
@@ -20,7 +20,7 @@ def up(
         str, typer.Option(help="The origin of a web page that may upload, such as http://localhost:3000.")
     ] = "",
 ) -> None:
-    """Start the embedded cloud, deploy into it, and follow the pipeline until Ctrl-C."""
+    """Start the local AWS, deploy into it, and follow the pipeline until Ctrl-C."""
     from labelwatch.local import follow
 
     follow.run(images, BUILD / "up", CACHE, port, origin, console())
@@ -32,14 +32,14 @@ def evaluate(
     splits: Annotated[int, typer.Option(min=1, help="How many random splits to try.")] = 5,
     each: Annotated[int, typer.Option(min=2, help="How many images of each label to train on.")] = 30,
 ) -> None:
-    """Say how often the model's stand-in is right on images of this folder that it was not trained on."""
+    """Say how often the local model is right on images of this folder that it was not trained on."""
     from labelwatch.local import judging
 
     judging.run(images, splits, each, console())
 
 
 def demo(images: Images = None) -> None:
-    """Show the main job: train a stand-in of the model, deploy, upload images, and see what becomes of each.
+    """Show the main job: train a local model of the model, deploy, upload images, and see what becomes of each.
 
     Ends with alerts as .eml files and a report for any browser, in build/demo, and fails unless every image is
     accounted for.

@@ -22,7 +22,7 @@ def status(stack: Stack = "labelwatch", profile: Profile = None, region: Region 
     from labelwatch.model import control
     from labelwatch.shared.account import Account
 
-    console().print(control.shown(control.of_stack(Account(profile, region), stack)))
+    console().print(control.shown(control.from_stack(Account(profile, region), stack)))
 
 
 @app.command()
@@ -37,10 +37,10 @@ def start(
     """Start the model, and wait until it runs: 10 to 20 minutes. It is paid by the hour until it is stopped."""
     from labelwatch.model import control
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Operator
+    from labelwatch.shared.console import Terminal
 
-    operator = Operator(console(), agrees=agreement(yes=yes, default=True))
-    control.start(control.of_stack(Account(profile, region), stack), units, operator, _wait)
+    terminal = Terminal(console(), accepts=agreement(yes=yes, default=True))
+    control.start(control.from_stack(Account(profile, region), stack), units, terminal, _wait)
 
 
 @app.command()
@@ -48,10 +48,10 @@ def stop(*, yes: Yes = False, stack: Stack = "labelwatch", profile: Profile = No
     """Stop the model, and wait until it is. Images wait in their queue."""
     from labelwatch.model import control
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Operator
+    from labelwatch.shared.console import Terminal
 
-    operator = Operator(console(), agrees=agreement(yes=yes, default=True))
-    control.stop(control.of_stack(Account(profile, region), stack), operator, _wait)
+    terminal = Terminal(console(), accepts=agreement(yes=yes, default=True))
+    control.stop(control.from_stack(Account(profile, region), stack), terminal, _wait)
 
 
 _wait = partial(time.sleep, SECONDS_BETWEEN_LOOKS)

@@ -32,12 +32,12 @@ def console() -> Console:
 def agreement(*, yes: bool, default: bool) -> Callable[[str], bool]:
     """How a question is answered: with yes, or by whoever is there; raises UserError where nobody is."""
 
-    def agrees(question: str) -> bool:
+    def accepts(question: str) -> bool:
         if not yes and not at_a_terminal():
             raise UserError("nobody is there to be asked; --yes goes on without.")
         return yes or typer.confirm(question, default=default)
 
-    return agrees
+    return accepts
 
 
 def at_a_terminal() -> bool:

@@ -36,7 +36,7 @@ def report(  # noqa: PLR0913 - a command's options, by name
     outputs = stacks.outputs(account.client("cloudformation"), stack, "LabelsofInterest")
     with Console(stderr=True).status("") as status:
         made = build.make(
-            athena.of_stack(account, stack),
+            athena.from_stack(account, stack),
             build.Asked(stack, outputs["LabelsofInterest"], to),
             folder,
             build.in_the_console(account),

@@ -51,13 +51,13 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
             "alarms have neither labels nor a confidence; --operations goes without --label and --confidence."
         )
     account = Account(profile, region)
-    subscribers = them.of_stack(account, stack)
+    subscribers = them.from_stack(account, stack)
     topic = subscribers.operations if operations else subscribers.alerts
-    let_in = grants.let_in(account, listener, topic.arn)
+    grant = grants.grant(account, listener, topic.arn)
     done = subscribers.subscribe(topic, listener, asked.policy)
     everybody = subscribers.of(topic)
     options = _again(stack, profile, region)
-    _say(*let_in, guidance.of_subscribing(topic, listener, done, options))
+    _say(*grant, guidance.of_subscribing(topic, listener, done, options))
     _say(*guidance.of_filtering(asked, subscribers.labels_of_interest))
     console().print(subscription.shown(everybody))
     # Of no topic: AWS may list a moment later whom it has just subscribed.
@@ -71,7 +71,7 @@ def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region =
     from labelwatch.subscriptions import guidance, subscription
     from labelwatch.subscriptions import subscribers as them
 
-    subscribers = them.of_stack(Account(profile, region), stack)
+    subscribers = them.from_stack(Account(profile, region), stack)
     topics = subscribers.alerts, subscribers.operations
     everybody = subscribers.of(*topics)
     if everybody:
@@ -96,7 +96,7 @@ def confirm(
     from labelwatch.subscriptions import guidance
     from labelwatch.subscriptions import subscribers as them
 
-    _say(guidance.of_confirming(them.of_stack(Account(profile, region), stack).confirm(link)))
+    _say(guidance.of_confirming(them.from_stack(Account(profile, region), stack).confirm(link)))
 
 
 @app.command()
@@ -116,7 +116,7 @@ def remove(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.subscriptions import subscribers as them
 
     account = Account(profile, region)
-    subscribers = them.of_stack(account, stack)
+    subscribers = them.from_stack(account, stack)
     chosen = [
         topic
         for topic, asked in ((subscribers.alerts, alerts), (subscribers.operations, operations))
@@ -128,7 +128,7 @@ def remove(  # noqa: PLR0913 - a command's options, by name
         raise UserError(" ".join(told))
     _say(*told)
     for one in removed.subscriptions:
-        _say(*grants.shut_out(account, one.endpoint, one.topic.arn))
+        _say(*grants.revoke(account, one.endpoint, one.topic.arn))
 
 
 def _say(*sentences: str) -> None:

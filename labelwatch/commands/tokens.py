@@ -8,7 +8,7 @@ import typer
 from labelwatch.commands.options import Profile, Region, Stack, console
 
 app = typer.Typer(
-    help="Upload tokens: who may ask for upload tickets. Region and credentials as the AWS tools take them.",
+    help="Upload tokens: who may ask for presigned uploads. Region and credentials as the AWS tools take them.",
     no_args_is_help=True,
 )
 

@@ -36,8 +36,8 @@ ADVICE = {
         "the output or workspace bucket sends events to the images queue", "take that notification away, then purge"
     ),
     "ResourceNotReadyException": Advice(
-        "the model did not run, and images were taken all the same, 19 times: `keep_model` and `detect` could not turn "
-        "that off; their logs say why",
+        "the model did not run, and images were taken all the same, 19 times: `manage_model` and `detect` could not "
+        "pause polling; their logs say why",
         "mend it, start the model, then redrive",
     ),
     "AccessDeniedException": _SET_UP,

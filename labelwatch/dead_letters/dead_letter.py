@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from chalicelib.adapters.sqs import MOST_MESSAGES
+from chalicelib.adapters.sqs import MAX_MESSAGES
 from chalicelib.domain import events
-from chalicelib.domain.errors import Fate, Rejected
+from chalicelib.domain.errors import Disposition, Rejected
 from chalicelib.domain.images import ObjectCreated
 from chalicelib.domain.predictions import Prediction
 from labelwatch.shared.text import counted
@@ -57,7 +57,7 @@ class Letter(Struct, frozen=True, kw_only=True):
     @property
     def is_rejected(self) -> bool:
         """Whether it was set aside for good: however often it is tried, it is dead again."""
-        return self.said.get("fate") == Fate.REJECT
+        return self.said.get("fate") == Disposition.REJECT
 
     @property
     def images(self) -> tuple[ObjectCreated, ...]:
@@ -105,7 +105,7 @@ def letter(box: Box, message: dict[str, Any]) -> Letter:
 def in_batches(letters: Sequence[Letter]) -> Iterator[tuple[Box, tuple[Letter, ...]]]:
     """As many as one call to SQS takes, each time of one box."""
     for box in dict.fromkeys(one.box for one in letters):
-        for few in batched([one for one in letters if one.box == box], MOST_MESSAGES):
+        for few in batched([one for one in letters if one.box == box], MAX_MESSAGES):
             yield box, few
 
 

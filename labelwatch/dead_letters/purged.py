@@ -13,7 +13,7 @@ from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 
 # DynamoDB's limit: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
-MOST_ITEMS = 25
+MAX_ITEMS = 25
 _KIND = {"S": "purged"}
 
 
@@ -42,7 +42,7 @@ class Purged:
         """Remembers the images that they are about."""
         items = [_item(one, image) for one in letters for image in one.images]
         # An upload and a backfill may have a dead letter each, and DynamoDB takes no item twice in a call.
-        for few in batched({item["id"]["S"]: item for item in items}.values(), MOST_ITEMS):
+        for few in batched({item["id"]["S"]: item for item in items}.values(), MAX_ITEMS):
             asked = {self._table: [{"PutRequest": {"Item": item}} for item in few]}
             while asked:
                 asked = self._dynamodb.batch_write_item(RequestItems=asked)["UnprocessedItems"]
@@ -58,7 +58,7 @@ class Purged:
         return [_image(item) for page in pages for item in page["Items"]]
 
 
-def of_stack(account: Account, name: str) -> Purged:
+def from_stack(account: Account, name: str) -> Purged:
     """Those of the stack; raises UserError where there is no such stack."""
     table = stacks.outputs(account.client("cloudformation"), name, "TableName")["TableName"]
     return Purged(account.client("dynamodb"), table)

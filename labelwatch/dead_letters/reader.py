@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from chalicelib.adapters.faults import told_as_faults
-from chalicelib.adapters.sqs import MOST_MESSAGES
+from chalicelib.adapters.sqs import MAX_MESSAGES
 from chalicelib.domain.errors import Fault
 from labelwatch.dead_letters.dead_letter import Box, Letter, in_batches, letter, number_of
 from labelwatch.shared.interrupts import uninterrupted
@@ -14,7 +14,7 @@ from labelwatch.shared.interrupts import uninterrupted
 # For the reading, an answer to a question, and the moving. Killed, this command leaves them out of sight for as long.
 SECONDS_HELD = 1800
 # SQS lets 120,000 messages of a queue be out of sight at once.
-MOST_HELD = 100_000
+MAX_HELD = 100_000
 _COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
 
 
@@ -26,7 +26,7 @@ class Held:
         sqs: Any,  # noqa: ANN401 - of any endpoint
         of: Sequence[Box],
         *,
-        most: int = MOST_HELD,
+        most: int = MAX_HELD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sqs = sqs
@@ -78,7 +78,7 @@ class Held:
             with uninterrupted():  # or what SQS is about to answer is out of sight, and nobody could give it back
                 answer = self.sqs.receive_message(
                     QueueUrl=box.url,
-                    MaxNumberOfMessages=MOST_MESSAGES,
+                    MaxNumberOfMessages=MAX_MESSAGES,
                     VisibilityTimeout=SECONDS_HELD,
                     # Without a wait SQS asks some of its servers only; the last look is at all of them.
                     WaitTimeSeconds=idle,

@@ -9,7 +9,7 @@ from labelwatch.dead_letters.dead_letter import Letter, in_batches, number_of
 from labelwatch.dead_letters.purged import Purged
 from labelwatch.dead_letters.reader import Held
 from labelwatch.dead_letters.selection import reasons
-from labelwatch.shared.console import Operator
+from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
 
 
@@ -28,52 +28,52 @@ type Step = Callable[[Held, Sequence[Letter]], Outcome]
 
 
 def redrive(
-    held: Held, letters: Sequence[Letter], left_out: Sequence[Letter], operator: Operator, *, dry: bool
+    held: Held, letters: Sequence[Letter], left_out: Sequence[Letter], terminal: Terminal, *, dry: bool
 ) -> None:
     """Puts them back, each with its body alone, so that it starts with fresh tries; raises UserError for a part.
 
     None is deleted here before its queue has taken it. `left_out` is only told of.
     """
     if left_out:
-        operator.tell(
+        terminal.tell(
             f"{number_of(left_out)} left out, rejected for good and dead again if moved: {reasons(left_out)}. "
             "--force moves them too."
         )
         if not letters:
-            operator.tell("Nothing is moved.")
+            terminal.tell("Nothing is moved.")
     if not letters:
         return
-    operator.console.print(output.summed(letters))
+    terminal.console.print(output.summed(letters))
     if dry:
-        operator.tell(f"Nothing is moved: {number_of(letters)} would be.")
+        terminal.tell(f"Nothing is moved: {number_of(letters)} would be.")
         return
-    operator.must_agree(f"Put {number_of(letters)} back where {'it' if len(letters) == 1 else 'they'} came from?")
-    _work(held, letters, operator, _put_back, "Put back")
+    terminal.confirm(f"Put {number_of(letters)} back where {'it' if len(letters) == 1 else 'they'} came from?")
+    _work(held, letters, terminal, _put_back, "Put back")
 
 
-def purge(held: Held, letters: Sequence[Letter], purged: Purged, operator: Operator, *, dry: bool) -> None:
+def purge(held: Held, letters: Sequence[Letter], purged: Purged, terminal: Terminal, *, dry: bool) -> None:
     """Deletes them for good, and remembers of which images they were; raises UserError for a part."""
     if not letters:
         return
-    operator.console.print(output.summed(letters))
+    terminal.console.print(output.summed(letters))
     if dry:
-        operator.tell(f"Nothing is deleted: {number_of(letters)} would be. The images stay.")
+        terminal.tell(f"Nothing is deleted: {number_of(letters)} would be. The images stay.")
         return
-    operator.must_agree(f"Delete {number_of(letters)} for good? The images stay.")
+    terminal.confirm(f"Delete {number_of(letters)} for good? The images stay.")
 
     def delete(held: Held, few: Sequence[Letter]) -> Outcome:
         purged.note(few)  # first: what is deleted and not remembered would look lost
         refused = held.delete(few)
         return Outcome(len(few) - len(refused), refused, {})
 
-    _work(held, letters, operator, delete, "Deleted")
+    _work(held, letters, terminal, delete, "Deleted")
 
 
-def _work(held: Held, letters: Sequence[Letter], operator: Operator, step: Step, done: str) -> None:
+def _work(held: Held, letters: Sequence[Letter], terminal: Terminal, step: Step, done: str) -> None:
     refused: dict[str, str] = {}
     doubled: dict[str, str] = {}
     finished = 0
-    with operator.progress() as bars:
+    with terminal.progress() as bars:
         bar = bars.add_task("", total=len(letters))
         for box, few in in_batches(letters):
             if held.is_late:
@@ -84,7 +84,7 @@ def _work(held: Held, letters: Sequence[Letter], operator: Operator, step: Step,
             refused |= outcome.refused
             doubled |= outcome.doubled
             bars.advance(bar, len(few))
-    operator.tell(f"{done}: {finished} of {number_of(letters)}.")
+    terminal.tell(f"{done}: {finished} of {number_of(letters)}.")
     untried = len(letters) - finished - len(refused) - len(doubled)
     left = [
         f"left as they were: {len(refused)} ({_first(refused)})" if refused else "",

@@ -9,7 +9,7 @@ from labelwatch.deploy import functions, stage
 from labelwatch.deploy.buckets import GONE, OwnBuckets
 from labelwatch.deploy.up import CONFIG, refuse_elsewhere, refuse_others, stack_of
 from labelwatch.shared.account import Account
-from labelwatch.shared.console import Operator, watching
+from labelwatch.shared.console import Terminal, watching
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.stacks import Stack, Stacks
 
@@ -17,12 +17,12 @@ from labelwatch.shared.stacks import Stack, Stacks
 TRIES_TO_REMOVE = 3
 
 
-def run(account: Account, name: str, operator: Operator, *, delete_data: bool) -> None:
+def run(account: Account, name: str, terminal: Terminal, *, delete_data: bool) -> None:
     """Deletes the stack and the stage, and the buckets where that is asked for."""
     stack_name = stack_of(name)
     stacks = Stacks(account.client("cloudformation"))
     buckets = OwnBuckets(account)
-    operator.tell(f"{stack_name} in account {account.id}, Region {account.region}")
+    terminal.tell(f"{stack_name} in account {account.id}, Region {account.region}")
     refuse_elsewhere(account, name)
     now = stacks.find(stack_name)
     has = stacks.resources(stack_name) if now else []
@@ -37,38 +37,38 @@ def run(account: Account, name: str, operator: Operator, *, delete_data: bool) -
         raise UserError(f"its functions are still there; take them down first: chalice delete --stage {name}")
     fate = "DELETED with all that is in them" if delete_data else "kept, with all that is in them"
     if now:
-        operator.tell("The stack with its queues, messages, topics, subscriptions, upload tokens and logs goes away.")
-    operator.tell(f"The buckets {', '.join(data)} are {fate}.")
+        terminal.tell("The stack with its queues, messages, topics, subscriptions, upload tokens and logs goes away.")
+    terminal.tell(f"The buckets {', '.join(data)} are {fate}.")
     if delete_data and unknown:
-        operator.tell(f"Left alone, since these credentials may not read their tags: {', '.join(unknown)}.")
-    operator.must_agree(f"Take {stack_name} down?")
+        terminal.tell(f"Left alone, since these credentials may not read their tags: {', '.join(unknown)}.")
+    terminal.confirm(f"Take {stack_name} down?")
     if now:
-        _take_away(stacks, stack_name, now, {one.name for one in has}, operator)
+        _take_away(stacks, stack_name, now, {one.name for one in has}, terminal)
     if stage.remove(CONFIG, name):
-        operator.tell(f"The stage {name} is gone from .chalice/config.json.")
+        terminal.tell(f"The stage {name} is gone from .chalice/config.json.")
     if delete_data:
         for bucket in data:
-            _remove(buckets, bucket, operator)
+            _remove(buckets, bucket, terminal)
     else:
-        operator.tell(f"Kept: {', '.join(data)}. `labelwatch up` with the same names takes them back.")
+        terminal.tell(f"Kept: {', '.join(data)}. `labelwatch up` with the same names takes them back.")
 
 
-def _take_away(stacks: Stacks, stack_name: str, now: Stack, names: set[str], operator: Operator) -> None:
-    with operator.progress() as bars:
+def _take_away(stacks: Stacks, stack_name: str, now: Stack, names: set[str], terminal: Terminal) -> None:
+    with terminal.progress() as bars:
         left = stacks.delete(stack_name, watching(bars, bars.add_task("", total=len(names)), names))
     if left:
         raise UserError(f"the stack {stack_name} is not deleted: {'; '.join(left)}")
-    operator.tell(f"The stack {stack_name} is gone.")
+    terminal.tell(f"The stack {stack_name} is gone.")
     model = now.parameters.get("CustomModelARN", GENERAL_MODEL)
     if model != GENERAL_MODEL:
-        operator.tell(
+        terminal.tell(
             "The model is not the stack's: if it runs, it goes on, and costs, until somebody stops it: "
             f"aws rekognition stop-project-version --project-version-arn {model}"
         )
 
 
-def _remove(buckets: OwnBuckets, name: str, operator: Operator) -> None:
-    with operator.progress() as bars:
+def _remove(buckets: OwnBuckets, name: str, terminal: Terminal) -> None:
+    with terminal.progress() as bars:
         bar = bars.add_task(f"emptying {name}", total=None)
         for left in reversed(range(TRIES_TO_REMOVE)):
             try:
@@ -82,4 +82,4 @@ def _remove(buckets: OwnBuckets, name: str, operator: Operator) -> None:
                 time.sleep(5)
             else:
                 break
-    operator.tell(f"The bucket {name} is gone.")
+    terminal.tell(f"The bucket {name} is gone.")

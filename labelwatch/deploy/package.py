@@ -1,4 +1,4 @@
-"""The one-template way: resources, overlay and what Chalice packages, as one template and one zip."""
+"""the CloudFormation deployment: resources, overlay and what Chalice packages, as one template and one zip."""
 
 import json
 import os

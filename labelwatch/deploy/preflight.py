@@ -63,7 +63,7 @@ def findings(account: Account, wanted: Wanted) -> Iterator[str]:
         if before != name:
             yield f"bucket {before}: stays, with what is in it, but nothing looks at it any longer"
     yield _database(account, wanted)
-    if wanted.parameters["AdoptedBucketName"]:
+    if wanted.parameters["ExistingBucketName"]:
         yield _adopted(account, wanted)
 
 
@@ -132,7 +132,7 @@ def _bucket(account: Account, wanted: Wanted, logical: str, name: str) -> str:
         return f"bucket {name}: kept from an earlier {owner}, and taken back with what is in it"
     raise UserError(
         f"the bucket {name} is there already{f', of the stack {owner}' if owner else ''}; choose another name for the "
-        "new one (--adopt-bucket has images of a bucket looked at that is there)."
+        "new one (--existing-bucket has images of a bucket looked at that is there)."
     )
 
 
@@ -156,11 +156,13 @@ def _database(account: Account, wanted: Wanted) -> str:
 
 
 def _adopted(account: Account, wanted: Wanted) -> str:
-    name = wanted.parameters["AdoptedBucketName"]
+    name = wanted.parameters["ExistingBucketName"]
     if name in names_of_buckets(wanted.parameters).values():
-        raise UserError(f"--adopt-bucket: {name} is one of the stack's own buckets; its images are looked at anyway.")
+        raise UserError(
+            f"--existing-bucket: {name} is one of the stack's own buckets; its images are looked at anyway."
+        )
     if not is_there(account, name):
-        raise UserError(f"--adopt-bucket: there is no bucket {name}.")
+        raise UserError(f"--existing-bucket: there is no bucket {name}.")
     told = account.client("s3").get_bucket_notification_configuration(Bucket=name)
     ours = f":function:{wanted.name}-ingest"
     for configuration in _listeners(told):
@@ -169,7 +171,7 @@ def _adopted(account: Account, wanted: Wanted) -> str:
         if created and not target.endswith(ours):
             # S3: two configurations may not overlap in events and names, and ours is for all names.
             raise UserError(
-                f"--adopt-bucket: {name} tells {target} of {created[0]} already, and S3 tells of an event once only; "
+                f"--existing-bucket: {name} tells {target} of {created[0]} already, and S3 tells of an event once; "
                 "let that one hand on, through a topic or EventBridge, or take it away first."
             )
     return f"bucket {name}: adopted; its other notifications stay as they are"

@@ -20,14 +20,14 @@ VARIABLES = {
     "InputBucketName": "InputBucket",
     "OutputBucketName": "OutputBucket",
     "WORKSPACE_BUCKET": "WorkspaceBucket",
-    "ADOPTED_BUCKET": "AdoptedBucketName",
+    "EXISTING_BUCKET_NAME": "ExistingBucketName",
     "IMAGES_QUEUE_ARN": "ImagesQueueArn",
     "IMAGES_QUEUE_URL": "ImagesQueueUrl",
     "IMAGES_DEAD_LETTERS_URL": "ImagesDeadLettersUrl",
     "PREDICTIONS_QUEUE_ARN": "PredictionsQueueArn",
     "PREDICTIONS_QUEUE_URL": "PredictionsQueueUrl",
     "PREDICTIONS_DEAD_LETTERS_URL": "PredictionsDeadLettersUrl",
-    "TOPIC_ARN": "AlertsTopicArn",
+    "ALERTS_TOPIC_ARN": "AlertsTopicArn",
     "OPERATIONS_TOPIC_ARN": "OperationsTopicArn",
     "TABLE_NAME": "TableName",
     "UPLOAD_ORIGIN": "UploadOrigin",
@@ -38,12 +38,12 @@ VARIABLES = {
     "MODEL_MAX_HOURS_PER_MONTH": "ModelMaxHoursPerMonth",
 }
 ROLES = {
-    "api_handler": "UploadsRoleArn",
+    "api_handler": "ApiHandlerRoleArn",
     "authorize": "AuthorizeRoleArn",
     "detect": "DetectRoleArn",
     "notify": "NotifyRoleArn",
-    "watch": "WatchRoleArn",
-    "keep_model": "KeepModelRoleArn",
+    "check_subscriptions": "CheckSubscriptionsRoleArn",
+    "manage_model": "ManageModelRoleArn",
     "ingest": "IngestRoleArn",
 }
 
@@ -57,7 +57,7 @@ class _Parts(Struct):
 
 
 # Outputs that are there only with one.
-OF_AN_ADOPTED_BUCKET = {"AdoptedBucketName", "IngestRoleArn"}
+OF_AN_EXISTING_BUCKET_NAME = {"ExistingBucketName", "IngestRoleArn"}
 ARN_PARTS = 6
 
 
@@ -88,7 +88,7 @@ def check(config: Path, stage: str, stack: str, outputs: dict[str, str]) -> None
 
     Says nothing where the outputs are those of an older template, which lacks some.
     """
-    if {*VARIABLES.values(), *ROLES.values(), "Tracing"} - set(outputs) <= OF_AN_ADOPTED_BUCKET:
+    if {*VARIABLES.values(), *ROLES.values(), "Tracing"} - set(outputs) <= OF_AN_EXISTING_BUCKET_NAME:
         _stage(read(config), stage, stack, outputs)
 
 

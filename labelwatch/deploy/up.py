@@ -16,13 +16,13 @@ from labelwatch.deploy.package import STAGE as TEMPLATE
 from labelwatch.deploy.package import check_python, resources
 from labelwatch.deploy.preflight import BUCKETS, Wanted
 from labelwatch.shared.account import Account
-from labelwatch.shared.console import Operator, watching
+from labelwatch.shared.console import Terminal, watching
 from labelwatch.shared.errors import CtrlCError, UserError
 from labelwatch.shared.project import PROJECT
 from labelwatch.shared.stacks import Event, Plan, Resource, Stack, Stacks
 
 CONFIG = PROJECT / ".chalice" / "config.json"
-# The names of schedules have it, as `labelwatch-STAGE-keep_model-event`, in 64 characters.
+# The names of schedules have it, as `labelwatch-STAGE-manage_model-event`, in 64 characters.
 STAGE_NAME = r"[a-z][a-z0-9-]{0,34}[a-z0-9]|[a-z]"
 # A creation that came to nothing: CloudFormation can only delete what is left of it.
 LEFTOVERS = {
@@ -44,12 +44,12 @@ SET_AFTER_IMPORT = {"NotificationConfiguration", "LoggingConfiguration", "CorsCo
 SHOWN = {"Add": "create", "Modify": "change", "Remove": "remove", "Import": "take back"}
 
 
-def run(account: Account, name: str, given: dict[str, str], operator: Operator, tags: dict[str, str]) -> None:
+def run(account: Account, name: str, given: dict[str, str], terminal: Terminal, tags: dict[str, str]) -> None:
     """Creates or updates the stack, writes the stage, and says what is next."""
     check_python()
     stacks = Stacks(account.client("cloudformation"))
     stack_name = stack_of(name)
-    operator.tell(f"{stack_name} in account {account.id}, Region {account.region}")
+    terminal.tell(f"{stack_name} in account {account.id}, Region {account.region}")
     refuse_elsewhere(account, name)
     found = as_it_stands(stacks, stack_name)
     now = None if found and found.status in LEFTOVERS else found
@@ -59,19 +59,19 @@ def run(account: Account, name: str, given: dict[str, str], operator: Operator, 
         stage.check(CONFIG, name, stack_name, now.outputs)
     template = resources()
     values = parameters.complete(
-        template, _with_a_database(given, name, now), (now.parameters or None) if now else None, operator.answers
+        template, _with_a_database(given, name, now), (now.parameters or None) if now else None, terminal.answers
     )
     wanted = Wanted(stack_name, values, now, {one.name: one.id for one in has})
     for finding in preflight.findings(account, wanted):
-        operator.tell(f"  ✓ {finding}")
+        terminal.tell(f"  ✓ {finding}")
     kept = preflight.kept(account, wanted)
     if found and not now:
-        _clear(stacks, stack_name, found.status, operator)
-    outputs = Deployment(account, wanted, template, tags, operator).outputs(kept)
-    _write_stage(name, stack_name, outputs, operator)
+        _clear(stacks, stack_name, found.status, terminal)
+    outputs = Deployment(account, wanted, template, tags, terminal).outputs(kept)
+    _write_stage(name, stack_name, outputs, terminal)
     if now and outputs["Tracing"] == "no":
-        _turn_traces_off(account, stack_name, operator)
-    _tell_what_is_next(account, name, outputs, operator)
+        _turn_traces_off(account, stack_name, terminal)
+    _tell_what_is_next(account, name, outputs, terminal)
 
 
 def stack_of(stage_name: str) -> str:
@@ -111,14 +111,14 @@ class Deployment:
     """What the template is to make of the stack, once the operator has seen and agreed."""
 
     def __init__(
-        self, account: Account, wanted: Wanted, template: dict[str, Any], tags: dict[str, str], operator: Operator
+        self, account: Account, wanted: Wanted, template: dict[str, Any], tags: dict[str, str], terminal: Terminal
     ) -> None:
         self._stacks = Stacks(account.client("cloudformation"))
         self._buckets = OwnBuckets(account)
         self._wanted = wanted
         self._template = template
         self._tags = tags
-        self._operator = operator
+        self._terminal = terminal
 
     def outputs(self, kept: dict[str, str]) -> dict[str, str]:
         """Those of the stack when it is as the template says, with the buckets that were kept from an earlier one."""
@@ -136,7 +136,7 @@ class Deployment:
             lost = [name for name, value in self._wanted.parameters.items() if now.parameters.get(name) != value]
             if lost:
                 raise UserError(f"CloudFormation sees no change, although {', '.join(lost)} would be another.")
-            self._operator.tell("Nothing in the stack has to change.")
+            self._terminal.tell("Nothing in the stack has to change.")
             return now.outputs
         return self._apply(plan)
 
@@ -165,17 +165,17 @@ class Deployment:
     def _apply(self, plan: Plan | None, *, agreed: bool = False) -> dict[str, str]:
         if not plan:
             raise UserError(f"CloudFormation sees nothing to do for {self._wanted.name}.")
-        self._operator.console.print(_shown(plan))
+        self._terminal.console.print(_shown(plan))
         if not agreed:
             if any(change.action == "Import" for change in plan.changes):
-                self._operator.tell("Everything else is created after that.")
+                self._terminal.tell("Everything else is created after that.")
             try:
-                self._operator.must_agree(f"{'Create' if plan.creates else 'Change'} the stack {plan.stack}?")
+                self._terminal.confirm(f"{'Create' if plan.creates else 'Change'} the stack {plan.stack}?")
             except BaseException:
                 self._stacks.drop(plan)
                 raise
         left: dict[str, str] = {}
-        with self._operator.progress() as bars:
+        with self._terminal.progress() as bars:
             moves = watching(bars, bars.add_task("", total=len(plan.changes)), {one.name for one in plan.changes})
 
             def watch(event: Event) -> None:
@@ -193,7 +193,7 @@ class Deployment:
                     "command again when it is over."
                 ) from None
         for name, reason in left.items():
-            self._operator.tell(f"{name} was to go and is still there; delete it by hand: {reason}")
+            self._terminal.tell(f"{name} was to go and is still there; delete it by hand: {reason}")
         return outputs
 
 
@@ -228,22 +228,22 @@ def as_it_stands(stacks: Stacks, name: str) -> Stack | None:
     return now
 
 
-def _clear(stacks: Stacks, name: str, status: str, operator: Operator) -> None:
+def _clear(stacks: Stacks, name: str, status: str, terminal: Terminal) -> None:
     """Takes away what a new stack of the name cannot be made over."""
-    operator.tell(f"{LEFTOVERS[status]} has this name ({status}), and must be deleted first.")
-    operator.must_agree(f"Delete that {name}?")
+    terminal.tell(f"{LEFTOVERS[status]} has this name ({status}), and must be deleted first.")
+    terminal.confirm(f"Delete that {name}?")
     left = stacks.delete(name)
     if left:
         raise UserError(f"what is left of {name} could not be deleted: {'; '.join(left)}")
 
 
-def _turn_traces_off(account: Account, stack_name: str, operator: Operator) -> None:
+def _turn_traces_off(account: Account, stack_name: str, terminal: Terminal) -> None:
     try:
         traced = functions.traced(account, stack_name)
-        if traced and operator.agrees(f"X-Ray is on in {', '.join(traced)}, and chalice deploy leaves it so. Off?"):
+        if traced and terminal.accepts(f"X-Ray is on in {', '.join(traced)}, and chalice deploy leaves it so. Off?"):
             functions.stop_tracing(account, traced)
     except (ClientError, WaiterError) as problem:
-        operator.tell(f"Whether X-Ray is off in the functions is not known: {problem}")
+        terminal.tell(f"Whether X-Ray is off in the functions is not known: {problem}")
 
 
 def _with_a_database(given: dict[str, str], name: str, now: Stack | None) -> dict[str, str]:
@@ -261,12 +261,12 @@ def _shown(plan: Plan) -> Table:
     return table
 
 
-def _write_stage(name: str, stack_name: str, outputs: dict[str, str], operator: Operator) -> None:
+def _write_stage(name: str, stack_name: str, outputs: dict[str, str], terminal: Terminal) -> None:
     where = CONFIG.relative_to(PROJECT)
     if not stage.write(CONFIG, name, stack_name, outputs):
-        operator.tell(f"The stage {name} in {where} is as it should be.")
+        terminal.tell(f"The stage {name} in {where} is as it should be.")
         return
-    operator.console.print(
+    terminal.console.print(
         f"\nThe stage {name} stands in {where} now. Commit that to your own repository, so that everybody deploys the "
         "same; keep the repository private: there is no secret in it, but your account's number, names and an e-mail "
         f"address. The same goes for .chalice/deployed/{name}.json, which chalice deploy writes: without it the next "
@@ -274,7 +274,7 @@ def _write_stage(name: str, stack_name: str, outputs: dict[str, str], operator: 
     )
 
 
-def _tell_what_is_next(account: Account, name: str, outputs: dict[str, str], operator: Operator) -> None:
+def _tell_what_is_next(account: Account, name: str, outputs: dict[str, str], terminal: Terminal) -> None:
     chalice, labelwatch = (shlex.quote(str(Path(sys.executable).with_name(tool))) for tool in ("chalice", "labelwatch"))
     profile = f" --profile {shlex.quote(account.profile)}" if account.profile else ""
     region = f"AWS_DEFAULT_REGION={account.region} "
@@ -287,7 +287,7 @@ def _tell_what_is_next(account: Account, name: str, outputs: dict[str, str], ope
         *([] if model == GENERAL_MODEL else [f"{region}{start}{profile}   # about 4 USD an hour until it is stopped"]),
         f"{region}aws s3 cp leaf.jpg s3://{outputs['InputBucket']}/{profile}",
     ]
-    operator.tell("\nNext:")
+    terminal.tell("\nNext:")
     for number, step in enumerate(steps, 1):
-        operator.tell(f"  {number}. {step}")
-    operator.tell(f"The dashboard: {outputs['DashboardUrl']}")
+        terminal.tell(f"  {number}. {step}")
+    terminal.tell(f"The dashboard: {outputs['DashboardUrl']}")

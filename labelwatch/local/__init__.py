@@ -1,1 +1,1 @@
-"""The embedded cloud: everything that stands in for AWS on one machine; it is never deployed."""
+"""The local AWS: everything that stands in for AWS on one machine; it is never deployed."""

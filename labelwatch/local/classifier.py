@@ -1,4 +1,4 @@
-"""The model's stand-in: learns labels from a folder of images, and knows when a picture is none of them."""
+"""The local model: learns labels from a folder of images, and knows when a picture is none of them."""
 
 import hashlib
 import statistics

@@ -1,4 +1,4 @@
-"""Uploads through tickets with the real curl, as a camera or a person without AWS credentials does it."""
+"""Uploads through presigned uploads with the real curl, as a camera or a person without AWS credentials does it."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 from labelwatch.shared.errors import UserError
 
 SECONDS_TO_WAIT = 60
-# The ticket's line for the shell; of an error the message, and a line that ends the shell as failed. Without a single
-# quote, so that it is read in one.
+# Prints the curl line of the answer; of an error the message, and a line that ends the shell as failed. Without a
+# single quote, so that the shell reads it as one word.
 _GET_CURL = (
     "import json, sys; a = json.load(sys.stdin); "
     'print(a.get("curl", "exit 1")); "error" in a and print(a["error"]["message"], file=sys.stderr)'
@@ -23,29 +23,29 @@ def check_curl() -> None:
     """Raises UserError where there is no curl."""
     if not shutil.which("curl"):
         raise UserError(
-            "curl is not installed, and uploads through tickets are shown with it; install it and try again."
+            "curl is not installed, and uploads through presigned uploads are shown with it; install it and try again."
         )
 
 
 def upload_line(file: Path) -> str:
-    """Both steps in one line for a shell that has API and TOKEN: a ticket, and what it says, in the file's folder."""
+    """Both steps in one line for a shell that has API and TOKEN: ask for a presigned upload, and run its curl line."""
     body = shlex.quote(json.dumps({"filename": file.name}))
     request = f'curl -sS "$API/uploads" -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d {body}'
     return f"(cd {shlex.quote(str(file.parent))} && {request} | {shlex.join([sys.executable, '-c', _GET_CURL])} | sh)"
 
 
 def upload(api: str, token: str, file: Path) -> str:
-    """Asks for a ticket, uploads the file by the line that it has, and gives the object's key.
+    """Asks for a presigned upload, uploads the file by the line that it has, and gives the object's key.
 
     Raises UserError with the answer where either step is refused.
     """
     headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
     answer = _run(["curl", "-sS", f"{api}/uploads", *headers, "-d", json.dumps({"filename": file.name})], file.parent)
     try:
-        ticket = json.loads(answer)
-        line, key = str(ticket["curl"]), str(ticket["key"])
+        presigned_upload = json.loads(answer)
+        line, key = str(presigned_upload["curl"]), str(presigned_upload["key"])
     except (ValueError, KeyError):
-        raise UserError(f"there is no ticket for {file.name}: {answer.strip()}") from None
+        raise UserError(f"there is no presigned upload for {file.name}: {answer.strip()}") from None
     _run(["sh", "-c", line], file.parent)
     return key
 
@@ -54,7 +54,7 @@ def _run(command: list[str], folder: Path) -> str:
     # Loopback is not for a proxy to reach.
     environment = os.environ | {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
     try:
-        done = subprocess.run(  # noqa: S603 - the command is ours, and the ticket's line is our service's
+        done = subprocess.run(  # noqa: S603 - the command is ours, and the presigned upload's line is our service's
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
         )
     except subprocess.TimeoutExpired:

@@ -18,7 +18,7 @@ from labelwatch.local.deployment import STACK
 from labelwatch.local.folder import owned
 from labelwatch.local.image_set import Collection, checked, collection
 from labelwatch.local.ministack import check_machine
-from labelwatch.local.outcomes import Predicted, SetAside, Watch
+from labelwatch.local.outcomes import DeadLetterImage, Predicted, Watch
 from labelwatch.local.result import Result, show
 from labelwatch.local.session import Session
 from labelwatch.report import build
@@ -59,18 +59,18 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
             console.print(NO_FOLDER)
         task = progress.add_task("preparing the images", total=None)
         photographs = collection(images, folder / "leaves")
-        progress.update(task, description="training the model's stand-in", total=photographs.count)
+        progress.update(task, description="training the local model", total=photographs.count)
         classifier = photographs.classifier(cache, lambda: progress.advance(task))
         progress.update(task, completed=photographs.count)
         console.print(
-            f"The stand-in learns from {photographs.count} images. {sum(map(len, photographs.to_try.values()))} others "
-            "are uploaded: half by curl with upload tickets, half with AWS credentials under folders that are made up. "
-            "And two on purpose: a picture of nothing known, and a file that is no image."
+            f"The local model learns from {photographs.count} images. {sum(map(len, photographs.to_try.values()))} "
+            "others are uploaded: half by curl with presigned uploads, half with AWS credentials under folders that are "
+            "made up. And two on purpose: a picture of nothing known, and a file that is no image."
         )
         task = progress.add_task("packaging with chalice", total=1)
         packaged = package(folder / "package")
         progress.advance(task)
-        task = progress.add_task("starting the embedded cloud and deploying", total=1)
+        task = progress.add_task("starting the local AWS and deploying", total=1)
         wanted = labels_of_interest(list(photographs.to_train))
         with local.running(
             folder, packaged, classifier, labels_of_interest=wanted, min_confidence=MIN_CONFIDENCE
@@ -98,7 +98,7 @@ def _upload_and_wait(session: Session, photographs: Collection, progress: Progre
     task = progress.add_task("waiting for every image's fate", total=len(uploads))
     watch = Watch(session)
     predictions: dict[str, Predicted] = {}
-    dead_letters: dict[str, SetAside] = {}
+    dead_letters: dict[str, DeadLetterImage] = {}
     until = time.monotonic() + SECONDS_TO_WAIT
     while True:
         predictions |= {one.key: one for one in watch.new_predictions()}
@@ -111,7 +111,7 @@ def _upload_and_wait(session: Session, photographs: Collection, progress: Progre
 
 
 def _keep_rows(session: Session, result: Result, folder: Path) -> None:
-    s3 = session.cloud.client("s3")
+    s3 = session.local_aws.client("s3")
     for prediction in result.predictions.values():
         file = folder / prediction.row_key
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -123,13 +123,13 @@ def _with_tickets(session: Session, files: list[Path], progress: Progress) -> li
     token = tokens.create(session.tokens, CLIENT)
     return [
         curl_uploads.upload(session.api, token, file)
-        for file in progress.track(files, description="uploading with tickets, by curl")
+        for file in progress.track(files, description="uploading with presigned uploads, by curl")
     ]
 
 
 def _with_credentials(session: Session, contents: dict[str, bytes], progress: Progress) -> list[str]:
     """Uploads as the console and the AWS CLI do, and gives the keys."""
-    s3 = session.cloud.client("s3")
+    s3 = session.local_aws.client("s3")
     s3.put_object(Bucket=local.INPUT_BUCKET, Key=f"{PLACES[0]}/", Body=b"")  # the console's folder marker
     for key, content in progress.track(contents.items(), description="uploading with AWS credentials"):
         s3.put_object(Bucket=local.INPUT_BUCKET, Key=key, Body=content)

@@ -1,11 +1,11 @@
-"""The packaged template and zip, deployed into the embedded cloud as CloudFormation deploys them into AWS."""
+"""The packaged template and zip, deployed into the local AWS as CloudFormation deploys them into AWS."""
 
 import copy
 import json
 from typing import Any
 
 from labelwatch.deploy.package import Package
-from labelwatch.local.ministack import REGION, Cloud
+from labelwatch.local.ministack import REGION, LocalAws
 from labelwatch.shared import stacks
 
 STACK = "labelwatch"
@@ -15,33 +15,35 @@ PACKAGES_BUCKET = "labelwatch-packages"
 _BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
 
 
-def deploy(cloud: Cloud, package: Package, parameters: dict[str, str]) -> dict[str, str]:
+def deploy(local_aws: LocalAws, package: Package, parameters: dict[str, str]) -> dict[str, str]:
     """Deploys the package and gives the stack's outputs; raises UserError with the failed resource's words."""
-    s3 = cloud.client("s3")
+    s3 = local_aws.client("s3")
     s3.create_bucket(Bucket=PACKAGES_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.upload_file(str(package.zip), PACKAGES_BUCKET, package.zip.name)
     template = stacks.pointing_at(json.loads(package.template.read_text()), PACKAGES_BUCKET, package.zip.name)
-    return deploy_template(cloud, STACK, template, parameters)
+    return deploy_template(local_aws, STACK, template, parameters)
 
 
-def deploy_template(cloud: Cloud, name: str, template: dict[str, Any], parameters: dict[str, str]) -> dict[str, str]:
+def deploy_template(
+    local_aws: LocalAws, name: str, template: dict[str, Any], parameters: dict[str, str]
+) -> dict[str, str]:
     """Creates this stack through a change set and gives its outputs; raises UserError as `deploy` does."""
     key = f"{name}.json"
     content = json.dumps(as_deployed_here(template)).encode()
-    cloud.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
-    url = f"{cloud.endpoint}/{PACKAGES_BUCKET}/{key}"
-    cloudformation = stacks.Stacks(cloud.client("cloudformation"), poll_seconds=0.2)
+    local_aws.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
+    url = f"{local_aws.endpoint}/{PACKAGES_BUCKET}/{key}"
+    cloudformation = stacks.Stacks(local_aws.client("cloudformation"), poll_seconds=0.2)
     plan = cloudformation.plan(name, url, parameters, creates=True)
     outputs = cloudformation.apply(plan) if plan else {}
     if "RestAPIId" in outputs:
         # Gateway responses count from the next deployment of the API on.
-        cloud.client("apigateway").create_deployment(restApiId=outputs["RestAPIId"], stageName=API_STAGE)
+        local_aws.client("apigateway").create_deployment(restApiId=outputs["RestAPIId"], stageName=API_STAGE)
     return outputs
 
 
-def api_url(cloud: Cloud, outputs: dict[str, str]) -> str:
+def api_url(local_aws: LocalAws, outputs: dict[str, str]) -> str:
     """Where the REST API answers here; on AWS it is the output ApiUrl."""
-    return f"{cloud.endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
+    return f"{local_aws.endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
 
 
 def as_deployed_here(template: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The embedded cloud that stays: uploads by hand, and what becomes of them told as it happens."""
+"""The local AWS that stays: uploads by hand, and what becomes of them told as it happens."""
 
 import shlex
 import sys
@@ -15,7 +15,7 @@ from labelwatch.local.folder import owned
 from labelwatch.local.image_set import checked, collection
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, check_machine, free_port
-from labelwatch.local.outcomes import Predicted, SetAside, Watch
+from labelwatch.local.outcomes import DeadLetterImage, Predicted, Watch
 from labelwatch.local.session import Session
 from labelwatch.shared.text import printable
 from labelwatch.uploads import tokens
@@ -24,7 +24,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 _AS_ROOT = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_DEFAULT_REGION={REGION}"
 
-type News = Predicted | SetAside | Mail
+type News = Predicted | DeadLetterImage | Mail
 
 
 def run(  # noqa: PLR0913, PLR0917 - what the command is asked for
@@ -43,7 +43,7 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
 ) -> None:
     if images is None:
         console.print(NO_FOLDER)
-    with console.status("training the model's stand-in, packaging, deploying ..."):
+    with console.status("training the local model, packaging, deploying ..."):
         photographs = collection(images, folder / "leaves")
         classifier = photographs.classifier(cache, lambda: None)
         packaged = package(folder / "package")
@@ -60,16 +60,18 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
             upload_origin=origin,
         ) as session:
             console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
-            console.print(f"Endpoint: {session.cloud.endpoint}\nUpload from another terminal, as often as you like:\n")
-            console.print(upload_line(session.cloud.endpoint, sample), soft_wrap=True)
+            console.print(
+                f"Endpoint: {session.local_aws.endpoint}\nUpload from another terminal, as often as you like:\n"
+            )
+            console.print(upload_line(session.local_aws.endpoint, sample), soft_wrap=True)
             token = tokens.create(session.tokens, CLIENT)
-            console.print("\nOr without AWS credentials, through an upload ticket (both lines):\n")
+            console.print("\nOr without AWS credentials, through an presigned upload (both lines):\n")
             console.print(f"API={session.api} TOKEN={token}", soft_wrap=True)
             console.print(curl_uploads.upload_line(sample.absolute()), soft_wrap=True)
-            console.print("\nWho may ask for tickets:\n")
-            console.print(command_line(session.cloud.endpoint, "tokens", "list"), soft_wrap=True)
+            console.print("\nWho may ask for presigned uploads:\n")
+            console.print(command_line(session.local_aws.endpoint, "tokens", "list"), soft_wrap=True)
             console.print("\nWhat was predicted so far, as a page; labelwatch athena query works alike:\n")
-            console.print(command_line(session.cloud.endpoint, "report"), soft_wrap=True)
+            console.print(command_line(session.local_aws.endpoint, "report"), soft_wrap=True)
             console.print(
                 "\nFor all else that docs/operations.md tells of, first (aws sqs wants --endpoint-url, too):\n"
             )
@@ -93,9 +95,9 @@ def command_line(endpoint: str, *words: str) -> str:
 
 
 def variables(session: Session) -> str:
-    """A line that has labelwatch and aws speak to this cloud, and to the model's stand-in."""
+    """A line that has labelwatch and aws speak to this cloud, and to the local model."""
     path = f'PATH="{Path(sys.executable).parent}:$PATH"'
-    endpoints = f"AWS_ENDPOINT_URL={session.cloud.endpoint} AWS_ENDPOINT_URL_REKOGNITION={session.rekognition}"
+    endpoints = f"AWS_ENDPOINT_URL={session.local_aws.endpoint} AWS_ENDPOINT_URL_REKOGNITION={session.rekognition}"
     return f"export {path} {endpoints} {_AS_ROOT}"
 
 
@@ -124,7 +126,7 @@ def _said(news: News) -> str:
     match news:
         case Predicted(key=key, labels=labels):
             return f"{key}: {', '.join(f'{name} {sure:.1f} %' for name, sure in labels) or 'no label'}"
-        case SetAside(reason=reason, detail=detail):
+        case DeadLetterImage(reason=reason, detail=detail):
             return f"{news.key}: dead letter, {reason} ({detail})"
         case Mail(subject=subject, file=file):
             return f"alert: {subject} -> {file}"

@@ -13,11 +13,11 @@ from labelwatch.local.rekognition_api import Refusal
 # Pillow warns of pictures that are very large; here they are refused, by their sides.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-MOST_BYTES_IN_S3 = 15 * 1024 * 1024
-MOST_BYTES_IN_A_CALL = 4 * 1024 * 1024
-LEAST_SIDE = 64
-MOST_SIDE = 4096
-MOST_ASPECT = 20
+MAX_BYTES_IN_S3 = 15 * 1024 * 1024
+MAX_BYTES_IN_A_CALL = 4 * 1024 * 1024
+MIN_SIDE = 64
+MAX_SIDE = 4096
+MAX_ASPECT = 20
 
 
 def opened(content: bytes, most_bytes: int) -> Image.Image:
@@ -36,9 +36,9 @@ def opened(content: bytes, most_bytes: int) -> Image.Image:
 
 
 def _check_sides(width: int, height: int) -> None:
-    if max(width, height) > MOST_SIDE:
-        raise Refusal("ImageTooLargeException", f"A side of {max(width, height)} pixels is over {MOST_SIDE}.")
-    if min(width, height) < LEAST_SIDE:
-        raise Refusal("InvalidParameterException", f"A side of {min(width, height)} pixels is under {LEAST_SIDE}.")
-    if max(width, height) > MOST_ASPECT * min(width, height):
-        raise Refusal("InvalidParameterException", f"{width} x {height} pixels is longer than {MOST_ASPECT}:1.")
+    if max(width, height) > MAX_SIDE:
+        raise Refusal("ImageTooLargeException", f"A side of {max(width, height)} pixels is over {MAX_SIDE}.")
+    if min(width, height) < MIN_SIDE:
+        raise Refusal("InvalidParameterException", f"A side of {min(width, height)} pixels is under {MIN_SIDE}.")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise Refusal("InvalidParameterException", f"{width} x {height} pixels is longer than {MAX_ASPECT}:1.")

@@ -1,4 +1,4 @@
-"""Images to train the model's stand-in on, and others to try it with."""
+"""Images to train the local model on, and others to try it with."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ DRAWN_PER_LABEL = 40
 
 
 class Collection(Struct, frozen=True):
-    """Paths of images by label: those that the stand-in learns from, and those that it has not seen."""
+    """Paths of images by label: those that the local model learns from, and those that it has not seen."""
 
     to_train: dict[str, list[Path]]
     to_try: dict[str, list[Path]]

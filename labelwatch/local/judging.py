@@ -1,4 +1,4 @@
-"""How good the model's stand-in is, in figures."""
+"""How good the local model is, in figures."""
 
 from pathlib import Path
 

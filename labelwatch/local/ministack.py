@@ -1,4 +1,4 @@
-"""The embedded cloud: ministack as a child process, on loopback, its state in a folder of its own, IAM enforced."""
+"""The local AWS: ministack as a child process, on loopback, its state in a folder of its own, IAM enforced."""
 
 import errno
 import os
@@ -26,8 +26,8 @@ SECONDS_TO_START = 30
 SECONDS_TO_STOP = 10
 
 
-class Cloud:
-    """A running embedded cloud."""
+class LocalAws:
+    """A running local AWS."""
 
     def __init__(self, endpoint: str, log: Path) -> None:
         self.endpoint = endpoint
@@ -44,7 +44,7 @@ class Cloud:
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, proxies={}),
         )
 
-    def stop_the_clock(self) -> None:
+    def disable_schedules(self) -> None:
         """From now on no schedule calls a function: whoever measures or tests is the clock himself."""
         events = self.client("events")
         for rule in events.list_rules()["Rules"]:
@@ -62,7 +62,7 @@ def check_machine(system: str = platform.system(), machine: str = platform.machi
 
 
 @contextmanager
-def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator[Cloud]:
+def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator[LocalAws]:
     """A cloud with its state in `folder` and Rekognition at that URL, until the block ends.
 
     Raises UserError where the port is taken or the cloud does not come up.
@@ -70,8 +70,8 @@ def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator
     _forget_the_user()
     port = free_port(port)
     folder.mkdir(parents=True, exist_ok=True)
-    cloud = Cloud(f"http://127.0.0.1:{port}", folder / "ministack.log")
-    with cloud.log.open("wb") as log:
+    local_aws = LocalAws(f"http://127.0.0.1:{port}", folder / "ministack.log")
+    with local_aws.log.open("wb") as log:
         # A group of its own: a Ctrl-C at the terminal is ours, and we stop the cloud when all has been said.
         process = subprocess.Popen(
             [sys.executable, "-m", "ministack"],
@@ -82,8 +82,8 @@ def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator
             start_new_session=True,
         )
     try:
-        _wait_until_healthy(process, cloud)
-        yield cloud
+        _wait_until_healthy(process, local_aws)
+        yield local_aws
     finally:
         _stop(process)
 
@@ -133,10 +133,10 @@ def free_port(wanted: int | None) -> int:
         return port
 
 
-def _wait_until_healthy(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
+def _wait_until_healthy(process: subprocess.Popen[bytes], local_aws: LocalAws) -> None:
     until = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < until and process.poll() is None:
-        connection = HTTPConnection(cloud.endpoint.removeprefix("http://"), timeout=1)
+        connection = HTTPConnection(local_aws.endpoint.removeprefix("http://"), timeout=1)
         try:
             connection.request("GET", "/_localstack/health")
             connection.getresponse()
@@ -146,7 +146,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
             return
         finally:
             connection.close()
-    raise UserError(f"the embedded cloud did not come up; {cloud.log} says why.")
+    raise UserError(f"the local AWS did not come up; {local_aws.log} says why.")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The stand-in for a Custom Labels model: real answers of a real classifier, within Rekognition's limits.
+"""The local model in place of a Custom Labels model: real answers of a real classifier, within Rekognition's limits.
 
 What it can be told (a rate, a latency, to be stopped, errors) is for the tests: nothing else makes a model misbehave
 on demand.
@@ -33,7 +33,7 @@ class Classifier(Protocol):
 
 
 def model_arn(region: str) -> str:
-    """The ARN of the one model version that the stand-in has."""
+    """The ARN of the one model version that the local model has."""
     return f"arn:aws:rekognition:{region}:{ACCOUNT}:project/leaves/version/leaves.1/1700000000000"
 
 
@@ -62,7 +62,7 @@ class RateLimit:
             return True
 
 
-class StandIn:
+class LocalModel:
     """One model version, RUNNING at first. `read` gets an object of S3: bucket, key, version or None → bytes."""
 
     def __init__(self, classifier: Classifier, arn: str, read: Callable[[str, str, str | None], bytes]) -> None:
@@ -154,7 +154,7 @@ class StandIn:
 
     def _labels(self, image: dict[str, Any]) -> list[tuple[str, float]]:
         if "Bytes" in image:
-            return self._classifier.classify(image_limits.opened(image["Bytes"], image_limits.MOST_BYTES_IN_A_CALL))
+            return self._classifier.classify(image_limits.opened(image["Bytes"], image_limits.MAX_BYTES_IN_A_CALL))
         place = image.get("S3Object", {})
         if "Bucket" not in place or "Name" not in place:
             raise Refusal("InvalidParameterException", "Image wants Bytes, or an S3Object with Bucket and Name.")
@@ -165,7 +165,7 @@ class StandIn:
                 "InvalidS3ObjectException",
                 "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
             ) from None
-        return self._classifier.classify(image_limits.opened(content, image_limits.MOST_BYTES_IN_S3))
+        return self._classifier.classify(image_limits.opened(content, image_limits.MAX_BYTES_IN_S3))
 
     def _let_pass(self) -> None:
         self.calls += 1
@@ -175,7 +175,7 @@ class StandIn:
         chance = (code for code, share in self.error_rates.items() if self._dice.random() < share)
         code = self._next_errors.popleft() if self._next_errors else next(chance, None)
         if code:
-            raise Refusal(code, "The stand-in was told to answer so.", _STATUS_OF_SERVER_ERRORS.get(code, 400))
+            raise Refusal(code, "the local model was told to answer so.", _STATUS_OF_SERVER_ERRORS.get(code, 400))
 
     def _let_control_pass(self) -> None:
         if not self.control_rate.takes():

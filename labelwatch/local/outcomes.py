@@ -39,7 +39,7 @@ class _Row(Struct):
 _decode_row = msgspec.json.Decoder(_Row).decode
 
 
-class SetAside(Struct, frozen=True):
+class DeadLetterImage(Struct, frozen=True):
     """A message is a dead letter: the image as `s3://bucket/key`, percent-encoded, and why."""
 
     image: str
@@ -56,8 +56,8 @@ class Watch:
     """Looks at the buckets and queues of a session; each call tells only what is new."""
 
     def __init__(self, session: Session) -> None:
-        self._s3 = session.cloud.client("s3")
-        self._sqs = session.cloud.client("sqs")
+        self._s3 = session.local_aws.client("s3")
+        self._sqs = session.local_aws.client("sqs")
         self._output = session.outputs["OutputBucket"]
         self._dead_letters = [session.outputs[name] for name in ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")]
         self._seen: set[Hashable] = set()
@@ -71,7 +71,7 @@ class Watch:
         found = [self._predicted(key) for key, _ in self._unseen(written)]
         return [one for one in found if one]
 
-    def new_dead_letters(self) -> list[SetAside]:
+    def new_dead_letters(self) -> list[DeadLetterImage]:
         """The messages that were set aside since the last look; they stay where they are."""
         found = {message["MessageId"]: message for url in self._dead_letters for message in self._looked_at(url)}
         return [_set_aside(found[message_id]) for message_id in self._unseen(list(found))]
@@ -136,7 +136,9 @@ def prediction_of(row_key: str, content: bytes) -> Predicted | None:
     )
 
 
-def _set_aside(message: dict[str, Any]) -> SetAside:
+def _set_aside(message: dict[str, Any]) -> DeadLetterImage:
     attributes = message.get("MessageAttributes", {})
-    said = {name: attributes.get(name, {}).get("StringValue", "not recorded") for name in SetAside.__struct_fields__}
-    return SetAside(**said)
+    said = {
+        name: attributes.get(name, {}).get("StringValue", "not recorded") for name in DeadLetterImage.__struct_fields__
+    }
+    return DeadLetterImage(**said)

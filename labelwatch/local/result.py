@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from labelwatch.local.mailbox import Mail
-from labelwatch.local.outcomes import PREFIX, Predicted, SetAside
+from labelwatch.local.outcomes import PREFIX, DeadLetterImage, Predicted
 from labelwatch.report.build import Report
 from labelwatch.shared.text import counted
 
@@ -20,7 +20,7 @@ class Result(Struct, frozen=True):
 
     uploaded: tuple[str, ...]
     predictions: dict[str, Predicted]
-    dead_letters: dict[str, SetAside]
+    dead_letters: dict[str, DeadLetterImage]
     mails: tuple[Mail, ...]
 
     @property

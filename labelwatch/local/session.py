@@ -1,4 +1,4 @@
-"""The whole of it, running on one machine: the model's stand-in, the cloud, the deployed package and the mailbox."""
+"""The whole of it, running on one machine: the local model, the cloud, the deployed package and the mailbox."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,8 +12,8 @@ from labelwatch.analytics.tables import ALL, Tables
 from labelwatch.deploy.package import Package
 from labelwatch.local import deployment, ministack, rekognition_api
 from labelwatch.local.mailbox import Mailbox
-from labelwatch.local.ministack import Cloud
-from labelwatch.local.model import Classifier, StandIn, model_arn
+from labelwatch.local.ministack import LocalAws
+from labelwatch.local.model import Classifier, LocalModel, model_arn
 
 ADDRESS = "grower@example.com"
 INPUT_BUCKET = "labelwatch-images"
@@ -22,11 +22,11 @@ OUTPUT_BUCKET = "labelwatch-predictions"
 
 @dataclass(frozen=True)
 class Session:
-    """What runs; `outputs` are the stack's, `rekognition` is where the stand-in answers."""
+    """What runs; `outputs` are the stack's, `rekognition` is where the local model answers."""
 
-    cloud: Cloud
+    local_aws: LocalAws
     rekognition: str
-    standin: StandIn
+    local_model: LocalModel
     mailbox: Mailbox
     athena: Athena
     outputs: dict[str, str]
@@ -34,12 +34,12 @@ class Session:
     @property
     def api(self) -> str:
         """The REST API's address, without a slash at its end."""
-        return deployment.api_url(self.cloud, self.outputs)
+        return deployment.api_url(self.local_aws, self.outputs)
 
     @property
     def tokens(self) -> TokenTable:
         """The stack's upload tokens."""
-        return TokenTable(self.cloud.client("dynamodb"), self.outputs["TableName"])
+        return TokenTable(self.local_aws.client("dynamodb"), self.outputs["TableName"])
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
         content: bytes = objects["s3"].get_object(Bucket=bucket, Key=key, **which)["Body"].read()
         return content
 
-    model = StandIn(classifier, model_arn(ministack.REGION), read)
+    model = LocalModel(classifier, model_arn(ministack.REGION), read)
     with (
         rekognition_api.served(model.operations) as rekognition,
         ministack.running(folder / "cloud", rekognition, port) as here,

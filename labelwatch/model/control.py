@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from chalicelib.adapters.aws_lambda import SourceMapping
-from chalicelib.adapters.dynamodb import ModelMemories
+from chalicelib.adapters.aws_lambda import EventSourceMapping
+from chalicelib.adapters.dynamodb import ModelStateTable
 from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.sqs import Queue
 from chalicelib.domain.errors import Fault
@@ -15,14 +15,14 @@ from chalicelib.settings import GENERAL_MODEL
 from chalicelib.steps.manage_model import RUNNING, STARTABLE, STARTING, STOPPING
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
-from labelwatch.shared.console import Operator
+from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.text import counted
 
 NEEDED = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
 COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
 
-_NOT_TAKEN = "no; keep_model has them taken within a minute of the model's running"
+_NOT_TAKEN = "no; manage_model has them taken within a minute of the model's running"
 # https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
 _TAKEN = {"Enabled": "yes", "Enabling": "in a moment", "Disabling": _NOT_TAKEN, "Disabled": _NOT_TAKEN}
 
@@ -31,22 +31,22 @@ class StackModel(NamedTuple):
     """The model of a stack, with what keeps it."""
 
     version: ModelVersion
-    mapping: SourceMapping
+    mapping: EventSourceMapping
     queue: Queue
-    memories: ModelMemories
+    model_states: ModelStateTable
     auto_start: bool
 
 
-def of_stack(account: Account, name: str) -> StackModel:
+def from_stack(account: Account, name: str) -> StackModel:
     """The model of the stack; raises UserError where it has none of its own."""
     outputs = stacks.outputs(account.client("cloudformation"), name, *NEEDED)
     if outputs["CustomModelARN"] == GENERAL_MODEL:
         raise UserError(f"{name} asks Rekognition's general labels, which are always there: nothing starts or stops.")
     return StackModel(
         ModelVersion(account.client("rekognition"), outputs["CustomModelARN"]),
-        SourceMapping(account.client("lambda"), outputs["ImagesQueueArn"], f"{name}-detect"),
+        EventSourceMapping(account.client("lambda"), outputs["ImagesQueueArn"], f"{name}-detect"),
         Queue(account.client("sqs"), outputs["ImagesQueueUrl"]),
-        ModelMemories(account.client("dynamodb"), outputs["TableName"]),
+        ModelStateTable(account.client("dynamodb"), outputs["TableName"]),
         outputs["ModelAutoStart"] == "yes",
     )
 
@@ -54,7 +54,7 @@ def of_stack(account: Account, name: str) -> StackModel:
 def shown(model: StackModel) -> Table:
     """How it stands, for the terminal; times in UTC."""
     with _faults_told():
-        status, states, memory = model.version.status(), model.mapping.states(), model.memories.recall()
+        status, states, memory = model.version.status(), model.mapping.states(), model.model_states.load()
         waiting = model.queue.waiting()
     up = status in {RUNNING, STARTING, STOPPING}
     ours = memory.started_at if memory.model == model.version.name else None
@@ -75,46 +75,46 @@ def shown(model: StackModel) -> Table:
     return table
 
 
-def start(model: StackModel, units: int, operator: Operator, wait: Callable[[], None]) -> None:
+def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], None]) -> None:
     """Has it started, unless it runs, and waits until it does; raises UserError where it cannot or does not come up."""
     with _faults_told():
         status = model.version.status()
         if status == RUNNING:
-            operator.tell("The model runs already, on the inference units that it was started with.")
+            terminal.tell("The model runs already, on the inference units that it was started with.")
             return
         if status not in STARTABLE | {STARTING, "FAILED"}:
             raise UserError(f"the model is {status}; only one that is stopped can be started.")
         if status != STARTING:
-            operator.must_agree(f"Start {model.version.name} with {counted(units, 'inference unit')}, at {COST}?")
+            terminal.confirm(f"Start {model.version.name} with {counted(units, 'inference unit')}, at {COST}?")
             if not model.version.start(units):
                 raise UserError("somebody else starts or stops the model at this moment; try again in some minutes.")
-        end = _when_no_longer(model.version, {STARTING}, operator, wait)
+        end = _when_no_longer(model.version, {STARTING}, terminal, wait)
     if end != RUNNING:
         raise UserError(f"the model is {end}; its page in the Rekognition console says why.")
-    operator.tell("The model runs. Images that waited are looked at within minutes.")
+    terminal.tell("The model runs. Images that waited are looked at within minutes.")
 
 
-def stop(model: StackModel, operator: Operator, wait: Callable[[], None]) -> None:
+def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> None:
     """Has it stopped, unless it is, and waits until it is; raises UserError where it cannot be."""
     with _faults_told():
         status = model.version.status()
         if status in STARTABLE:
-            _tell_stopped("The model is stopped already.", model, operator)
+            _tell_stopped("The model is stopped already.", model, terminal)
             return
         if status not in {RUNNING, STOPPING}:
             raise UserError(f"the model is {status}; only one that runs can be stopped.")
         if status == RUNNING:
-            operator.must_agree(f"Stop {model.version.name}? Images wait in their queue, for 14 days at most.")
+            terminal.confirm(f"Stop {model.version.name}? Images wait in their queue, for 14 days at most.")
             if not model.version.stop():
                 raise UserError("somebody else stops the model at this moment; labelwatch model status shows it.")
-        end = _when_no_longer(model.version, {RUNNING, STOPPING}, operator, wait)
-    _tell_stopped(f"The model is {end}, and costs nothing.", model, operator)
+        end = _when_no_longer(model.version, {RUNNING, STOPPING}, terminal, wait)
+    _tell_stopped(f"The model is {end}, and costs nothing.", model, terminal)
 
 
-def _tell_stopped(sentence: str, model: StackModel, operator: Operator) -> None:
-    operator.tell(sentence)
+def _tell_stopped(sentence: str, model: StackModel, terminal: Terminal) -> None:
+    terminal.tell(sentence)
     if model.auto_start:
-        operator.tell("It is started again when images wait: ModelAutoStart is yes.")
+        terminal.tell("It is started again when images wait: ModelAutoStart is yes.")
 
 
 def _in_words(state: str) -> str:
@@ -123,8 +123,8 @@ def _in_words(state: str) -> str:
     return f"{words} ({state})" if words else state
 
 
-def _when_no_longer(version: ModelVersion, states: set[str], operator: Operator, wait: Callable[[], None]) -> str:
-    with operator.progress() as bars:
+def _when_no_longer(version: ModelVersion, states: set[str], terminal: Terminal, wait: Callable[[], None]) -> str:
+    with terminal.progress() as bars:
         bar = bars.add_task("", total=None)
         wait()  # it may still be told as it was
         while (status := version.status()) in states:

@@ -46,7 +46,7 @@ def up(account: Account, wish: Wish, tell: Tell, poll_seconds: float = 2) -> Non
     identities.check_subscription()
     principals = list(dict.fromkeys(identities.find(one) for one in wish.principals))
     # QuickSight asks Athena for the columns when it makes the data set.
-    tables.of_stack(account, wish.stack).make(TABLE)
+    tables.from_stack(account, wish.stack).make(TABLE)
     objects, home = _objects(account, wish.stack, poll_seconds)
     place = Place(
         home=home,

@@ -10,23 +10,23 @@ from labelwatch.shared.errors import UserError
 from labelwatch.shared.stacks import Event
 
 
-class Operator(NamedTuple):
+class Terminal(NamedTuple):
     """`agrees` gets a question; `answers` gets a parameter's name, description and default.
 
     It is None where nobody is there to answer.
     """
 
     console: Console
-    agrees: Callable[[str], bool]
+    accepts: Callable[[str], bool]
     answers: Callable[[str, str, str], str] | None = None
 
     def tell(self, text: str) -> None:
         """One line, however long: addresses and commands are to be copied."""
         self.console.print(text, soft_wrap=True)
 
-    def must_agree(self, question: str) -> None:
+    def confirm(self, question: str) -> None:
         """Raises UserError where the operator does not."""
-        if not self.agrees(question):
+        if not self.accepts(question):
             raise UserError("nothing is created, changed or deleted.")
 
     def progress(self) -> Progress:

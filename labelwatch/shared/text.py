@@ -3,7 +3,7 @@
 
 def printable(text: str) -> str:
     """The text with escapes for what a terminal, or a picture, would not take as letters: keys may hold anything."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def counted(number: int, thing: str) -> str:

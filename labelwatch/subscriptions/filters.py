@@ -16,7 +16,7 @@ from labelwatch.shared.errors import UserError
 type Policy = dict[str, Any]
 
 # https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html
-MOST_VALUES = 150
+MAX_VALUES = 150
 
 
 class Filter(NamedTuple):
@@ -53,7 +53,7 @@ def wanted(labels: Sequence[str], confidence: float | None) -> Filter:
     if confidence is not None and not 0 <= confidence <= 100:
         raise UserError(f"the confidence is {confidence:g} and must be a number from 0 to 100.")
     asked = Filter(tuple(names.values()), confidence)
-    if len(asked.policy.get("labels", [])) > MOST_VALUES:
+    if len(asked.policy.get("labels", [])) > MAX_VALUES:
         raise UserError(f"{len(names)} labels are more than one filter of SNS takes; ask for fewer, or for all.")
     return asked
 

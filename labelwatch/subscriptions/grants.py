@@ -14,14 +14,14 @@ type Document = dict[str, Any]
 KEY_OF_AWS = "alias/aws/sqs"
 
 
-class QueueDoor:
+class QueuePolicy:
     """An SQS queue: a statement in its policy, beside those that it has."""
 
     def __init__(self, sqs: Any, arn: Arn) -> None:  # noqa: ANN401 - of any endpoint
         self._sqs = sqs
         self._arn = arn
 
-    def let_in(self, topic: Arn) -> list[str]:
+    def grant(self, topic: Arn) -> list[str]:
         """Lets the topic in, and says what was done; raises UserError where it could not deliver even so."""
         url, attributes = self._found()
         key = attributes.get("KmsMasterKeyId", "")
@@ -43,7 +43,7 @@ class QueueDoor:
             )
         return told
 
-    def shut_out(self, topic: Arn) -> list[str]:
+    def revoke(self, topic: Arn) -> list[str]:
         """Takes back what `let_in` did, and says so."""
         try:
             url, attributes = self._found()
@@ -68,14 +68,14 @@ class QueueDoor:
         self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy) if policy else ""})
 
 
-class FunctionDoor:
+class FunctionPolicy:
     """A Lambda function: a permission to invoke it."""
 
     def __init__(self, functions: Any, arn: Arn) -> None:  # noqa: ANN401 - of any endpoint
         self._functions = functions
         self._arn = arn
 
-    def let_in(self, topic: Arn) -> list[str]:
+    def grant(self, topic: Arn) -> list[str]:
         """Lets the topic in, and says what was done; raises UserError where there is no such function."""
         try:
             self._functions.add_permission(
@@ -91,7 +91,7 @@ class FunctionDoor:
             raise UserError(f"there is no function {self._arn} in {self._arn.region}.") from None
         return [f"The function's policy has a new permission, {sid(topic)}, which lets the topic invoke it."]
 
-    def shut_out(self, topic: Arn) -> list[str]:
+    def revoke(self, topic: Arn) -> list[str]:
         """Takes back what `let_in` did, and says so."""
         with suppress(self._functions.exceptions.ResourceNotFoundException):
             self._functions.remove_permission(FunctionName=str(self._arn), StatementId=sid(topic))
@@ -99,16 +99,16 @@ class FunctionDoor:
         return []
 
 
-def let_in(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
+def grant(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
     """Lets the topic into a queue or a function of its account and Region, and says what was done.
 
     Of one that is elsewhere it says what its owner must do. Raises UserError where the topic could not deliver.
     """
-    arn = _arn_with_a_door(endpoint)
+    arn = _arn_with_a_policy(endpoint)
     if not arn:
         return []
     if _is_near(arn, topic):
-        return _door(account, arn).let_in(topic)
+        return _policy_of(account, arn).grant(topic)
     if arn.service == "lambda" and arn.account != topic.account:
         # https://docs.aws.amazon.com/lambda/latest/dg/with-sns-example.html
         raise UserError(
@@ -124,10 +124,10 @@ def let_in(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
     return [f"The function is of another {where}: nothing arrives until this was run: {_permission(arn, topic)}"]
 
 
-def shut_out(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
+def revoke(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
     """Takes back what `let_in` did, and says so."""
-    arn = _arn_with_a_door(endpoint)
-    return _door(account, arn).shut_out(topic) if arn and _is_near(arn, topic) else []
+    arn = _arn_with_a_policy(endpoint)
+    return _policy_of(account, arn).revoke(topic) if arn and _is_near(arn, topic) else []
 
 
 def statement_for(queue: Arn, topic: Arn) -> Document:
@@ -160,7 +160,7 @@ def sid(topic: Arn) -> str:
     return f"Labelwatch{re.sub('[^a-zA-Z0-9]', '', topic.resource)[-80:]}"
 
 
-def _arn_with_a_door(endpoint: Endpoint) -> Arn | None:
+def _arn_with_a_policy(endpoint: Endpoint) -> Arn | None:
     return arn_of(endpoint.address) if endpoint.protocol in {"sqs", "lambda"} else None
 
 
@@ -168,10 +168,10 @@ def _is_near(arn: Arn, topic: Arn) -> bool:
     return (arn.partition, arn.account, arn.region) == (topic.partition, topic.account, topic.region)
 
 
-def _door(account: Account, arn: Arn) -> QueueDoor | FunctionDoor:
+def _policy_of(account: Account, arn: Arn) -> QueuePolicy | FunctionPolicy:
     if arn.service == "sqs":
-        return QueueDoor(account.client("sqs"), arn)
-    return FunctionDoor(account.client("lambda"), arn)
+        return QueuePolicy(account.client("sqs"), arn)
+    return FunctionPolicy(account.client("lambda"), arn)
 
 
 def _permission(function: Arn, topic: Arn) -> str:

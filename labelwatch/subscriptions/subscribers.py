@@ -187,7 +187,7 @@ class Subscribers:
             ) from None
 
 
-def of_stack(account: Account, stack_name: str) -> Subscribers:
+def from_stack(account: Account, stack_name: str) -> Subscribers:
     """The subscribers of this stack; raises UserError without one."""
     outputs = stacks.outputs(account.client("cloudformation"), stack_name)
     return Subscribers(account.client("sns"), stack_name, outputs)

@@ -14,8 +14,8 @@ from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
-# API Gateway remembers an answer of the authorizer for 30 s; a ticket lives 15 minutes.
-HOW_SOON = "The token stops working within 30 seconds; a ticket that it got before, after 15 minutes at most."
+# API Gateway remembers an answer of the authorizer for 30 s; a presigned upload lives 15 minutes.
+HOW_SOON = "The token stops working within 30 seconds; a presigned upload that it got before, after 15 minutes at most."
 
 
 def token_table(account: Account, stack_name: str) -> TokenTable:

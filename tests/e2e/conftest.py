@@ -1,4 +1,4 @@
-"""The packaged template and zip, deployed into the embedded cloud once for all end-to-end tests."""
+"""The packaged template and zip, deployed into the local AWS once for all end-to-end tests."""
 
 import json
 from collections.abc import Iterator
@@ -56,21 +56,21 @@ def running(
     ) as session:
         pipeline = Pipeline(session, pytestconfig.getoption("--patience", None) or SECONDS_TO_WAIT)
         pipeline.wait_until_empty()  # S3's test event: a function that is changed while it runs leaves it for later
-        session.cloud.stop_the_clock()
+        session.local_aws.disable_schedules()
         # Retries after a second and waits of two: on AWS they are of minutes.
         for function in functions(session).values():
-            set_environment(session, function, RETRY_SECONDS="1", WAIT_SECONDS="2")
+            set_environment(session, function, RETRY_SECONDS="1", DEFER_SECONDS="2")
         yield pipeline
 
 
 @pytest.fixture
 def pipeline(running: Pipeline, request: pytest.FixtureRequest) -> Iterator[Pipeline]:
-    """The shared pipeline, with a model that behaves; what a test told the stand-in is forgotten after it."""
+    """The shared pipeline, with a model that behaves; what a test told the local model is forgotten after it."""
     yield running
-    if running.standin.status != "RUNNING":
-        running.standin.status = "RUNNING"
+    if running.local_model.status != "RUNNING":
+        running.local_model.status = "RUNNING"
         look_at_the_model(running.session)
-    running.standin.rate = RateLimit(CALLS_PER_SECOND)
-    running.standin.error_rates = {}
+    running.local_model.rate = RateLimit(CALLS_PER_SECOND)
+    running.local_model.error_rates = {}
     if not request.session.shouldfail:  # else no test comes after this one
         running.wait_until_empty()

@@ -17,7 +17,7 @@ from labelwatch.analytics.athena import Answer, Athena
 from labelwatch.analytics.output import value
 from labelwatch.analytics.queries import Narrowing
 from labelwatch.analytics.tables import ALL, PLAIN, Tables
-from labelwatch.local.ministack import REGION, Cloud
+from labelwatch.local.ministack import REGION, LocalAws
 from labelwatch.shared.errors import UserError
 from tests.support.builders import MODEL, image, prediction, rules
 from tests.support.pipeline import Pipeline
@@ -33,7 +33,7 @@ EVERYTHING = Narrowing()
 class Place(NamedTuple):
     """A database of the test's own, and how many buckets it has had."""
 
-    cloud: Cloud
+    local_aws: LocalAws
     athena: Athena
     buckets: list[str]
 
@@ -41,7 +41,7 @@ class Place(NamedTuple):
         """Makes the tables over a new bucket with the rows of these."""
         bucket = f"counted-{len(self.buckets)}"
         self.buckets.append(bucket)
-        s3 = self.cloud.client("s3")
+        s3 = self.local_aws.client("s3")
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         for one in predictions:
             s3.put_object(Bucket=bucket, Key=row_key(one), Body=encoded(rows_of(one, WANTED)))
@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
     @property
     def tables(self) -> Tables:
-        return Tables(self.athena, self.cloud.client("glue"), DATABASE, self.buckets[-1])
+        return Tables(self.athena, self.local_aws.client("glue"), DATABASE, self.buckets[-1])
 
     def answer(self, name: str, to: Narrowing = EVERYTHING) -> list[tuple[Any, ...]]:
         """The rows of a ready query, with numbers as numbers."""
@@ -63,10 +63,10 @@ def typed(answer: Answer) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def place(running: Pipeline) -> Iterator[Place]:
-    cloud = running.session.cloud
-    cloud.client("glue").create_database(DatabaseInput={"Name": DATABASE})
-    yield Place(cloud, Athena(cloud.client("athena"), DATABASE, running.outputs["WorkgroupName"]), [])
-    cloud.client("glue").delete_database(Name=DATABASE)
+    local_aws = running.session.local_aws
+    local_aws.client("glue").create_database(DatabaseInput={"Name": DATABASE})
+    yield Place(local_aws, Athena(local_aws.client("athena"), DATABASE, running.outputs["WorkgroupName"]), [])
+    local_aws.client("glue").delete_database(Name=DATABASE)
 
 
 @st.composite
@@ -232,7 +232,7 @@ def test_tables_are_made_once_and_made_again_only_where_they_are_others(place: P
 def test_what_is_no_table_of_ours_is_never_dropped(place: Place, other: dict[str, Any]) -> None:
     place.fill([])
     place.tables.drop(PLAIN)
-    glue = place.cloud.client("glue")
+    glue = place.local_aws.client("glue")
     glue.create_table(DatabaseName=DATABASE, TableInput={"Name": PLAIN, "StorageDescriptor": {"Columns": []}} | other)
     try:
         for act in (place.tables.make, place.tables.drop):
@@ -245,7 +245,7 @@ def test_what_is_no_table_of_ours_is_never_dropped(place: Place, other: dict[str
 
 def test_a_table_that_reads_rows_in_another_way_is_made_again(place: Place) -> None:
     place.fill([])
-    glue = place.cloud.client("glue")
+    glue = place.local_aws.client("glue")
     table = glue.get_table(DatabaseName=DATABASE, Name=PLAIN)["Table"]
     storage = table["StorageDescriptor"] | {"SerdeInfo": {"SerializationLibrary": "a.ParquetSerDe"}}
     known = {"Name": PLAIN, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage}

@@ -11,7 +11,7 @@ from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.pipeline import Pipeline, look_at_the_model, picture, run_labelwatch
 
 PREFIX = "audited/"
-TOLD, QUIET, BAD = f"{PREFIX}told leaf.jpg", f"{PREFIX}quiet+leaf.jpg", f"{PREFIX}notes.jpg"
+COMPLETED, SUPPRESSED, BAD = f"{PREFIX}told leaf.jpg", f"{PREFIX}quiet+leaf.jpg", f"{PREFIX}notes.jpg"
 FOLDER = f"{PREFIX}folder/"
 
 
@@ -31,12 +31,12 @@ def verdict(pipeline: Pipeline, *options: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def audited(running: Pipeline) -> Pipeline:
     """One image of each fate, and a folder marker."""
-    running.upload(TOLD)
-    running.upload(QUIET, content=picture("brown-spot"))
+    running.upload(COMPLETED)
+    running.upload(SUPPRESSED, content=picture("brown-spot"))
     running.upload(BAD, content=b"Spray on Tuesday.")
     running.upload(FOLDER, content=b"")
-    running.wait_for(TOLD, QUIET, BAD)
-    running.wait_for_alert(TOLD)
+    running.wait_for(COMPLETED, SUPPRESSED, BAD)
+    running.wait_for_alert(COMPLETED)
     running.wait_until_empty()
     return running
 
@@ -51,44 +51,44 @@ def test_what_is_whole_adds_up_and_can_be_asked_again(audited: Pipeline) -> None
 
 
 def test_the_day_has_its_uploads_and_another_day_has_none(audited: Pipeline) -> None:
-    day = audited.predictions[TOLD].row_key.split("/")[1].removeprefix("dt=")
+    day = audited.predictions[COMPLETED].row_key.split("/")[1].removeprefix("dt=")
     assert verdict(audited, "--day", day, "--prefix", PREFIX)["images"] == 3
     assert verdict(audited, "--day", "2026-01-01", "--prefix", PREFIX)["images"] == 0
     assert verdict(audited, "--day", day)["images"] >= 3
 
 
 def test_a_dead_letter_in_the_hands_of_another_reader_is_waited_for(audited: Pipeline) -> None:
-    sqs = audited.session.cloud.client("sqs")
+    sqs = audited.session.local_aws.client("sqs")
     held = sqs.receive_message(QueueUrl=audited.outputs["ImagesDeadLettersUrl"], VisibilityTimeout=4)
     assert held["Messages"]
     assert verdict(audited, "--prefix", PREFIX)["aside"] == 1
 
 
 def test_rows_that_are_taken_away_are_missed(audited: Pipeline) -> None:
-    s3, key = audited.session.cloud.client("s3"), audited.predictions[QUIET].row_key
+    s3, key = audited.session.local_aws.client("s3"), audited.predictions[SUPPRESSED].row_key
     content = s3.get_object(Bucket=OUTPUT_BUCKET, Key=key)["Body"].read()
     s3.delete_object(Bucket=OUTPUT_BUCKET, Key=key)
     done = audit(audited, "--prefix", PREFIX)
     s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=content)
     assert done.returncode == 1
-    assert f"no fate: s3://{INPUT_BUCKET}/{QUIET} (version " in done.stdout
+    assert f"no fate: s3://{INPUT_BUCKET}/{SUPPRESSED} (version " in done.stdout
 
 
 def test_a_told_mark_that_is_taken_away_is_missed(audited: Pipeline) -> None:
-    dynamodb, table = audited.session.cloud.client("dynamodb"), audited.outputs["TableName"]
-    row_key = audited.predictions[TOLD].row_key
+    dynamodb, table = audited.session.local_aws.client("dynamodb"), audited.outputs["TableName"]
+    row_key = audited.predictions[COMPLETED].row_key
     key = {"kind": {"S": "alert"}, "id": {"S": row_key.rpartition("/")[2].removesuffix(".json")}}
     item = dynamodb.get_item(TableName=table, Key=key)["Item"]
     claimed = {name: value for name, value in item.items() if name != "told_at"}
     dynamodb.put_item(TableName=table, Item=claimed)
     told = verdict(audited, "--prefix", PREFIX)
     dynamodb.put_item(TableName=table, Item=item)
-    assert told["untold"] == [f"{row_key}, of s3://{INPUT_BUCKET}/{TOLD}"]
+    assert told["untold"] == [f"{row_key}, of s3://{INPUT_BUCKET}/{COMPLETED}"]
     assert not told["adds_up"]
 
 
 def test_a_dead_letter_that_is_taken_away_is_missed(audited: Pipeline) -> None:
-    sqs, url = audited.session.cloud.client("sqs"), audited.outputs["ImagesDeadLettersUrl"]
+    sqs, url = audited.session.local_aws.client("sqs"), audited.outputs["ImagesDeadLettersUrl"]
     taken = taken_from(sqs, url, lambda message: BAD in message["Body"])
     told = verdict(audited, "--prefix", PREFIX)
     for message in taken:
@@ -103,7 +103,7 @@ def test_a_dead_letter_that_is_taken_away_is_missed(audited: Pipeline) -> None:
 
 
 def test_an_upload_that_is_taken_away_leaves_rows_of_nothing(audited: Pipeline) -> None:
-    s3, key = audited.session.cloud.client("s3"), f"{PREFIX}gone.jpg"
+    s3, key = audited.session.local_aws.client("s3"), f"{PREFIX}gone.jpg"
     audited.upload(key)
     audited.wait_for_alert(key)
     audited.wait_until_empty()
@@ -124,11 +124,11 @@ def test_an_upload_that_is_taken_away_leaves_rows_of_nothing(audited: Pipeline) 
 def test_what_is_on_the_way_may_come_yet(audited: Pipeline) -> None:
     """A prediction whose rows are not stored: the message of its image is put away while the model is stopped."""
     key = f"{PREFIX}patient.jpg"
-    audited.standin.status = "STOPPED"
+    audited.local_model.status = "STOPPED"
     audited.upload(key)
     audited.wait_until(lambda: audited.waiting("ImagesQueueUrl") == 1, "a message that waits")
     told = verdict(audited, "--prefix", PREFIX)
-    audited.standin.status = "RUNNING"
+    audited.local_model.status = "RUNNING"
     look_at_the_model(audited.session)
     audited.wait_for_alert(key)
     audited.wait_until_empty()
@@ -152,14 +152,14 @@ def test_a_mistake_is_told_in_one_sentence(audited: Pipeline, option: str, value
 
 
 def test_rows_that_are_none_are_told_with_all_else(audited: Pipeline) -> None:
-    s3, key = audited.session.cloud.client("s3"), audited.predictions[QUIET].row_key
+    s3, key = audited.session.local_aws.client("s3"), audited.predictions[SUPPRESSED].row_key
     content = s3.get_object(Bucket=OUTPUT_BUCKET, Key=key)["Body"].read()
     s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=b"{}")
     done = audit(audited, "--prefix", PREFIX)
     s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=content)
     assert done.returncode == 1
     assert f"no rows; take it away, and see whose prediction is missing: {key}\n" in done.stdout
-    assert f"no fate: s3://{INPUT_BUCKET}/{QUIET} (version " in done.stdout
+    assert f"no fate: s3://{INPUT_BUCKET}/{SUPPRESSED} (version " in done.stdout
 
 
 def taken_from(sqs: Any, url: str, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:

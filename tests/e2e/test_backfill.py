@@ -10,15 +10,15 @@ from collections.abc import Iterator
 import pytest
 
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from tests.support.pipeline import Pipeline, functions, operator_s_environment, run_labelwatch, set_mapping
+from tests.support.pipeline import Pipeline, functions, run_labelwatch, set_mapping, user_environment
 
-MOST_SECONDS = 120
+MAX_SECONDS = 120
 
 
 @pytest.fixture
 def deaf(pipeline: Pipeline) -> Iterator[Pipeline]:
     """The pipeline whose input bucket tells nobody of uploads, as it was with what was there before."""
-    s3 = pipeline.session.cloud.client("s3")
+    s3 = pipeline.session.local_aws.client("s3")
     s3.put_bucket_notification_configuration(Bucket=INPUT_BUCKET, NotificationConfiguration={})
     yield pipeline
     listening = {"QueueArn": pipeline.outputs["ImagesQueueArn"], "Events": ["s3:ObjectCreated:*"]}
@@ -81,10 +81,10 @@ def test_what_is_predicted_is_left_out_and_again_doubles_nothing(deaf: Pipeline)
     said(deaf, place("twice/"), "--yes")
     deaf.wait_for(*keys)
     deaf.wait_until_empty()
-    calls = deaf.standin.calls
+    calls = deaf.local_model.calls
     assert "12 objects, 12 of them predicted already; 0 to send" in said(deaf, place("twice/"))
     assert "12 objects; 12 to send" in said(deaf, place("twice/"), "--again", "--yes")
-    deaf.wait_until(lambda: deaf.standin.calls == calls + 12, "another look at each")
+    deaf.wait_until(lambda: deaf.local_model.calls == calls + 12, "another look at each")
     deaf.wait_until_empty()
     assert rows_of(deaf, "twice/") == 12
 
@@ -108,7 +108,7 @@ def test_a_fault_of_the_queue_is_one_sentence(deaf: Pipeline) -> None:
 def test_after_ctrl_c_the_same_command_sends_the_rest(deaf: Pipeline) -> None:
     count = 2000
     keys = names("stopped/", count)
-    s3 = deaf.session.cloud.client("s3")
+    s3 = deaf.session.local_aws.client("s3")
     for key in keys:
         s3.put_object(Bucket=INPUT_BUCKET, Key=key, Body=b"")  # no image: counted on the queue, looked at by nobody
     detect = functions(deaf.session)["Detect"]
@@ -127,22 +127,22 @@ def test_after_ctrl_c_the_same_command_sends_the_rest(deaf: Pipeline) -> None:
         assert deaf.waiting("ImagesQueueUrl") == count + sent - done
         assert "goes on" not in said(deaf, place("stopped/"), "--dry-run")
     finally:
-        deaf.session.cloud.client("sqs").purge_queue(QueueUrl=deaf.outputs["ImagesQueueUrl"])
+        deaf.session.local_aws.client("sqs").purge_queue(QueueUrl=deaf.outputs["ImagesQueueUrl"])
         set_mapping(deaf.session, detect, Enabled=True)
 
 
 def stop_after_some(pipeline: Pipeline, where: str) -> None:
     """Starts it, and presses Ctrl-C when the first messages are on the queue."""
-    environment = operator_s_environment(pipeline.session) | {"COLUMNS": "200"}
+    environment = user_environment(pipeline.session) | {"COLUMNS": "200"}
     with subprocess.Popen(
         [sys.executable, "-m", "labelwatch", "backfill", where, "--yes"], env=environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        until = time.monotonic() + MOST_SECONDS
+        until = time.monotonic() + MAX_SECONDS
         while not pipeline.waiting("ImagesQueueUrl"):  # without a pause, in which all could be sent
             assert time.monotonic() < until, "nothing was sent"
         process.send_signal(signal.SIGINT)
-        shown, errors = process.communicate(timeout=MOST_SECONDS)
+        shown, errors = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == 130, shown
     assert re.search(
         r"^labelwatch: stopped: [\d,]+ of 2,000 images sent; the same command goes on from there\.$", errors

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from chalicelib.domain.predictions import Label
-from chalicelib.queues.batch import MOST_TRIES
+from chalicelib.queues.batch import MAX_TRIES
 from chalicelib.steps.detect import encoded
 from labelwatch.dead_letters.dead_letter import Letter, boxes
 from labelwatch.dead_letters.reader import Held
@@ -97,7 +97,7 @@ def sizes() -> Objects:
     }
 
 
-# Each of them is an image. A line feed is not among them: the embedded cloud's IAM has no pattern that holds for it.
+# Each of them is an image. A line feed is not among them: the local AWS's IAM has no pattern that holds for it.
 KEYS = [
     "k" * 1024, "稲" * 341 + "k", "稲/葉.jpg", "é.jpg", "e\u0301.jpg", "\U0001f469\u200d\U0001f33e.jpg", "יונה.jpg",
     "\u202egpj.exe", "\ufeffbom.jpg", "\uffff.jpg", "\ufffd.jpg", "\U0010ffff.jpg", "\xa0hard blank.jpg", "\u2028.jpg",
@@ -186,7 +186,7 @@ class Burst:
         self.expected: dict[str, list[str]] = {}
         self.neighbours: list[str] = []
         self._name = name
-        self._sqs = pipeline.session.cloud.client("sqs")
+        self._sqs = pipeline.session.local_aws.client("sqs")
         self._before = {one.id for one in self._dead_letters()}
         self._bodies: list[str] = []
 
@@ -206,7 +206,7 @@ class Burst:
     def try_all_but_once(self) -> None:
         """What is in the images queue now has its last try left."""
         url = self.pipeline.outputs["ImagesQueueUrl"]
-        for _ in range(MOST_TRIES - 1):
+        for _ in range(MAX_TRIES - 1):
             answer = self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
             assert len(answer["Messages"]) == self.pipeline.waiting("ImagesQueueUrl")
 
@@ -275,7 +275,7 @@ def with_one_try_left(burst: Burst) -> None:
 
 def removed(burst: Burst) -> None:
     """Objects that are not there any more when somebody looks."""
-    s3 = burst.pipeline.session.cloud.client("s3")
+    s3 = burst.pipeline.session.local_aws.client("s3")
     burst.upload(
         {"removed for good.jpg": (picture(), "ImageGone"), "behind a delete marker.jpg": (picture(), PREDICTED)}
     )
@@ -318,7 +318,7 @@ def test_where_a_batch_ends_with_a_raise_no_neighbour_is_taken_either(pipeline: 
             burst.send({what: one for what, one in foreign().items() if what.startswith("records of")})
             burst.send(foreign_predictions(), "PredictionsQueueUrl")
             one_bad_of_three(burst)
-            pipeline.standin.answer_with("AccessDeniedException", times=8)  # what gets one makes its batch end so
+            pipeline.local_model.answer_with("AccessDeniedException", times=8)  # what gets one makes its batch end so
         burst.wait()
         assert burst.fates == burst.expected
     finally:

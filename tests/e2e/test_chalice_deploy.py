@@ -26,12 +26,12 @@ FUNCTIONS = {
     "-detect": "Detect",
     "-notify": "Notify",
     "-ingest": "Ingest",
-} | {"-watch": "Watch", "-keep_model": "KeepModel"}
+} | {"-check_subscriptions": "CheckSubscriptions", "-manage_model": "ManageModel"}
 
 
 @pytest.fixture(scope="module")
 def gateway(running: Pipeline) -> Iterator[Gateway]:
-    with api_gateway.in_front_of(running.session.cloud.endpoint) as gateway:
+    with api_gateway.in_front_of(running.session.local_aws.endpoint) as gateway:
         yield gateway
 
 
@@ -49,10 +49,12 @@ class Before(NamedTuple):
 
 @pytest.fixture(scope="module")
 def before(running: Pipeline) -> Before:
-    cloud = running.session.cloud
-    cloud.client("s3").create_bucket(Bucket=ADOPTED, CreateBucketConfiguration={"LocationConstraint": REGION})
-    url = cloud.client("sqs").create_queue(QueueName="archive")["QueueUrl"]
-    arn = cloud.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    local_aws = running.session.local_aws
+    local_aws.client("s3").create_bucket(Bucket=ADOPTED, CreateBucketConfiguration={"LocationConstraint": REGION})
+    url = local_aws.client("sqs").create_queue(QueueName="archive")["QueueUrl"]
+    arn = local_aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
     allow = {
         "Effect": "Allow",
         "Principal": {"Service": "s3.amazonaws.com"},
@@ -60,30 +62,30 @@ def before(running: Pipeline) -> Before:
         "Resource": arn,
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    cloud.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    cloud.client("s3").put_bucket_notification_configuration(
+    local_aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    local_aws.client("s3").put_bucket_notification_configuration(
         Bucket=ADOPTED,
         NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]}]},
     )
-    return Before(inventory(cloud), notifications(cloud, ADOPTED))
+    return Before(inventory(local_aws), notifications(local_aws, ADOPTED))
 
 
 @pytest.fixture(scope="module")
 def outputs(running: Pipeline, project: Project, before: Before) -> dict[str, str]:  # noqa: ARG001 - it comes first
     done = project.labelwatch(
-        *("up", "--stage", "prod", "--custom-model-arn", running.standin.arn, "--adopt-bucket", ADOPTED),
+        *("up", "--stage", "prod", "--custom-model-arn", running.local_model.arn, "--existing-bucket", ADOPTED),
         *("--email-notification", "grower@example.com", "--input-bucket-name", "prod-images"),
         *("--output-bucket-name", "prod-predictions", "--labels-of-interest", "*", "--min-confidence", "80"),
         "--yes",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return stacks.outputs(running.session.cloud.client("cloudformation"), STACK)
+    return stacks.outputs(running.session.local_aws.client("cloudformation"), STACK)
 
 
 @pytest.fixture(scope="module")
 def deployed(running: Pipeline, project: Project, outputs: dict[str, str]) -> Inventory:  # noqa: ARG001 - the same
     project.chalice("deploy")
-    return inventory(running.session.cloud)
+    return inventory(running.session.local_aws)
 
 
 @pytest.mark.usefixtures("deployed")
@@ -119,7 +121,7 @@ def test_the_functions_log_where_the_stack_keeps_it(deployed: Inventory) -> None
 
 @pytest.mark.usefixtures("deployed")
 def test_the_other_notifications_of_an_adopted_bucket_stay_as_they_are(running: Pipeline, before: Before) -> None:
-    told = notifications(running.session.cloud, ADOPTED)
+    told = notifications(running.session.local_aws, ADOPTED)
     (ours,) = told.pop("LambdaFunctionConfigurations")
     assert told == before.told
     assert ours[0].endswith(f":function:{STACK}-ingest")
@@ -127,11 +129,11 @@ def test_the_other_notifications_of_an_adopted_bucket_stay_as_they_are(running: 
 
 def test_without_an_origin_the_input_bucket_is_open_to_no_page(running: Pipeline, outputs: dict[str, str]) -> None:
     with pytest.raises(Exception, match="NoSuchCORSConfiguration"):
-        running.session.cloud.client("s3").get_bucket_cors(Bucket=outputs["InputBucket"])
+        running.session.local_aws.client("s3").get_bucket_cors(Bucket=outputs["InputBucket"])
 
 
 def test_the_routes_answer_under_chalice_local(running: Pipeline, outputs: dict[str, str], project: Project) -> None:
-    table = TokenTable(running.session.cloud.client("dynamodb"), outputs["TableName"])
+    table = TokenTable(running.session.local_aws.client("dynamodb"), outputs["TableName"])
     headers = {"Authorization": f"Bearer {tokens.create(table, 'camera-north')}"}
     leaf = {"filename": "leaf 1.jpg"}
     with project.chalice_local() as api:
@@ -159,7 +161,7 @@ def test_the_routes_answer_under_chalice_local(running: Pipeline, outputs: dict[
 @pytest.fixture(scope="module")
 def again(running: Pipeline, project: Project, deployed: Inventory) -> Inventory:  # noqa: ARG001 - the same
     project.chalice("deploy")
-    return inventory(running.session.cloud)
+    return inventory(running.session.local_aws)
 
 
 def test_a_second_deployment_changes_nothing(again: Inventory, deployed: Inventory) -> None:
@@ -168,7 +170,7 @@ def test_a_second_deployment_changes_nothing(again: Inventory, deployed: Invento
 
 @pytest.mark.usefixtures("again")
 def test_a_second_deployment_notifies_of_nothing_twice(running: Pipeline) -> None:
-    assert len(notifications(running.session.cloud, ADOPTED)["LambdaFunctionConfigurations"]) == 1
+    assert len(notifications(running.session.local_aws, ADOPTED)["LambdaFunctionConfigurations"]) == 1
 
 
 @pytest.mark.usefixtures("again")
@@ -182,18 +184,18 @@ def test_a_second_deployment_puts_the_same_definition_of_the_same_api(gateway: G
 def changed(running: Pipeline, project: Project, again: Inventory) -> Inventory:  # noqa: ARG001 - the same
     done = project.labelwatch("up", "--stage", "prod", "--min-confidence", "60", "--tracing", "yes", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    running.standin.status = "STOPPED"  # else its clock would turn the mapping on again
+    running.local_model.status = "STOPPED"  # else its clock would turn the mapping on again
     set_mapping(running.session, f"{STACK}-detect", Enabled=False)
     project.chalice("deploy")
-    return inventory(running.session.cloud)
+    return inventory(running.session.local_aws)
 
 
 def test_a_deployment_takes_no_images_where_they_are_left_in_their_queue(running: Pipeline, changed: Inventory) -> None:
-    client = running.session.cloud.client("lambda")
+    client = running.session.local_aws.client("lambda")
     (mapping,) = client.list_event_source_mappings(FunctionName=f"{STACK}-detect")["EventSourceMappings"]
     assert mapping["UUID"] in changed["mappings"]
     assert mapping["State"] == "Disabled"
-    running.standin.status = "RUNNING"
+    running.local_model.status = "RUNNING"
 
 
 def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(
@@ -212,7 +214,7 @@ def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(
 def untraced(running: Pipeline, project: Project, changed: Inventory) -> Inventory:  # noqa: ARG001 - the same
     done = project.labelwatch("up", "--stage", "prod", "--tracing", "no", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    return inventory(running.session.cloud)
+    return inventory(running.session.local_aws)
 
 
 def test_traces_can_be_turned_off_again(untraced: Inventory) -> None:
@@ -231,14 +233,14 @@ class After(NamedTuple):
 
 @pytest.fixture(scope="module")
 def after(running: Pipeline, project: Project, untraced: Inventory) -> After:  # noqa: ARG001 - the same
-    cloud = running.session.cloud
+    local_aws = running.session.local_aws
     refused = project.labelwatch("down", "--stage", "prod", "--yes")
     assert refused.returncode == 1
     project.chalice("delete")
-    deleted, told = inventory(cloud), notifications(cloud, ADOPTED)
+    deleted, told = inventory(local_aws), notifications(local_aws, ADOPTED)
     done = project.labelwatch("down", "--stage", "prod", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    return After(refused.stderr, deleted, told, inventory(cloud))
+    return After(refused.stderr, deleted, told, inventory(local_aws))
 
 
 def test_the_stack_stays_while_its_functions_need_it(after: After) -> None:
@@ -260,7 +262,7 @@ def test_down_takes_away_all_that_up_made(after: After, before: Before) -> None:
 
 def row_of(running: Pipeline, outputs: dict[str, str], bucket: str, key: str) -> dict[str, Any]:
     """Uploads an image and gives its row."""
-    s3 = running.session.cloud.client("s3")
+    s3 = running.session.local_aws.client("s3")
     seen: set[str] = set()
     found: list[dict[str, Any]] = []
     s3.put_object(Bucket=bucket, Key=key, Body=picture())

@@ -21,7 +21,7 @@ from labelwatch.shared.text import counted
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 LEAVES = Path(__file__).parents[3] / "shared" / "leaves"
-MOST_SECONDS = 120
+MAX_SECONDS = 120
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         [LABELWATCH, *arguments],
         capture_output=True,
         text=True,
-        timeout=MOST_SECONDS,
+        timeout=MAX_SECONDS,
         check=False,
         env=os.environ | {"COLUMNS": "160"} | environment,
     )
@@ -47,8 +47,8 @@ def test_the_demo_accounts_for_every_image_and_leaves_mails_and_a_picture() -> N
         assert picture.format == "PNG"
     files = list(report.parent.glob("alerts/*.eml"))
     rows = [file.read_text() for file in report.parent.glob("predictions/dt=*/*.json")]
-    by_ticket = [one for one in rows if re.search(r'"image": ?"uploads/demo/[0-9-]{10}/[a-z2-7]{16}-', one)]
-    assert (len(rows), len(by_ticket)) == (33, 16)
+    presigned = [one for one in rows if re.search(r'"image": ?"uploads/demo/[0-9-]{10}/[a-z2-7]{16}-', one)]
+    assert (len(rows), len(presigned)) == (33, 16)
     assert f"33 predictions, {counted(len(files), 'alert')}, 1 dead letter." in done.stdout
     mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
     assert mails
@@ -173,7 +173,7 @@ def up() -> Iterator[subprocess.Popen[str]]:
         text=True,
         env=os.environ | {"COLUMNS": "300", "PYTHONUNBUFFERED": "1"},
     )
-    watchdog = threading.Timer(MOST_SECONDS, process.kill)
+    watchdog = threading.Timer(MAX_SECONDS, process.kill)
     watchdog.start()
     yield process
     watchdog.cancel()
@@ -194,7 +194,7 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> str:
 
 
 def as_printed(line: str) -> None:
-    subprocess.run(line, shell=True, check=True, capture_output=True, text=True, timeout=MOST_SECONDS)  # noqa: S602
+    subprocess.run(line, shell=True, check=True, capture_output=True, text=True, timeout=MAX_SECONDS)  # noqa: S602
 
 
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 0), (signal.SIGHUP, 129)])
@@ -224,7 +224,7 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
     as_printed(tokens)
     as_printed(report)
     up.send_signal(ending)
-    assert up.wait(MOST_SECONDS) == code
+    assert up.wait(MAX_SECONDS) == code
     port = int(endpoint.rpartition(":")[2])
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
         probe.connect(("127.0.0.1", port))
@@ -236,7 +236,7 @@ def test_an_environment_can_be_made_anew_by_whoever_works_in_it(tmp_path: Path) 
     setup = [str(PROJECT / "scripts" / "setup"), str(folder), str(nothing)]
     for python in (sys.executable, str(folder / "bin" / "python")):
         environment = os.environ | {"PYTHON": python}
-        subprocess.run(setup, cwd=PROJECT, env=environment, check=True, capture_output=True, timeout=MOST_SECONDS)
+        subprocess.run(setup, cwd=PROJECT, env=environment, check=True, capture_output=True, timeout=MAX_SECONDS)
     assert (folder / "bin" / "python").exists()
 
 

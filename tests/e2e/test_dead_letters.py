@@ -22,15 +22,15 @@ from tests.support.pipeline import (
     Pipeline,
     functions,
     look_at_the_model,
-    operator_s_environment,
     picture,
     run_labelwatch,
     set_mapping,
+    user_environment,
 )
 
 BOXES = ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")
 # After so many receives SQS itself takes a message away (infra/resources.yaml).
-MOST_RECEIVES = 20
+MAX_RECEIVES = 20
 COMMAND = [sys.executable, "-m", "labelwatch", "dead-letters"]
 
 
@@ -40,8 +40,8 @@ class Place:
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.key = f"{uuid4().hex[:8]}/葉 1.jpg"
-        self.environment = operator_s_environment(pipeline.session) | {"COLUMNS": "250"}
-        self._sqs = pipeline.session.cloud.client("sqs")
+        self.environment = user_environment(pipeline.session) | {"COLUMNS": "250"}
+        self._sqs = pipeline.session.local_aws.client("sqs")
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run_labelwatch(self.pipeline.session, "dead-letters", *arguments, COLUMNS="250")
@@ -184,7 +184,9 @@ def test_purged_they_are_gone_and_the_object_stays(place: Place) -> None:
     place.reject()
     assert "Deleted: 1 of 1 dead letter." in place.said("purge", "--reason", "InvalidImageFormatException", "--yes")
     assert "There are no dead letters." in place.said("list")
-    place.pipeline.session.cloud.client("s3").head_object(Bucket=place.pipeline.outputs["InputBucket"], Key=place.key)
+    place.pipeline.session.local_aws.client("s3").head_object(
+        Bucket=place.pipeline.outputs["InputBucket"], Key=place.key
+    )
     audited = run_labelwatch(place.pipeline.session, "audit", "--prefix", place.key)
     assert (audited.returncode, "1   are dead letters: 1 InvalidImageFormatException (purged)" in audited.stdout) == (
         0, True,
@@ -223,7 +225,7 @@ def test_what_sqs_itself_gave_up_is_not_recorded_and_comes_back(
     place: Place, detect_sleeps: Callable[[], None]
 ) -> None:
     place.pipeline.upload(place.key)
-    place.try_often("ImagesQueueUrl", MOST_RECEIVES)
+    place.try_often("ImagesQueueUrl", MAX_RECEIVES)
     place.receive("ImagesQueueUrl")  # SQS moves it when it is asked once more
     place.wait_for_one()
     (one,) = place.listed()
@@ -258,7 +260,7 @@ def test_what_died_of_a_wrong_model_becomes_a_prediction_once_it_is_right(
 ) -> None:
     place.pipeline.upload(place.key)
     place.try_often("ImagesQueueUrl", LAST_RECEIVE - 1)
-    place.pipeline.standin.answer_with("ResourceNotFoundException")
+    place.pipeline.local_model.answer_with("ResourceNotFoundException")
     detect_sleeps()
     place.wait_for_one()
     assert [(one["reason"], one["rejected"]) for one in place.listed()] == [("ResourceNotFoundException", False)]
@@ -272,10 +274,10 @@ def test_what_waited_too_long_for_a_stopped_model_becomes_a_prediction_once_it_r
 ) -> None:
     place.pipeline.upload(place.key)
     place.try_often("ImagesQueueUrl", LAST_RECEIVE - 1)
-    place.pipeline.standin.status = "STOPPED"
+    place.pipeline.local_model.status = "STOPPED"
     detect_sleeps()
     place.wait_for_one()
-    place.pipeline.standin.status = "RUNNING"
+    place.pipeline.local_model.status = "RUNNING"
     look_at_the_model(place.pipeline.session)
     assert "to do: mend it, start the model, then redrive" in place.said("show", place.key)
     place.said("redrive", "--reason", "ResourceNotReadyException", "--yes")
@@ -315,7 +317,7 @@ def test_a_mistake_is_one_sentence(running: Pipeline, arguments: tuple[str, ...]
 
 
 def test_a_stack_of_something_else_is_one_sentence(running: Pipeline) -> None:
-    cloudformation = running.session.cloud.client("cloudformation")
+    cloudformation = running.session.local_aws.client("cloudformation")
     template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
     cloudformation.create_stack(StackName="something-else", TemplateBody=json.dumps(template))
     done = Place(running).run("list", "--stack", "something-else")

@@ -9,8 +9,8 @@ from tests.support.pipeline import Pipeline
 
 def deliver(pipeline: Pipeline, key: str, times: int = 1) -> None:
     """As S3 does: the same event notification again."""
-    sqs = pipeline.session.cloud.client("sqs")
-    head = pipeline.session.cloud.client("s3").head_object(Bucket=INPUT_BUCKET, Key=key)
+    sqs = pipeline.session.local_aws.client("sqs")
+    head = pipeline.session.local_aws.client("s3").head_object(Bucket=INPUT_BUCKET, Key=key)
     told: dict[str, Any] = {"size": head["ContentLength"], "eTag": head["ETag"].strip('"')}
     if "VersionId" in head:
         told["versionId"] = head["VersionId"]
@@ -46,7 +46,7 @@ def test_what_was_told_is_remembered_and_forgotten_in_time(pipeline: Pipeline) -
 
 def table_item(pipeline: Pipeline, row_key: str) -> dict[str, Any]:
     identity = row_key.rpartition("/")[2].removesuffix(".json")
-    item: dict[str, Any] = pipeline.session.cloud.client("dynamodb").get_item(
+    item: dict[str, Any] = pipeline.session.local_aws.client("dynamodb").get_item(
         TableName=pipeline.outputs["TableName"], Key={"kind": {"S": "alert"}, "id": {"S": identity}}
     )["Item"]
     return item

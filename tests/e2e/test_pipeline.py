@@ -59,7 +59,7 @@ def test_the_link_in_the_alert_shows_the_picture_to_anybody(pipeline: Pipeline) 
     pipeline.upload("linked ü.jpg")
     mail = mail_of(pipeline, "linked ü.jpg")
     link = next(url for url in re.findall(r"See it:\s+(\S+)", mail.get_content()) if "linked%20" in url)
-    with urllib.request.urlopen(link) as answer:  # noqa: S310 - the embedded cloud's own link
+    with urllib.request.urlopen(link) as answer:  # noqa: S310 - the local AWS's own link
         assert answer.read() == picture()
 
 
@@ -108,7 +108,7 @@ def test_an_event_of_the_output_bucket_is_refused_since_it_would_never_end(pipel
 
 def test_a_body_of_several_records_is_split_and_each_meets_its_fate(pipeline: Pipeline) -> None:
     keys = ["part 1.jpg", "part 2.jpg", "part 3.jpg"]
-    s3 = pipeline.session.cloud.client("s3")
+    s3 = pipeline.session.local_aws.client("s3")
     s3.put_bucket_notification_configuration(Bucket=INPUT_BUCKET, NotificationConfiguration={})
     try:
         pipeline.upload(*keys)
@@ -129,7 +129,7 @@ def test_without_a_model_of_one_s_own_the_general_labels_are_asked(pipeline: Pip
     pipeline.upload("general.jpg")
     pipeline.wait_for("general.jpg")
     pipeline.wait_until_empty()  # a function that is changed while it runs leaves its message for later
-    set_environment(pipeline.session, detect, CustomModelARN=pipeline.standin.arn)
+    set_environment(pipeline.session, detect, CustomModelARN=pipeline.local_model.arn)
     (row,) = pipeline.session.athena.ask(
         "SELECT model, label FROM rekognition_customlabels_analytics WHERE image = 'general.jpg'"
     ).records
@@ -137,7 +137,7 @@ def test_without_a_model_of_one_s_own_the_general_labels_are_asked(pipeline: Pip
 
 
 def test_a_burst_on_a_slow_model_loses_nothing(pipeline: Pipeline) -> None:
-    pipeline.standin.rate = RateLimit(20)
+    pipeline.local_model.rate = RateLimit(20)
     keys = [f"burst/{number:03}.jpg" for number in range(100)]
     pipeline.upload(*keys)
     pipeline.wait_for(*keys)
@@ -145,7 +145,7 @@ def test_a_burst_on_a_slow_model_loses_nothing(pipeline: Pipeline) -> None:
 
 
 def test_errors_of_the_service_cost_time_and_nothing_else(pipeline: Pipeline) -> None:
-    pipeline.standin.error_rates = {"InternalServerError": 0.2, "ThrottlingException": 0.2}
+    pipeline.local_model.error_rates = {"InternalServerError": 0.2, "ThrottlingException": 0.2}
     keys = [f"errors/{number:02}.jpg" for number in range(20)]
     pipeline.upload(*keys)
     pipeline.wait_for(*keys)
@@ -153,14 +153,14 @@ def test_errors_of_the_service_cost_time_and_nothing_else(pipeline: Pipeline) ->
 
 
 def test_images_wait_for_a_stopped_model_and_are_looked_at_when_it_runs(pipeline: Pipeline) -> None:
-    rekognition = {"ProjectVersionArn": pipeline.standin.arn}
-    pipeline.standin.operations["StopProjectVersion"](rekognition)
+    rekognition = {"ProjectVersionArn": pipeline.local_model.arn}
+    pipeline.local_model.operations["StopProjectVersion"](rekognition)
     pipeline.upload("patient.jpg")
-    calls = pipeline.standin.calls
-    pipeline.wait_until(lambda: pipeline.standin.calls > calls, "a refused call")
+    calls = pipeline.local_model.calls
+    pipeline.wait_until(lambda: pipeline.local_model.calls > calls, "a refused call")
     assert "patient.jpg" not in pipeline.predictions
-    pipeline.standin.starting_seconds = 0
-    pipeline.standin.operations["StartProjectVersion"]({**rekognition, "MinInferenceUnits": 1})
+    pipeline.local_model.starting_seconds = 0
+    pipeline.local_model.operations["StartProjectVersion"]({**rekognition, "MinInferenceUnits": 1})
     look_at_the_model(pipeline.session)
     pipeline.wait_for("patient.jpg")
     assert "patient.jpg" in pipeline.predictions
@@ -177,8 +177,8 @@ def way(request: pytest.FixtureRequest, pipeline: Pipeline) -> Iterator[str]:
 def test_neither_way_of_giving_back_loses_or_repeats_a_message(pipeline: Pipeline, way: str) -> None:
     good = [f"{way}/{number:02}.jpg" for number in range(20)]
     bad = [f"{way}/notes {number}.jpg" for number in range(3)]
-    calls = pipeline.standin.calls
-    pipeline.standin.answer_with("AccessDeniedException", times=4)
+    calls = pipeline.local_model.calls
+    pipeline.local_model.answer_with("AccessDeniedException", times=4)
     detect = functions(pipeline.session)["Detect"]
     set_mapping(pipeline.session, detect, Enabled=False)  # so that they come in full batches
     for place, key in enumerate(good):
@@ -191,11 +191,11 @@ def test_neither_way_of_giving_back_loses_or_repeats_a_message(pipeline: Pipelin
     assert set(good) <= set(pipeline.predictions)
     assert set(bad) <= set(pipeline.dead_letters)
     # Each once, and the four that were refused once more: nothing that was finished came back.
-    assert pipeline.standin.calls - calls == len(good) + len(bad) + 4
+    assert pipeline.local_model.calls - calls == len(good) + len(bad) + 4
 
 
 def test_an_alert_reaches_only_subscribers_whose_filter_it_passes(pipeline: Pipeline) -> None:
-    sqs, sns = pipeline.session.cloud.client("sqs"), pipeline.session.cloud.client("sns")
+    sqs, sns = pipeline.session.local_aws.client("sqs"), pipeline.session.local_aws.client("sns")
     url = sqs.create_queue(QueueName="blight-only")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allow = {
@@ -222,7 +222,7 @@ def test_an_alert_reaches_only_subscribers_whose_filter_it_passes(pipeline: Pipe
 
 def test_the_functions_run_under_the_roles_of_the_template_and_may_do_no_more(pipeline: Pipeline) -> None:
     """Without its right to publish, notify stores the row, tells nobody, and gives the message back."""
-    iam = pipeline.session.cloud.client("iam")
+    iam = pipeline.session.local_aws.client("iam")
     role = pipeline.outputs["NotifyRoleArn"].rpartition("/")[2]
     policy = iam.get_role_policy(RoleName=role, PolicyName="notify")["PolicyDocument"]
     without = policy | {"Statement": [one for one in policy["Statement"] if one["Sid"] != "TellSubscribers"]}
@@ -236,4 +236,4 @@ def test_the_functions_run_under_the_roles_of_the_template_and_may_do_no_more(pi
 
 
 def send(pipeline: Pipeline, body: str) -> None:
-    pipeline.session.cloud.client("sqs").send_message(QueueUrl=pipeline.outputs["ImagesQueueUrl"], MessageBody=body)
+    pipeline.session.local_aws.client("sqs").send_message(QueueUrl=pipeline.outputs["ImagesQueueUrl"], MessageBody=body)

@@ -1,4 +1,4 @@
-"""`labelwatch athena` and `labelwatch report` against the embedded cloud, and the page in a browser."""
+"""`labelwatch athena` and `labelwatch report` against the local AWS, and the page in a browser."""
 
 import csv
 import io
@@ -100,7 +100,7 @@ def test_the_report_counts_what_the_query_counts(filled: Pipeline, report: Path)
 
 
 def test_a_stack_of_something_else_is_one_sentence(running: Pipeline) -> None:
-    cloudformation = running.session.cloud.client("cloudformation")
+    cloudformation = running.session.local_aws.client("cloudformation")
     body = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     cloudformation.create_stack(StackName="website", TemplateBody=body)
     try:

@@ -20,20 +20,20 @@ from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
 from labelwatch.local.ministack import REGION
 from labelwatch.shared import stacks
 from tests.e2e.test_uploads import without
-from tests.support.builders import notification, s3_record, time_has_passed
+from tests.support.builders import notification, s3_record, scheduled_event
 from tests.support.pipeline import Pipeline, functions, picture, set_environment, set_mapping
 
 
 def test_the_subscriptions_of_both_topics_are_counted(pipeline: Pipeline) -> None:
-    answer = pipeline.session.cloud.client("lambda").invoke(
-        FunctionName=functions(pipeline.session)["Watch"], LogType="Tail", Payload=json.dumps(time_has_passed())
+    answer = pipeline.session.local_aws.client("lambda").invoke(
+        FunctionName=functions(pipeline.session)["Watch"], LogType="Tail", Payload=json.dumps(scheduled_event())
     )
     assert "FunctionError" not in answer, answer["Payload"].read()
-    assert '"SubscriptionsSilent":[' in base64.b64decode(answer["LogResult"]).decode()
+    assert '"SubscriptionsInactive":[' in base64.b64decode(answer["LogResult"]).decode()
 
 
 def test_what_is_no_prediction_is_a_dead_letter_of_the_predictions(pipeline: Pipeline) -> None:
-    sqs, aside = pipeline.session.cloud.client("sqs"), pipeline.outputs["PredictionsDeadLettersUrl"]
+    sqs, aside = pipeline.session.local_aws.client("sqs"), pipeline.outputs["PredictionsDeadLettersUrl"]
     sqs.send_message(QueueUrl=pipeline.outputs["PredictionsQueueUrl"], MessageBody="{}")
     received = sqs.receive_message(
         QueueUrl=aside, WaitTimeSeconds=min(20, int(pipeline.patience)), MessageAttributeNames=["All"]
@@ -72,20 +72,20 @@ class Adopting:
 
     def __init__(self, running: Pipeline, packaged: Package, name: str) -> None:
         self.bucket = f"cameras-{name}"
-        self._cloud = running.session.cloud
-        self._s3, self._sqs = self._cloud.client("s3"), self._cloud.client("sqs")
+        self._local_aws = running.session.local_aws
+        self._s3, self._sqs = self._local_aws.client("s3"), self._local_aws.client("sqs")
         self._s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self._stack = f"labelwatch-{name}"
         template = stacks.pointing_at(json.loads(packaged.template.read_text()), PACKAGES_BUCKET, packaged.zip.name)
         parameters = {
-            "CustomModelARN": running.standin.arn,
+            "CustomModelARN": running.local_model.arn,
             "EmailNotification": "grower@example.com",
             "InputBucketName": f"images-{name}",
             "OutputBucketName": f"predictions-{name}",
-            "AdoptedBucketName": self.bucket,
+            "ExistingBucketName": self.bucket,
             "DatabaseName": self._stack.replace("-", "_"),
         }
-        outputs = deploy_template(self._cloud, self._stack, template, parameters)
+        outputs = deploy_template(self._local_aws, self._stack, template, parameters)
         self.pipeline = Pipeline(replace(running.session, outputs=outputs), running.patience)
         self._listen_to_the_bucket(packaged)
         self._alerts = self._listen_to_the_alerts()
@@ -105,10 +105,10 @@ class Adopting:
 
     def _listen_to_the_bucket(self, packaged: Package) -> None:
         """Makes the function ingest, which stands in no template, as `chalice deploy` does."""
-        client = self._cloud.client("lambda")
+        client = self._local_aws.client("lambda")
         detect = functions(self.pipeline.session, self._stack)["Detect"]
         like = client.get_function_configuration(FunctionName=detect)
-        variables = like["Environment"]["Variables"] | {"ADOPTED_BUCKET": self.bucket}
+        variables = like["Environment"]["Variables"] | {"EXISTING_BUCKET_NAME": self.bucket}
         ingest = client.create_function(
             FunctionName=f"{self._stack}-ingest",
             Handler="app.ingest",
@@ -138,7 +138,7 @@ class Adopting:
         policy = {"Version": "2012-10-17", "Statement": [statement]}
         self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
         topic = self.pipeline.outputs["AlertsTopicArn"]
-        self._cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        self._local_aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         return url
 
 
@@ -146,7 +146,7 @@ class Adopting:
 def adopting(request: pytest.FixtureRequest, running: Pipeline, packaged: Package) -> Adopting:
     adopting = Adopting(running, packaged, request.param)
     if request.param == "with-versions":
-        running.session.cloud.client("s3").put_bucket_versioning(
+        running.session.local_aws.client("s3").put_bucket_versioning(
             Bucket=adopting.bucket, VersioningConfiguration={"Status": "Enabled"}
         )
     return adopting
@@ -157,13 +157,13 @@ def test_an_image_of_an_adopted_bucket_becomes_a_row_and_its_link_shows_it(adopt
     adopting.pipeline.wait_for("leaf 1.jpg")
     assert adopting.pipeline.predictions["leaf 1.jpg"].labels == (("leaf-smut", 97.0),)
     (link,) = re.findall(r"See it:\s+(\S+)", adopting.alert())
-    with urllib.request.urlopen(link) as answer:  # noqa: S310 - the embedded cloud's own link
+    with urllib.request.urlopen(link) as answer:  # noqa: S310 - the local AWS's own link
         assert answer.read() == picture()
 
 
 def test_an_object_that_is_gone_from_an_adopted_bucket_is_a_dead_letter_that_says_so(adopting: Adopting) -> None:
     record = s3_record("gone.jpg", bucket=adopting.bucket, object={"versionId": None})
-    adopting.pipeline.session.cloud.client("sqs").send_message(
+    adopting.pipeline.session.local_aws.client("sqs").send_message(
         QueueUrl=adopting.pipeline.outputs["ImagesQueueUrl"], MessageBody=notification(record)
     )
     image = f"s3://{adopting.bucket}/gone.jpg"

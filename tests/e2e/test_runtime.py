@@ -19,9 +19,17 @@ from tests.support import handler_environment, lambda_runtime
 from tests.support.handler_environment import KEY, Place, request
 from tests.support.lambda_runtime import PYTHON, REQUIREMENTS, Ended, Lambda
 
-ADOPTED = {"ADOPTED_BUCKET": "images"}
+ADOPTED = {"EXISTING_BUCKET_NAME": "images"}
 REFUSED = "refused: "  # what only_tmp.py says of each write
-HANDLERS = ["app.app", "app.authorize", "app.detect", "app.ingest", "app.keep_model", "app.notify", "app.watch"]
+HANDLERS = [
+    "app.app",
+    "app.authorize",
+    "app.detect",
+    "app.ingest",
+    "app.manage_model",
+    "app.notify",
+    "app.check_subscriptions",
+]
 # Of the packages that are given by name, those that can be imported, each with the folder that it would come from.
 WHERE_FOUND = """
 import importlib.util, json, pathlib, sys
@@ -94,16 +102,16 @@ def test_the_api_tells_its_version(where: Lambda, aws: Place) -> None:
 
 
 def test_the_api_gives_a_ticket(where: Lambda, aws: Place) -> None:
-    ticket = answer(where, aws, "app.app")
-    assert ticket["statusCode"] == 201, ticket
-    assert json.loads(ticket["body"])["key"].startswith("uploads/camera-north/")
+    presigned_upload = answer(where, aws, "app.app")
+    assert presigned_upload["statusCode"] == 201, presigned_upload
+    assert json.loads(presigned_upload["body"])["key"].startswith("uploads/camera-north/")
 
 
 def test_watch_counts_the_two_topics_that_tell_nobody(where: Lambda, aws: Place) -> None:
-    with lambda_runtime.started("app.watch", where, aws.environment) as started:
-        assert started.answer(aws.events()["app.watch"]) is None
+    with lambda_runtime.started("app.check_subscriptions", where, aws.environment) as started:
+        assert started.answer(aws.events()["app.check_subscriptions"]) is None
         lines = [json.loads(line) for line in started.log.splitlines() if line.startswith("{")]
-    assert [line["SubscriptionsSilent"] for line in lines if "SubscriptionsSilent" in line] == [[2.0]]
+    assert [line["SubscriptionsInactive"] for line in lines if "SubscriptionsInactive" in line] == [[2.0]]
 
 
 def test_ingest_puts_the_event_of_an_adopted_bucket_on_the_queue(where: Lambda, aws: Place) -> None:

@@ -1,4 +1,4 @@
-"""Stacks through plans, on the embedded cloud, with templates of a few lines."""
+"""Stacks through plans, on the local AWS, with templates of a few lines."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ QUEUE = {"Type": "AWS::SQS::Queue"}
 
 @pytest.fixture
 def stacks(running: Pipeline) -> Iterator[Stacks]:
-    stacks = Stacks(running.session.cloud.client("cloudformation"), poll_seconds=0.1)
+    stacks = Stacks(running.session.local_aws.client("cloudformation"), poll_seconds=0.1)
     yield stacks
     if stacks.find(NAME):
         assert stacks.delete(NAME) == []

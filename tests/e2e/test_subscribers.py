@@ -37,7 +37,7 @@ TRUST = {
 
 
 def run(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command, by an operator whose AWS is the embedded cloud, in a terminal that is wide enough."""
+    """The command, by an operator whose AWS is the local AWS, in a terminal that is wide enough."""
     return run_labelwatch(pipeline.session, *arguments, COLUMNS="300")
 
 
@@ -60,7 +60,7 @@ class Mailbox:
 
     def __init__(self, pipeline: Pipeline, **attributes: str) -> None:
         self._pipeline = pipeline
-        self._sqs = pipeline.session.cloud.client("sqs")
+        self._sqs = pipeline.session.local_aws.client("sqs")
         self.url = self._sqs.create_queue(QueueName=f"somebody-{uuid4().hex[:8]}", Attributes=attributes)["QueueUrl"]
         self.arn = self.attribute("QueueArn")
         self.bodies: list[str] = []
@@ -93,7 +93,7 @@ class Mailbox:
 @pytest.fixture
 def place(pipeline: Pipeline) -> Iterator[Pipeline]:
     """The shared pipeline; who was subscribed in the test is taken off after it."""
-    sns = pipeline.session.cloud.client("sns")
+    sns = pipeline.session.local_aws.client("sns")
     before = {one["SubscriptionArn"] for one in sns.list_subscriptions()["Subscriptions"]}
     yield pipeline
     for one in sns.list_subscriptions()["Subscriptions"]:
@@ -207,7 +207,7 @@ def test_a_function_is_told_and_its_policy_lets_the_topic_in(place: Pipeline) ->
     function = deployed_function(place, out)
     told = done(place, "subscribe", function, "--label", "leaf-smut")
     assert "which lets the topic invoke it" in told
-    policy = json.loads(place.session.cloud.client("lambda").get_policy(FunctionName=function)["Policy"])
+    policy = json.loads(place.session.local_aws.client("lambda").get_policy(FunctionName=function)["Policy"])
     (statement,) = policy["Statement"]
     assert "which lets the topic invoke it" not in done(place, "subscribe", function, "--label", "leaf-smut")
     assert statement["Condition"] == {"ArnLike": {"AWS:SourceArn": place.outputs["AlertsTopicArn"]}}
@@ -221,7 +221,7 @@ def test_a_function_is_told_and_its_policy_lets_the_topic_in(place: Pipeline) ->
 def deployed_function(pipeline: Pipeline, out: Mailbox) -> str:
     """The ARN of a function that tells `out` of what it is told."""
     name = f"somebody-{uuid4().hex[:8]}"
-    iam, functions = pipeline.session.cloud.client("iam"), pipeline.session.cloud.client("lambda")
+    iam, functions = pipeline.session.local_aws.client("iam"), pipeline.session.local_aws.client("lambda")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": out.arn}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
@@ -253,8 +253,8 @@ def test_an_https_endpoint_is_unconfirmed_at_first_and_cannot_be_removed_until_i
 
 def test_the_link_that_comes_to_an_endpoint_confirms_it(place: Pipeline) -> None:
     with listening() as (url, posts):
-        # By hand, since the command subscribes no http:// and the embedded cloud trusts no certificate of a test.
-        sns = place.session.cloud.client("sns")
+        # By hand, since the command subscribes no http:// and the local AWS trusts no certificate of a test.
+        sns = place.session.local_aws.client("sns")
         sns.subscribe(TopicArn=place.outputs["OperationsTopicArn"], Protocol="http", Endpoint=url)
         link = json.loads(posts.get(timeout=30))["SubscribeURL"]
         assert line_of(place, url)[-1] == "unconfirmed"

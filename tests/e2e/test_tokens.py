@@ -10,17 +10,17 @@ import pytest
 
 from labelwatch.local.ministack import REGION
 from tests.e2e.test_uploads import ask
-from tests.support.pipeline import Pipeline, operator_s_environment
+from tests.support.pipeline import Pipeline, user_environment
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 
 
 def run(pipeline: Pipeline, *arguments: str, stdout: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
-    """The command with the environment of an operator whose AWS is the embedded cloud; `stdout` is a file's name.
+    """The command with the environment of an operator whose AWS is the local AWS; `stdout` is a file's name.
 
     A change to nothing takes the variable away.
     """
-    variables = operator_s_environment(pipeline.session) | changes
+    variables = user_environment(pipeline.session) | changes
     environment = {name: value for name, value in variables.items() if value}
     command = [LABELWATCH, "tokens", *arguments]
     if stdout:
@@ -63,7 +63,7 @@ def test_a_long_name_is_listed_whole_in_a_narrow_terminal(pipeline: Pipeline) ->
 
 def test_no_secret_is_in_the_table(pipeline: Pipeline) -> None:
     secret = run(pipeline, "create", "gate-2").stdout.strip().rpartition("_")[2]
-    items = pipeline.session.cloud.client("dynamodb").scan(TableName=pipeline.outputs["TableName"])["Items"]
+    items = pipeline.session.local_aws.client("dynamodb").scan(TableName=pipeline.outputs["TableName"])["Items"]
     assert [one for one in items if one["id"]["S"] == "gate-2"]
     assert secret not in str(items)
 

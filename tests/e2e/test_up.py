@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import pytest
 
-from labelwatch.local.ministack import Cloud
+from labelwatch.local.ministack import LocalAws
 from labelwatch.shared.stacks import Stacks
 from tests.support import api_gateway
 from tests.support.inventory import buckets, inventory
@@ -27,13 +27,13 @@ SIX = ("--email-notification", "grower@example.com", "--labels-of-interest", "*"
 
 
 @pytest.fixture
-def cloud(running: Pipeline) -> Cloud:
-    return running.session.cloud
+def local_aws(running: Pipeline) -> LocalAws:
+    return running.session.local_aws
 
 
 @pytest.fixture(scope="module")
 def project(running: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    with api_gateway.in_front_of(running.session.cloud.endpoint) as api:
+    with api_gateway.in_front_of(running.session.local_aws.endpoint) as api:
         yield Project(tmp_path_factory.mktemp("project"), running.session, api)
 
 
@@ -41,9 +41,9 @@ def project(running: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def given(running: Pipeline, project: Project) -> Iterator[tuple[str, ...]]:
     """The words that create the stage `test`; it is taken down after the test."""
     names = ("--input-bucket-name", "test-images", "--output-bucket-name", "test-predictions")
-    yield ("up", "--stage", "test", "--custom-model-arn", running.standin.arn, *names, *SIX)
+    yield ("up", "--stage", "test", "--custom-model-arn", running.local_model.arn, *names, *SIX)
     project.labelwatch("down", "--stage", "test", "--yes", "--delete-data")
-    assert not set(MINE) & set(buckets(running.session.cloud))
+    assert not set(MINE) & set(buckets(running.session.local_aws))
 
 
 def must(project: Project, *words: str) -> str:
@@ -71,13 +71,13 @@ def test_it_shows_what_it_checked_and_what_it_will_create_and_says_what_is_next(
     assert re.search(r"1\. AWS_DEFAULT_REGION=eu-central-1 \S+/chalice deploy --stage test", said)
 
 
-def test_a_second_time_changes_nothing(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+def test_a_second_time_changes_nothing(project: Project, given: tuple[str, ...], local_aws: LocalAws) -> None:
     must(project, *given)
-    before = inventory(cloud), project.config
+    before = inventory(local_aws), project.config
     said = must(project, *given)
     assert "Nothing in the stack has to change." in said
     assert "The stage test in .chalice/config.json is as it should be." in said
-    assert (inventory(cloud), project.config) == before
+    assert (inventory(local_aws), project.config) == before
 
 
 def test_a_parameter_is_changed_without_saying_the_others_again(project: Project, given: tuple[str, ...]) -> None:
@@ -110,16 +110,18 @@ def test_each_parameter_can_be_changed_alone_and_stays_so(
     assert project.config["stages"]["test"]["environment_variables"][variable] == value
 
 
-def test_tags_of_one_s_own_are_on_the_stack(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+def test_tags_of_one_s_own_are_on_the_stack(project: Project, given: tuple[str, ...], local_aws: LocalAws) -> None:
     must(project, *given, "--tag", "team=plants")
-    (stack,) = cloud.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
+    (stack,) = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
     assert {"Key": "team", "Value": "plants"} in stack["Tags"]
 
 
-def test_tags_of_one_s_own_need_not_be_said_again(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+def test_tags_of_one_s_own_need_not_be_said_again(
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
+) -> None:
     must(project, *given, "--tag", "team=plants")
     assert "Nothing in the stack has to change." in must(project, *given)
-    (stack,) = cloud.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
+    (stack,) = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
     assert {"Key": "team", "Value": "plants"} in stack["Tags"]
 
 
@@ -127,7 +129,9 @@ def test_a_file_may_hold_the_parameters(
     project: Project, given: tuple[str, ...], running: Pipeline, tmp_path: Path
 ) -> None:
     file = tmp_path / "test.json"
-    file.write_text(json.dumps(NAMES | {"EmailNotification": "a@example.com", "CustomModelARN": running.standin.arn}))
+    file.write_text(
+        json.dumps(NAMES | {"EmailNotification": "a@example.com", "CustomModelARN": running.local_model.arn})
+    )
     must(project, "up", "--stage", "test", "--parameters", str(file), "--email-notification", "b@example.com")
     variables = project.config["stages"]["test"]["environment_variables"]
     assert (variables["InputBucketName"], variables["EmailNotification"]) == ("test-images", "b@example.com")
@@ -135,14 +139,14 @@ def test_a_file_may_hold_the_parameters(
 
 
 def test_what_fails_half_way_leaves_nothing_behind_and_says_which_resource_and_why(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
-    athena = cloud.client("athena")
+    athena = local_aws.client("athena")
     athena.create_work_group(Name="labelwatch-test")  # of somebody else
-    before = inventory(cloud), buckets(cloud), project.config
+    before = inventory(local_aws), buckets(local_aws), project.config
     try:
         said = refused(project, *given, "--yes")
-        assert (inventory(cloud), buckets(cloud), project.config) == before
+        assert (inventory(local_aws), buckets(local_aws), project.config) == before
     finally:
         athena.delete_work_group(WorkGroup="labelwatch-test")
     assert said.startswith(
@@ -152,20 +156,22 @@ def test_what_fails_half_way_leaves_nothing_behind_and_says_which_resource_and_w
 
 
 def test_a_change_that_cannot_be_leaves_all_as_it_was(
-    project: Project, given: tuple[str, ...], running: Pipeline, cloud: Cloud
+    project: Project, given: tuple[str, ...], running: Pipeline, local_aws: LocalAws
 ) -> None:
     must(project, *given)
-    before = inventory(cloud), project.config
+    before = inventory(local_aws), project.config
     said = refused(project, "up", "--stage", "test", "--database-name", running.outputs["DatabaseName"])
     assert "is there already in this account and Region; name another: --database-name" in said
-    assert (inventory(cloud), project.config) == before
+    assert (inventory(local_aws), project.config) == before
 
 
-def test_down_keeps_the_data_and_up_takes_it_back(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+def test_down_keeps_the_data_and_up_takes_it_back(
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
+) -> None:
     must(project, *given)
-    s3 = cloud.client("s3")
+    s3 = local_aws.client("s3")
     s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"leaf")
-    tag_buckets(cloud)
+    tag_buckets(local_aws)
     said = must(project, "down", "--stage", "test")
     assert "Kept: test-images, test-predictions, test-predictions-workspace." in said
     assert "test" not in project.config["stages"]
@@ -177,13 +183,13 @@ def test_down_keeps_the_data_and_up_takes_it_back(project: Project, given: tuple
 
 
 def test_what_fails_after_the_buckets_were_taken_back_goes_on_from_there(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
     must(project, *given)
-    tag_buckets(cloud)
+    tag_buckets(local_aws)
     must(project, "down", "--stage", "test")
-    cloud.client("s3").delete_public_access_block(Bucket="test-images")
-    athena = cloud.client("athena")
+    local_aws.client("s3").delete_public_access_block(Bucket="test-images")
+    athena = local_aws.client("athena")
     athena.create_work_group(Name="labelwatch-test")  # of somebody else
     try:
         said = refused(project, *given, "--yes")
@@ -193,17 +199,17 @@ def test_what_fails_after_the_buckets_were_taken_back_goes_on_from_there(
     assert "Workgroup: " in said
     said = must(project, *given)
     assert "✓ bucket test-images: this stack's" in said
-    assert guards_of(cloud, "test-images")[0]["BlockPublicAcls"] is True
+    assert guards_of(local_aws, "test-images")[0]["BlockPublicAcls"] is True
 
 
 def test_the_guards_of_a_bucket_that_is_taken_back_are_on_again(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
     must(project, *given)
-    tag_buckets(cloud)
-    guards = guards_of(cloud, "test-images")
+    tag_buckets(local_aws)
+    guards = guards_of(local_aws, "test-images")
     must(project, "down", "--stage", "test")
-    s3 = cloud.client("s3")
+    s3 = local_aws.client("s3")
     s3.delete_public_access_block(Bucket="test-images")
     s3.put_bucket_ownership_controls(
         Bucket="test-images", OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
@@ -216,59 +222,61 @@ def test_the_guards_of_a_bucket_that_is_taken_back_are_on_again(
         },
     )
     must(project, *given)
-    assert guards_of(cloud, "test-images") == guards
+    assert guards_of(local_aws, "test-images") == guards
 
 
 def test_a_bucket_that_was_given_up_is_taken_back_by_a_new_stack_only(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
     must(project, *given)
-    tag_buckets(cloud)
+    tag_buckets(local_aws)
     must(project, "up", "--stage", "test", "--input-bucket-name", "test-other-images")
     try:
-        before = inventory(cloud)
+        before = inventory(local_aws)
         said = refused(project, "up", "--stage", "test", "--input-bucket-name", "test-images", "--yes")
         assert "the bucket test-images was this stack's before" in said
-        assert inventory(cloud) == before
+        assert inventory(local_aws) == before
     finally:
         must(project, "down", "--stage", "test", "--delete-data")
-    assert not [name for name in buckets(cloud) if name.startswith("test-")]
+    assert not [name for name in buckets(local_aws) if name.startswith("test-")]
 
 
 def test_another_database_takes_the_place_of_the_old_one(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
     must(project, *given)
     said = must(project, "up", "--stage", "test", "--database-name", "leaves")
     assert "database leaves: free; labelwatch_test goes away with its tables" in said
-    databases = inventory(cloud)["databases"]
+    databases = inventory(local_aws)["databases"]
     assert ("leaves" in databases, "labelwatch_test" in databases) == (True, False)
 
 
 def test_a_creation_that_waits_for_consent_is_not_dropped_unasked(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
-    waiting = Stacks(cloud.client("cloudformation")).plan("labelwatch-test", A_TOPIC, {}, creates=True)
+    waiting = Stacks(local_aws.client("cloudformation")).plan("labelwatch-test", A_TOPIC, {}, creates=True)
     assert waiting
-    before = inventory(cloud)
+    before = inventory(local_aws)
     assert "nobody is there to be asked" in refused(project, *given)
-    assert inventory(cloud) == before
+    assert inventory(local_aws) == before
     assert "A creation that waits for somebody's consent" in must(project, *given)
 
 
 def test_what_is_left_of_a_creation_that_failed_is_deleted_first(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
     taken = {"Type": "AWS::Athena::WorkGroup", "Properties": {"Name": "primary"}}
     failing = A_TOPIC | {"Resources": A_TOPIC["Resources"] | {"Taken": taken}}
-    cloud.client("cloudformation").create_stack(StackName="labelwatch-test", TemplateBody=json.dumps(failing))
-    stacks = Stacks(cloud.client("cloudformation"))
+    local_aws.client("cloudformation").create_stack(StackName="labelwatch-test", TemplateBody=json.dumps(failing))
+    stacks = Stacks(local_aws.client("cloudformation"))
     while (found := stacks.find("labelwatch-test")) and found.status != "ROLLBACK_COMPLETE":
         time.sleep(0.1)
     assert "What is left of a creation that failed has this name (ROLLBACK_COMPLETE)" in must(project, *given)
 
 
-def test_a_stack_of_the_one_template_is_left_as_it_is(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
+def test_a_stack_of_the_one_template_is_left_as_it_is(
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
+) -> None:
     function = {
         "Type": "AWS::Lambda::Function",
         "Properties": {
@@ -277,15 +285,15 @@ def test_a_stack_of_the_one_template_is_left_as_it_is(project: Project, given: t
         },
     }  # fmt: skip
     queue = {"ImagesQueue": {"Type": "AWS::SQS::Queue"}}
-    stacks = Stacks(cloud.client("cloudformation"))
+    stacks = Stacks(local_aws.client("cloudformation"))
     plan = stacks.plan("labelwatch-test", A_TOPIC | {"Resources": queue | {"Detect": function}}, {}, creates=True)
     assert plan
     stacks.apply(plan)
-    before = inventory(cloud)
+    before = inventory(local_aws)
     try:
         for words in ((*given, "--yes"), ("down", "--stage", "test", "--yes")):
             assert "was launched from the one template" in refused(project, *words)
-        assert inventory(cloud) == before
+        assert inventory(local_aws) == before
     finally:
         assert stacks.delete("labelwatch-test") == []
 
@@ -294,64 +302,66 @@ def test_a_number_in_the_stage_s_environment_is_taken_as_the_text_that_lambda_wa
     project: Project, given: tuple[str, ...]
 ) -> None:
     must(project, *given)
-    add_to_stage(project, TICKET_SECONDS=60)
+    add_to_stage(project, PRESIGNED_UPLOAD_SECONDS=60)
     must(project, *given)
-    assert project.config["stages"]["test"]["environment_variables"]["TICKET_SECONDS"] == "60"
+    assert project.config["stages"]["test"]["environment_variables"]["PRESIGNED_UPLOAD_SECONDS"] == "60"
 
 
 def test_a_stage_that_could_not_be_written_is_told_before_the_stack_is_changed(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
     must(project, *given)
-    add_to_stage(project, TICKET_SECONDS="soon")
-    before = cloud.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
-    assert "TICKET_SECONDS" in refused(project, *given, "--min-confidence", "60", "--yes")
-    assert cloud.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"] == before
+    add_to_stage(project, PRESIGNED_UPLOAD_SECONDS="soon")
+    before = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
+    assert "PRESIGNED_UPLOAD_SECONDS" in refused(project, *given, "--min-confidence", "60", "--yes")
+    assert local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"] == before
 
 
 def test_down_takes_the_data_too_where_that_is_asked_for(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
-    before = inventory(cloud), buckets(cloud)
+    before = inventory(local_aws), buckets(local_aws)
     must(project, *given)
-    s3 = cloud.client("s3")
+    s3 = local_aws.client("s3")
     s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"one")
     s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"two")
     s3.delete_object(Bucket="test-images", Key="leaf.jpg")
     said = must(project, "down", "--stage", "test", "--delete-data")
     assert "are DELETED with all that is in them" in said
-    assert (inventory(cloud), buckets(cloud)) == before
+    assert (inventory(local_aws), buckets(local_aws)) == before
 
 
 def test_down_goes_on_where_somebody_deleted_a_bucket_meanwhile(
-    project: Project, given: tuple[str, ...], cloud: Cloud
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
 ) -> None:
     must(project, *given)
-    cloud.client("s3").delete_bucket(Bucket="test-predictions")
+    local_aws.client("s3").delete_bucket(Bucket="test-predictions")
     must(project, "down", "--stage", "test", "--delete-data")
-    assert not set(MINE) & set(buckets(cloud))
+    assert not set(MINE) & set(buckets(local_aws))
 
 
 def test_down_says_that_a_model_may_still_run(project: Project, given: tuple[str, ...], running: Pipeline) -> None:
     must(project, *given)
     said = must(project, "down", "--stage", "test", "--delete-data")
-    assert f"aws rekognition stop-project-version --project-version-arn {running.standin.arn}" in said
+    assert f"aws rekognition stop-project-version --project-version-arn {running.local_model.arn}" in said
 
 
 @pytest.mark.parametrize("words", [("down",), ("up", "--min-confidence", "60")], ids=["down", "up"])
 def test_nothing_is_done_where_nobody_can_agree(
-    project: Project, given: tuple[str, ...], cloud: Cloud, words: tuple[str, ...]
+    project: Project, given: tuple[str, ...], local_aws: LocalAws, words: tuple[str, ...]
 ) -> None:
     must(project, *given)
-    before = inventory(cloud)
+    before = inventory(local_aws)
     assert "--yes goes on without" in refused(project, *words, "--stage", "test")
-    assert inventory(cloud) == before
+    assert inventory(local_aws) == before
 
 
-def test_nothing_is_created_where_nobody_can_agree(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
-    before = inventory(cloud), buckets(cloud)
+def test_nothing_is_created_where_nobody_can_agree(
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
+) -> None:
+    before = inventory(local_aws), buckets(local_aws)
     assert "--yes goes on without" in refused(project, *given)
-    assert (inventory(cloud), buckets(cloud)) == before
+    assert (inventory(local_aws), buckets(local_aws)) == before
 
 
 @pytest.mark.parametrize("command", ["up", "down"])
@@ -384,11 +394,11 @@ def test_down_says_where_there_is_nothing(project: Project) -> None:
     ],
 )
 def test_a_mistake_is_one_sentence_and_touches_nothing(
-    project: Project, cloud: Cloud, words: tuple[str, ...], environment: dict[str, str], said: str
+    project: Project, local_aws: LocalAws, words: tuple[str, ...], environment: dict[str, str], said: str
 ) -> None:
-    before = inventory(cloud), project.config
+    before = inventory(local_aws), project.config
     assert said in refused(project, "up", *words, **environment)
-    assert (inventory(cloud), project.config) == before
+    assert (inventory(local_aws), project.config) == before
 
 
 def test_a_person_at_the_terminal_is_asked_for_what_is_missing(
@@ -404,32 +414,34 @@ def test_a_person_at_the_terminal_is_asked_for_what_is_missing(
     assert running
 
 
-def test_a_person_who_does_not_agree_changes_nothing(project: Project, given: tuple[str, ...], cloud: Cloud) -> None:
-    before = inventory(cloud), buckets(cloud), project.config
+def test_a_person_who_does_not_agree_changes_nothing(
+    project: Project, given: tuple[str, ...], local_aws: LocalAws
+) -> None:
+    before = inventory(local_aws), buckets(local_aws), project.config
     assert "nothing is created" in at_a_terminal(project, given, ["n"])
-    assert (inventory(cloud), buckets(cloud), project.config) == before
+    assert (inventory(local_aws), buckets(local_aws), project.config) == before
 
 
 def test_a_person_whose_output_goes_elsewhere_is_asked_too(
-    project: Project, given: tuple[str, ...], cloud: Cloud, tmp_path: Path
+    project: Project, given: tuple[str, ...], local_aws: LocalAws, tmp_path: Path
 ) -> None:
-    before = inventory(cloud), buckets(cloud), project.config
+    before = inventory(local_aws), buckets(local_aws), project.config
     log = tmp_path / "log"
     with log.open("w") as output:
         at_a_terminal(project, given, ["n"], output)
     assert "Create the stack labelwatch-test?" in log.read_text()
-    assert (inventory(cloud), buckets(cloud), project.config) == before
+    assert (inventory(local_aws), buckets(local_aws), project.config) == before
 
 
-def tag_buckets(cloud: Cloud) -> None:
+def tag_buckets(local_aws: LocalAws) -> None:
     """As CloudFormation does, and the emulator's leaves out."""
     tags = [{"Key": "application", "Value": "labelwatch"}, {"Key": "stack", "Value": "labelwatch-test"}]
     for name in MINE:
-        cloud.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+        local_aws.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
 
 
-def guards_of(cloud: Cloud, bucket: str) -> list[Any]:
-    s3 = cloud.client("s3")
+def guards_of(local_aws: LocalAws, bucket: str) -> list[Any]:
+    s3 = local_aws.client("s3")
     return [
         s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"],
         s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"],

@@ -57,19 +57,19 @@ def ask(api: str, token: str, filename: str = "leaf 1.jpg", **more: Any) -> requ
     return requests.post(f"{api}/uploads", headers=headers, json={"filename": filename, **more}, timeout=60)
 
 
-def ticket(api: str, token: str, **more: Any) -> dict[str, Any]:
+def presigned_upload(api: str, token: str, **more: Any) -> dict[str, Any]:
     answer = ask(api, token, **more)
     assert answer.status_code == 201, answer.text
     content: dict[str, Any] = answer.json()
     return content
 
 
-def send(ticket: dict[str, Any], content: bytes | None = None, **fields: str) -> requests.Response:
+def send(presigned_upload: dict[str, Any], content: bytes | None = None, **fields: str) -> requests.Response:
     """Sends the form as it is, but for these fields."""
     file = picture() if content is None else content
     return requests.post(
-        ticket["url"],
-        data=ticket["fields"] | fields,
+        presigned_upload["url"],
+        data=presigned_upload["fields"] | fields,
         files={"file": ("leaf.jpg", file)},
         headers={"Origin": ORIGIN},
         timeout=60,
@@ -95,7 +95,7 @@ def test_a_ticket_and_curl_make_a_prediction_under_the_client_s_prefix(
 
 
 def test_a_ticket_of_the_other_type_makes_a_prediction_too(pipeline: Pipeline, api: str, token: str) -> None:
-    granted = ticket(api, token, filename="0042", content_type="image/png")
+    granted = presigned_upload(api, token, filename="0042", content_type="image/png")
     assert send(granted, picture(form="PNG")).ok
     pipeline.wait_for(granted["key"])
     (row,) = pipeline.session.athena.ask(
@@ -120,8 +120,8 @@ def test_a_ticket_of_the_other_type_makes_a_prediction_too(pipeline: Pipeline, a
 def test_a_form_that_differs_from_its_ticket_is_refused_and_stores_nothing(
     pipeline: Pipeline, api: str, token: str, fields: dict[str, str], size: int
 ) -> None:
-    s3 = pipeline.session.cloud.client("s3")
-    granted = ticket(api, token)
+    s3 = pipeline.session.local_aws.client("s3")
+    granted = presigned_upload(api, token)
     answer = send(granted, b"x" * size, **fields)
     assert 400 <= answer.status_code < 500, answer.text
     for key in {granted["key"], fields.get("key", granted["key"])}:
@@ -129,7 +129,7 @@ def test_a_form_that_differs_from_its_ticket_is_refused_and_stores_nothing(
 
 
 def test_an_image_of_exactly_15_mb_is_taken(pipeline: Pipeline, api: str, token: str) -> None:
-    granted = ticket(api, token)
+    granted = presigned_upload(api, token)
     assert send(granted, picture().ljust(15 * 1024 * 1024, b"\0")).ok
     pipeline.wait_for(granted["key"])
 
@@ -137,17 +137,17 @@ def test_an_image_of_exactly_15_mb_is_taken(pipeline: Pipeline, api: str, token:
 @pytest.fixture
 def short_tickets(pipeline: Pipeline) -> Iterator[None]:
     handler = functions(pipeline.session)["APIHandler"]
-    set_environment(pipeline.session, handler, TICKET_SECONDS="1")
+    set_environment(pipeline.session, handler, PRESIGNED_UPLOAD_SECONDS="1")
     yield
-    set_environment(pipeline.session, handler, TICKET_SECONDS="900")
+    set_environment(pipeline.session, handler, PRESIGNED_UPLOAD_SECONDS="900")
 
 
 @pytest.mark.usefixtures("short_tickets")
 def test_a_ticket_that_is_over_is_refused(pipeline: Pipeline, api: str, token: str) -> None:
-    granted = ticket(api, token)
+    granted = presigned_upload(api, token)
     time.sleep(2.5)
     assert send(granted).status_code == 403
-    listed = pipeline.session.cloud.client("s3").list_objects_v2(
+    listed = pipeline.session.local_aws.client("s3").list_objects_v2(
         Bucket=pipeline.outputs["InputBucket"], Prefix=granted["key"]
     )
     assert listed["KeyCount"] == 0
@@ -155,7 +155,7 @@ def test_a_ticket_that_is_over_is_refused(pipeline: Pipeline, api: str, token: s
 
 def test_every_client_writes_under_its_own_name(pipeline: Pipeline, api: str) -> None:
     south = tokens.create(pipeline.session.tokens, "camera-south")
-    assert ticket(api, south)["key"].startswith("uploads/camera-south/")
+    assert presigned_upload(api, south)["key"].startswith("uploads/camera-south/")
 
 
 @pytest.mark.parametrize(
@@ -225,8 +225,8 @@ def test_a_page_of_the_origin_may_ask_and_send_and_no_other_page(api: str, token
 
 
 def test_an_upload_has_no_more_rights_than_the_role_that_signed_it(pipeline: Pipeline, api: str, token: str) -> None:
-    with without(pipeline, "UploadsRoleArn", "uploads", "SignUploads"):
-        assert send(ticket(api, token)).status_code == 403
+    with without(pipeline, "ApiHandlerRoleArn", "uploads", "SignUploads"):
+        assert send(presigned_upload(api, token)).status_code == 403
 
 
 def test_a_table_that_cannot_be_asked_is_500_in_the_one_shape_and_lets_nobody_in(pipeline: Pipeline, api: str) -> None:
@@ -239,7 +239,7 @@ class without:  # noqa: N801 - it reads as a word
     """Takes a statement out of a role's policy until the block ends."""
 
     def __init__(self, pipeline: Pipeline, role_output: str, policy: str, sid: str) -> None:
-        self._iam = pipeline.session.cloud.client("iam")
+        self._iam = pipeline.session.local_aws.client("iam")
         self._names = {"RoleName": pipeline.outputs[role_output].rpartition("/")[2], "PolicyName": policy}
         self._sid = sid
 
@@ -257,7 +257,7 @@ class without:  # noqa: N801 - it reads as a word
 
 
 def messages_of(pipeline: Pipeline, group: str) -> list[str]:
-    pages = pipeline.session.cloud.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    pages = pipeline.session.local_aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
     return [event["message"] for page in pages for event in page["events"]]
 
 
@@ -265,17 +265,17 @@ def test_each_function_writes_to_the_group_that_the_stack_keeps_for_it(
     pipeline: Pipeline, api: str, token: str
 ) -> None:
     assert [ask(api, token).status_code, ask(api, "wrong").status_code] == [201, 403]
-    assert [one for one in messages_of(pipeline, "/aws/lambda/labelwatch") if "ticket issued" in one]
-    assert [one for one in messages_of(pipeline, "/aws/lambda/labelwatch-authorize") if "token refused" in one]
+    assert [one for one in messages_of(pipeline, "/aws/lambda/labelwatch") if "upload presigned" in one]
+    assert [one for one in messages_of(pipeline, "/aws/lambda/labelwatch-authorize") if "token rejected" in one]
 
 
 def test_no_token_is_in_any_log(pipeline: Pipeline, api: str, token: str) -> None:
     wrong = f"{token[:-1]}_"
     assert [ask(api, token).status_code, ask(api, wrong).status_code] == [201, 403]
-    groups = pipeline.session.cloud.client("logs").describe_log_groups()["logGroups"]
+    groups = pipeline.session.local_aws.client("logs").describe_log_groups()["logGroups"]
     messages = [message for group in groups for message in messages_of(pipeline, group["logGroupName"])]
-    assert [one for one in messages if "ticket issued" in one]
-    assert [one for one in messages if "token refused" in one]
+    assert [one for one in messages if "upload presigned" in one]
+    assert [one for one in messages if "token rejected" in one]
     secrets = [token.removeprefix("labelwatch_camera-north_"), wrong.removeprefix("labelwatch_camera-north_")]
     assert [len(secret) for secret in secrets] == [43, 43]
     assert not [one for one in messages for secret in secrets if secret in one]

@@ -92,10 +92,10 @@ def test_predictions_that_wait_are_an_alarm_before_sqs_leaves_them_out_of_their_
 
 
 def test_a_model_that_cannot_be_looked_at_or_changed_is_an_alarm(template: Template) -> None:
-    alarm = alarms(template)["ModelLooksAlarm"]
-    assert dimensions(alarm) == {"service": "keep_model", "stack": {"Ref": "AWS::StackName"}}
+    alarm = alarms(template)["ModelChecksAlarm"]
+    assert dimensions(alarm) == {"service": "manage_model", "stack": {"Ref": "AWS::StackName"}}
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"], alarm["Period"]) == (
-        "LooksFailed",
+        "ModelCheckErrors",
         "Sum",
         10,
         900,
@@ -104,9 +104,9 @@ def test_a_model_that_cannot_be_looked_at_or_changed_is_an_alarm(template: Templ
 
 def test_nobody_looking_at_the_subscriptions_is_an_alarm_like_one_that_is_silent(template: Template) -> None:
     alarm = alarms(template)["SubscriptionsAlarm"]
-    assert (alarm["MetricName"], alarm["TreatMissingData"]) == ("SubscriptionsSilent", "missing")
+    assert (alarm["MetricName"], alarm["TreatMissingData"]) == ("SubscriptionsInactive", "missing")
     assert alarm["InsufficientDataActions"] == alarm["AlarmActions"]
-    assert dimensions(alarm) == {"service": "watch", "stack": {"Ref": "AWS::StackName"}}
+    assert dimensions(alarm) == {"service": "check_subscriptions", "stack": {"Ref": "AWS::StackName"}}
 
 
 def test_no_alarm_is_on_mere_errors_which_throttling_causes_by_design(template: Template) -> None:
@@ -117,7 +117,7 @@ def dashboard(template: Template, *, holding: bool = True) -> Template:
     """The dashboard where every condition holds, or none."""
     (board,) = resources(template, "AWS::CloudWatch::Dashboard").values()
     text, names = board["DashboardBody"]["Fn::Sub"]
-    for name, alarm in (("AlarmOfAnAdoptedBucket", "IngestDropsAlarm"), ("AlarmOfALimit", "ModelHoursAlarm")):
+    for name, alarm in (("AlarmOfAnExistingBucket", "IngestDropsAlarm"), ("AlarmOfALimit", "ModelHoursAlarm")):
         condition, there, elsewhere = names[name]["Fn::If"]
         assert condition == template["Resources"][alarm]["Condition"]
         text = text.replace(f"${{{name}}}", there["Fn::Sub"] if holding else elsewhere)
@@ -217,7 +217,7 @@ def test_one_event_that_ingest_dropped_is_an_alarm(template: Template) -> None:
 
 def test_the_last_hour_that_the_model_may_run_in_a_month_is_an_alarm(template: Template) -> None:
     alarm = alarms(template)["ModelHoursAlarm"]
-    assert dimensions(alarm) == {"service": "keep_model", "stack": {"Ref": "AWS::StackName"}}
+    assert dimensions(alarm) == {"service": "manage_model", "stack": {"Ref": "AWS::StackName"}}
     assert (alarm["MetricName"], alarm["Statistic"]) == ("ModelHoursThisMonth", "Maximum")
     limit = {"Ref": "ModelMaxHoursPerMonth"}
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (limit, "GreaterThanOrEqualToThreshold")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from chalicelib.adapters.dynamodb import REMEMBERED, ClaimItems
+from chalicelib.adapters.dynamodb import REMEMBERED, IdempotencyTable
 from chalicelib.adapters.s3 import RowObjects
 from chalicelib.adapters.sqs import DeadLetterQueue
 from chalicelib.domain import rows
@@ -62,7 +62,7 @@ class Stack:
 
     def tell(self, one: Prediction) -> None:
         now = datetime.now(UTC)
-        claims = ClaimItems(self.dynamodb, TABLE, "alert")
+        claims = IdempotencyTable(self.dynamodb, TABLE, "alert")
         claims.claim(one.id, "somebody", now, now + timedelta(seconds=65))
         claims.told(one.id, now)
 
@@ -96,7 +96,7 @@ def test_only_what_is_asked_for_is_read(stack: Stack) -> None:
 
 
 def test_an_adopted_bucket_is_read_too_and_may_have_no_versions(stack: Stack) -> None:
-    stack.outputs["AdoptedBucketName"] = "adopted"
+    stack.outputs["ExistingBucketName"] = "adopted"
     stack.upload("own.jpg")
     stack.store(stack.upload("adopted.jpg", bucket="adopted"))
     found = stack.made(Reader).read(TODAY)
@@ -145,7 +145,7 @@ def test_a_claim_is_no_note(stack: Stack) -> None:
     one = stack.upload("leaf.jpg")
     stack.store(one)
     now = datetime.now(UTC)
-    ClaimItems(stack.dynamodb, TABLE, "alert").claim(one.id, "somebody", now, now + timedelta(seconds=65))
+    IdempotencyTable(stack.dynamodb, TABLE, "alert").claim(one.id, "somebody", now, now + timedelta(seconds=65))
     assert [untold.id for untold in compare(stack.reader.read(TODAY)).untold] == [one.id]
 
 
@@ -180,7 +180,7 @@ def test_dead_letters_that_name_no_image_are_of_none_however_deep_they_are(stack
         for body in ("no JSON", "[" * 100_000, '{"image":{"x":' + "[" * 100_000):
             stack.sqs.send_message(QueueUrl=stack.outputs[queue], MessageBody=body)
     found = stack.reader.read(TODAY)
-    assert (found.images_aside, found.predictions_aside) == ([], [])
+    assert (found.image_dead_letters, found.prediction_dead_letters) == ([], [])
 
 
 def test_a_dead_letter_of_several_records_is_of_each_image(stack: Stack) -> None:
@@ -193,7 +193,7 @@ def test_a_dead_letter_without_a_version_is_of_no_upload_after_its_own_day(stack
     stack.sqs.send_message(
         QueueUrl=stack.outputs["ImagesDeadLettersUrl"], MessageBody=notification(s3_record("leaf.jpg"))
     )
-    (aside,) = stack.reader.read(TODAY).images_aside
+    (aside,) = stack.reader.read(TODAY).image_dead_letters
     assert aside.until == datetime.now(UTC).date()
 
 

@@ -18,7 +18,7 @@ from labelwatch.backfill.listing import Listing, Predictions
 from labelwatch.backfill.run import Wanted, run
 from labelwatch.backfill.target import Place
 from labelwatch.shared.account import Account
-from labelwatch.shared.console import Operator
+from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
 from tests.integration.conftest import REGION
 from tests.support import builders
@@ -95,7 +95,7 @@ class Bench:
         self.account = Clients(cloudformation=self.deployed, rekognition=self.models)
         self.questions: list[str] = []
         self.said = io.StringIO()
-        self.agrees = True
+        self.accepts = True
 
     def upload(self, *keys: str, content: bytes = b"leaf") -> None:
         for key in keys:
@@ -111,8 +111,8 @@ class Bench:
     def run(self, place: Place = EVERYTHING, **wanted: Any) -> str:
         """Runs it and gives what was said."""
         self.said = io.StringIO()
-        operator = Operator(Console(file=self.said, width=400, markup=False, highlight=False), self._agree)
-        run(self.account, Wanted("labelwatch", place, **wanted), operator, self.folder)
+        terminal = Terminal(Console(file=self.said, width=400, markup=False, highlight=False), self._agree)
+        run(self.account, Wanted("labelwatch", place, **wanted), terminal, self.folder)
         return self.said.getvalue()
 
     def received(self) -> list[ObjectCreated]:
@@ -129,7 +129,7 @@ class Bench:
 
     def _agree(self, question: str) -> bool:
         self.questions.append(question)
-        return self.agrees
+        return self.accepts
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_a_dry_run_says_what_there_is_and_what_it_would_cost_and_sends_nothing(b
 
 def test_who_does_not_agree_has_nothing_sent(bench: Bench) -> None:
     bench.upload("leaf.jpg")
-    bench.agrees = False
+    bench.accepts = False
     with pytest.raises(UserError, match="nothing is created"):
         bench.run()
     assert (bench.questions, bench.received()) == (["Send them?"], [])

@@ -53,7 +53,7 @@ def test_one_more_alarm_is_another_page(
     ("alarm", "more"),
     [
         (ALARM, 1),
-        (ALARM | {"Condition": "AdoptsBucket"}, 0),
+        (ALARM | {"Condition": "HasExistingBucket"}, 0),
         (
             {"Type": ALARM["Type"], "Properties": {"Metrics": [{"MetricStat": {}}, {"MetricStat": {}}, {"Id": "sum"}]}},
             2,

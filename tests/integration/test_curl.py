@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.curl import upload_line
-from chalicelib.domain.uploads import SignedPost
+from chalicelib.domain.uploads import PresignedPost
 
 CONTENT = b"\xff\xd8 what the file holds \r\n--"
 # What a value must survive, too: nothing in it may be taken for a file, a type or a command.
@@ -62,7 +62,7 @@ def server() -> Iterator[Server]:
 def run(
     server: Server, name: str, folder: Path, path: str = "/", shell: str = "sh"
 ) -> subprocess.CompletedProcess[bytes]:
-    post = SignedPost(f"http://127.0.0.1:{server.server_address[1]}{path}", FIELDS)
+    post = PresignedPost(f"http://127.0.0.1:{server.server_address[1]}{path}", FIELDS)
     server.parts = []
     return subprocess.run(
         [shell, "-c", upload_line(post, name)],
@@ -113,6 +113,6 @@ def test_a_refused_upload_ends_with_a_failure(server: Server, tmp_path: Path) ->
 @given(st.from_regex(r"[A-Za-z0-9_./()+-]{1,20}( [A-Za-z0-9_./()+-]{1,20}){0,3}", fullmatch=True))
 def test_the_line_of_a_plain_name_has_nothing_that_json_would_escape(name: str) -> None:
     line = upload_line(
-        SignedPost("https://leaves-in.s3.eu-west-1.amazonaws.com/", {"key": "uploads/a/x-leaf.jpg"}), name
+        PresignedPost("https://leaves-in.s3.eu-west-1.amazonaws.com/", {"key": "uploads/a/x-leaf.jpg"}), name
     )
     assert json.dumps(line) == f'"{line}"'

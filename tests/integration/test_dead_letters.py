@@ -19,9 +19,9 @@ from chalicelib.domain.errors import Fault, Rejected, Retryable
 from chalicelib.steps.detect import encoded
 from labelwatch.dead_letters import reader, redrive
 from labelwatch.dead_letters.dead_letter import Box, Letter
-from labelwatch.dead_letters.purged import MOST_ITEMS, Purged, PurgedImage
+from labelwatch.dead_letters.purged import MAX_ITEMS, Purged, PurgedImage
 from labelwatch.dead_letters.reader import SECONDS_HELD, Held
-from labelwatch.shared.console import Operator
+from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
 from tests.integration.conftest import TABLE
 from tests.support import builders
@@ -88,16 +88,16 @@ class Place:
         return held
 
     def redrive(
-        self, held: Held, *, left_out: list[Letter] | None = None, dry: bool = False, agrees: bool = True
+        self, held: Held, *, left_out: list[Letter] | None = None, dry: bool = False, accepts: bool = True
     ) -> str:
         """What is said; a refusal is its last line."""
         return self._told(
-            lambda operator: redrive.redrive(held, held.letters, left_out or [], operator, dry=dry), agrees=agrees
+            lambda terminal: redrive.redrive(held, held.letters, left_out or [], terminal, dry=dry), accepts=accepts
         )
 
-    def purge(self, held: Held, *, dry: bool = False, agrees: bool = True) -> str:
+    def purge(self, held: Held, *, dry: bool = False, accepts: bool = True) -> str:
         return self._told(
-            lambda operator: redrive.purge(held, held.letters, self.purged, operator, dry=dry), agrees=agrees
+            lambda terminal: redrive.purge(held, held.letters, self.purged, terminal, dry=dry), accepts=accepts
         )
 
     def bodies(self, queue: str) -> list[str]:
@@ -112,15 +112,15 @@ class Place:
             found += [dict(one) for one in some]
         return found
 
-    def _told(self, do: Callable[[Operator], None], *, agrees: bool) -> str:
+    def _told(self, do: Callable[[Terminal], None], *, accepts: bool) -> str:
         def answer(question: str) -> bool:
             self.said.append(question)
-            return agrees
+            return accepts
 
         console = Console(width=200)
         with console.capture() as capture:
             try:
-                do(Operator(console, answer))
+                do(Terminal(console, answer))
             except UserError as told:
                 console.print(str(told), soft_wrap=True, markup=False)
         return capture.get()
@@ -395,7 +395,7 @@ def test_a_dry_run_asks_nothing_and_moves_nothing(place: Place) -> None:
 def test_without_a_yes_nothing_is_moved_or_deleted(place: Place, do: Callable[..., str]) -> None:
     place.set_aside("a")
     held = place.held()
-    assert do(place, held, agrees=False).rstrip().endswith("nothing is created, changed or deleted.")
+    assert do(place, held, accepts=False).rstrip().endswith("nothing is created, changed or deleted.")
     held.give_back()
     assert (place.bodies("ImagesDeadLetters"), place.bodies("ImagesQueue")) == (["a"], [])
 
@@ -417,7 +417,7 @@ def test_purged_they_are_nowhere(place: Place) -> None:
 
 
 def test_the_images_of_what_is_purged_are_remembered_each_once(place: Place) -> None:
-    names = [f"{number:02}.jpg" for number in range(MOST_ITEMS + 1)]
+    names = [f"{number:02}.jpg" for number in range(MAX_ITEMS + 1)]
     place.set_aside(builders.notification(*map(builders.s3_record, names)), fault=NO_IMAGE)
     predicted = builders.prediction(image=builders.image("leaf.jpg", version_id=None))
     place.set_aside(*[encoded(predicted)] * 2, queue="PredictionsDeadLetters")

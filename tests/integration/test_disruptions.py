@@ -23,7 +23,7 @@ from chalicelib.domain.messages import Message
 from chalicelib.queues.dead_letters import OneDeadLetter
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.builders import NOW, message, notification, s3_record
-from tests.support.fakes import FakeClaims, FakeTelemetry
+from tests.support.fakes import FakeIdempotencyRecords, FakeTelemetry
 from tests.support.proxy import Answered, Asked, PassOn, passing
 from tests.torture import processes
 from tests.torture.calls import (
@@ -220,7 +220,7 @@ def test_parts_of_a_message_are_told_from_predictions(queue: str, name: str) -> 
 def test_a_dead_letter_is_known_by_what_the_function_claims_it_by() -> None:
     body = notification(s3_record())
     for _ in range(3):  # and when it comes back from the dead
-        letters, claims = FakeLetters(), FakeClaims()
+        letters, claims = FakeLetters(), FakeIdempotencyRecords()
         once = OneDeadLetter(queue=DEAD, letters=letters, claims=claims, telemetry=FakeTelemetry(), now=lambda: NOW)
         once.put(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
         (claimed,), (body,) = claims.claimed, letters.bodies

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.dynamodb import REMEMBERED, ClaimItems, ModelMemories, TokenTable
+from chalicelib.adapters.dynamodb import REMEMBERED, IdempotencyTable, ModelStateTable, TokenTable
 from chalicelib.domain.errors import Retryable
-from chalicelib.domain.idempotency import Standing
-from chalicelib.domain.model import ModelMemory
-from chalicelib.domain.tokens import Claim, TokenRecord
+from chalicelib.domain.idempotency import RecordState
+from chalicelib.domain.model import ModelState
+from chalicelib.domain.tokens import TokenCredential, TokenRecord
 from tests.integration.conftest import TABLE
 from tests.support.builders import NOW
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-CLAIM = Claim("camera-north", "a" * 64)
+CLAIM = TokenCredential("camera-north", "a" * 64)
 LATER = NOW + timedelta(days=1)
 # Kept to the second.
 THEN, THEN_LATER = NOW.replace(microsecond=0), LATER.replace(microsecond=0)
@@ -37,8 +37,12 @@ def test_a_token_that_was_added_may_be_used_and_its_use_is_noted(tokens: TokenTa
     assert tokens.all() == [TokenRecord("camera-north", THEN, last_used_at=THEN_LATER)]
 
 
-@pytest.mark.parametrize("claim", [Claim("camera-north", "b" * 64), Claim("camera-south", "a" * 64)])
-def test_no_other_secret_and_no_other_client_is_let_in_and_nothing_is_written(tokens: TokenTable, claim: Claim) -> None:
+@pytest.mark.parametrize(
+    "claim", [TokenCredential("camera-north", "b" * 64), TokenCredential("camera-south", "a" * 64)]
+)
+def test_no_other_secret_and_no_other_client_is_let_in_and_nothing_is_written(
+    tokens: TokenTable, claim: TokenCredential
+) -> None:
     tokens.add(CLAIM, NOW)
     assert not tokens.use(claim, LATER)
     assert tokens.all() == [TokenRecord("camera-north", THEN)]
@@ -46,7 +50,7 @@ def test_no_other_secret_and_no_other_client_is_let_in_and_nothing_is_written(to
 
 def test_a_client_has_one_token_at_a_time(tokens: TokenTable) -> None:
     tokens.add(CLAIM, NOW)
-    assert not tokens.add(Claim("camera-north", "b" * 64), LATER)
+    assert not tokens.add(TokenCredential("camera-north", "b" * 64), LATER)
     assert tokens.use(CLAIM, LATER)
 
 
@@ -67,7 +71,7 @@ def test_a_revoked_token_is_refused_and_still_listed_without_its_hash(
 def test_a_client_whose_token_was_revoked_may_have_a_new_one(tokens: TokenTable) -> None:
     tokens.add(CLAIM, NOW)
     tokens.revoke("camera-north", NOW)
-    new = Claim("camera-north", "b" * 64)
+    new = TokenCredential("camera-north", "b" * 64)
     assert tokens.add(new, LATER)
     assert (tokens.use(CLAIM, LATER), tokens.use(new, LATER)) == (False, True)
 
@@ -87,7 +91,7 @@ def test_a_use_that_comes_after_the_end_does_not_bring_a_token_back(tokens: Toke
 
 def test_all_clients_are_listed_and_nothing_else_of_the_table(tokens: TokenTable, dynamodb: DynamoDBClient) -> None:
     for client in ("b", "a", "c"):
-        tokens.add(Claim(client, "a" * 64), NOW)
+        tokens.add(TokenCredential(client, "a" * 64), NOW)
     dynamodb.put_item(TableName=TABLE, Item={"kind": {"S": "another"}, "id": {"S": "x"}})
     assert [one.client for one in tokens.all()] == ["a", "b", "c"]
 
@@ -105,56 +109,58 @@ A_DAY_LATER = NOW + timedelta(days=1)
 
 
 @pytest.fixture
-def claims(dynamodb: DynamoDBClient) -> ClaimItems:
-    return ClaimItems(dynamodb, TABLE, "alert")
+def claims(dynamodb: DynamoDBClient) -> IdempotencyTable:
+    return IdempotencyTable(dynamodb, TABLE, "alert")
 
 
-def test_one_of_two_deliveries_tells(claims: ClaimItems) -> None:
+def test_one_of_two_deliveries_tells(claims: IdempotencyTable) -> None:
     standing = [claims.claim("p1", owner, NOW, UNTIL) for owner in ("one", "another")]
-    assert standing == [Standing.OURS, Standing.BEING_TOLD]
+    assert standing == [RecordState.ACQUIRED, RecordState.IN_PROGRESS]
 
 
-def test_what_was_told_is_told_for_good(claims: ClaimItems) -> None:
+def test_what_was_told_is_told_for_good(claims: IdempotencyTable) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.told("p1", NOW)
-    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER) is Standing.TOLD
-    assert claims.claim("p1", "one", NOW, UNTIL) is Standing.TOLD
+    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER) is RecordState.COMPLETED
+    assert claims.claim("p1", "one", NOW, UNTIL) is RecordState.COMPLETED
 
 
-def test_a_claim_ends_with_its_time_and_not_before(claims: ClaimItems) -> None:
+def test_a_claim_ends_with_its_time_and_not_before(claims: IdempotencyTable) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
-    assert claims.claim("p1", "another", UNTIL, AFTER) is Standing.BEING_TOLD
-    assert claims.claim("p1", "another", AFTER, AFTER) is Standing.OURS
+    assert claims.claim("p1", "another", UNTIL, AFTER) is RecordState.IN_PROGRESS
+    assert claims.claim("p1", "another", AFTER, AFTER) is RecordState.ACQUIRED
 
 
-def test_a_claim_that_was_given_up_is_anybody_s(claims: ClaimItems) -> None:
+def test_a_claim_that_was_given_up_is_anybody_s(claims: IdempotencyTable) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.release("p1")
-    assert claims.claim("p1", "another", NOW, UNTIL) is Standing.OURS
+    assert claims.claim("p1", "another", NOW, UNTIL) is RecordState.ACQUIRED
 
 
-def test_the_same_owner_may_ask_again_as_after_an_answer_that_was_lost(claims: ClaimItems) -> None:
-    assert [claims.claim("p1", "one", NOW, UNTIL) for _ in range(2)] == [Standing.OURS, Standing.OURS]
+def test_the_same_owner_may_ask_again_as_after_an_answer_that_was_lost(claims: IdempotencyTable) -> None:
+    assert [claims.claim("p1", "one", NOW, UNTIL) for _ in range(2)] == [RecordState.ACQUIRED, RecordState.ACQUIRED]
 
 
-def test_what_was_told_before_a_moment_may_be_told_again_where_that_is_asked_for(claims: ClaimItems) -> None:
+def test_what_was_told_before_a_moment_may_be_told_again_where_that_is_asked_for(claims: IdempotencyTable) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.told("p1", NOW)
-    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW - timedelta(seconds=1)) is Standing.TOLD
-    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is Standing.OURS
-    assert claims.claim("p1", "a third", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is Standing.BEING_TOLD
+    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW - timedelta(seconds=1)) is RecordState.COMPLETED
+    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is RecordState.ACQUIRED
+    assert (
+        claims.claim("p1", "a third", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is RecordState.IN_PROGRESS
+    )
 
 
-def test_what_was_told_longer_ago_than_it_is_remembered_may_be_told_again(claims: ClaimItems) -> None:
+def test_what_was_told_longer_ago_than_it_is_remembered_may_be_told_again(claims: IdempotencyTable) -> None:
     """DynamoDB deletes late."""
     claims.claim("p1", "one", NOW, UNTIL)
     claims.told("p1", NOW)
-    assert claims.claim("p1", "another", NOW + REMEMBERED, AFTER) is Standing.TOLD
-    assert claims.claim("p1", "another", NOW + REMEMBERED + timedelta(seconds=1), AFTER) is Standing.OURS
+    assert claims.claim("p1", "another", NOW + REMEMBERED, AFTER) is RecordState.COMPLETED
+    assert claims.claim("p1", "another", NOW + REMEMBERED + timedelta(seconds=1), AFTER) is RecordState.ACQUIRED
 
 
 def test_a_repeat_is_remembered_to_have_been_told_for_as_long_as_any_other(
-    claims: ClaimItems, dynamodb: DynamoDBClient
+    claims: IdempotencyTable, dynamodb: DynamoDBClient
 ) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.told("p1", NOW)
@@ -164,13 +170,13 @@ def test_a_repeat_is_remembered_to_have_been_told_for_as_long_as_any_other(
     assert item["told_at"]["S"] == THEN.isoformat()
 
 
-def test_a_claim_is_of_one_prediction(claims: ClaimItems) -> None:
+def test_a_claim_is_of_one_prediction(claims: IdempotencyTable) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
-    assert claims.claim("p2", "another", NOW, UNTIL) is Standing.OURS
+    assert claims.claim("p2", "another", NOW, UNTIL) is RecordState.ACQUIRED
 
 
 def test_what_was_told_is_forgotten_after_two_months_by_the_attribute_that_the_table_expires_by(
-    claims: ClaimItems, dynamodb: DynamoDBClient, template: dict[str, Any]
+    claims: IdempotencyTable, dynamodb: DynamoDBClient, template: dict[str, Any]
 ) -> None:
     claims.claim("p1", "one", NOW, UNTIL)
     claims.told("p1", NOW)
@@ -179,7 +185,7 @@ def test_what_was_told_is_forgotten_after_two_months_by_the_attribute_that_the_t
     assert int(item[expires]["N"]) == int((NOW + timedelta(days=60)).timestamp())
 
 
-def test_tokens_and_told_predictions_do_not_meet(claims: ClaimItems, tokens: TokenTable) -> None:
+def test_tokens_and_told_predictions_do_not_meet(claims: IdempotencyTable, tokens: TokenTable) -> None:
     tokens.add(CLAIM, NOW)
     claims.claim(CLAIM.client, "one", NOW, UNTIL)
     assert tokens.all() == [TokenRecord("camera-north", THEN)]
@@ -188,43 +194,43 @@ def test_tokens_and_told_predictions_do_not_meet(claims: ClaimItems, tokens: Tok
 
 @pytest.mark.parametrize("call", ["claim", "told", "release"])
 def test_a_table_that_refuses_a_claim_is_a_fault_to_retry(dynamodb: DynamoDBClient, call: str) -> None:
-    claims = ClaimItems(dynamodb, "no-such-table", "alert")
+    claims = IdempotencyTable(dynamodb, "no-such-table", "alert")
     arguments = {"claim": ("p1", "one", NOW, UNTIL), "told": ("p1", NOW), "release": ("p1",)}[call]
     with pytest.raises(Retryable, match="ResourceNotFoundException"):
         getattr(claims, call)(*arguments)
 
 
 def test_what_is_remembered_of_the_model_comes_back_as_it_was_kept(dynamodb: DynamoDBClient) -> None:
-    memories = ModelMemories(dynamodb, TABLE)
-    assert (memories.recall(), memories.last_used()) == (ModelMemory(), None)
-    kept = ModelMemory(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
-    assert memories.keep(kept, ModelMemory())
-    memories.used(NOW)
-    assert (memories.recall(), memories.last_used()) == (kept, NOW)
+    model_states = ModelStateTable(dynamodb, TABLE)
+    assert (model_states.load(), model_states.last_used()) == (ModelState(), None)
+    kept = ModelState(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
+    assert model_states.keep(kept, ModelState())
+    model_states.used(NOW)
+    assert (model_states.load(), model_states.last_used()) == (kept, NOW)
 
 
 def test_what_is_no_longer_so_is_forgotten(dynamodb: DynamoDBClient) -> None:
-    memories = ModelMemories(dynamodb, TABLE)
-    started = ModelMemory(model="arn:of:a:model", started_at=NOW, counted_until=NOW)
-    memories.keep(started, ModelMemory())
-    memories.keep(ModelMemory(model="arn:of:a:model"), started)
-    assert memories.recall().started_at is None
+    model_states = ModelStateTable(dynamodb, TABLE)
+    started = ModelState(model="arn:of:a:model", started_at=NOW, counted_until=NOW)
+    model_states.keep(started, ModelState())
+    model_states.keep(ModelState(model="arn:of:a:model"), started)
+    assert model_states.load().started_at is None
 
 
 def test_what_another_look_noted_of_a_run_meanwhile_stays(dynamodb: DynamoDBClient) -> None:
-    memories = ModelMemories(dynamodb, TABLE)
-    before = ModelMemory(model="arn:of:a:model", counted_until=NOW)
-    memories.keep(before, ModelMemory())
-    noted = ModelMemory(model="arn:of:a:model", started_at=LATER, counted_until=LATER)
+    model_states = ModelStateTable(dynamodb, TABLE)
+    before = ModelState(model="arn:of:a:model", counted_until=NOW)
+    model_states.keep(before, ModelState())
+    noted = ModelState(model="arn:of:a:model", started_at=LATER, counted_until=LATER)
     # The second time as after an answer that was lost.
-    assert [memories.keep(noted, before) for _ in range(2)] == [True, True]
-    assert not memories.keep(ModelMemory(model="arn:of:a:model"), before)
-    assert not memories.keep(ModelMemory(model="arn:of:a:model"), ModelMemory())
-    assert memories.recall() == noted
+    assert [model_states.keep(noted, before) for _ in range(2)] == [True, True]
+    assert not model_states.keep(ModelState(model="arn:of:a:model"), before)
+    assert not model_states.keep(ModelState(model="arn:of:a:model"), ModelState())
+    assert model_states.load() == noted
 
 
 def test_what_is_remembered_of_the_model_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTable) -> None:
-    memories = ModelMemories(dynamodb, TABLE)
-    memories.keep(ModelMemory(model="arn:of:a:model"), ModelMemory())
-    memories.used(NOW)
+    model_states = ModelStateTable(dynamodb, TABLE)
+    model_states.keep(ModelState(model="arn:of:a:model"), ModelState())
+    model_states.used(NOW)
     assert tokens.all() == []

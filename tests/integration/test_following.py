@@ -1,4 +1,4 @@
-"""What is new to whoever follows the embedded cloud, which lists its rows again and again."""
+"""What is new to whoever follows the local AWS, which lists its rows again and again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ KEY = "predictions/dt=2026-11-22/x.json"
 def watch(s3: S3Client) -> Watch:
     s3.create_bucket(Bucket=OUT, CreateBucketConfiguration={"LocationConstraint": REGION})
     queues = dict.fromkeys(("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl"), "")
-    session: Any = SimpleNamespace(cloud=SimpleNamespace(client=lambda _: s3), outputs={"OutputBucket": OUT} | queues)
+    session: Any = SimpleNamespace(
+        local_aws=SimpleNamespace(client=lambda _: s3), outputs={"OutputBucket": OUT} | queues
+    )
     return Watch(session)
 
 

@@ -43,7 +43,7 @@ def policy_of(sqs: SQSClient, url: str) -> dict[str, Any]:
 
 def test_a_queue_lets_this_topic_in_and_no_other(sqs: SQSClient) -> None:
     url = made(sqs)
-    grants.let_in(Account(), LISTENER, TOPIC)
+    grants.grant(Account(), LISTENER, TOPIC)
     assert policy_of(sqs, url) == {
         "Version": "2012-10-17",
         "Statement": [
@@ -62,7 +62,7 @@ def test_a_queue_lets_this_topic_in_and_no_other(sqs: SQSClient) -> None:
 @pytest.mark.parametrize("theirs", [[THEIRS], THEIRS], ids=["a list", "one that stands alone"])
 def test_the_statements_that_a_queue_has_stay_with_the_version_of_their_policy(sqs: SQSClient, theirs: Any) -> None:
     url = made(sqs, Policy=json.dumps({"Version": "2008-10-17", "Id": "mine", "Statement": theirs}))
-    grants.let_in(Account(), LISTENER, TOPIC)
+    grants.grant(Account(), LISTENER, TOPIC)
     policy = policy_of(sqs, url)
     assert (policy["Version"], policy["Id"]) == ("2008-10-17", "mine")
     assert [one["Sid"] for one in policy["Statement"]] == ["theirs", "LabelwatchlabelwatchAlertsTopic1"]
@@ -70,33 +70,33 @@ def test_the_statements_that_a_queue_has_stay_with_the_version_of_their_policy(s
 
 def test_a_topic_that_is_in_is_not_let_in_twice(sqs: SQSClient) -> None:
     url = made(sqs)
-    grants.let_in(Account(), LISTENER, TOPIC)
-    assert grants.let_in(Account(), LISTENER, TOPIC) == []
+    grants.grant(Account(), LISTENER, TOPIC)
+    assert grants.grant(Account(), LISTENER, TOPIC) == []
     assert len(policy_of(sqs, url)["Statement"]) == 1
 
 
 def test_two_topics_can_be_let_in_and_one_shut_out(sqs: SQSClient) -> None:
     url = made(sqs)
-    grants.let_in(Account(), LISTENER, TOPIC)
-    grants.let_in(Account(), LISTENER, OTHER)
-    grants.shut_out(Account(), LISTENER, TOPIC)
+    grants.grant(Account(), LISTENER, TOPIC)
+    grants.grant(Account(), LISTENER, OTHER)
+    grants.revoke(Account(), LISTENER, TOPIC)
     assert [one["Sid"] for one in policy_of(sqs, url)["Statement"]] == ["LabelwatchlabelwatchOperationsTopic2"]
 
 
 def test_what_others_let_in_is_not_shut_out(sqs: SQSClient) -> None:
     url = made(sqs, Policy=json.dumps({"Version": "2012-10-17", "Statement": [THEIRS]}))
-    assert grants.shut_out(Account(), LISTENER, TOPIC) == []
+    assert grants.revoke(Account(), LISTENER, TOPIC) == []
     assert policy_of(sqs, url)["Statement"] == [THEIRS]
 
 
 def test_a_queue_that_is_gone_needs_no_shutting_out(sqs: SQSClient) -> None:
     assert sqs.list_queues().get("QueueUrls", []) == []
-    assert grants.shut_out(Account(), LISTENER, TOPIC) == []
+    assert grants.revoke(Account(), LISTENER, TOPIC) == []
 
 
 def test_a_queue_under_a_key_of_its_owner_s_is_told_what_the_key_must_allow(sqs: SQSClient) -> None:
     made(sqs, KmsMasterKeyId="alias/leaves")
-    _, told = grants.let_in(Account(), LISTENER, TOPIC)
+    _, told = grants.grant(Account(), LISTENER, TOPIC)
     assert "encrypted with alias/leaves: that key's policy must let sns.amazonaws.com do" in told
 
 
@@ -104,28 +104,28 @@ def test_a_queue_under_a_key_of_its_owner_s_is_told_what_the_key_must_allow(sqs:
 def test_a_queue_under_the_key_of_aws_is_refused_and_left_as_it_is(sqs: SQSClient, key: str) -> None:
     url = made(sqs, KmsMasterKeyId=key)
     with pytest.raises(UserError, match="whose policy nobody can change"):
-        grants.let_in(Account(), LISTENER, TOPIC)
+        grants.grant(Account(), LISTENER, TOPIC)
     assert policy_of(sqs, url) == {}
 
 
 @pytest.mark.usefixtures("account")
 def test_a_queue_that_is_elsewhere_is_not_touched_and_its_owner_is_told_the_statement() -> None:
     abroad = QUEUE._replace(region="us-west-2")
-    (told,) = grants.let_in(Account(), Endpoint("sqs", str(abroad)), TOPIC)
+    (told,) = grants.grant(Account(), Endpoint("sqs", str(abroad)), TOPIC)
     assert told.startswith("The queue is of another Region: nothing arrives until its policy has this statement: {")
 
 
 @pytest.mark.usefixtures("account")
 def test_a_function_of_another_region_is_told_the_command_that_lets_the_topic_in() -> None:
     function = f"arn:aws:lambda:us-west-2:{ACCOUNT}:function:on-alert"
-    (told,) = grants.let_in(Account(), Endpoint("lambda", function), TOPIC)
+    (told,) = grants.grant(Account(), Endpoint("lambda", function), TOPIC)
     assert f"aws lambda add-permission --region us-west-2 --function-name {function} " in told
 
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("endpoint", ENDPOINTS_WITHOUT_A_DOOR)
 def test_what_is_no_queue_and_no_function_has_no_door(endpoint: Endpoint) -> None:
-    assert grants.let_in(Account(), endpoint, TOPIC) == grants.shut_out(Account(), endpoint, TOPIC) == []
+    assert grants.grant(Account(), endpoint, TOPIC) == grants.revoke(Account(), endpoint, TOPIC) == []
 
 
 def test_the_name_of_a_statement_is_one_that_lambda_takes_however_long_the_topic_s_is() -> None:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.aws_lambda import SourceMapping
+from chalicelib.adapters.aws_lambda import EventSourceMapping
 from chalicelib.domain.errors import Retryable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def turned(client: LambdaClient, state: str, *, on: bool, refused: str = "", cha
             stub.add_client_error("update_event_source_mapping", refused, expected_params=wanted)
         elif changes:
             stub.add_response("update_event_source_mapping", {}, wanted)
-        said = SourceMapping(client, QUEUE, "labelwatch-detect").turn(on=on)
+        said = EventSourceMapping(client, QUEUE, "labelwatch-detect").turn(on=on)
         stub.assert_no_pending_responses()
         return said
 
@@ -77,4 +77,4 @@ def test_any_other_refusal_is_a_fault(lambda_: LambdaClient) -> None:
 def test_where_there_is_no_mapping_yet_nothing_is_turned(lambda_: LambdaClient) -> None:
     with Stubber(lambda_) as stub:
         listed(stub)
-        assert not SourceMapping(lambda_, QUEUE, "labelwatch-detect").turn(on=True)
+        assert not EventSourceMapping(lambda_, QUEUE, "labelwatch-detect").turn(on=True)

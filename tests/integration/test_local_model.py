@@ -1,4 +1,4 @@
-"""The model's stand-in over HTTP on loopback, asked by boto3: what Rekognition documents is what it answers."""
+"""The local model over HTTP on loopback, asked by boto3: what Rekognition documents is what it answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labelwatch.local import image_limits
-from labelwatch.local.model import RateLimit, StandIn, model_arn
+from labelwatch.local.model import LocalModel, RateLimit, model_arn
 from labelwatch.local.rekognition_api import Refusal, served
 
 if TYPE_CHECKING:
@@ -59,18 +59,18 @@ def objects() -> Objects:
 
 
 @pytest.fixture
-def model(objects: Objects) -> StandIn:
+def model(objects: Objects) -> LocalModel:
     def read(bucket: str, key: str, version: str | None) -> bytes:
         try:
             return objects[bucket, key, version]
         except KeyError:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "gone"}}, "GetObject") from None
 
-    return StandIn(SeesAll(), ARN, read)
+    return LocalModel(SeesAll(), ARN, read)
 
 
 @pytest.fixture
-def endpoint(model: StandIn) -> Iterator[str]:
+def endpoint(model: LocalModel) -> Iterator[str]:
     with served(model.operations) as url:
         yield url
 
@@ -115,7 +115,7 @@ def restart(client: RekognitionClient) -> str:
     return client.start_project_version(ProjectVersionArn=ARN, MinInferenceUnits=1)["Status"]
 
 
-def is_refused(model: StandIn) -> bool:
+def is_refused(model: LocalModel) -> bool:
     try:
         model.operations["DetectCustomLabels"]({"ProjectVersionArn": ARN, "Image": stored()})
     except Refusal:
@@ -261,13 +261,13 @@ def test_general_labels_need_no_model_that_runs(rekognition: RekognitionClient) 
     assert rekognition.detect_labels(Image=stored(), MinConfidence=0)["Labels"]
 
 
-def test_a_model_that_is_starting_is_not_ready(rekognition: RekognitionClient, model: StandIn) -> None:
+def test_a_model_that_is_starting_is_not_ready(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.starting_seconds = 3600
     restart(rekognition)
     assert (status(rekognition), refused(lambda: detected(rekognition))[0]) == ("STARTING", "ResourceNotReadyException")
 
 
-def test_a_model_that_has_started_answers(rekognition: RekognitionClient, model: StandIn) -> None:
+def test_a_model_that_has_started_answers(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.starting_seconds = 0
     assert (restart(rekognition), status(rekognition), detected(rekognition)) == ("STARTING", "RUNNING", SEEN)
 
@@ -282,7 +282,7 @@ def test_a_model_that_is_stopped_cannot_be_stopped(rekognition: RekognitionClien
     assert refused(lambda: rekognition.stop_project_version(ProjectVersionArn=ARN)) == ("ResourceInUseException", 400)
 
 
-def test_calls_above_the_rate_are_refused(rekognition: RekognitionClient, model: StandIn) -> None:
+def test_calls_above_the_rate_are_refused(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.rate = RateLimit(2, Clock())
     answers = [detected(rekognition), detected(rekognition)]
     assert answers == [SEEN, SEEN]
@@ -299,7 +299,7 @@ def test_as_many_calls_pass_as_the_rate_gives_in_that_time() -> None:
     assert passed == [2, 1, 2, 2]
 
 
-def test_control_calls_have_a_rate_of_their_own(rekognition: RekognitionClient, model: StandIn) -> None:
+def test_control_calls_have_a_rate_of_their_own(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.control_rate = RateLimit(1, Clock())
     assert status(rekognition) == "RUNNING"
     assert refused(lambda: status(rekognition)) == ("ThrottlingException", 400)
@@ -309,36 +309,36 @@ def test_control_calls_have_a_rate_of_their_own(rekognition: RekognitionClient, 
     ("code", "http"), [("AccessDeniedException", 400), ("InternalServerError", 500), ("ServiceUnavailable", 503)]
 )
 def test_an_error_is_answered_with_its_status(
-    rekognition: RekognitionClient, model: StandIn, code: str, http: int
+    rekognition: RekognitionClient, model: LocalModel, code: str, http: int
 ) -> None:
     model.answer_with(code)
     assert refused(lambda: detected(rekognition)) == (code, http)
 
 
 def test_a_stand_in_that_breaks_answers_as_a_service_that_breaks(
-    rekognition: RekognitionClient, model: StandIn
+    rekognition: RekognitionClient, model: LocalModel
 ) -> None:
     model.rate.clock = lambda: 1 / 0
     assert refused(lambda: detected(rekognition)) == ("InternalServerError", 500)
 
 
-def test_errors_are_answered_as_often_as_was_told(rekognition: RekognitionClient, model: StandIn) -> None:
+def test_errors_are_answered_as_often_as_was_told(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.answer_with("ThrottlingException", times=2)
     codes = [refused(lambda: detected(rekognition))[0] for _ in range(2)]
     assert (codes, detected(rekognition)) == (["ThrottlingException"] * 2, SEEN)
 
 
-def test_an_error_rate_of_one_refuses_every_call(rekognition: RekognitionClient, model: StandIn) -> None:
+def test_an_error_rate_of_one_refuses_every_call(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.error_rates = {"InternalServerError": 1.0}
     assert [refused(lambda: detected(rekognition)) for _ in range(5)] == [("InternalServerError", 500)] * 5
 
 
-def test_an_error_rate_of_a_half_refuses_about_half_of_the_calls(model: StandIn) -> None:
+def test_an_error_rate_of_a_half_refuses_about_half_of_the_calls(model: LocalModel) -> None:
     model.rate, model.error_rates = RateLimit(1000, Clock()), {"ThrottlingException": 0.5}
     assert 400 <= sum(is_refused(model) for _ in range(1000)) <= 600
 
 
-def test_every_detection_is_counted(rekognition: RekognitionClient, model: StandIn) -> None:
+def test_every_detection_is_counted(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.answer_with("ThrottlingException")
     refused(lambda: detected(rekognition))
     detected(rekognition)
@@ -379,7 +379,7 @@ def test_an_operation_that_the_stand_in_lacks_is_refused(rekognition: Rekognitio
     assert refused(rekognition.list_collections) == ("UnknownOperationException", 400)
 
 
-def test_nothing_listens_after_the_end(model: StandIn) -> None:
+def test_nothing_listens_after_the_end(model: LocalModel) -> None:
     with served(model.operations) as url:
         pass
     with pytest.raises(urllib.error.URLError, match="refused"):

@@ -34,7 +34,7 @@ ACCEPTED: dict[str, list[str]] = {
         *("*", "*:95", "leaf-smut", "leaf-smut:0", "leaf-smut:100", "leaf-smut:100.0", "leaf-smut:99.5"),
         *("bacterial-leaf-blight, leaf-smut : 90 ,brown spot", "Blattdürre:80,葉", TEN_LABELS),
     ],
-    "AdoptedBucketName": ["", "abc", "my.old.bucket"],
+    "ExistingBucketName": ["", "abc", "my.old.bucket"],
     "DatabaseName": ["labelwatch", "a", "leaves_2026"],
     "UploadOrigin": ["", "https://example.com", "https://leaves.example.com:8443", "http://localhost:3000"],
 }
@@ -66,7 +66,7 @@ REFUSED: dict[str, list[str]] = {
             "leaf-smut:90.",
         ),
     ],
-    "AdoptedBucketName": ["ab", "Leaves", ".leaves", "leaves_in", "a" * 64],
+    "ExistingBucketName": ["ab", "Leaves", ".leaves", "leaves_in", "a" * 64],
     "DatabaseName": ["", "Labelwatch", "1leaf", "leaf-smut", "a" * 129],
     "UploadOrigin": [
         "*",

@@ -55,7 +55,7 @@ def post(app: ModuleType, body: bytes, **headers: str) -> Any:
 
 
 def test_a_token_gets_a_ticket_under_its_client_s_prefix(app: ModuleType, token: str) -> None:
-    answer = post(app, b'{"filename": "leaf 1.jpg"}', Authorization=f"Bearer {token}")
+    answer = post(app, b'{"filename": "leaf 1.jpg"}', Authorize=f"Bearer {token}")
     assert answer.status_code == 201
     assert answer.json_body["key"].startswith("uploads/camera-north/")
     assert answer.json_body["url"] == f"https://images.s3.{REGION}.amazonaws.com/"
@@ -66,17 +66,17 @@ def test_without_a_token_there_is_no_ticket(app: ModuleType) -> None:
 
 
 def test_a_wrong_token_gets_no_ticket(app: ModuleType, token: str) -> None:
-    assert post(app, b'{"filename": "a.jpg"}', Authorization=f"Bearer {token[:-1]}_").status_code == 403
+    assert post(app, b'{"filename": "a.jpg"}', Authorize=f"Bearer {token[:-1]}_").status_code == 403
 
 
 def test_a_bad_request_is_400_in_the_one_shape(app: ModuleType, token: str) -> None:
-    answer = post(app, b'{"filename": 7}', Authorization=f"Bearer {token}")
+    answer = post(app, b'{"filename": 7}', Authorize=f"Bearer {token}")
     assert (answer.status_code, answer.json_body["error"]["field"]) == (400, "filename")
 
 
 def test_curl_s_own_content_type_is_told_the_header_that_is_missing(app: ModuleType, token: str) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = post(app, b'{"filename": "a.jpg"}', Authorization=f"Bearer {token}", **form)
+    answer = post(app, b'{"filename": "a.jpg"}', Authorize=f"Bearer {token}", **form)
     assert answer.status_code == 415
     assert "-H 'Content-Type: application/json'" in answer.json_body["error"]["message"]
 

@@ -1,4 +1,4 @@
-"""The rights that AWS asks for and the embedded cloud does not; and that none of the roles' rights is forgotten."""
+"""The rights that AWS asks for and the local AWS does not; and that none of the roles' rights is forgotten."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.least_privilege.running import run
 from tests.support.template import Template, function_roles, functions, listed, mappings, resources, statements
 
 INPUT = {"Fn::Sub": "${InputBucket.Arn}/*"}
-ADOPTED = {"Fn::If": ["AdoptsBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${AdoptedBucketName}/*"}, NOTHING]}
+ADOPTED = {"Fn::If": ["HasExistingBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ExistingBucketName}/*"}, NOTHING]}
 
 
 def allowed(template: Template, role: str, resource: Any) -> set[str]:
@@ -61,7 +61,7 @@ def test_detect_may_ask_the_model_that_is_set(template: Template) -> None:
 def test_detect_and_keep_model_may_turn_the_mapping_of_detect_and_no_other(template: Template) -> None:
     here = "${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}"
     of_detect = {"ArnEquals": {"lambda:FunctionArn": {"Fn::Sub": f"arn:{here}:function:${{AWS::StackName}}-detect"}}}
-    for role in ("DetectRole", "KeepModelRole"):
+    for role in ("DetectRole", "ManageModelRole"):
         assert "lambda:ListEventSourceMappings" in allowed(template, role, "*")
         mine = [one for owner, one in statements(template) if owner == role]
         (turning,) = [one for one in mine if one["Action"] == "lambda:UpdateEventSourceMapping"] or [{}]
@@ -77,7 +77,9 @@ def test_keep_model_may_ask_for_the_model_and_start_and_stop_it_only_where_that_
     place = {"Fn::Sub": [f"arn:${{AWS::Partition}}:{here}:project/${{Project}}/*", project]}
     given = {
         one["Fn::If"][1]["Action"]: (one["Fn::If"][0], one["Fn::If"][1]["Resource"])
-        for one in resources(template, "AWS::IAM::Role")["KeepModelRole"]["Policies"][0]["PolicyDocument"]["Statement"]
+        for one in resources(template, "AWS::IAM::Role")["ManageModelRole"]["Policies"][0]["PolicyDocument"][
+            "Statement"
+        ]
         if "Fn::If" in one and str(one["Fn::If"][1]["Action"]).startswith("rekognition:")
     }
     assert given == {
@@ -92,7 +94,7 @@ def test_what_detect_and_keep_model_remember_is_of_the_model_only(template: Temp
     of_the_model = [
         one["Condition"]["ForAllValues:StringEquals"]
         for role, one in statements(template)
-        if role in {"DetectRole", "KeepModelRole"} and "dynamodb:PutItem" in listed(one["Action"])
+        if role in {"DetectRole", "ManageModelRole"} and "dynamodb:PutItem" in listed(one["Action"])
     ]
     assert of_the_model == [{"dynamodb:LeadingKeys": ["model"]}] * 2
 
@@ -108,7 +110,7 @@ def test_what_is_done_once_is_remembered_among_its_own_kind(template: Template) 
 
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html: with the rights of whoever asks.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html: one right with a version, the other without.
-@pytest.mark.parametrize("objects", [INPUT, ADOPTED], ids=["input bucket", "adopted bucket"])
+@pytest.mark.parametrize("objects", [INPUT, ADOPTED], ids=["input bucket", "existing bucket"])
 def test_rekognition_may_read_the_very_version_that_detect_names(template: Template, objects: Template) -> None:
     assert allowed(template, "DetectRole", objects) == {"s3:GetObject", "s3:GetObjectVersion"}
 
@@ -116,7 +118,9 @@ def test_rekognition_may_read_the_very_version_that_detect_names(template: Templ
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: else what is gone is a 403 too, and is retried.
 def test_detect_may_tell_what_is_gone_from_what_is_forbidden(template: Template) -> None:
     own = [{"Fn::GetAtt": [name, "Arn"]} for name in ("InputBucket", "OutputBucket")]
-    adopted = {"Fn::If": ["AdoptsBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${AdoptedBucketName}"}, NOTHING]}
+    adopted = {
+        "Fn::If": ["HasExistingBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ExistingBucketName}"}, NOTHING]
+    }
     assert [allowed(template, "DetectRole", one) for one in (*own, adopted)] == [{"s3:ListBucket"}] * 3
 
 
@@ -222,9 +226,9 @@ def test_what_depends_on_a_condition_still_does_when_something_else_is_taken_awa
         for role in resources(without(template, str(right)), "AWS::IAM::Role").values()
         for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
     ]
-    adopting = [one for one in statements_left if "${AdoptedBucketName}" in one]
+    adopting = [one for one in statements_left if "${ExistingBucketName}" in one]
     assert adopting
-    assert [one for one in adopting if '"AdoptsBucket"' not in one] == []
+    assert [one for one in adopting if '"HasExistingBucket"' not in one] == []
 
 
 def test_a_right_that_is_not_there_cannot_be_taken_away(template: Template) -> None:

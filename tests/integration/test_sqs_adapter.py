@@ -11,7 +11,7 @@ import pytest
 from botocore.stub import Stubber
 from msgspec.structs import replace
 
-from chalicelib.adapters.sqs import LONGEST_DETAIL, MOST_BYTES, DeadLetterQueue, Queue
+from chalicelib.adapters.sqs import LONGEST_DETAIL, MAX_BYTES, DeadLetterQueue, Queue
 from chalicelib.domain.errors import Rejected, Retryable, Unavailable
 from chalicelib.domain.messages import Message
 from tests.support import builders
@@ -102,7 +102,7 @@ def test_no_body_makes_no_call(sqs: SQSClient, url: str) -> None:
         ([256 * KIB] * 4, [4]),
         ([256 * KIB] * 3 + [256 * KIB + 1], [3, 1]),
         ([300 * KIB] * 7, [3, 3, 1]),
-        ([KIB, MOST_BYTES, KIB], [1, 1, 1]),
+        ([KIB, MAX_BYTES, KIB], [1, 1, 1]),
     ],
 )
 def test_one_mebibyte_goes_in_one_call(sqs: SQSClient, url: str, sizes: list[int], in_a_call: list[int]) -> None:
@@ -112,12 +112,12 @@ def test_one_mebibyte_goes_in_one_call(sqs: SQSClient, url: str, sizes: list[int
 
 
 def test_a_body_over_one_mebibyte_is_rejected_by_its_place(sqs: SQSClient, url: str) -> None:
-    faults = Queue(sqs, url).send(["before", "x" * (MOST_BYTES + 1), "after"])
+    faults = Queue(sqs, url).send(["before", "x" * (MAX_BYTES + 1), "after"])
     assert {place: (type(fault), fault.reason) for place, fault in faults.items()} == {1: (Rejected, "MessageTooLarge")}
 
 
 def test_the_neighbours_of_a_body_over_one_mebibyte_go(sqs: SQSClient, url: str) -> None:
-    Queue(sqs, url).send(["before", "x" * (MOST_BYTES + 1), "after"])
+    Queue(sqs, url).send(["before", "x" * (MAX_BYTES + 1), "after"])
     assert bodies_in(sqs, url) == ["after", "before"]
 
 

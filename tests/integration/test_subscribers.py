@@ -1,4 +1,4 @@
-"""The subscribers as AWS itself answers, which the embedded cloud does otherwise: words in place of ARNs, refusals."""
+"""The subscribers as AWS itself answers, which the local AWS does otherwise: words in place of ARNs, refusals."""
 
 from __future__ import annotations
 

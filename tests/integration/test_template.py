@@ -72,8 +72,8 @@ def test_the_functions_are_those_of_the_app(template: Template) -> None:
         "app.notify",
         "app.authorize",
         "app.app",
-        "app.watch",
-        "app.keep_model",
+        "app.check_subscriptions",
+        "app.manage_model",
     }
 
 
@@ -393,7 +393,9 @@ def test_a_token_opens_nothing_but_the_tokens_of_the_table(template: Template) -
 
 
 def test_a_form_can_be_signed_for_uploads_only(template: Template) -> None:
-    (statement,) = [one for role, one in statements(template) if role == "UploadsRole" and one["Sid"] == "SignUploads"]
+    (statement,) = [
+        one for role, one in statements(template) if role == "ApiHandlerRole" and one["Sid"] == "SignUploads"
+    ]
     assert (statement["Action"], statement["Resource"]) == (
         "s3:PutObject",
         {"Fn::Sub": "${InputBucket.Arn}/uploads/*"},

@@ -15,7 +15,7 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.adapters.s3 import UploadForms
-from chalicelib.domain.uploads import SignedPost
+from chalicelib.domain.uploads import PresignedPost
 
 BUCKET, KEY = "leaves-in", "uploads/camera-north/2026-11-27/abcdefghijklmnop-leaf-1.jpg"
 ID, SECRET, SESSION = "ASIAEXAMPLE", "secret/of+the+session", "token/of+the+session=="
@@ -30,7 +30,7 @@ HOSTS = {
 every_region = pytest.mark.parametrize("region", HOSTS)
 
 
-def signed(region: str, seconds: int = 900) -> SignedPost:
+def signed(region: str, seconds: int = 900) -> PresignedPost:
     client = boto3.client(
         "s3",
         region_name=region,
@@ -43,7 +43,7 @@ def signed(region: str, seconds: int = 900) -> SignedPost:
         return UploadForms(client, BUCKET).sign(KEY, "image/jpeg", seconds)
 
 
-def policy_of(post: SignedPost) -> dict[str, Any]:
+def policy_of(post: PresignedPost) -> dict[str, Any]:
     policy: dict[str, Any] = json.loads(base64.b64decode(post.fields["policy"]))
     return policy
 

@@ -1,6 +1,6 @@
 """Takes the rights of the roles away, one at a time, and asks for an end-to-end test that fails for it.
 
-What the embedded cloud does not enforce is named with the static test that requires it; tests/integration/test_roles.py
+What the local AWS does not enforce is named with the static test that requires it; tests/integration/test_roles.py
 shows that each of those tests fails without the right.
 """
 
@@ -37,9 +37,9 @@ FILES = {
     "NotifyRole": ["tests/e2e/test_roles.py", "tests/e2e/test_pipeline.py"],
     "IngestRole": ["tests/e2e/test_roles.py"],
     "AuthorizeRole": ["tests/e2e/test_tokens.py", "tests/e2e/test_uploads.py"],
-    "UploadsRole": ["tests/e2e/test_uploads.py"],
-    "WatchRole": ["tests/e2e/test_roles.py"],
-    "KeepModelRole": ["tests/e2e/test_model.py"],
+    "ApiHandlerRole": ["tests/e2e/test_uploads.py"],
+    "CheckSubscriptionsRole": ["tests/e2e/test_roles.py"],
+    "ManageModelRole": ["tests/e2e/test_model.py"],
 }
 WITH_ALL = sorted({file for files in FILES.values() for file in files})
 WIDTH_OF_A_LOG = 200
@@ -118,7 +118,7 @@ def _taken_away(outcomes: dict[Right, Outcome]) -> Table:
 
 def _required(required: list[Right]) -> Table:
     """Those of one statement that the same test requires, in one line."""
-    table = Table("role", "statement", "actions", title="What the embedded cloud does not enforce")
+    table = Table("role", "statement", "actions", title="What the local AWS does not enforce")
     table.add_column("required by a static test", overflow="fold")
     for (role, sid, test), rights_of_it in groupby(
         required, key=lambda right: (right.role, right.sid, required_by(right))

@@ -1,4 +1,4 @@
-"""What asks for each right: the embedded cloud, when a function runs, or, where it does not look, a static test."""
+"""What asks for each right: the local AWS, when a function runs, or, where it does not look, a static test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIFE = (
 _TRACES = "tests/integration/test_watched.py::test_every_role_may_send_traces_only_where_it_is_wanted"
 
 # ministack polls the queues and writes the logs of its own accord, records no traces, and says 404 of an object that is
-# not there to whoever could read it; the model is a stand-in.
+# not there to whoever could read it; the model is a local model.
 REQUIRED_BY = {
     "sqs:ReceiveMessage": _POLLER,
     "sqs:GetQueueAttributes": _POLLER,
@@ -38,14 +38,14 @@ REQUIRED_BY = {
     "xray:PutTelemetryRecords": _TRACES,
 }
 
-# Nobody takes this role in the embedded cloud, which has no QuickSight.
+# Nobody takes this role in the local AWS, which has no QuickSight.
 _QUICKSIGHT = "tests/integration/test_roles.py::test_quicksight_may_ask_athena_for_the_rows_and_nothing_else"
 
 
 def required_by(right: Right) -> str | None:
-    """The static test that requires it; None where the embedded cloud asks for it."""
+    """The static test that requires it; None where the local AWS asks for it."""
     if right.role == "QuickSightRole":
         return _QUICKSIGHT
-    if (right.role, right.action) == ("KeepModelRole", "sqs:GetQueueAttributes"):
+    if (right.role, right.action) == ("ManageModelRole", "sqs:GetQueueAttributes"):
         return None  # the function itself asks for it, not its poller
     return REQUIRED_BY.get(right.action)

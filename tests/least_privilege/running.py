@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from labelwatch.shared.project import PROJECT
 
-MOST_SECONDS = 900
+MAX_SECONDS = 900
 _PASSED, _FAILED = 0, 1  # pytest's exit codes; all others are pytest's own troubles
 
 
@@ -38,10 +38,10 @@ def run(files: list[str], *options: str) -> Outcome:
         command = [sys.executable, "-m", "pytest", "-q", *places, *options, *files]
         try:
             done = subprocess.run(
-                command, cwd=PROJECT, capture_output=True, text=True, timeout=MOST_SECONDS, check=False
+                command, cwd=PROJECT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            return Outcome([], [f"pytest, which took over {MOST_SECONDS} s"], MOST_SECONDS, "")
+            return Outcome([], [f"pytest, which took over {MAX_SECONDS} s"], MAX_SECONDS, "")
         seconds = time.monotonic() - started
         if done.returncode not in {_PASSED, _FAILED}:
             return Outcome([], [f"pytest, which ended with {done.returncode}"], seconds, done.stdout + done.stderr)

@@ -1,4 +1,4 @@
-"""The embedded cloud's API Gateway with the one operation that it lacks: PutRestApi, by which chalice changes an API.
+"""The local AWS's API Gateway with the one operation that it lacks: PutRestApi, by which chalice changes an API.
 
 Of ImportRestApi, by which chalice makes one, the emulator ignores the definition; so here the change is
 only kept, for tests to look at.

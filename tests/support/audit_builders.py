@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from labelwatch.audit.compare import Found, SetAside, Stored, Uploaded
+from labelwatch.audit.compare import DeadLetterImage, Found, Stored, Uploaded
 
 DAY = date(2026, 11, 22)
 
@@ -26,13 +26,13 @@ def stored(image: Uploaded, **changes: Any) -> Stored:
     return Stored(**fields | changes)
 
 
-def aside(image: Uploaded, reason: str = "EmptyImage") -> SetAside:
-    return SetAside(image.bucket, image.key, image.version_id, reason, image.day)
+def aside(image: Uploaded, reason: str = "EmptyImage") -> DeadLetterImage:
+    return DeadLetterImage(image.bucket, image.key, image.version_id, reason, image.day)
 
 
 def found(**parts: Any) -> Found:
     fields: dict[str, Any] = {
-        "uploads": [], "predictions": [], "images_aside": [], "predictions_aside": [], "told": [],
+        "uploads": [], "predictions": [], "image_dead_letters": [], "prediction_dead_letters": [], "told": [],
         "alerts_since": DAY, "on_the_way": 0,
     }  # fmt: skip
     return Found(**fields | parts)

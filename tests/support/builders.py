@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "PREDICTIONS_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:predictions",
     "PREDICTIONS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/predictions",
     "PREDICTIONS_DEAD_LETTERS_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/predictions-dead",
-    "TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts",
+    "ALERTS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts",
     "OPERATIONS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:operations",
     "EmailNotification": "grower@example.com",
     "STACK_NAME": "labelwatch",
@@ -104,7 +104,7 @@ def sqs_event(*messages: Message) -> dict[str, Any]:
     }
 
 
-def time_has_passed() -> dict[str, Any]:
+def scheduled_event() -> dict[str, Any]:
     """As EventBridge hands it over: https://docs.aws.amazon.com/lambda/latest/dg/with-scheduled-events.html."""
     return {
         "version": "0",
@@ -114,6 +114,6 @@ def time_has_passed() -> dict[str, Any]:
         "account": "123456789012",
         "time": "2026-11-22T10:00:00Z",
         "region": "eu-west-1",
-        "resources": ["arn:aws:events:eu-west-1:123456789012:rule/watch"],
+        "resources": ["arn:aws:events:eu-west-1:123456789012:rule/check_subscriptions"],
         "detail": {},
     }

@@ -1,4 +1,4 @@
-"""Counts AWS calls on their way: proxies on loopback between whoever calls and the embedded cloud.
+"""Counts AWS calls on their way: proxies on loopback between whoever calls and the local AWS.
 
 Each function gets a proxy of its own as its endpoint, so that a call counts for the function that made it. Calls are
 counted as they arrive, so what the SDK tries again counts again, as it does on AWS.
@@ -52,7 +52,7 @@ def counted(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
     def count(asked: Asked, pass_on: PassOn) -> Answered:
         answer = pass_on()
         signed = asked.headers.get("authorization", "").startswith("AWS4")
-        # What is not signed is no function's: a form of a ticket, which goes where its signer's calls go.
+        # What is not signed is no function's: a form of a presigned upload, which goes where its signer's calls go.
         who = caller if signed else UPLOADER
         calls.add(Call(who, operation(asked.method, asked.path, asked.headers, asked.body), answer.status >= 400))
         return answer

@@ -1,4 +1,4 @@
-"""Hand-written stand-ins for the ports of the steps: they keep what they were given, and fail when they are told to."""
+"""Hand-written fakes of the steps' ports: they keep what they were given, and fail when a test says so."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -6,13 +6,13 @@ from datetime import datetime
 
 from chalicelib.domain.alerts import Alert, Picture
 from chalicelib.domain.errors import Fault
-from chalicelib.domain.idempotency import Standing
+from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.images import ImageReference, ObjectCreated
 from chalicelib.domain.messages import Message
-from chalicelib.domain.model import LONG_AGO, ModelMemory
+from chalicelib.domain.model import LONG_AGO, ModelState
 from chalicelib.domain.predictions import Label
-from chalicelib.domain.tokens import Claim
-from chalicelib.domain.uploads import SignedPost
+from chalicelib.domain.tokens import TokenCredential
+from chalicelib.domain.uploads import PresignedPost
 from chalicelib.queues.batch import Batch
 from tests.support.builders import MODEL, image
 
@@ -139,7 +139,7 @@ class FakeTopic(Failing):
         self.alerts.append(alert)
 
 
-class FakeClaims(Failing):
+class FakeIdempotencyRecords(Failing):
     """Remembers who claimed what, until when, and what was told; `unnotable` fails at what comes after the claim.
 
     `bad_moments` is how often, where it does not do so for good.
@@ -153,16 +153,16 @@ class FakeClaims(Failing):
 
     def claim(
         self, prediction: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
-    ) -> Standing:
+    ) -> RecordState:
         self._fail_if_told()
         if self.remembered.get(prediction, LONG_AGO) > (since or LONG_AGO):
-            return Standing.TOLD
+            return RecordState.COMPLETED
         self.remembered.pop(prediction, None)
         holder, end = self.claimed.get(prediction, (owner, now))
         if holder != owner and end >= now:
-            return Standing.BEING_TOLD
+            return RecordState.IN_PROGRESS
         self.claimed[prediction] = (owner, until)
-        return Standing.OURS
+        return RecordState.ACQUIRED
 
     def told(self, prediction: str, now: datetime) -> None:
         self._fail_to_note()
@@ -183,19 +183,19 @@ class FakeSigner(Failing):
     def __init__(self) -> None:
         self.signed: list[tuple[str, str, int]] = []
 
-    def sign(self, key: str, content_type: str, seconds: int) -> SignedPost:
+    def sign(self, key: str, content_type: str, seconds: int) -> PresignedPost:
         self._fail_if_told()
         self.signed.append((key, content_type, seconds))
-        return SignedPost("https://images.s3/", {"key": key})
+        return PresignedPost("https://images.s3/", {"key": key})
 
 
 class FakeTokens(Failing):
     """Knows the claims of `known`, with the time of their last use."""
 
     def __init__(self) -> None:
-        self.known: dict[Claim, datetime | None] = {}
+        self.known: dict[TokenCredential, datetime | None] = {}
 
-    def use(self, claim: Claim, now: datetime) -> bool:
+    def use(self, claim: TokenCredential, now: datetime) -> bool:
         self._fail_if_told()
         if claim not in self.known:
             return False
@@ -220,7 +220,7 @@ class FakeSubscriptions(Failing):
         return address in self._addresses
 
 
-class FakeIntake(Failing):
+class FakeEventSource(Failing):
     """Images are taken, until somebody turns that off."""
 
     def __init__(self) -> None:
@@ -241,7 +241,7 @@ class FakeBacklog(Failing):
         return self.images
 
 
-class FakeLife(Failing):
+class FakeModelVersion(Failing):
     """A model that is started and stopped at once; `unstartable` fails only there."""
 
     name = MODEL
@@ -271,17 +271,17 @@ class FakeLife(Failing):
         return True
 
 
-class FakeMemories(Failing):
+class FakeModelStates(Failing):
     def __init__(self) -> None:
-        self.memory = ModelMemory()
+        self.memory = ModelState()
         self.writes = 0
         self._used: datetime | None = None
 
-    def recall(self) -> ModelMemory:
+    def load(self) -> ModelState:
         self._fail_if_told()
         return self.memory
 
-    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
+    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
         self._fail_if_told()
         if self.memory.counted_until not in {None, instead_of.counted_until}:
             return False
@@ -325,5 +325,5 @@ def batch_of(
         telemetry=telemetry,
         partial_responses=partial_responses,
         retry_seconds=30,
-        wait_seconds=300,
+        defer_seconds=300,
     )

@@ -1,4 +1,4 @@
-"""What one event for each handler needs of AWS: an embedded cloud with nothing deployed, and the model's stand-in."""
+"""What one event for each handler needs of AWS: a local AWS with nothing deployed, and the local model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from chalicelib.domain.predictions import Label
 from chalicelib.steps.detect import encoded
 from labelwatch.deploy.package import load_template
 from labelwatch.local import ministack, rekognition_api
-from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, Cloud
-from labelwatch.local.model import StandIn, model_arn
+from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, LocalAws
+from labelwatch.local.model import LocalModel, model_arn
 from labelwatch.shared.project import PROJECT
 from labelwatch.uploads import tokens
 from tests.support.builders import (
@@ -25,8 +25,8 @@ from tests.support.builders import (
     notification,
     prediction,
     s3_record,
+    scheduled_event,
     sqs_event,
-    time_has_passed,
 )
 from tests.support.pipeline import ByColour, picture
 
@@ -38,14 +38,14 @@ _QUEUES = {
     "PREDICTIONS_QUEUE": "predictions",
     "PREDICTIONS_DEAD_LETTERS": "predictions-dead",
 }
-_TOPICS = {"TOPIC_ARN": "alerts", "OPERATIONS_TOPIC_ARN": "operations"}
+_TOPICS = {"ALERTS_TOPIC_ARN": "alerts", "OPERATIONS_TOPIC_ARN": "operations"}
 
 
 class Place:
     """The cloud with what the settings name, one image in the input bucket, and one token."""
 
-    def __init__(self, here: Cloud, rekognition: str) -> None:
-        self._cloud = here
+    def __init__(self, here: LocalAws, rekognition: str) -> None:
+        self._local_aws = here
         sqs, sns = here.client("sqs"), here.client("sns")
         self.queues = {name: sqs.create_queue(QueueName=queue)["QueueUrl"] for name, queue in _QUEUES.items()}
         self.environment = (
@@ -71,7 +71,7 @@ class Place:
         self._token = tokens.create(self._table(), CLIENT)
 
     def events(self) -> dict[str, dict[str, Any]]:
-        """One event for each handler that it answers; of the API, a request for a ticket."""
+        """One event for each handler that it answers; of the API, a request for a presigned upload."""
         created = s3_record(KEY, object={"versionId": self._version})
         return {
             "app.detect": sqs_event(message(notification(created))),
@@ -84,28 +84,28 @@ class Place:
                 "methodArn": f"arn:aws:execute-api:{REGION}:000000000000:apiid/api/POST/uploads",
             },
             "app.app": request("POST", "/uploads", {"filename": "leaf 1.jpg"}),
-            "app.watch": time_has_passed(),
-            "app.keep_model": time_has_passed(),
+            "app.check_subscriptions": scheduled_event(),
+            "app.manage_model": scheduled_event(),
             "app.ingest": json.loads(notification(created)),
         }
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows in the output bucket."""
-        s3, bucket = self._cloud.client("s3"), self.environment["OutputBucketName"]
+        s3, bucket = self._local_aws.client("s3"), self.environment["OutputBucketName"]
         keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
         lines = [line for key in keys for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().splitlines()]
         return [json.loads(line) for line in lines]
 
     def taken_from(self, queue: str) -> list[dict[str, Any]]:
         """What a message of this queue says, once; nothing where there is none."""
-        sqs, url = self._cloud.client("sqs"), self.queues[queue]
+        sqs, url = self._local_aws.client("sqs"), self.queues[queue]
         messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         for one in messages:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
         return [json.loads(one["Body"]) for one in messages]
 
     def _put_image(self) -> str:
-        s3 = self._cloud.client("s3")
+        s3 = self._local_aws.client("s3")
         for name in ("InputBucketName", "OutputBucketName"):
             where = {"LocationConstraint": REGION}
             s3.create_bucket(Bucket=self.environment[name], CreateBucketConfiguration=where)
@@ -117,7 +117,7 @@ class Place:
     def _table(self) -> TokenTable:
         properties = load_template(PROJECT / "infra" / "resources.yaml")["Resources"]["Table"]["Properties"]
         wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
-        dynamodb, name = self._cloud.client("dynamodb"), self.environment["TABLE_NAME"]
+        dynamodb, name = self._local_aws.client("dynamodb"), self.environment["TABLE_NAME"]
         dynamodb.create_table(TableName=name, **{one: properties[one] for one in wanted})
         return TokenTable(dynamodb, name)
 
@@ -131,7 +131,7 @@ def running(folder: Path) -> Iterator[Place]:
         content: bytes = objects["s3"].get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read()
         return content
 
-    model = StandIn(ByColour(), model_arn(REGION), read)
+    model = LocalModel(ByColour(), model_arn(REGION), read)
     with rekognition_api.served(model.operations) as rekognition, ministack.running(folder, rekognition) as here:
         objects["s3"] = here.client("s3")
         yield Place(here, rekognition)

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY
-from labelwatch.local.outcomes import Predicted, SetAside, Watch
+from labelwatch.local.outcomes import DeadLetterImage, Predicted, Watch
 from labelwatch.local.session import INPUT_BUCKET, Session
-from tests.support.builders import time_has_passed
+from tests.support.builders import scheduled_event
 
 SECONDS_TO_WAIT = 60
 # The one page that may upload.
@@ -35,7 +35,7 @@ class ByColour:
 
 
 def picture(label: str = "leaf-smut", form: str = "JPEG") -> bytes:
-    """An image in which the stand-in sees this label; any other word gives one in which it sees none."""
+    """An image in which the local model sees this label; any other word gives one in which it sees none."""
     content = io.BytesIO()
     Image.new("RGB", (96, 96), COLOURS.get(label, (128, 128, 128))).save(content, form)
     return content.getvalue()
@@ -47,11 +47,11 @@ class Pipeline:
     def __init__(self, session: Session, patience: float = SECONDS_TO_WAIT) -> None:
         self.session = session
         self.patience = patience
-        self.standin = session.standin
+        self.local_model = session.local_model
         self.outputs = session.outputs
         self.predictions: dict[str, Predicted] = {}
-        self.dead_letters: dict[str, SetAside] = {}
-        self._s3 = session.cloud.client("s3")
+        self.dead_letters: dict[str, DeadLetterImage] = {}
+        self._s3 = session.local_aws.client("s3")
         self._watch = Watch(session)
 
     def upload(self, *keys: str, content: bytes | None = None, **more: Any) -> None:
@@ -85,7 +85,7 @@ class Pipeline:
     def waiting(self, queue: str) -> int:
         """How many messages a queue holds, in sight or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self.session.cloud.client("sqs").get_queue_attributes(
+        answer = self.session.local_aws.client("sqs").get_queue_attributes(
             QueueUrl=self.outputs[queue], AttributeNames=names
         )
         return sum(int(answer["Attributes"][name]) for name in names)
@@ -96,11 +96,11 @@ class Pipeline:
         )
 
 
-def operator_s_environment(session: Session) -> dict[str, str]:
-    """The variables of somebody whose AWS is the embedded cloud, and who has no set-up of his own."""
+def user_environment(session: Session) -> dict[str, str]:
+    """The variables of somebody whose AWS is the local AWS, and who has no set-up of his own."""
     return {
         "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": session.cloud.endpoint,
+        "AWS_ENDPOINT_URL": session.local_aws.endpoint,
         "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -115,14 +115,14 @@ def run_labelwatch(session: Session, *words: str, **changes: str) -> subprocess.
     """A command of that operator's, which may fail; nobody is there to answer."""
     return subprocess.run(
         [sys.executable, "-m", "labelwatch", *words],
-        env=operator_s_environment(session) | changes,
+        env=user_environment(session) | changes,
         capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
 def functions(session: Session, stack: str = "labelwatch") -> dict[str, str]:
     """The names of the deployed functions, by what they are called in the template."""
-    resources = session.cloud.client("cloudformation").describe_stack_resources(StackName=stack)
+    resources = session.local_aws.client("cloudformation").describe_stack_resources(StackName=stack)
     return {
         one["LogicalResourceId"]: one["PhysicalResourceId"]
         for one in resources["StackResources"]
@@ -131,15 +131,15 @@ def functions(session: Session, stack: str = "labelwatch") -> dict[str, str]:
 
 
 def set_environment(session: Session, function: str, **changes: str) -> None:
-    client = session.cloud.client("lambda")
+    client = session.local_aws.client("lambda")
     variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
     client.update_function_configuration(FunctionName=function, Environment={"Variables": variables | changes})
 
 
 def look_at_the_model(session: Session, stack: str = "labelwatch") -> str:
     """What the clock does once a minute on AWS; gives the log of it."""
-    answer = session.cloud.client("lambda").invoke(
-        FunctionName=functions(session, stack)["KeepModel"], LogType="Tail", Payload=json.dumps(time_has_passed())
+    answer = session.local_aws.client("lambda").invoke(
+        FunctionName=functions(session, stack)["ManageModel"], LogType="Tail", Payload=json.dumps(scheduled_event())
     )
     assert "FunctionError" not in answer, answer["Payload"].read()
     return base64.b64decode(answer["LogResult"]).decode()
@@ -147,7 +147,7 @@ def look_at_the_model(session: Session, stack: str = "labelwatch") -> str:
 
 def set_mapping(session: Session, function: str, **changes: Any) -> None:
     """Changes the event source mapping of a function."""
-    client = session.cloud.client("lambda")
+    client = session.local_aws.client("lambda")
     (mapping,) = client.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
     client.update_event_source_mapping(UUID=mapping["UUID"], **changes)
 

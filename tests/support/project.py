@@ -1,4 +1,4 @@
-"""A copy of the project, as somebody has it who deploys: the real commands on it, against the embedded cloud."""
+"""A copy of the project, as somebody has it who deploys: the real commands on it, against the local AWS."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from labelwatch.local.ministack import free_port
 from labelwatch.local.session import Session
 from labelwatch.shared.project import PROJECT
 from tests.support.api_gateway import Gateway
-from tests.support.pipeline import operator_s_environment
+from tests.support.pipeline import user_environment
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "deployments")
 
@@ -30,7 +30,7 @@ class Project:
 
     def __init__(self, folder: Path, session: Session, gateway: Gateway) -> None:
         self.folder = folder
-        self.environment = operator_s_environment(session) | {
+        self.environment = user_environment(session) | {
             "HOME": str(folder),
             "COLUMNS": "160",
             "AWS_ENDPOINT_URL_API_GATEWAY": gateway.endpoint,
@@ -44,7 +44,7 @@ class Project:
         (folder / "infra" / "resources.yaml").write_text(json.dumps(as_deployed_here(resources())))
         self._look_often()
         config = self.config
-        # Without it Chalice sends an empty figure, which the embedded cloud gives back as one.
+        # Without it Chalice sends an empty figure, which the local AWS gives back as one.
         config["minimum_compression_size"] = 10_485_760
         self._config.write_text(json.dumps(config, indent=2) + "\n")
 
@@ -83,7 +83,7 @@ class Project:
             process.wait(30)
 
     def _look_often(self) -> None:
-        """Chalice waits for functions with waiters that look every five seconds; the embedded cloud needs half of one.
+        """Chalice waits for functions with waiters that look every five seconds; the local AWS needs half of one.
 
         Botocore takes models from the home folder before its own.
         """

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from labelwatch.local.image_limits import MOST_BYTES_IN_S3
+from labelwatch.local.image_limits import MAX_BYTES_IN_S3
 from tests.support.pipeline import COLOURS
 
 RED = COLOURS["leaf-smut"]
@@ -58,7 +58,7 @@ def rotated() -> bytes:
     return drawn(size=(128, 96), exif=exif)
 
 
-def heavy(size: int = MOST_BYTES_IN_S3) -> bytes:
+def heavy(size: int = MAX_BYTES_IN_S3) -> bytes:
     """A JPEG of so many bytes: decoders do not look at what comes after its end."""
     return drawn().ljust(size, b"\0")
 

@@ -1,4 +1,4 @@
-"""Tortures the packaged functions on the embedded cloud and shows what became of every image: `make torture`."""
+"""Tortures the packaged functions on the local AWS and shows what became of every image: `make torture`."""
 
 import os
 import platform

@@ -16,7 +16,7 @@ from tests.torture.uncertain import Doubts
 
 KILLED, REFUSED, NO_ANSWER, CLOSED = "killed", "refused", "no answer", "connection closed"
 COME_AGAIN = "come again"
-# What the stand-in of the model refuses when it is stopped, or asked too often.
+# What the local model of the model refuses when it is stopped, or asked too often.
 NOT_RUNNING = "model not running"
 _OF_THE_MODEL = {
     b"ResourceNotReadyException": NOT_RUNNING,

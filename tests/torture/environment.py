@@ -1,4 +1,4 @@
-"""The packaged functions on the embedded cloud, each behind a proxy that does the mischief, and with short times."""
+"""The packaged functions on the local AWS, each behind a proxy that does the mischief, and with short times."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from labelwatch.audit.read import Reader
 from labelwatch.deploy.package import Package
 from labelwatch.local import rekognition_api
 from labelwatch.local import session as local
-from labelwatch.local.model import CALLS_PER_SECOND, RateLimit, StandIn
+from labelwatch.local.model import CALLS_PER_SECOND, LocalModel, RateLimit
 from labelwatch.local.session import INPUT_BUCKET, Session
-from tests.support.builders import notification, s3_record, time_has_passed
+from tests.support.builders import notification, s3_record, scheduled_event
 from tests.support.pipeline import ByColour, functions, picture, set_environment, set_mapping
 from tests.support.proxy import passing
 from tests.torture import processes, repeating
 from tests.torture.disruptions import COME_AGAIN, Kill, Mischief
 from tests.torture.uncertain import Doubts
 
-DETECT, NOTIFY, KEEP_MODEL = "Detect", "Notify", "KeepModel"
+DETECT, NOTIFY, KEEP_MODEL = "Detect", "Notify", "ManageModel"
 QUEUES = {DETECT: "ImagesQueueUrl", NOTIFY: "PredictionsQueueUrl"}
 UPLOADS_AT_ONCE = 8
 # From one tick of the clock to the next, where nobody turns it on purpose.
@@ -43,22 +43,24 @@ class Place:
     def __init__(self, session: Session, names: dict[str, str]) -> None:
         self.session = session
         # One of its own, that has the pictures at hand: reading them from the cloud would cost as much as all else.
-        self.standin = StandIn(ByColour(), session.standin.arn, lambda _bucket, key, _version: self._uploaded[key])
+        self.local_model = LocalModel(
+            ByColour(), session.local_model.arn, lambda _bucket, key, _version: self._uploaded[key]
+        )
         self._uploaded: dict[str, bytes] = {}
         self.doubts = Doubts(processes.lives)
         self.mischief = Mischief(self.doubts)
         self._functions = names
         self._ticked = time.monotonic()
-        self._s3 = session.cloud.client("s3")
-        self._sqs = session.cloud.client("sqs")
-        self._lambda = session.cloud.client("lambda")
-        self.reader = Reader(self._s3, self._sqs, session.cloud.client("dynamodb"), session.outputs)
+        self._s3 = session.local_aws.client("s3")
+        self._sqs = session.local_aws.client("sqs")
+        self._lambda = session.local_aws.client("lambda")
+        self.reader = Reader(self._s3, self._sqs, session.local_aws.client("dynamodb"), session.outputs)
 
     def calm(self) -> None:
         """Nothing goes wrong any more."""
         self.mischief.failing_share = self.mischief.killing_share = 0
-        self.standin.rate = RateLimit(CALLS_PER_SECOND)
-        self.standin.status = "RUNNING"
+        self.local_model.rate = RateLimit(CALLS_PER_SECOND)
+        self.local_model.status = "RUNNING"
 
     def pace(self, function_seconds: int, visibility_seconds: int, at_once: int) -> None:
         """How long a function may run, when a message of one that was killed comes back, how many run at once."""
@@ -83,15 +85,15 @@ class Place:
 
     @contextmanager
     def starting_the_model(self) -> Iterator[None]:
-        """`keep_model` starts the model when images wait."""
+        """`manage_model` starts the model when images wait."""
         set_environment(self.session, self._functions[KEEP_MODEL], MODEL_AUTO_START="yes")
         yield
         set_environment(self.session, self._functions[KEEP_MODEL], MODEL_AUTO_START="no")
 
     def tick(self) -> None:
-        """What the clock does once a minute: `keep_model` looks, and lives through that or not."""
+        """What the clock does once a minute: `manage_model` looks, and lives through that or not."""
         self._ticked = time.monotonic()
-        self._lambda.invoke(FunctionName=self._functions[KEEP_MODEL], Payload=json.dumps(time_has_passed()))
+        self._lambda.invoke(FunctionName=self._functions[KEEP_MODEL], Payload=json.dumps(scheduled_event()))
 
     def tick_until(self, *, images_are_taken: bool) -> None:
         """As often as it takes: else that would be minutes."""
@@ -108,13 +110,13 @@ class Place:
         return bool(mappings["EventSourceMappings"][0]["State"] == "Enabled")
 
     def stop_the_model(self) -> None:
-        """It is stopped, and `keep_model` sees it."""
-        self.standin.status = "STOPPED"
+        """It is stopped, and `manage_model` sees it."""
+        self.local_model.status = "STOPPED"
         self.tick_until(images_are_taken=False)
 
     def start_the_model(self) -> None:
-        """It runs, and `keep_model` sees it."""
-        self.standin.status = "RUNNING"
+        """It runs, and `manage_model` sees it."""
+        self.local_model.status = "RUNNING"
         self.tick_until(images_are_taken=True)
 
     def repeated(self, times: Callable[[str], int]) -> AbstractContextManager[None]:
@@ -196,17 +198,17 @@ def running(folder: Path, packaged: Package) -> Iterator[Place]:
         )
         names = functions(session)
         place = Place(session, names)
-        session.cloud.stop_the_clock()  # the place is the clock: a tick of another's might come in between
+        session.local_aws.disable_schedules()  # the place is the clock: a tick of another's might come in between
         place.wait_until_quiet(60)  # S3's test event: a function that is changed while it runs leaves it for later
-        model = stack.enter_context(rekognition_api.served(place.standin.operations))
+        model = stack.enter_context(rekognition_api.served(place.local_model.operations))
         for name in (*QUEUES, KEEP_MODEL):
             around = place.mischief.around(name)
             changes = {
-                "AWS_ENDPOINT_URL": stack.enter_context(passing(session.cloud.endpoint, around)),
+                "AWS_ENDPOINT_URL": stack.enter_context(passing(session.local_aws.endpoint, around)),
                 "AWS_ENDPOINT_URL_REKOGNITION": stack.enter_context(passing(model, around)),
                 # On AWS they are of minutes and hours.
                 "RETRY_SECONDS": "1",
-                "WAIT_SECONDS": "3",
+                "DEFER_SECONDS": "3",
             }
             set_environment(session, names[name], **changes)
         yield place

@@ -42,7 +42,7 @@ def outcome_of(
     _wait_for_mail(place, due)
     mails = mails_of(place)
     unnoted = place.doubts.unnoted() & mails.keys()
-    letters = [one for one in found.images_aside if one.key.startswith(prefix)]
+    letters = [one for one in found.image_dead_letters if one.key.startswith(prefix)]
     letters_twice = len(letters) - len({(one.key, one.version_id) for one in letters})
     return Outcome(
         name=name,

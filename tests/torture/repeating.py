@@ -26,7 +26,7 @@ def repeated(session: Session, times: Callable[[str], int], count: Callable[[int
 
     `count` is told how many more went on than came.
     """
-    s3, sqs = session.cloud.client("s3"), session.cloud.client("sqs")
+    s3, sqs = session.local_aws.client("s3"), session.local_aws.client("sqs")
     url, arn = _queue(sqs)
     told = s3.get_bucket_notification_configuration(Bucket=INPUT_BUCKET)["QueueConfigurations"]
     _notify(s3, [{**one, "QueueArn": arn} for one in told])

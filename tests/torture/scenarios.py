@@ -43,7 +43,7 @@ GOOD = [
     (DETECT, "s3 HeadObject"), (DETECT, HEAD_OF_ROWS), (DETECT, "rekognition DetectCustomLabels"),
     (DETECT, "sqs SendMessageBatch"), (NOTIFY, "s3 PutObject"), (NOTIFY, CLAIM), (NOTIFY, PUBLISH), (NOTIFY, NOTE),
 ]  # fmt: skip
-# By these `detect` leaves the images of a stopped model in their queue, and `keep_model` has them taken again.
+# By these `detect` leaves the images of a stopped model in their queue, and `manage_model` has them taken again.
 LEAVING = [(DETECT, "lambda ListEventSourceMappings"), (DETECT, "lambda UpdateEventSourceMapping")]
 TAKING = [
     (KEEP_MODEL, "rekognition DescribeProjectVersions"), (KEEP_MODEL, "lambda ListEventSourceMappings"),
@@ -117,7 +117,7 @@ def kills_of_the_rest(place: Place, prefix: str) -> None:
         place.send(NOTIFY, json.dumps({"image": kind}))
 
     def delayed(kind: str) -> None:
-        place.standin.answer_with("AccessDeniedException")
+        place.local_model.answer_with("AccessDeniedException")
         upload(kind)
 
     def unpublished(kind: str) -> None:
@@ -153,14 +153,14 @@ def _both_sides(calls: Iterable[tuple[str, str]]) -> list[Kill]:
 def kills_of_the_circuit(place: Place, prefix: str) -> None:
     """At each call by which images are left or taken, and a model is started; the next look makes up for it."""
     for kill in _both_sides(LEAVING):
-        place.standin.status = "STOPPED"
+        place.local_model.status = "STOPPED"
         place.kill_at(kill, partial(place.upload_one, f"{prefix}{kill}.jpg", 0))
-        place.standin.status = "RUNNING"
+        place.local_model.status = "RUNNING"
         _healed_by_one_look(place)
     for kill in _both_sides(TAKING):
         place.stop_the_model()
         place.upload_one(f"{prefix}{kill}.jpg", 0)
-        place.standin.status = "RUNNING"
+        place.local_model.status = "RUNNING"
         place.kill_at(kill, place.tick)
         _healed_by_one_look(place)
     with place.starting_the_model():
@@ -184,7 +184,7 @@ def kills_of_those_that_delete(kills: Sequence[Kill]) -> Callable[[Place, str], 
     def do(place: Place, prefix: str) -> None:
         def a_part_fails(kind: str) -> None:
             """In one batch: an image that the model refuses, one that is none, and one that is finished."""
-            place.standin.answer_with("AccessDeniedException")
+            place.local_model.answer_with("AccessDeniedException")
             with place.gathered(DETECT, 3):
                 for number in (8, 9, 10):
                     place.upload_one(f"{prefix}{kind} {number}.jpg", number)
@@ -230,7 +230,7 @@ def throttled(count: int, per_second: float) -> Callable[[Place, str], None]:
     """A burst on a model that takes so many calls a second."""
 
     def do(place: Place, prefix: str) -> None:
-        place.standin.rate = RateLimit(per_second)
+        place.local_model.rate = RateLimit(per_second)
         place.upload(prefix, count)
 
     return do
@@ -241,7 +241,7 @@ def stopped(count: int, seconds: float = SECONDS_STOPPED) -> Callable[[Place, st
 
     def do(place: Place, prefix: str) -> None:
         place.upload(prefix, count // 2)
-        place.standin.status = "STOPPED"
+        place.local_model.status = "STOPPED"
         place.upload(prefix + "later ", count - count // 2)
         place.wait_until(lambda: not place.takes_images(), "images that `detect` leaves in their queue", 60)
         time.sleep(seconds)
@@ -265,7 +265,7 @@ def all_at_once(count: int) -> Callable[[Place, str], None]:
 
     def do(place: Place, prefix: str) -> None:
         place.mischief.failing_share, place.mischief.killing_share = FAILING_OF_MANY, KILLING
-        place.standin.rate = RateLimit(RATE_OF_MANY)
+        place.local_model.rate = RateLimit(RATE_OF_MANY)
         with place.repeated(once_or_twice):
             stopped(count)(place, prefix)
 

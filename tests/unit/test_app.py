@@ -132,7 +132,7 @@ def test_notify_stores_and_tells(aws: FakeAws) -> None:
     (sent,) = aws.calls_of("send_message_batch")
     here.notify(event_of(sent["Entries"][0]["MessageBody"]))
     assert [stored["Bucket"] for stored in aws.calls_of("put_object")] == ["predictions"]
-    assert [told["TopicArn"] for told in aws.calls_of("publish")] == [ENVIRONMENT["TOPIC_ARN"]]
+    assert [told["TopicArn"] for told in aws.calls_of("publish")] == [ENVIRONMENT["ALERTS_TOPIC_ARN"]]
 
 
 # What each role may write there, and no more, holds tests/integration/test_roles.py.
@@ -180,14 +180,14 @@ def test_ingest_raises_where_the_notification_did_not_go_so_that_lambda_tries_ag
 
 
 def test_watch_looks_at_both_topics_and_writes_what_it_counts(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
-    service(aws).watch()
+    service(aws).check_subscriptions()
     assert [asked["TopicArn"] for asked in aws.calls_of("get_topic_attributes")] == [
-        ENVIRONMENT["TOPIC_ARN"],
+        ENVIRONMENT["ALERTS_TOPIC_ARN"],
         ENVIRONMENT["OPERATIONS_TOPIC_ARN"],
     ]
     *_, metrics = capsys.readouterr().out.splitlines()
     # On each topic one waits, and the address is not subscribed.
-    assert json.loads(metrics)["SubscriptionsSilent"] == [4.0]
+    assert json.loads(metrics)["SubscriptionsInactive"] == [4.0]
 
 
 def test_an_invocation_writes_its_metrics_as_one_line_of_emf(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,7 +230,7 @@ def request_of(body: bytes, client: str = "camera-north") -> Request:
 
 
 def test_a_request_becomes_a_ticket_of_the_client_that_was_authorized(aws: FakeAws) -> None:
-    answer = service(aws).issue_ticket(request_of(b'{"filename": "leaf 1.jpg"}'))
+    answer = service(aws).presign_upload(request_of(b'{"filename": "leaf 1.jpg"}'))
     assert answer.status_code == 201
     assert json.loads(answer.body)["key"].startswith("uploads/camera-north/")
     (signed,) = aws.calls_of("generate_presigned_post")
@@ -238,13 +238,13 @@ def test_a_request_becomes_a_ticket_of_the_client_that_was_authorized(aws: FakeA
 
 
 def test_a_ticket_s_time_can_be_made_shorter(aws: FakeAws) -> None:
-    service(aws, TICKET_SECONDS="60").issue_ticket(request_of(b'{"filename": "leaf 1.jpg"}'))
+    service(aws, PRESIGNED_UPLOAD_SECONDS="60").presign_upload(request_of(b'{"filename": "leaf 1.jpg"}'))
     (signed,) = aws.calls_of("generate_presigned_post")
     assert signed["ExpiresIn"] == 60
 
 
 def test_a_bad_request_is_answered_with_its_field(aws: FakeAws) -> None:
-    answer = service(aws).issue_ticket(request_of(b"{}"))
+    answer = service(aws).presign_upload(request_of(b"{}"))
     assert (answer.status_code, json.loads(answer.body)["error"]["field"]) == (400, "filename")
     assert aws.calls == []
 
@@ -293,15 +293,15 @@ def test_the_app_declares_detect_and_notify_on_their_queues(load_app: Callable[.
 
 
 def test_the_app_looks_at_the_subscriptions_once_an_hour(load_app: Callable[..., ModuleType]) -> None:
-    assert sources_of(load_app())["watch"].schedule_expression.to_string() == "rate(1 hour)"
+    assert sources_of(load_app())["check_subscriptions"].schedule_expression.to_string() == "rate(1 hour)"
 
 
 def test_the_app_looks_at_the_model_once_a_minute(load_app: Callable[..., ModuleType]) -> None:
-    assert sources_of(load_app())["keep_model"].schedule_expression.to_string() == "rate(1 minute)"
+    assert sources_of(load_app())["manage_model"].schedule_expression.to_string() == "rate(1 minute)"
 
 
 def test_ingest_is_declared_only_where_a_bucket_is_adopted(load_app: Callable[..., ModuleType]) -> None:
-    sources = sources_of(load_app(ADOPTED_BUCKET="old-bucket"))
+    sources = sources_of(load_app(EXISTING_BUCKET_NAME="old-bucket"))
     assert sources["ingest"].bucket == "old-bucket"
     assert sources["ingest"].events == ["s3:ObjectCreated:*"]
 
@@ -359,13 +359,13 @@ def test_a_configured_page_may_call(load_app: Callable[..., ModuleType]) -> None
 def test_keep_model_has_images_taken_while_the_model_runs_and_tells_what_it_saw(
     aws: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    service(aws).keep_model()
+    service(aws).manage_model()
     assert aws.calls_of("update_event_source_mapping") == [{"UUID": "mapping", "Enabled": True}]
     (asked,) = aws.calls_of("list_event_source_mappings")
     assert asked == {"EventSourceArn": ENVIRONMENT["IMAGES_QUEUE_ARN"], "FunctionName": "labelwatch-detect"}
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"ModelRunning"' in line]
     assert [(one["ModelRunning"], one["ImagesWaiting"], one["service"]) for one in metrics] == [
-        ([1], [2], "keep_model")
+        ([1], [2], "manage_model")
     ]
 
 
@@ -373,9 +373,9 @@ def test_a_look_that_fails_is_counted_and_left_to_the_next_minute(
     aws: FakeAws, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     aws.answers["describe_projects"] = Retryable("AccessDeniedException", "no")
-    service(aws).keep_model()
+    service(aws).manage_model()
     (metrics,) = capsys.readouterr().out.splitlines()
-    assert json.loads(metrics)["LooksFailed"] == [1]
+    assert json.loads(metrics)["ModelCheckErrors"] == [1]
     assert [record.reason for record in caplog.records] == ["AccessDeniedException"]  # type: ignore[attr-defined]
 
 
@@ -387,7 +387,7 @@ def test_only_the_use_of_a_model_that_can_be_stopped_is_noted(aws: FakeAws) -> N
 
 
 def test_for_general_labels_keep_model_only_has_images_taken(aws: FakeAws) -> None:
-    service(aws, CustomModelARN="general").keep_model()
+    service(aws, CustomModelARN="general").manage_model()
     assert [name for name, _ in aws.calls] == ["list_event_source_mappings", "update_event_source_mapping"]
 
 
@@ -398,7 +398,7 @@ def test_a_start_is_never_tried_a_second_time_in_one_look() -> None:
         configs[name] = config
         return FakeAws().client(name, config=config)
 
-    Service(settings.read(ENVIRONMENT), make_client).keep_model()
+    Service(settings.read(ENVIRONMENT), make_client).manage_model()
     assert configs["rekognition"].retries["total_max_attempts"] == 1
 
 

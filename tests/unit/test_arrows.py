@@ -1,80 +1,137 @@
-"""The arrows of the house: which room may know of which."""
+"""The arrows: which room may import which. One table holds app.py, chalicelib, labelwatch, bench, checks and tests."""
 
 import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-CHALICELIB = sorted((PROJECT / "chalicelib").rglob("*.py"))
-STEPS = ("detection", "notification", "ingestion", "uploads", "tokens", "watching", "keeping")
+LIBRARY = ("chalicelib",)
+CAPABILITIES = (
+    "analytics", "audit", "backfill", "dead_letters", "deploy", "model", "quicksight", "report", "subscriptions",
+    "uploads",
+)  # fmt: skip
+# A room may import itself and the rooms named here. Where several names fit a module, the longest counts.
+ARROWS = {
+    "app": ("chalicelib.rest", "chalicelib.settings", "chalicelib.wiring"),
+    "chalicelib": (),
+    "chalicelib.domain": (),
+    "chalicelib.telemetry": (),
+    "chalicelib.settings": ("chalicelib.domain",),
+    "chalicelib.rest": ("chalicelib.domain",),
+    "chalicelib.queues": ("chalicelib.domain", "chalicelib.telemetry"),
+    "chalicelib.steps": ("chalicelib.domain", "chalicelib.queues", "chalicelib.telemetry"),
+    "chalicelib.adapters": ("chalicelib.domain",),
+    "chalicelib.wiring": (
+        "chalicelib.adapters", "chalicelib.domain", "chalicelib.queues", "chalicelib.rest", "chalicelib.settings",
+        "chalicelib.steps", "chalicelib.telemetry",
+    ),
+    "labelwatch": LIBRARY,
+    "labelwatch.shared": LIBRARY,
+    # Another capability only by its face, which is its __init__.py.
+    "labelwatch.analytics": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.audit": ("labelwatch.shared", "labelwatch.dead_letters", *LIBRARY),
+    "labelwatch.backfill": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.dead_letters": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.deploy": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.model": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.quicksight": ("labelwatch.shared", "labelwatch.analytics", *LIBRARY),
+    "labelwatch.report": ("labelwatch.shared", "labelwatch.analytics", *LIBRARY),
+    "labelwatch.subscriptions": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.uploads": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.local": (
+        "labelwatch.shared", "labelwatch.analytics", "labelwatch.deploy", "labelwatch.report", "labelwatch.uploads",
+        *LIBRARY,
+    ),
+    "labelwatch.commands": (
+        "labelwatch.shared", "labelwatch.local", *(f"labelwatch.{name}" for name in CAPABILITIES), *LIBRARY,
+    ),
+    "labelwatch.__main__": ("labelwatch.commands", "labelwatch.shared", *LIBRARY),
+    "athena": ("labelwatch.__main__",),
+    "checks": ("labelwatch.deploy", "labelwatch.shared"),
+    "tests.support": ("app", "labelwatch", *LIBRARY),
+    "bench": ("tests.support", "labelwatch", *LIBRARY),
+    "tests": ("app", "athena", "bench", "checks", "labelwatch", *LIBRARY),
+}  # fmt: skip
 
 
-def imports(file: Path) -> set[str]:
-    """The modules that a file imports, as dotted names; those of `from a import b` as `a` and `a.b`."""
-    found: set[str] = set()
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {
+    module_of(file): file
+    for folder in ("app.py", "athena", "bench", "chalicelib", "checks", "labelwatch", "tests")
+    for file in ([PROJECT / folder] if folder.endswith(".py") else sorted((PROJECT / folder).rglob("*.py")))
+}
+PACKAGES = {module for module, file in FILES.items() if file.stem == "__init__"}
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The modules of this project that a file imports; `from a import b` is `a.b` where that is a module, else `a`."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in FILES else node.module
 
 
-def knows(file: Path, *modules: str) -> set[str]:
-    return {name for name in imports(file) for module in modules if name == module or name.startswith(f"{module}.")}
+def room_of(module: str) -> str:
+    """The longest name in the table that the module lies in."""
+    return max((room for room in ARROWS if lies_in(module, room)), key=len)
 
 
-@pytest.mark.parametrize("file", CHALICELIB, ids=lambda file: str(file.relative_to(PROJECT)))
-def test_nothing_that_runs_in_lambda_knows_of_the_operator_s_command(file: Path) -> None:
-    assert not knows(file, "labelwatch", "tests")
+def lies_in(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
 
 
-@pytest.mark.parametrize("file", CHALICELIB, ids=lambda file: str(file.relative_to(PROJECT)))
-def test_only_adapters_and_the_wiring_know_boto3(file: Path) -> None:
-    if file.parent.name != "adapters" and file.stem != "wiring":
-        assert not knows(file, "boto3", "botocore", "mypy_boto3_s3")
+def capability_of(module: str) -> str | None:
+    """The package of labelwatch whose inside the module is; None for its face, and for what is no capability."""
+    names = module.split(".")
+    return names[1] if len(names) > 2 and names[0] == "labelwatch" and names[1] in CAPABILITIES else None
 
 
-@pytest.mark.parametrize("file", CHALICELIB, ids=lambda file: str(file.relative_to(PROJECT)))
-def test_only_the_wiring_knows_adapters_beside_themselves(file: Path) -> None:
-    if file.parent.name != "adapters" and file.stem != "wiring":
-        assert not knows(file, "chalicelib.adapters", "chalicelib.wiring")
+def parameters(files: dict[str, Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("module", [module for module in files if imports_of(module)])
 
 
-@pytest.mark.parametrize("file", sorted((PROJECT / "chalicelib" / "adapters").glob("*.py")), ids=lambda file: file.stem)
-def test_adapters_know_only_the_words_and_the_faults(file: Path) -> None:
-    allowed = ("chalicelib.model", "chalicelib.errors", "chalicelib.adapters.faults")
-    assert knows(file, "chalicelib") <= knows(file, *allowed)
+def imports_of(module: str) -> set[str]:
+    """What a module imports of this project."""
+    return {name for name in imports(FILES[module]) if name in FILES}
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_steps_do_not_know_each_other(step: str) -> None:
-    others = [f"chalicelib.{other}" for other in STEPS if other != step]
-    assert not knows(PROJECT / "chalicelib" / f"{step}.py", *others)
+@parameters(FILES)
+def test_a_module_imports_only_the_rooms_that_its_own_may_know(module: str) -> None:
+    room = room_of(module)
+    allowed = (room, *ARROWS[room])
+    # The library's own top level has its version and nothing else.
+    known = imports_of(module) - {"chalicelib"}
+    assert not {name for name in known if not any(lies_in(name, other) for other in allowed)}
 
 
-@pytest.mark.parametrize("file", CHALICELIB, ids=lambda file: str(file.relative_to(PROJECT)))
-def test_only_the_settings_read_the_environment(file: Path) -> None:
-    if file.stem != "settings":
-        assert not knows(file, "os")
+@parameters({module: file for module, file in FILES.items() if lies_in(module, "labelwatch")})
+def test_no_package_of_the_command_imports_the_inside_of_a_capability(module: str) -> None:
+    inside = {name for name in imports_of(module) if capability_of(name)}
+    if not lies_in(module, "labelwatch.commands"):
+        assert not {name for name in inside if capability_of(name) != capability_of(f"{module}.x")}
 
 
-@pytest.mark.parametrize("name", ["model", "errors"])
-def test_the_words_and_the_faults_know_nobody(name: str) -> None:
-    assert not knows(PROJECT / "chalicelib" / f"{name}.py", "chalicelib")
+def test_no_imports_run_in_a_circle() -> None:
+    TopologicalSorter({module: imports_of(module) - {module} for module in FILES}).prepare()
 
 
-def test_the_front_door_knows_the_wiring_and_no_room_behind_it() -> None:
-    behind = [f"chalicelib.{name}" for name in (*STEPS, "adapters", "events", "rules", "alerts", "rows")]
-    assert not knows(PROJECT / "app.py", *behind, "boto3")
+def test_steps_do_not_import_each_other() -> None:
+    steps = {module for module in FILES if lies_in(module, "chalicelib.steps") and module not in PACKAGES}
+    assert not {step: known for step in steps if (known := imports_of(step) & (steps - {step}))}
 
 
-def test_only_the_command_and_the_tests_know_the_embedded_cloud() -> None:
-    outside = [
-        PROJECT / "app.py",
-        *CHALICELIB,
-        PROJECT / "labelwatch" / "package.py",
-        PROJECT / "labelwatch" / "stack.py",
-    ]
-    assert not [file for file in outside if knows(file, "labelwatch.local")]
+@pytest.mark.parametrize("module", [module for module in FILES if lies_in(module, "chalicelib")])
+def test_only_adapters_and_the_wiring_import_boto3_and_only_the_settings_read_the_environment(module: str) -> None:
+    libraries = {name.partition(".")[0] for name in imports(FILES[module])}
+    if not lies_in(module, "chalicelib.adapters") and module != "chalicelib.wiring":
+        assert not {name for name in libraries if name in {"boto3", "botocore"} or name.startswith("mypy_boto3")}
+    assert module == "chalicelib.settings" or "os" not in libraries

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelwatch.audit import output
-from labelwatch.audit.compare import Found, SetAside, Stored, Uploaded, compare
+from labelwatch.audit.compare import DeadLetterImage, Found, Stored, Uploaded, compare
 from tests.support.audit_builders import DAY, aside, found, stored, uploaded
 
 FATES = ("quiet", "told", "untellable", "aside", "aside later", "purged")
@@ -27,8 +27,8 @@ def world(fates: list[str]) -> Found:
     return found(
         uploads=images,
         predictions=[*worth, *(stored(image, of_interest=False) for image in of["quiet"])],
-        images_aside=[aside(image) for image in of["aside"]],
-        predictions_aside=[aside(image) for image in of["untellable"] + of["aside later"]],
+        image_dead_letters=[aside(image) for image in of["aside"]],
+        prediction_dead_letters=[aside(image) for image in of["untellable"] + of["aside later"]],
         images_purged=[aside(image) for image in of["purged"]],
         told=[f"id of {image.key}" for image in of["told"]],
     )
@@ -46,10 +46,12 @@ def test_whatever_met_its_fate_adds_up(fates: list[str]) -> None:
 @given(st.lists(st.sampled_from(FATES), min_size=1), st.data())
 def test_whatever_is_taken_away_is_cried_out(fates: list[str], data: st.DataObject) -> None:
     whole = world(fates)
-    parts = ("predictions", "images_aside", "predictions_aside", "images_purged", "told")
+    parts = ("predictions", "image_dead_letters", "prediction_dead_letters", "images_purged", "told")
     pieces = [(part, piece) for part in parts for piece in getattr(whole, part)]
     # Without its rows an image whose prediction is a dead letter has that one fate still.
-    excused = [("predictions", one) for one in whole.predictions if aside(as_uploaded(one)) in whole.predictions_aside]
+    excused = [
+        ("predictions", one) for one in whole.predictions if aside(as_uploaded(one)) in whole.prediction_dead_letters
+    ]
     part, piece = data.draw(st.sampled_from([one for one in pieces if one not in excused]))
     left = [one for one in getattr(whole, part) if one != piece]
     verdict = compare(msgspec.structs.replace(whole, **{part: left}))
@@ -57,7 +59,9 @@ def test_whatever_is_taken_away_is_cried_out(fates: list[str], data: st.DataObje
     assert len(verdict.without_fate) + len(verdict.untold) == 1
 
 
-@pytest.mark.parametrize("part", ["images_aside", "predictions_aside", "images_purged", "predictions_purged"])
+@pytest.mark.parametrize(
+    "part", ["image_dead_letters", "prediction_dead_letters", "images_purged", "predictions_purged"]
+)
 @pytest.mark.parametrize("version", ["v1", None])
 def test_a_dead_letter_is_of_no_later_upload_purged_or_not(version: str | None, part: str) -> None:
     early, late = uploaded(version=version), msgspec.structs.replace(uploaded(version=version), day=DAY + timedelta(1))
@@ -65,7 +69,7 @@ def test_a_dead_letter_is_of_no_later_upload_purged_or_not(version: str | None, 
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("images_aside", "predictions_aside"), ("images_purged", "images_aside")]
+    ("first", "second"), [("image_dead_letters", "prediction_dead_letters"), ("images_purged", "image_dead_letters")]
 )
 def test_of_two_dead_letters_of_a_name_without_versions_each_upload_has_one(first: str, second: str) -> None:
     early, late = uploaded(version=None), msgspec.structs.replace(uploaded(version=None), day=DAY + timedelta(1))
@@ -126,13 +130,13 @@ def test_the_same_content_on_another_day_has_rows_of_its_own() -> None:
 
 def test_another_version_of_the_key_has_a_fate_of_its_own() -> None:
     spoilt = msgspec.structs.replace(uploaded(), version_id="v2", etag="another")
-    verdict = compare(found(uploads=[uploaded(), spoilt], images_aside=[aside(spoilt)]))
+    verdict = compare(found(uploads=[uploaded(), spoilt], image_dead_letters=[aside(spoilt)]))
     assert verdict.without_fate == [uploaded()]
 
 
 def test_a_dead_letter_without_a_version_is_of_any_image_of_that_name() -> None:
     verdict = compare(
-        found(uploads=[uploaded()], images_aside=[SetAside("images", "leaf.jpg", None, "ImageGone", DAY)])
+        found(uploads=[uploaded()], image_dead_letters=[DeadLetterImage("images", "leaf.jpg", None, "ImageGone", DAY)])
     )
     assert (verdict.aside, verdict.reasons, verdict.adds_up) == (1, {"ImageGone": 1}, True)
 
@@ -140,7 +144,9 @@ def test_a_dead_letter_without_a_version_is_of_any_image_of_that_name() -> None:
 def test_an_image_that_is_a_dead_letter_beside_its_prediction_is_counted_as_such() -> None:
     verdict = compare(
         found(
-            uploads=[uploaded()], predictions=[stored(uploaded(), of_interest=False)], images_aside=[aside(uploaded())]
+            uploads=[uploaded()],
+            predictions=[stored(uploaded(), of_interest=False)],
+            image_dead_letters=[aside(uploaded())],
         )
     )
     assert (verdict.predicted, verdict.aside, verdict.twice) == (1, 0, 1)

@@ -77,14 +77,12 @@ def test_another_text_is_told_what_it_must_be(text: str) -> None:
 
 @pytest.mark.parametrize("bucket", ["images", "adopted"])
 def test_the_stack_s_own_bucket_and_the_adopted_one_are_looked_at(bucket: str) -> None:
-    check(Place(bucket, ""), "labelwatch", {"InputBucket": "images", "AdoptedBucketName": "adopted"})
+    check(Place(bucket, ""), "labelwatch", {"InputBucket": "images", "ExistingBucketName": "adopted"})
 
 
 @pytest.mark.parametrize("bucket", ["predictions", "adopted"])
 def test_another_bucket_is_refused_with_why_and_what_to_do(bucket: str) -> None:
-    why = (
-        f"rights to read images only, not {bucket}; copy .* labelwatch up --adopt-bucket {bucket}, then chalice deploy"
-    )
+    why = f"only, not {bucket}; copy .* labelwatch up --existing-bucket {bucket}, then chalice deploy"
     with pytest.raises(UserError, match=why):
         check(Place(bucket, ""), "labelwatch", {"InputBucket": "images"})
 

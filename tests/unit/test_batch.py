@@ -3,12 +3,12 @@ import threading
 import pytest
 
 from chalicelib.domain.errors import BatchIncomplete, Fault, ModelNotRunning, Rejected, Retryable, Unavailable
-from chalicelib.queues.batch import LAST_RECEIVE, MOST_TRIES, messages_of
+from chalicelib.queues.batch import LAST_RECEIVE, MAX_TRIES, messages_of
 from tests.support.builders import message, sqs_event
 from tests.support.fakes import FakeDeadLetters, FakeQueue, FakeTelemetry, batch_of
 
 RETRY = Retryable("AccessDenied", "no")
-WAIT = ModelNotRunning("ResourceNotReadyException", "stopped")
+DEFER = ModelNotRunning("ResourceNotReadyException", "stopped")
 REJECT = Rejected("InvalidImageFormatException", "no image")
 
 
@@ -70,7 +70,7 @@ def test_a_retry_comes_back_after_a_growing_delay(receives: int, seconds: int) -
 
 
 def test_a_message_that_was_tried_ten_times_is_set_aside_with_its_last_reason() -> None:
-    settled = Settled(RETRY, MOST_TRIES)
+    settled = Settled(RETRY, MAX_TRIES)
     assert settled() == []
     assert settled.dead_letters.letters["bad"][0] == "AccessDenied"
 
@@ -85,16 +85,16 @@ def test_where_a_service_takes_no_more_or_fails_a_message_is_tried_for_over_two_
 
 
 def test_a_message_that_was_tried_nine_times_is_tried_once_more() -> None:
-    assert Settled(RETRY, MOST_TRIES - 1)() == ["bad"]
+    assert Settled(RETRY, MAX_TRIES - 1)() == ["bad"]
 
 
 def test_a_stopped_model_has_a_message_put_away_for_minutes_even_after_ten_tries() -> None:
-    settled = Settled(WAIT, MOST_TRIES)
+    settled = Settled(DEFER, MAX_TRIES)
     assert settled() == ["bad"]
     assert settled.queue.delays == {"bad": 300}
 
 
-@pytest.mark.parametrize("fault", [RETRY, WAIT])
+@pytest.mark.parametrize("fault", [RETRY, DEFER])
 def test_before_the_queue_s_own_redrive_the_handler_sets_aside_with_a_reason(fault: Fault) -> None:
     settled = Settled(fault, LAST_RECEIVE)
     assert settled() == []
@@ -127,7 +127,7 @@ def test_a_delay_that_could_not_be_set_leaves_the_message_to_the_visibility_time
     settled = Settled(RETRY)
     settled.queue.fault = Retryable("AccessDenied", "no")
     assert settled() == ["bad"]
-    assert [event for event, _ in settled.telemetry.log] == ["message comes back", "delay not set"]
+    assert [event for event, _ in settled.telemetry.log] == ["message comes back", "visibility timeout not changed"]
 
 
 def test_finished_messages_that_could_not_be_deleted_do_not_hide_that_others_must_come_back() -> None:
@@ -135,11 +135,11 @@ def test_finished_messages_that_could_not_be_deleted_do_not_hide_that_others_mus
     settled.queue.fault = Retryable("AccessDenied", "no")
     with pytest.raises(BatchIncomplete):
         settled()
-    assert settled.telemetry.log[-1][0] == "finished messages not deleted"
+    assert settled.telemetry.log[-1][0] == "messages not deleted"
 
 
 @pytest.mark.parametrize(
-    ("fault", "metric"), [(RETRY, "ImagesRetried"), (WAIT, "ImagesPutAway"), (REJECT, "ImagesRejected")]
+    ("fault", "metric"), [(RETRY, "ImagesRetried"), (DEFER, "ImagesDeferred"), (REJECT, "ImagesRejected")]
 )
 def test_each_fate_is_counted(fault: Fault, metric: str) -> None:
     settled = Settled(fault)

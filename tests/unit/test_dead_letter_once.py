@@ -16,7 +16,7 @@ from chalicelib.domain.messages import Message
 from chalicelib.queues.dead_letters import CLAIM, OneDeadLetter
 from chalicelib.steps.detect import encoded
 from tests.support.builders import NOW, message, notification, prediction, s3_record
-from tests.support.fakes import FakeClaims, FakeTelemetry
+from tests.support.fakes import FakeIdempotencyRecords, FakeTelemetry
 
 NO_IMAGE = Rejected("InvalidImageFormatException", "no image")
 DENIED = Retryable("AccessDenied", "no")
@@ -37,7 +37,7 @@ class FakeLetters:
 
 class Aside:
     def __init__(self) -> None:
-        self.letters, self.claims, self.telemetry = FakeLetters(), FakeClaims(), FakeTelemetry()
+        self.letters, self.claims, self.telemetry = FakeLetters(), FakeIdempotencyRecords(), FakeTelemetry()
         self.clock = NOW
         self.once = OneDeadLetter(
             queue="dead", letters=self.letters, claims=self.claims, telemetry=self.telemetry, now=lambda: self.clock
@@ -179,13 +179,13 @@ def test_without_an_answer_of_the_table_it_is_written_all_the_same(aside: Aside)
     aside.claims.fault = DENIED
     assert aside()
     assert len(aside.letters.bodies) == 1
-    assert aside.said == ["dead letter not claimed"]
+    assert aside.said == ["idempotency record not acquired"]
 
 
 def test_one_that_could_not_be_noted_is_written_again_once_its_claim_has_ended(aside: Aside) -> None:
     aside.claims.unnotable = DENIED
     assert aside()
-    assert aside.said == ["dead letter not noted"]
+    assert aside.said == ["idempotency record not completed"]
     aside.clock = NOW + CLAIM + timedelta(seconds=1)
     assert aside()
 

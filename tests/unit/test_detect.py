@@ -6,18 +6,18 @@ import msgspec
 import pytest
 
 from chalicelib.domain.errors import ModelNotRunning, Rejected, Retryable
-from chalicelib.domain.images import MOST_IMAGE_BYTES
+from chalicelib.domain.images import MAX_IMAGE_BYTES
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rows import key_of
-from chalicelib.steps.detect import Detection
+from chalicelib.steps.detect import Detect
 from tests.support.builders import MODEL, NOW, image, message, notification, rules, s3_record
 from tests.support.fakes import (
     FakeDeadLetters,
+    FakeEventSource,
     FakeImages,
-    FakeIntake,
-    FakeMemories,
     FakeModel,
+    FakeModelStates,
     FakeQueue,
     FakeStore,
     FakeTelemetry,
@@ -32,15 +32,15 @@ class Bench:
         self.images, self.model, self.stored = FakeImages(), FakeModel(), FakeStore()
         self.images_queue, self.predictions_queue = FakeQueue(), FakeQueue()
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
-        self.intake, self.memories = FakeIntake(), FakeMemories()
-        self.step = Detection(
+        self.event_source, self.model_states = FakeEventSource(), FakeModelStates()
+        self.step = Detect(
             images=self.images,
             model=self.model,
             stored=self.stored,
             images_queue=self.images_queue,
             predictions_queue=self.predictions_queue,
-            intake=self.intake,
-            use=self.memories,
+            event_source=self.event_source,
+            use=self.model_states,
             rules=rules(("leaf-smut", 60)),
             own_buckets=frozenset({"predictions", "predictions-workspace"}),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
@@ -175,7 +175,7 @@ def test_an_event_of_a_bucket_that_labelwatch_writes_to_is_refused(bench: Bench,
     assert bench.model.asked == []
 
 
-@pytest.mark.parametrize(("size", "reason"), [(0, "EmptyImage"), (MOST_IMAGE_BYTES + 1, "ImageTooLarge")])
+@pytest.mark.parametrize(("size", "reason"), [(0, "EmptyImage"), (MAX_IMAGE_BYTES + 1, "ImageTooLarge")])
 def test_an_object_that_no_model_takes_is_rejected_without_a_call_to_it(bench: Bench, size: int, reason: str) -> None:
     bench.images.objects["leaf.jpg"] = image(size=size)
     assert bench(upload()) == []
@@ -183,7 +183,7 @@ def test_an_object_that_no_model_takes_is_rejected_without_a_call_to_it(bench: B
     assert bench.model.asked == []
 
 
-@pytest.mark.parametrize("size", [1, MOST_IMAGE_BYTES])
+@pytest.mark.parametrize("size", [1, MAX_IMAGE_BYTES])
 def test_an_object_of_a_size_that_the_model_takes_is_looked_at(bench: Bench, size: int) -> None:
     bench.images.objects["leaf.jpg"] = image(size=size)
     bench(upload())
@@ -262,27 +262,27 @@ def stopped(bench: Bench, key: str) -> None:
 def test_one_refusal_of_a_stopped_model_has_no_more_images_taken(bench: Bench) -> None:
     stopped(bench, "late.jpg")
     assert bench(upload("leaf.jpg", "m1"), upload("late.jpg", "m2")) == ["m2"]
-    assert not bench.intake.on
+    assert not bench.event_source.on
     assert [one.image.key for one in bench.predictions] == ["leaf.jpg"]
 
 
 def test_no_other_failure_has_the_images_left(bench: Bench) -> None:
     bench.model.answers["leaf.jpg"] = Retryable("ThrottlingException", "slow down")
     bench(upload())
-    assert bench.intake.on
+    assert bench.event_source.on
 
 
 def test_a_circuit_that_cannot_be_opened_does_not_hold_up_what_was_detected(bench: Bench) -> None:
-    bench.intake.fault = Retryable("AccessDeniedException", "no")
+    bench.event_source.fault = Retryable("AccessDeniedException", "no")
     stopped(bench, "late.jpg")
     assert bench(upload("leaf.jpg", "m1"), upload("late.jpg", "m2")) == ["m2"]
     assert len(bench.predictions) == 1
-    assert "model not told of" in [event for event, _ in bench.telemetry.log]
+    assert "model use not recorded" in [event for event, _ in bench.telemetry.log]
 
 
 def test_it_is_noted_when_the_model_was_of_use(bench: Bench) -> None:
     stopped(bench, "late.jpg")
     bench(upload("late.jpg"))
-    assert bench.memories.last_used() is None
+    assert bench.model_states.last_used() is None
     bench(upload())
-    assert bench.memories.last_used() == NOW
+    assert bench.model_states.last_used() == NOW

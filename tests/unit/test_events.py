@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain import events
 from chalicelib.domain.errors import Rejected
-from chalicelib.domain.events import MOST_RECORDS
+from chalicelib.domain.events import MAX_RECORDS
 from chalicelib.domain.images import ObjectCreated
 from tests.support.builders import notification, s3_record
 
@@ -54,7 +54,7 @@ def test_a_key_may_be_as_short_and_as_long_as_s3_has_them(key: str) -> None:
 
 
 def test_as_many_records_as_a_body_may_have_are_read() -> None:
-    assert len(events.records('{"Records":[' + "1," * (MOST_RECORDS - 1) + "1]}")) == MOST_RECORDS
+    assert len(events.records('{"Records":[' + "1," * (MAX_RECORDS - 1) + "1]}")) == MAX_RECORDS
 
 
 def test_people_are_told_unless_the_record_says_otherwise() -> None:
@@ -118,7 +118,7 @@ def test_the_test_event_of_s3_holds_no_records() -> None:
         '{"Type":"Notification","Message":"{}"}',
         '{"x":' + "[" * 100_000,
         "half a letter: \ud800",
-        '{"Records":[' + "1," * MOST_RECORDS + "1]}",
+        '{"Records":[' + "1," * MAX_RECORDS + "1]}",
     ],
 )
 def test_a_body_that_is_no_notification_is_rejected_with_its_reason(body: str) -> None:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.errors import Retryable
-from chalicelib.domain.model import ModelMemory, Wishes
-from chalicelib.steps.manage_model import Keeping
+from chalicelib.domain.model import ModelPolicy, ModelState
+from chalicelib.steps.manage_model import ManageModel
 from tests.support.builders import MODEL
-from tests.support.fakes import FakeBacklog, FakeIntake, FakeLife, FakeMemories, FakeTelemetry
+from tests.support.fakes import FakeBacklog, FakeEventSource, FakeModelStates, FakeModelVersion, FakeTelemetry
 
 MORNING = datetime(2026, 11, 22, 8, tzinfo=UTC)
 REFUSED = Retryable("ThrottlingException", "slow down")
@@ -17,12 +17,12 @@ REFUSED = Retryable("ThrottlingException", "slow down")
 class Place:
     """The step with a fake in each port, and a clock."""
 
-    wishes: Wishes = field(default_factory=Wishes)
+    model_policy: ModelPolicy = field(default_factory=ModelPolicy)
     now: datetime = MORNING
-    model: FakeLife = field(default_factory=FakeLife)
-    intake: FakeIntake = field(default_factory=FakeIntake)
+    model: FakeModelVersion = field(default_factory=FakeModelVersion)
+    event_source: FakeEventSource = field(default_factory=FakeEventSource)
     backlog: FakeBacklog = field(default_factory=FakeBacklog)
-    memories: FakeMemories = field(default_factory=FakeMemories)
+    model_states: FakeModelStates = field(default_factory=FakeModelStates)
     telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
 
     def look(self, state: str | None = None, *, images: int = 0, after: timedelta = timedelta(minutes=1)) -> None:
@@ -31,12 +31,12 @@ class Place:
         self.model.state = state or self.model.state
         self.backlog.images = images
         self.telemetry = FakeTelemetry()
-        Keeping(
+        ManageModel(
             model=self.model,
-            intake=self.intake,
+            event_source=self.event_source,
             backlog=self.backlog,
-            memories=self.memories,
-            wishes=self.wishes,
+            model_states=self.model_states,
+            model_policy=self.model_policy,
             telemetry=self.telemetry,
             now=lambda: self.now,
         )()
@@ -49,31 +49,31 @@ class Place:
         self.model.told.clear()
 
 
-STARTS = Wishes(auto_start=True)
+STARTS = ModelPolicy(auto_start=True)
 
 
 @pytest.mark.parametrize("state", ["STOPPED", "STARTING", "STOPPING", "FAILED", "TRAINING_COMPLETED", "a new word"])
 def test_images_are_left_in_their_queue_while_the_model_does_not_run(state: str) -> None:
     place = Place()
     place.look(state)
-    assert not place.intake.on
+    assert not place.event_source.on
 
 
 def test_images_are_taken_again_when_the_model_runs() -> None:
     place = Place()
     place.look("STOPPED")
     place.look("RUNNING")
-    assert place.intake.on
+    assert place.event_source.on
 
 
 @pytest.mark.parametrize("on", [True, False])
 def test_what_cannot_be_known_changes_nothing_and_is_an_error(*, on: bool) -> None:
     place = Place(STARTS)
-    place.intake.on = on
+    place.event_source.on = on
     place.model.fault = REFUSED
     with pytest.raises(Retryable):
         place.look(images=1)
-    assert (place.intake.on, place.model.told, dict(place.telemetry.counts)) == (on, [], {})
+    assert (place.event_source.on, place.model.told, dict(place.telemetry.counts)) == (on, [], {})
 
 
 def test_a_model_is_left_to_people_where_nothing_else_is_wanted() -> None:
@@ -107,7 +107,7 @@ def test_a_start_is_remembered_before_it_is_made_so_that_no_run_is_nobody_s() ->
         place.look(images=1)
     place.model.unstartable = None
     place.look("STARTING")
-    assert place.memories.memory.started_at == MORNING + timedelta(minutes=1)
+    assert place.model_states.memory.started_at == MORNING + timedelta(minutes=1)
 
 
 def test_a_start_that_came_to_nothing_is_forgotten() -> None:
@@ -116,10 +116,10 @@ def test_a_start_that_came_to_nothing_is_forgotten() -> None:
     with pytest.raises(Retryable):
         place.look(images=1)
     place.look("STOPPED")
-    assert place.memories.memory.started_at is None
+    assert place.model_states.memory.started_at is None
 
 
-class SeenBefore(FakeLife):
+class SeenBefore(FakeModelVersion):
     """To this look the model is as it was before another look of the same minute, which has started it since."""
 
     def __init__(self, other: Place) -> None:
@@ -138,7 +138,7 @@ class SeenBefore(FakeLife):
 @pytest.mark.parametrize("images", [1, 0])
 def test_a_run_belongs_to_labelwatch_whichever_of_two_looks_at_once_started_it(images: int) -> None:
     place = Place(IDLE)
-    late = Place(IDLE, model=SeenBefore(place), memories=place.memories, now=place.now + timedelta(seconds=5))
+    late = Place(IDLE, model=SeenBefore(place), model_states=place.model_states, now=place.now + timedelta(seconds=5))
     late.look(images=images, after=timedelta())
     assert place.model.told == ["start"]
     place.look("RUNNING")
@@ -146,27 +146,27 @@ def test_a_run_belongs_to_labelwatch_whichever_of_two_looks_at_once_started_it(i
     assert place.model.told == ["start", "stop"]
 
 
-class RecalledBefore(FakeMemories):
+class RecalledBefore(FakeModelStates):
     """This look recalls what was so before another look of the same minute, which notes a run of its own since."""
 
     def __init__(self, other: Place) -> None:
         super().__init__()
         self._other = other
 
-    def recall(self) -> ModelMemory:
-        memory = self._other.memories.recall()
+    def load(self) -> ModelState:
+        memory = self._other.model_states.load()
         self._other.look("STOPPED", images=1, after=timedelta(seconds=1))
         return memory
 
-    def keep(self, memory: ModelMemory, instead_of: ModelMemory) -> bool:
-        return self._other.memories.keep(memory, instead_of)
+    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
+        return self._other.model_states.keep(memory, instead_of)
 
 
 @pytest.mark.parametrize("images", [1, 0])
 def test_a_look_that_was_overtaken_does_not_strike_out_the_run_that_another_started(images: int) -> None:
     place = Place(IDLE)
     place.run_by_labelwatch()
-    late = Place(IDLE, memories=RecalledBefore(place), now=place.now + timedelta(seconds=5))
+    late = Place(IDLE, model_states=RecalledBefore(place), now=place.now + timedelta(seconds=5))
     late.look("STOPPED", images=images, after=timedelta())
     assert (place.model.told, late.model.told) == (["start"], [])
     place.look("RUNNING")
@@ -174,7 +174,7 @@ def test_a_look_that_was_overtaken_does_not_strike_out_the_run_that_another_star
     assert place.model.told == ["start", "stop"]
 
 
-IDLE = Wishes(auto_start=True, idle_minutes=10)
+IDLE = ModelPolicy(auto_start=True, idle_minutes=10)
 
 
 def idle(place: Place, minutes: int) -> None:
@@ -204,7 +204,7 @@ def test_images_that_came_and_went_between_two_looks_count_as_something_to_do() 
     place = Place(IDLE)
     place.run_by_labelwatch()
     idle(place, 9)
-    place.memories.used(place.now)
+    place.model_states.used(place.now)
     idle(place, 9)
     assert place.model.told == []
     idle(place, 1)
@@ -213,7 +213,7 @@ def test_images_that_came_and_went_between_two_looks_count_as_something_to_do() 
 
 def test_the_last_use_of_an_earlier_run_stops_no_model_that_has_just_started() -> None:
     place = Place(IDLE)
-    place.memories.used(MORNING - timedelta(days=1))
+    place.model_states.used(MORNING - timedelta(days=1))
     place.run_by_labelwatch()
     idle(place, 5)
     assert place.model.told == []
@@ -226,7 +226,7 @@ def test_a_model_that_a_person_started_is_not_stopped() -> None:
 
 
 def test_unless_any_model_is_to_be_stopped() -> None:
-    place = Place(Wishes(idle_minutes=10, idle_stops_any=True))
+    place = Place(ModelPolicy(idle_minutes=10, idle_stops_any=True))
     idle(place, 11)
     assert place.model.told == ["stop"]
 
@@ -247,7 +247,7 @@ def test_another_model_is_not_taken_for_the_one_that_was_started_and_its_hours_c
     assert (place.model.told, place.telemetry.counts["ModelHoursThisMonth"]) == ([], 3)
 
 
-CEILING = Wishes(auto_start=True, max_hours=5)
+CEILING = ModelPolicy(auto_start=True, max_hours=5)
 
 
 def test_only_hours_of_its_own_runs_are_counted() -> None:
@@ -270,7 +270,7 @@ def test_a_model_is_stopped_at_the_ceiling_and_not_started_again_that_month() ->
 
 def test_the_ceiling_stops_no_model_that_a_person_started() -> None:
     place = Place(CEILING)
-    place.memories.memory = ModelMemory(model=MODEL, month="2026-11", seconds=6 * 3600)
+    place.model_states.memory = ModelState(model=MODEL, month="2026-11", seconds=6 * 3600)
     place.look("RUNNING", images=1)
     assert place.model.told == []
 
@@ -278,22 +278,22 @@ def test_the_ceiling_stops_no_model_that_a_person_started() -> None:
 def test_a_new_month_begins_at_nought_with_what_has_run_in_it() -> None:
     place = Place(CEILING, now=datetime(2026, 11, 30, 20, tzinfo=UTC))
     place.run_by_labelwatch(hours=4.5)
-    assert place.memories.memory.seconds == pytest.approx(31 * 60)
-    assert (place.memories.memory.month, place.model.told) == ("2026-12", [])
+    assert place.model_states.memory.seconds == pytest.approx(31 * 60)
+    assert (place.model_states.memory.month, place.model.told) == ("2026-12", [])
 
 
 def test_a_run_that_stopped_while_nobody_looked_is_not_counted_until_now() -> None:
     place = Place(CEILING)
     place.run_by_labelwatch(hours=1)
     place.look("STOPPED", after=timedelta(days=3))
-    assert place.memories.memory.seconds == pytest.approx(3600)
+    assert place.model_states.memory.seconds == pytest.approx(3600)
 
 
 def test_a_circuit_that_cannot_be_turned_does_not_keep_a_model_running() -> None:
     place = Place(CEILING)
     place.run_by_labelwatch(hours=6)
     place.model.state = "RUNNING"
-    place.intake.fault = REFUSED
+    place.event_source.fault = REFUSED
     with pytest.raises(Retryable):
         place.look()
     assert place.model.state == "STOPPING"
@@ -311,4 +311,4 @@ def test_nothing_is_written_down_where_nothing_has_changed() -> None:
     place = Place()
     for images in (1, 0, 1, 0):
         place.look("RUNNING", images=images)
-    assert place.memories.writes == 1
+    assert place.model_states.writes == 1

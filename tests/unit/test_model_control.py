@@ -5,12 +5,12 @@ import pytest
 from rich.console import Console
 
 from chalicelib.domain.errors import Retryable
-from chalicelib.domain.model import ModelMemory
+from chalicelib.domain.model import ModelState
 from labelwatch.model import control
-from labelwatch.shared.console import Operator
+from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
 from tests.support.builders import MODEL, NOW
-from tests.support.fakes import FakeBacklog, FakeLife, FakeMemories
+from tests.support.fakes import FakeBacklog, FakeModelStates, FakeModelVersion
 
 
 class FakeMapping:
@@ -21,7 +21,7 @@ class FakeMapping:
         return {"id": self.state} if self.state else {}
 
 
-class Slow(FakeLife):
+class Slow(FakeModelVersion):
     """Comes up or down, or to another end, after some looks; starts with the units that it is told."""
 
     def __init__(self, state: str, end: str = "") -> None:
@@ -45,29 +45,29 @@ class Slow(FakeLife):
 class Hand:
     """Somebody at a terminal, and the model of a stack."""
 
-    def __init__(self, life: FakeLife, *, agrees: bool = True, auto_start: bool = False) -> None:
-        self.life, self.memories, self.backlog = life, FakeMemories(), FakeBacklog()
+    def __init__(self, life: FakeModelVersion, *, accepts: bool = True, auto_start: bool = False) -> None:
+        self.life, self.model_states, self.backlog = life, FakeModelStates(), FakeBacklog()
         self.asked: list[str] = []
         self.waits = 0
         self.mapping = FakeMapping()
-        there: Any = (life, self.mapping, self.backlog, self.memories, auto_start)
+        there: Any = (life, self.mapping, self.backlog, self.model_states, auto_start)
         self.model = control.StackModel(*there)
         self._said = io.StringIO()
-        self._agrees = agrees
-        self.operator = Operator(Console(file=self._said, width=160), agrees=self._answer)
+        self._agrees = accepts
+        self.terminal = Terminal(Console(file=self._said, width=160), accepts=self._answer)
 
     @property
     def said(self) -> str:
         return self._said.getvalue()
 
     def start(self, units: int = 1) -> None:
-        control.start(self.model, units, self.operator, self._wait)
+        control.start(self.model, units, self.terminal, self._wait)
 
     def stop(self) -> None:
-        control.stop(self.model, self.operator, self._wait)
+        control.stop(self.model, self.terminal, self._wait)
 
     def status(self) -> str:
-        self.operator.console.print(control.shown(self.model))
+        self.terminal.console.print(control.shown(self.model))
         return self.said
 
     def _answer(self, question: str) -> bool:
@@ -91,7 +91,7 @@ def test_a_model_is_started_with_the_units_that_are_wanted_and_waited_for() -> N
 
 
 def test_without_consent_nothing_is_started_or_stopped() -> None:
-    stopped, runs = Hand(Slow("STOPPED"), agrees=False), Hand(Slow("RUNNING"), agrees=False)
+    stopped, runs = Hand(Slow("STOPPED"), accepts=False), Hand(Slow("RUNNING"), accepts=False)
     for act in (stopped.start, runs.stop):
         with pytest.raises(UserError, match="nothing is created, changed or deleted"):
             act()
@@ -107,11 +107,11 @@ def test_one_that_starts_already_is_only_waited_for() -> None:
 @pytest.mark.parametrize("state", ["STOPPING", "DELETING", "TRAINING_FAILED"])
 def test_only_one_that_is_stopped_can_be_started(state: str) -> None:
     with pytest.raises(UserError, match=f"^the model is {state}; only one that is stopped"):
-        Hand(FakeLife(state)).start()
+        Hand(FakeModelVersion(state)).start()
 
 
 def test_one_that_runs_already_is_left_as_it_runs() -> None:
-    hand = Hand(FakeLife("RUNNING"))
+    hand = Hand(FakeModelVersion("RUNNING"))
     hand.start(units=2)
     assert (hand.asked, hand.life.told) == ([], [])
     assert hand.said == "The model runs already, on the inference units that it was started with.\n"
@@ -133,7 +133,7 @@ def test_a_model_is_stopped_and_whoever_starts_it_again_is_told_of(*, auto_start
 @pytest.mark.parametrize("state", ["STOPPED", "TRAINING_COMPLETED", "COPYING_COMPLETED"])
 @pytest.mark.parametrize(("auto_start", "again"), [(True, True), (False, False)])
 def test_one_that_is_stopped_already_is_no_mistake_to_stop(state: str, *, auto_start: bool, again: bool) -> None:
-    hand = Hand(FakeLife(state), auto_start=auto_start)
+    hand = Hand(FakeModelVersion(state), auto_start=auto_start)
     hand.stop()
     assert (hand.asked, hand.life.told) == ([], [])
     assert hand.said.startswith("The model is stopped already.\n")
@@ -143,7 +143,7 @@ def test_one_that_is_stopped_already_is_no_mistake_to_stop(state: str, *, auto_s
 @pytest.mark.parametrize("state", ["STARTING", "FAILED"])
 def test_only_one_that_runs_can_be_stopped(state: str) -> None:
     with pytest.raises(UserError, match=f"^the model is {state}; only one that runs"):
-        Hand(FakeLife(state)).stop()
+        Hand(FakeModelVersion(state)).stop()
 
 
 def test_what_aws_refuses_is_one_sentence() -> None:
@@ -156,14 +156,14 @@ def test_what_aws_refuses_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("state", "memory", "by"),
     [
-        ("RUNNING", ModelMemory(), "a person or another tool"),
-        ("RUNNING", ModelMemory(model=MODEL, started_at=NOW), "Labelwatch, 2026-11-22 10:00"),
-        ("RUNNING", ModelMemory(model="another", started_at=NOW), "a person or another tool"),
+        ("RUNNING", ModelState(), "a person or another tool"),
+        ("RUNNING", ModelState(model=MODEL, started_at=NOW), "Labelwatch, 2026-11-22 10:00"),
+        ("RUNNING", ModelState(model="another", started_at=NOW), "a person or another tool"),
     ],
 )
-def test_the_status_says_who_started_it_and_what_waits(state: str, memory: ModelMemory, by: str) -> None:
-    hand = Hand(FakeLife(state))
-    hand.memories.memory, hand.backlog.images = memory, 17
+def test_the_status_says_who_started_it_and_what_waits(state: str, memory: ModelState, by: str) -> None:
+    hand = Hand(FakeModelVersion(state))
+    hand.model_states.memory, hand.backlog.images = memory, 17
     said = hand.status()
     assert all(words in said for words in (state, by, "17"))
 
@@ -173,14 +173,14 @@ def test_the_status_says_who_started_it_and_what_waits(state: str, memory: Model
     [
         ("Enabled", " yes (Enabled) "),
         ("Enabling", " in a moment (Enabling) "),
-        ("Disabled", " no; keep_model has them taken within a minute of the model's running (Disabled) "),
-        ("Disabling", " no; keep_model has them taken within a minute of the model's running (Disabling) "),
+        ("Disabled", " no; manage_model has them taken within a minute of the model's running (Disabled) "),
+        ("Disabling", " no; manage_model has them taken within a minute of the model's running (Disabling) "),
         ("Updating", " Updating "),
         ("", " the function detect is not deployed yet "),
     ],
 )
 def test_the_status_says_in_plain_words_whether_images_are_taken(state: str, said: str) -> None:
-    hand = Hand(FakeLife("RUNNING"))
+    hand = Hand(FakeModelVersion("RUNNING"))
     hand.mapping.state = state
     assert said in hand.status()
 
@@ -211,4 +211,4 @@ OUTPUTS = dict.fromkeys(control.NEEDED, "x")
 def test_a_stack_without_a_model_of_its_own_is_told_as_that(outputs: dict[str, str], said: str) -> None:
     account: Any = FakeStacks(outputs)
     with pytest.raises(UserError, match=said):
-        control.of_stack(account, "labelwatch-prod")
+        control.from_stack(account, "labelwatch-prod")

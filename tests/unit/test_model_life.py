@@ -1,4 +1,4 @@
-"""The life of a model under keep_model, whatever people, the service and the images do in between."""
+"""The life of a model under manage_model, whatever people, the service and the images do in between."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.domain.errors import Retryable
-from chalicelib.domain.model import Wishes
-from chalicelib.steps.manage_model import Keeping
-from tests.support.fakes import FakeBacklog, FakeIntake, FakeLife, FakeMemories, FakeTelemetry
+from chalicelib.domain.model import ModelPolicy
+from chalicelib.steps.manage_model import ManageModel
+from tests.support.fakes import FakeBacklog, FakeEventSource, FakeModelStates, FakeModelVersion, FakeTelemetry
 
 MINUTE = timedelta(minutes=1)
 LONGEST_WRONG = 2
 
 
-class SlowIntake(FakeIntake):
+class SlowIntake(FakeEventSource):
     """A mapping that needs until the next minute to change, and takes no other change meanwhile, as on AWS."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class SlowIntake(FakeIntake):
 class LifeOfAModel(RuleBasedStateMachine):
     """What people and the service do; the world itself keeps the book on whose run it is and how long it lasted."""
 
-    wishes: Wishes
+    model_policy: ModelPolicy
     now: datetime
 
     @initialize(
@@ -48,23 +48,23 @@ class LifeOfAModel(RuleBasedStateMachine):
     def begin(
         self, *, auto_start: bool, idle_minutes: int, idle_stops_any: bool, max_hours: int, minutes_to_new_year: int
     ) -> None:
-        self.wishes = Wishes(
+        self.model_policy = ModelPolicy(
             auto_start=auto_start, idle_minutes=idle_minutes, idle_stops_any=idle_stops_any, max_hours=max_hours
         )
         self.now = datetime(2027, 1, 1, tzinfo=UTC) - minutes_to_new_year * MINUTE
-        self.model, self.intake, self.backlog = FakeLife(), SlowIntake(), FakeBacklog()
-        self.memories = FakeMemories()
+        self.model, self.event_source, self.backlog = FakeModelVersion(), SlowIntake(), FakeBacklog()
+        self.model_states = FakeModelStates()
         self.ours = False
         self.our_time = timedelta()
         self.wrong_for = 0
         self.ran = False
         self.quiet_for = 0
-        self.looks = Keeping(
+        self.looks = ManageModel(
             model=self.model,
-            intake=self.intake,
+            event_source=self.event_source,
             backlog=self.backlog,
-            memories=self.memories,
-            wishes=self.wishes,
+            model_states=self.model_states,
+            model_policy=self.model_policy,
             telemetry=FakeTelemetry(),
             now=lambda: self.now,
         )
@@ -97,7 +97,7 @@ class LifeOfAModel(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def somebody_turns_the_mapping(self, *, on: bool) -> None:
-        self.intake.on, self.intake.becoming = on, None
+        self.event_source.on, self.event_source.becoming = on, None
         self.wrong_for = 0  # of whoever turned it back; the looks begin anew
 
     @rule(images=st.integers(1, 30))
@@ -106,18 +106,18 @@ class LifeOfAModel(RuleBasedStateMachine):
 
     @rule()
     def an_image_comes_and_goes_between_two_looks(self) -> None:
-        if self.intake.on and self.model.state == "RUNNING":
-            self.memories.used(self.now)
+        if self.event_source.on and self.model.state == "RUNNING":
+            self.model_states.used(self.now)
             self.quiet_for = 0
 
     @rule()
     def the_model_cannot_be_asked_for_a_minute(self) -> None:
-        before = self.intake.on, self.intake.becoming
+        before = self.event_source.on, self.event_source.becoming
         self.model.fault = Retryable("ThrottlingException", "slow down")
         try:
             self.looks()
         except Retryable:
-            assert (self.intake.on, self.intake.becoming) == before
+            assert (self.event_source.on, self.event_source.becoming) == before
         self.model.fault = None
 
     def _minute(self) -> None:
@@ -130,40 +130,40 @@ class LifeOfAModel(RuleBasedStateMachine):
         self.our_time = timedelta() if new_month else self.our_time
         self.ours = self.ours and seen in {"STARTING", "RUNNING", "STOPPING"}
         self.quiet_for = self.quiet_for + 1 if seen == "RUNNING" and not self.backlog.images else 0
-        self.intake.settle()
+        self.event_source.settle()
         self.looks()
         told, self.model.told[:] = list(self.model.told), []
         if told:
             {"start": self._was_started, "stop": self._was_stopped}[told[0]]()
         assert not (self.ours and self._spent() and self.model.state == "RUNNING")
         runs = self.model.state == "RUNNING"
-        if self.intake.on is runs or seen != self.model.state:
+        if self.event_source.on is runs or seen != self.model.state:
             self.wrong_for = 0
         else:  # left on for a stopped model and left off for a running one are two wrongs, each with its own looks
             self.wrong_for = self.wrong_for + 1 if runs is self.ran else 1
         self.ran = runs
 
     def _detect(self) -> None:
-        if self.intake.on and self.backlog.images:
+        if self.event_source.on and self.backlog.images:
             if self.model.state == "RUNNING":
                 self.backlog.images = max(0, self.backlog.images - 10)
-                self.memories.used(self.now)
+                self.model_states.used(self.now)
             else:
-                self.intake.turn(on=False)
+                self.event_source.turn(on=False)
 
     def _was_started(self) -> None:
-        assert self.wishes.auto_start
+        assert self.model_policy.auto_start
         assert self.backlog.images
         assert not self._spent()
         self.ours = True
 
     def _was_stopped(self) -> None:
-        assert self.ours or self.wishes.idle_stops_any
-        idle = self.wishes.idle_minutes and self.quiet_for >= self.wishes.idle_minutes
+        assert self.ours or self.model_policy.idle_stops_any
+        idle = self.model_policy.idle_minutes and self.quiet_for >= self.model_policy.idle_minutes
         assert idle or (self.ours and self._spent())
 
     def _spent(self) -> bool:
-        return bool(self.wishes.max_hours) and self.our_time >= timedelta(hours=self.wishes.max_hours)
+        return bool(self.model_policy.max_hours) and self.our_time >= timedelta(hours=self.model_policy.max_hours)
 
     @invariant()
     def the_mapping_follows_the_model(self) -> None:

@@ -9,13 +9,13 @@ from chalicelib.domain.errors import Fault, ModelNotRunning, Rejected, Retryable
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rows import row_key
-from chalicelib.queues.batch import MOST_TRIES, Batch
+from chalicelib.queues.batch import MAX_TRIES, Batch
 from chalicelib.steps.detect import encoded
-from chalicelib.steps.notify import Notification
+from chalicelib.steps.notify import Notify
 from tests.support.builders import NOW, image, message, prediction, rules
 from tests.support.fakes import (
-    FakeClaims,
     FakeDeadLetters,
+    FakeIdempotencyRecords,
     FakePictures,
     FakeQueue,
     FakeStore,
@@ -32,10 +32,15 @@ class Bench:
     """The step with a fake in each port."""
 
     def __init__(self) -> None:
-        self.store, self.pictures, self.topic, self.claims = FakeStore(), FakePictures(), FakeTopic(), FakeClaims()
+        self.store, self.pictures, self.topic, self.claims = (
+            FakeStore(),
+            FakePictures(),
+            FakeTopic(),
+            FakeIdempotencyRecords(),
+        )
         self.clock = NOW
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
-        self.step = Notification(
+        self.step = Notify(
             store=self.store,
             pictures=self.pictures,
             topic=self.topic,
@@ -168,7 +173,7 @@ def test_an_alert_that_could_not_be_remembered_in_a_bad_moment_is_in_the_next(be
     bench.claims.unnotable, bench.claims.bad_moments = Retryable("ThrottlingException", "later"), 1
     bench(arriving(prediction(SMUT)))
     assert bench.claims.remembered.keys() == {prediction(SMUT).id}
-    assert "alert not remembered" not in [event for event, _ in bench.telemetry.log]
+    assert "idempotency records not completed" not in [event for event, _ in bench.telemetry.log]
 
 
 class Measuring(Batch, frozen=True):
@@ -229,7 +234,7 @@ def test_what_is_no_prediction_is_a_dead_letter_and_takes_no_neighbour_with_it(b
 def test_what_another_delivery_is_about_to_tell_of_comes_back_however_late_it_is(bench: Bench) -> None:
     one = prediction(SMUT)
     bench.claims.claim(one.id, "another", NOW, NOW + timedelta(minutes=1))
-    late = message(encoded(one), "late", MOST_TRIES)
+    late = message(encoded(one), "late", MAX_TRIES)
     assert (bench(late), bench.dead_letters.letters, bench.topic.alerts) == (["late"], {}, [])
 
 

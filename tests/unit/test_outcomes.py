@@ -1,4 +1,4 @@
-"""What the follower of the embedded cloud reads; it must not stumble over what is no row."""
+"""What the follower of the local AWS reads; it must not stumble over what is no row."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chalicelib.domain import rows
 from chalicelib.domain.predictions import Label
 from labelwatch.local.follow import in_words
-from labelwatch.local.outcomes import Predicted, SetAside, prediction_of
+from labelwatch.local.outcomes import DeadLetterImage, Predicted, prediction_of
 from tests.support import builders
 
 KEY = "predictions/dt=2026-11-22/x.json"
@@ -26,7 +26,8 @@ def test_what_a_terminal_would_obey_is_told_as_escapes() -> None:
     predicted = Predicted("a\x1b[2J.jpg", (("smut\x07", 90.5),), alert_due=True, row_key=KEY)
     assert in_words(predicted) == r"a\x1b[2J.jpg: smut\x07 90.5 %"
     assert (
-        in_words(SetAside("s3://b/a%1B.jpg", "EmptyImage", "x\n")) == r"s3://b/a\x1b.jpg: dead letter, EmptyImage (x\n)"
+        in_words(DeadLetterImage("s3://b/a%1B.jpg", "EmptyImage", "x\n"))
+        == r"s3://b/a\x1b.jpg: dead letter, EmptyImage (x\n)"
     )
 
 

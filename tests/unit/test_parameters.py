@@ -177,7 +177,7 @@ def test_the_help_of_up_requires_what_the_template_has_no_default_for_and_names_
     hints = get_type_hints(deploy.up, include_extras=True)
     for name, parameter in resources()["Parameters"].items():
         # Of one, the option is named by what it does; of the other, `up` itself has another default.
-        if name in {"AdoptedBucketName", "DatabaseName"}:
+        if name in {"ExistingBucketName", "DatabaseName"}:
             continue
         told = hints[parameters.option(name).removeprefix("--").replace("-", "_")].__metadata__[0].help
         if "Default" not in parameter:

@@ -21,7 +21,7 @@ PARAMETERS = {
     "InputBucketName": "images",
     "OutputBucketName": "predictions",
     "DatabaseName": "labelwatch_prod",
-    "AdoptedBucketName": "",
+    "ExistingBucketName": "",
 }
 
 
@@ -229,11 +229,11 @@ def test_a_database_that_gives_way_is_said_to_take_its_tables_along(account: Fak
 
 
 def test_a_bucket_to_adopt_must_be_there(account: FakeAccount) -> None:
-    assert refused(account, AdoptedBucketName="old") == "--adopt-bucket: there is no bucket old."
+    assert refused(account, ExistingBucketName="old") == "--existing-bucket: there is no bucket old."
 
 
 def test_a_bucket_of_the_stack_s_own_need_not_be_adopted(account: FakeAccount) -> None:
-    assert "is one of the stack's own buckets" in refused(account, AdoptedBucketName="images")
+    assert "is one of the stack's own buckets" in refused(account, ExistingBucketName="images")
 
 
 def told(events: list[str], target: str = f"arn:aws:lambda:{REGION}:{OWNER}:function:thumbnails") -> dict[str, Any]:
@@ -244,7 +244,7 @@ def test_a_bucket_that_tells_somebody_of_new_objects_already_cannot_be_adopted(a
     account.buckets["old"] = None
     account.told = told(["s3:ObjectCreated:Put"])
     assert "tells arn:aws:lambda:eu-west-1:123456789012:function:thumbnails of s3:ObjectCreated:Put already" in refused(
-        account, AdoptedBucketName="old"
+        account, ExistingBucketName="old"
     )
 
 
@@ -253,7 +253,7 @@ def test_so_it_is_with_one_that_tells_a_queue_or_a_topic(account: FakeAccount, k
     account.buckets["old"] = None
     target = {"Id": "x", f"{kind}Arn": "arn:aws:x:::somebody", "Events": ["s3:ObjectCreated:*"]}
     account.told = {f"{kind}Configurations": [target]}
-    assert "tells arn:aws:x:::somebody of s3:ObjectCreated:*" in refused(account, AdoptedBucketName="old")
+    assert "tells arn:aws:x:::somebody of s3:ObjectCreated:*" in refused(account, ExistingBucketName="old")
 
 
 @pytest.mark.parametrize(
@@ -272,4 +272,4 @@ def test_other_notifications_of_a_bucket_to_adopt_are_no_hindrance(
 ) -> None:
     account.buckets["old"] = None
     account.told = notifications
-    assert look(account, AdoptedBucketName="old")[-1].startswith("bucket old: adopted")
+    assert look(account, ExistingBucketName="old")[-1].startswith("bucket old: adopted")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import BadRequest, Retryable
-from chalicelib.steps.presign_upload import LONGEST_FILENAME, Uploads, Wanted, cleaned, key_of, read
+from chalicelib.steps.presign_upload import LONGEST_FILENAME, PresignUpload, Wanted, cleaned, key_of, read
 from tests.support.builders import NOW
 from tests.support.fakes import FakeSigner, FakeTelemetry
 
@@ -28,37 +28,41 @@ def telemetry() -> FakeTelemetry:
 
 
 @pytest.fixture
-def uploads(signer: FakeSigner, telemetry: FakeTelemetry) -> Uploads:
-    return Uploads(signer=signer, telemetry=telemetry, ticket_seconds=900, now=lambda: NOW)
+def uploads(signer: FakeSigner, telemetry: FakeTelemetry) -> PresignUpload:
+    return PresignUpload(signer=signer, telemetry=telemetry, presigned_upload_seconds=900, now=lambda: NOW)
 
 
-def test_a_ticket_has_the_form_the_key_the_end_and_a_line_for_a_shell(uploads: Uploads, signer: FakeSigner) -> None:
-    ticket = uploads("camera-north", b'{"filename": "leaf 1.jpg"}')
-    assert signer.signed == [(ticket.key, "image/jpeg", 900)]
-    assert (ticket.url, ticket.fields) == ("https://images.s3/", {"key": ticket.key})
-    assert re.fullmatch(r"uploads/camera-north/2026-11-22/[a-z2-7]{16}-leaf-1\.jpg", ticket.key)
-    assert ticket.expires_at == "2026-11-22T10:15:00Z"
-    assert ticket.curl == (
-        f"curl -sS --fail-with-body --form-string key={ticket.key} --form 'file=@leaf 1.jpg' https://images.s3/"
+def test_a_ticket_has_the_form_the_key_the_end_and_a_line_for_a_shell(
+    uploads: PresignUpload, signer: FakeSigner
+) -> None:
+    presigned_upload = uploads("camera-north", b'{"filename": "leaf 1.jpg"}')
+    assert signer.signed == [(presigned_upload.key, "image/jpeg", 900)]
+    assert (presigned_upload.url, presigned_upload.fields) == ("https://images.s3/", {"key": presigned_upload.key})
+    assert re.fullmatch(r"uploads/camera-north/2026-11-22/[a-z2-7]{16}-leaf-1\.jpg", presigned_upload.key)
+    assert presigned_upload.expires_at == "2026-11-22T10:15:00Z"
+    assert presigned_upload.curl == (
+        f"curl -sS --fail-with-body --form-string key={presigned_upload.key} --form 'file=@leaf 1.jpg' https://images.s3/"
     )
 
 
 def test_a_ticket_is_for_the_type_that_was_asked_for_and_for_the_time_that_was_set(
     signer: FakeSigner, telemetry: FakeTelemetry
 ) -> None:
-    short = Uploads(signer=signer, telemetry=telemetry, ticket_seconds=60, now=lambda: NOW)
-    ticket = short("camera-north", b'{"filename": "leaf.png"}')
-    assert signer.signed == [(ticket.key, "image/png", 60)]
-    assert ticket.expires_at == "2026-11-22T10:01:00Z"
+    short = PresignUpload(signer=signer, telemetry=telemetry, presigned_upload_seconds=60, now=lambda: NOW)
+    presigned_upload = short("camera-north", b'{"filename": "leaf.png"}')
+    assert signer.signed == [(presigned_upload.key, "image/png", 60)]
+    assert presigned_upload.expires_at == "2026-11-22T10:01:00Z"
 
 
-def test_a_ticket_is_counted_and_logged_with_its_key_and_no_more(uploads: Uploads, telemetry: FakeTelemetry) -> None:
-    ticket = uploads("camera-north", b'{"filename": "leaf 1.jpg"}')
-    assert telemetry.counts == {"TicketsIssued": 1}
-    assert telemetry.log == [("ticket issued", {"client": "camera-north", "key": ticket.key})]
+def test_a_ticket_is_counted_and_logged_with_its_key_and_no_more(
+    uploads: PresignUpload, telemetry: FakeTelemetry
+) -> None:
+    presigned_upload = uploads("camera-north", b'{"filename": "leaf 1.jpg"}')
+    assert telemetry.counts == {"UploadsPresigned": 1}
+    assert telemetry.log == [("upload presigned", {"client": "camera-north", "key": presigned_upload.key})]
 
 
-def test_a_signer_that_cannot_sign_is_no_fault_of_the_request(uploads: Uploads, signer: FakeSigner) -> None:
+def test_a_signer_that_cannot_sign_is_no_fault_of_the_request(uploads: PresignUpload, signer: FakeSigner) -> None:
     signer.fault = Retryable("NoCredentials", "there are none")
     with pytest.raises(Retryable):
         uploads("camera-north", b'{"filename": "leaf.jpg"}')

@@ -23,7 +23,7 @@ from labelwatch.shared.errors import UserError
 from labelwatch.shared.text import printable
 
 VISUALS = {one.name: one for one in visuals.defined()}
-TOLD = Told(
+COMPLETED = Told(
     "Labelwatch report: stack labelwatch-prod", "Images of 2026-11-01 to 2026-11-02 (UTC).", "*", {"images": "3"}
 )
 
@@ -39,7 +39,7 @@ def rows_of(visual: Visual, label: str = "leaf-smut") -> list[dict[str, Any]]:
 
 
 def rendered(label: str = "leaf-smut", *, address: page.Address | None = None) -> str:
-    return page.render(TOLD, [(one, rows_of(one, label)) for one in VISUALS.values()], address)
+    return page.render(COMPLETED, [(one, rows_of(one, label)) for one in VISUALS.values()], address)
 
 
 class Elements(HTMLParser):
@@ -120,9 +120,9 @@ def test_the_page_fetches_nothing_and_runs_nothing() -> None:
 @given(st.text(min_size=1))
 def test_any_label_is_text_and_nothing_else(label: str) -> None:
     visual = VISUALS["newest_predictions"]
-    elements = Elements(page.render(TOLD, [(visual, rows_of(visual, label))], None))
+    elements = Elements(page.render(COMPLETED, [(visual, rows_of(visual, label))], None))
     assert [tag for tag, _ in elements.found] == [
-        tag for tag, _ in Elements(page.render(TOLD, [(visual, rows_of(visual))], None)).found
+        tag for tag, _ in Elements(page.render(COMPLETED, [(visual, rows_of(visual))], None)).found
     ]
     assert printable(label) in "".join(elements.texts)
 
@@ -142,7 +142,7 @@ def test_links_lead_where_the_picture_is_and_are_left_out_where_nobody_knows() -
 
 def test_labels_of_interest_are_marked_in_the_table_and_said_in_words() -> None:
     visual = VISUALS["newest_predictions"]
-    elements = Elements(page.render(TOLD, [(visual, rows_of(visual))], None))
+    elements = Elements(page.render(COMPLETED, [(visual, rows_of(visual))], None))
     rows = [attributes.get("class") for tag, attributes in elements.found if tag == "tr"]
     assert rows == [None, "marked", None]
     assert {"yes", "no"} <= set(elements.texts)
@@ -153,7 +153,7 @@ def test_times_are_told_without_their_milliseconds() -> None:
 
 
 def test_where_nothing_was_predicted_the_page_says_so() -> None:
-    text = page.render(TOLD, [(one, []) for one in VISUALS.values()], None)
+    text = page.render(COMPLETED, [(one, []) for one in VISUALS.values()], None)
     assert text.count("Nothing was predicted in these days.") == 4
     assert not pictures(text)
 
@@ -215,7 +215,7 @@ def test_signs_that_are_no_letters_are_drawn_as_escapes(label: str) -> None:
     drawn = charts.svg(visual, [{"label": label, "images": 1}], [label], charts.LIGHT)
     assert f"1 (100%): {printable(label)}" in drawn
     assert printable(label).isascii()
-    page.render(TOLD, [(one, rows_of(one, label)) for one in VISUALS.values()], None).encode()
+    page.render(COMPLETED, [(one, rows_of(one, label)) for one in VISUALS.values()], None).encode()
 
 
 def test_a_visual_that_cannot_be_drawn_here_is_told_by_its_name(

@@ -6,9 +6,9 @@ from chalice.app import Response
 
 from chalicelib import __version__, rest
 from chalicelib.domain.errors import BadRequest
-from chalicelib.domain.uploads import Ticket
+from chalicelib.domain.uploads import PresignedUpload
 
-TICKET = Ticket("https://b.s3/", {"key": "k"}, "k", "2026-11-22T10:15:00Z", "curl 'file=@葉 1.jpg'")
+TICKET = PresignedUpload("https://b.s3/", {"key": "k"}, "k", "2026-11-22T10:15:00Z", "curl 'file=@葉 1.jpg'")
 
 
 def body(response: Response) -> Any:
@@ -52,7 +52,7 @@ def test_a_bad_request_is_400_with_the_field() -> None:
 )
 def test_chalice_s_own_errors_take_our_shape(status: int, code: str, message: str) -> None:
     own = Response({"Code": "Theirs", "Message": "theirs"}, {"Allow": "POST"}, status)
-    response = rest.in_our_shape(own, origin="")
+    response = rest.formatted(own, origin="")
     assert (response.status_code, response.headers["Allow"]) == (status, "POST")
     assert body(response)["error"] | {"message": ""} == {"code": code, "message": "", "field": None}
     assert message in body(response)["error"]["message"]
@@ -61,18 +61,18 @@ def test_chalice_s_own_errors_take_our_shape(status: int, code: str, message: st
 def test_an_answer_of_our_own_stays_as_it_is() -> None:
     response = rest.error(500, "Ours", "ours")
     before = response.body
-    assert rest.in_our_shape(response, origin="").body == before
+    assert rest.formatted(response, origin="").body == before
 
 
 def test_without_an_origin_no_answer_is_open_to_a_page() -> None:
-    assert "Access-Control-Allow-Origin" not in rest.in_our_shape(rest.health(), origin="").headers
+    assert "Access-Control-Allow-Origin" not in rest.formatted(rest.health(), origin="").headers
     refusal = rest.preflight(origin="")
     assert (refusal.status_code, body(refusal)["error"]["code"]) == (403, "NoOrigin")
 
 
 def test_with_an_origin_every_answer_is_open_to_its_page_errors_too() -> None:
     for response in (rest.health(), rest.error(400, "a", "b"), Response({"Code": "x"}, {}, 415)):
-        headers = rest.in_our_shape(response, origin="https://example.com").headers
+        headers = rest.formatted(response, origin="https://example.com").headers
         assert headers["Access-Control-Allow-Origin"] == "https://example.com"
 
 
@@ -84,5 +84,5 @@ def test_a_preflight_allows_what_a_ticket_needs() -> None:
 
 
 def test_what_one_answer_was_given_does_not_show_in_the_next() -> None:
-    rest.in_our_shape(rest.health(), origin="https://example.com")
+    rest.formatted(rest.health(), origin="https://example.com")
     assert "Access-Control-Allow-Origin" not in rest.health().headers

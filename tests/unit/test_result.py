@@ -4,16 +4,18 @@ from pathlib import Path
 from rich.console import Console
 
 from labelwatch.local.mailbox import Mail
-from labelwatch.local.outcomes import Predicted, SetAside
+from labelwatch.local.outcomes import DeadLetterImage, Predicted
 from labelwatch.local.result import Result, show
 from labelwatch.report.build import Report
 
 SEEN = Predicted("leaf.jpg", (("leaf-smut", 97.0),), alert_due=True, row_key="predictions/dt=2026-11-22/a.json")
 UNASKED = Predicted("leaf.jpg", (("brown-spot", 97.0),), alert_due=False, row_key="predictions/dt=2026-11-22/a.json")
-LETTER = SetAside("s3://labelwatch-images/leaf.jpg", "InvalidImageFormatException", "no image")
+LETTER = DeadLetterImage("s3://labelwatch-images/leaf.jpg", "InvalidImageFormatException", "no image")
 
 
-def result(predicted: Predicted | None = None, letter: SetAside | None = None, mails: tuple[Mail, ...] = ()) -> Result:
+def result(
+    predicted: Predicted | None = None, letter: DeadLetterImage | None = None, mails: tuple[Mail, ...] = ()
+) -> Result:
     return Result(
         uploaded=("leaf.jpg",),
         predictions={predicted.key: predicted} if predicted else {},
@@ -47,7 +49,7 @@ def test_a_dead_letter_is_accounted_for() -> None:
 
 
 def test_a_dead_letter_is_known_by_its_decoded_key() -> None:
-    assert SetAside("s3://labelwatch-images/a%20b%2Bc.jpg", "reason", "detail").key == "a b+c.jpg"
+    assert DeadLetterImage("s3://labelwatch-images/a%20b%2Bc.jpg", "reason", "detail").key == "a b+c.jpg"
 
 
 def shown(it: Result, pie: Path | None = Path("demo/labels.png")) -> list[str]:

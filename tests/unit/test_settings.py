@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.model import Wishes
+from chalicelib.domain.model import ModelPolicy
 from chalicelib.domain.rules import LabelOfInterest
 from chalicelib.settings import SettingError, load, read
 from tests.support.builders import ENVIRONMENT
@@ -97,10 +97,10 @@ def test_the_safe_ways_are_the_defaults() -> None:
     settings = read(ENVIRONMENT)
     assert not settings.partial_batch_responses
     assert settings.picture_links
-    assert settings.adopted_bucket == ""
+    assert settings.existing_bucket == ""
     assert settings.upload_origin == ""
-    assert settings.ticket_seconds == 900
-    assert (settings.retry_seconds, settings.wait_seconds) == (30, 300)
+    assert settings.presigned_upload_seconds == 900
+    assert (settings.retry_seconds, settings.defer_seconds) == (30, 300)
 
 
 @pytest.mark.parametrize("name", ["PARTIAL_BATCH_RESPONSES", "PICTURE_LINKS"])
@@ -111,12 +111,12 @@ def test_a_switch_takes_yes_and_no_only(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["0", "1.5", "42001", "soon"])
 def test_a_delay_is_a_whole_number_of_seconds_that_sqs_takes(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^WAIT_SECONDS .* whole number of seconds from 1 to 42000"):
-        read(with_(WAIT_SECONDS=text))
+    with pytest.raises(SettingError, match=r"^DEFER_SECONDS .* whole number of seconds from 1 to 42000"):
+        read(with_(DEFER_SECONDS=text))
 
 
 def test_an_adopted_bucket_is_taken() -> None:
-    assert read(with_(ADOPTED_BUCKET="old.bucket")).adopted_bucket == "old.bucket"
+    assert read(with_(EXISTING_BUCKET_NAME="old.bucket")).existing_bucket == "old.bucket"
 
 
 @pytest.mark.parametrize("origin", ["https://example.com", "https://a.example.com:8443", "http://localhost:3000"])
@@ -134,8 +134,8 @@ def test_what_is_no_origin_of_one_page_is_refused(origin: str) -> None:
 
 @pytest.mark.parametrize("text", ["0", "901", "soon"])
 def test_a_ticket_lives_for_15_minutes_at_most(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^TICKET_SECONDS .* whole number of seconds from 1 to 900"):
-        read(with_(TICKET_SECONDS=text))
+    with pytest.raises(SettingError, match=r"^PRESIGNED_UPLOAD_SECONDS .* whole number of seconds from 1 to 900"):
+        read(with_(PRESIGNED_UPLOAD_SECONDS=text))
 
 
 def test_a_mistake_ends_the_process_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,14 +165,16 @@ def test_any_text_as_labels_of_interest_is_read_or_refused_by_name(text: str) ->
 
 
 def test_without_a_word_the_model_is_left_to_people() -> None:
-    assert read(ENVIRONMENT).wishes == Wishes(auto_start=False, idle_minutes=0, idle_stops_any=False, max_hours=0)
+    assert read(ENVIRONMENT).model_policy == ModelPolicy(
+        auto_start=False, idle_minutes=0, idle_stops_any=False, max_hours=0
+    )
 
 
 def test_what_is_wanted_of_the_model_is_read() -> None:
-    wishes = read(
+    model_policy = read(
         with_(MODEL_AUTO_START="yes", MODEL_IDLE_MINUTES="30", MODEL_IDLE_STOPS="any", MODEL_MAX_HOURS_PER_MONTH="40")
-    ).wishes
-    assert wishes == Wishes(auto_start=True, idle_minutes=30, idle_stops_any=True, max_hours=40)
+    ).model_policy
+    assert model_policy == ModelPolicy(auto_start=True, idle_minutes=30, idle_stops_any=True, max_hours=40)
 
 
 @pytest.mark.parametrize(

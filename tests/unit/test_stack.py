@@ -1,4 +1,4 @@
-"""What CloudFormation can answer and the embedded cloud does not."""
+"""What CloudFormation can answer and the local AWS does not."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ class FakeCloudFormation:
         yield {"OperationEvents": [{"EventType": "STACK_EVENT"}, *self.found_early]}
 
 
-def of_stack(status: str, reason: str = "") -> dict[str, str]:
+def from_stack(status: str, reason: str = "") -> dict[str, str]:
     told = {"ResourceStatusReason": reason} if reason else {}
     return {"PhysicalResourceId": STACK_ID, "ResourceStatus": status} | told
 
@@ -133,12 +133,12 @@ def test_a_plan_that_fails_without_a_reason_says_so_and_leaves_nothing() -> None
 
 
 def test_a_deletion_that_failed_with_its_reason_on_the_stack_alone_is_no_success() -> None:
-    fake = FakeCloudFormation(of_stack("DELETE_IN_PROGRESS"), of_stack("DELETE_FAILED", "the role may not"))
+    fake = FakeCloudFormation(from_stack("DELETE_IN_PROGRESS"), from_stack("DELETE_FAILED", "the role may not"))
     assert Stacks(fake).delete("labelwatch-prod") == ["the role may not"]
 
 
 def test_a_deletion_that_stopped_without_a_word_is_no_success() -> None:
-    fake = FakeCloudFormation(of_stack("UPDATE_COMPLETE"))
+    fake = FakeCloudFormation(from_stack("UPDATE_COMPLETE"))
     assert Stacks(fake).delete("labelwatch-prod") == ["it is UPDATE_COMPLETE, and CloudFormation does not say why"]
 
 
@@ -147,22 +147,22 @@ def test_what_was_given_up_because_of_another_is_no_cause(kind: str) -> None:
     fake = FakeCloudFormation(
         of("Images", "UPDATE_FAILED", f"Resource {kind} cancelled"),
         of("Predictions", "UPDATE_FAILED", "it is too long"),
-        of_stack("UPDATE_ROLLBACK_COMPLETE"),
+        from_stack("UPDATE_ROLLBACK_COMPLETE"),
     )
     assert refused(fake).endswith("is as it was before, since this failed: Predictions: it is too long")
 
 
 @pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "IMPORT_ROLLBACK_COMPLETE"])
 def test_a_change_that_failed_never_deletes_the_stack(status: str) -> None:
-    fake = FakeCloudFormation(of("Images", "UPDATE_FAILED", "no"), of_stack(status))
+    fake = FakeCloudFormation(of("Images", "UPDATE_FAILED", "no"), from_stack(status))
     refused(fake)
     assert fake.forgotten == []
 
 
 def test_what_early_checks_refuse_at_the_change_itself_is_told_with_its_resource() -> None:
-    early = of_stack("UPDATE_ROLLBACK_IN_PROGRESS", "") | {"ResourceStatus": "UPDATE_FAILED"}
+    early = from_stack("UPDATE_ROLLBACK_IN_PROGRESS", "") | {"ResourceStatus": "UPDATE_FAILED"}
     early["ResourceStatusReason"] = "Validation failed with 1 error(s). Call DescribeEvents to see it."
-    fake = FakeCloudFormation(early, of_stack("UPDATE_ROLLBACK_COMPLETE"))
+    fake = FakeCloudFormation(early, from_stack("UPDATE_ROLLBACK_COMPLETE"))
     fake.found_early = [found("InputBucket", "the name is taken", operation="last", minute=1)]
     assert refused(fake).endswith("since this failed: InputBucket: the name is taken")
 
@@ -176,14 +176,14 @@ def test_what_is_deleted_already_is_no_resource_of_the_stack() -> None:
 
 
 def test_a_change_that_is_stuck_says_how_to_go_on() -> None:
-    fake = FakeCloudFormation(of("Images", "UPDATE_FAILED", "no"), of_stack("UPDATE_ROLLBACK_FAILED", "stuck"))
+    fake = FakeCloudFormation(of("Images", "UPDATE_FAILED", "no"), from_stack("UPDATE_ROLLBACK_FAILED", "stuck"))
     said = refused(fake)
     assert "is UPDATE_ROLLBACK_FAILED, since this failed: Images: no." in said
     assert "aws cloudformation continue-update-rollback --stack-name labelwatch-prod" in said
 
 
 def test_what_could_not_be_cleaned_away_is_heard_though_the_change_is_done() -> None:
-    fake = FakeCloudFormation(of("Old", "DELETE_FAILED", "not empty"), of_stack("UPDATE_COMPLETE"))
+    fake = FakeCloudFormation(of("Old", "DELETE_FAILED", "not empty"), from_stack("UPDATE_COMPLETE"))
     heard: list[tuple[str, str]] = []
     Stacks(fake).apply(CHANGE, lambda event: heard.append((event.name, event.status)))
     assert heard == [("Old", "DELETE_FAILED")]

@@ -36,7 +36,7 @@ def test_the_environment_is_what_the_functions_read(config: Path) -> None:
     variables = written(config)["environment_variables"]
     assert isinstance(variables, dict)
     here = settings.read(variables)
-    assert (here.stack_name, here.topic_arn) == ("labelwatch-prod", ENVIRONMENT["TOPIC_ARN"])
+    assert (here.stack_name, here.topic_arn) == ("labelwatch-prod", ENVIRONMENT["ALERTS_TOPIC_ARN"])
     assert not here.partial_batch_responses  # chalice deploy makes mappings that read none
 
 
@@ -50,7 +50,7 @@ def test_every_function_has_its_role_and_ingest_only_where_a_bucket_is_adopted(c
     assert {name: one["iam_role_arn"] for name, one in functions.items()} == {
         name: ROLE.format(name) for name in stage.ROLES if name != "ingest"
     }
-    adopting = written(config, AdoptedBucketName="old", IngestRoleArn=ROLE.format("ingest"))["lambda_functions"]
+    adopting = written(config, ExistingBucketName="old", IngestRoleArn=ROLE.format("ingest"))["lambda_functions"]
     assert isinstance(adopting, dict)
     assert "ingest" in adopting
     assert "ingest" not in str(written(config)["lambda_functions"])
@@ -71,21 +71,21 @@ def test_what_somebody_added_to_the_stage_stays(config: Path) -> None:
     written(config)
     content = json.loads(config.read_text())
     content["stages"]["prod"]["lambda_memory_size"] = 1024
-    content["stages"]["prod"]["environment_variables"]["TICKET_SECONDS"] = "60"
+    content["stages"]["prod"]["environment_variables"]["PRESIGNED_UPLOAD_SECONDS"] = "60"
     content["stages"]["prod"]["lambda_functions"]["detect"]["lambda_timeout"] = 50
     config.write_text(json.dumps(content))
     after = json.dumps(written(config, MinConfidence="70"))
     assert '"lambda_memory_size": 1024' in after
-    assert '"TICKET_SECONDS": "60"' in after
+    assert '"PRESIGNED_UPLOAD_SECONDS": "60"' in after
     assert '"lambda_timeout": 50' in after
 
 
 def test_a_number_is_written_as_the_text_that_lambda_wants(config: Path) -> None:
     written(config)
     content = json.loads(config.read_text())
-    content["stages"]["prod"]["environment_variables"]["TICKET_SECONDS"] = 60
+    content["stages"]["prod"]["environment_variables"]["PRESIGNED_UPLOAD_SECONDS"] = 60
     config.write_text(json.dumps(content))
-    assert '"TICKET_SECONDS": "60"' in json.dumps(written(config))
+    assert '"PRESIGNED_UPLOAD_SECONDS": "60"' in json.dumps(written(config))
 
 
 def test_a_configuration_without_a_memory_size_leaves_it_to_chalice(config: Path) -> None:
@@ -122,9 +122,9 @@ def test_a_copy_of_the_overlay_s_stage_is_of_no_region(config: Path) -> None:
 
 
 def test_outputs_of_an_older_template_say_nothing_of_the_stage(config: Path) -> None:
-    put(config, {"environment_variables": {"TICKET_SECONDS": "soon"}})
+    put(config, {"environment_variables": {"PRESIGNED_UPLOAD_SECONDS": "soon"}})
     stage.check(config, "prod", "labelwatch-prod", {})
-    with pytest.raises(UserError, match="TICKET_SECONDS"):
+    with pytest.raises(UserError, match="PRESIGNED_UPLOAD_SECONDS"):
         stage.check(config, "prod", "labelwatch-prod", OUTPUTS)
 
 

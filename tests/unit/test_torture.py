@@ -131,7 +131,7 @@ def test_what_the_audit_finds_is_a_fault() -> None:
     seen = found(
         uploads=[lost, both],
         predictions=[stored(stranger, of_interest=False), stored(both)],
-        images_aside=[aside(both)],
+        image_dead_letters=[aside(both)],
         on_the_way=1,
     )
     said = faults_of(seen, compare(seen), Counter({"id of both.jpg": 1}), Counter(), set(), frozenset())

@@ -13,16 +13,16 @@ from chalicelib.domain.errors import BatchIncomplete, ModelNotRunning, Rejected,
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Label
 from chalicelib.queues.batch import BatchResponse, messages_of
-from chalicelib.steps.detect import Detection, encoded
-from chalicelib.steps.notify import Notification
+from chalicelib.steps.detect import Detect, encoded
+from chalicelib.steps.notify import Notify
 from tests.support.builders import NOW, message, notification, prediction, rules, s3_record, sqs_event
 from tests.support.fakes import (
-    FakeClaims,
     FakeDeadLetters,
+    FakeEventSource,
+    FakeIdempotencyRecords,
     FakeImages,
-    FakeIntake,
-    FakeMemories,
     FakeModel,
+    FakeModelStates,
     FakePictures,
     FakeQueue,
     FakeStore,
@@ -83,25 +83,25 @@ class Place:
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.partial = partial
         batch = batch_of(self.source, self.dead_letters, self.telemetry, partial_responses=partial)
-        self.detect = Detection(
+        self.detect = Detect(
             images=self.images,
             model=self.model,
             stored=self.store,
             images_queue=self.images_queue,
             predictions_queue=self.predictions_queue,
-            intake=FakeIntake(),
-            use=FakeMemories(),
+            event_source=FakeEventSource(),
+            use=FakeModelStates(),
             rules=rules(("*", 60)),
             own_buckets=frozenset({"predictions"}),
             batch=batch,
             telemetry=self.telemetry,
             now=lambda: NOW,
         )
-        self.notify = Notification(
+        self.notify = Notify(
             store=self.store,
             pictures=FakePictures(),
             topic=self.topic,
-            claims=FakeClaims(),
+            claims=FakeIdempotencyRecords(),
             rules=rules(("*", 60)),
             batch=batch,
             telemetry=self.telemetry,
