@@ -75,7 +75,7 @@ class Bench:
                 try:
                     self._s3.head_object(Bucket=OUT, Key=f"{day_prefix(one['LastModified'])}{row}.json")
                 except ClientError:
-                    body = body_of(IN, one["Key"], one["LastModified"], alert=False, again=False)
+                    body = body_of(IN, one["Key"], one["LastModified"], notify=False, force=False)
                     self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
                     met += 1
         return met
@@ -90,7 +90,7 @@ class Bench:
             nonlocal met
             met += len(batch.keys)
 
-        sender = Sender(Queue(self._sqs, self._url), IN, datetime.now(UTC), alert=False, again=False)
+        sender = Sender(Queue(self._sqs, self._url), IN, datetime.now(UTC), notify=False, force=False)
         sender.send((batch for page in self._listing().after("") for batch in batches(page)), sent)
         return met
 

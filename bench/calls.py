@@ -3,7 +3,7 @@
     .venv/bin/python -m bench.calls
 
 Four runs: images in a burst and one by one, with AWS credentials and through presigned uploads. Each call of a function
-goes through a counting proxy (bench/counting.py). What AWS does and the emulator does not is calculated, and stands apart.
+goes through a counting proxy (bench/counting.py). What AWS does and the emulator does not is calculated.
 """
 
 import json

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # A link dies with the session of the role that signed it, some hours after the function started, whatever it says.
 LINK_HOURS = 6
 # What the metadata of rows say that nobody is to be told of.
-SUPPRESSED = {"alert": "no"}
+SUPPRESSED = {"notify": "no"}
 _CONSOLES = {
     "aws": "https://{region}.console.aws.amazon.com",
     "aws-cn": "https://console.amazonaws.cn",
@@ -85,8 +85,8 @@ class RowObjects:
         self._client = client
         self._bucket = bucket
 
-    def has(self, key: str, *, alert: bool) -> bool:
-        """Whether there are rows under this key; with `alert`, rows of which people were to be told."""
+    def has(self, key: str, *, notify: bool) -> bool:
+        """Whether there are rows under this key; with `notify`, rows of which people were to be told."""
         with told_as_faults():
             try:
                 head = self._client.head_object(Bucket=self._bucket, Key=key)
@@ -94,9 +94,9 @@ class RowObjects:
                 if problem.response["Error"]["Code"] != "404":
                     raise
                 return False
-        return not (alert and head["Metadata"].items() >= SUPPRESSED.items())
+        return not (notify and head["Metadata"].items() >= SUPPRESSED.items())
 
-    def put(self, key: str, content: bytes, *, alert: bool) -> None:
+    def put(self, key: str, content: bytes, *, notify: bool) -> None:
         """Writes one object; what was there under that key is replaced.
 
         Its metadata says where nobody is to be told: an audit could not know it from the rows.
@@ -107,7 +107,7 @@ class RowObjects:
                 Key=key,
                 Body=content,
                 ContentType="application/x-ndjson",
-                Metadata={} if alert else SUPPRESSED,
+                Metadata={} if notify else SUPPRESSED,
             )
 
 

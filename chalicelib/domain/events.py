@@ -37,9 +37,9 @@ class _S3(Struct):
     object: _Object
 
 
-class _Ours(Struct):
-    alert: bool = True
-    again: bool = False
+class _Options(Struct):
+    notify: bool = True
+    force: bool = False
 
 
 # S3 sends no `labelwatch`; it stands in the record, so that it stays with it where a body is split.
@@ -47,7 +47,7 @@ class _Record(Struct, rename={"source": "eventSource", "name": "eventName", "our
     source: str
     name: str
     s3: _S3
-    ours: _Ours = msgspec.field(default_factory=_Ours)
+    ours: _Options = msgspec.field(default_factory=_Options)
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
@@ -94,4 +94,4 @@ def object_created(record: Raw) -> ObjectCreated | None:
     key = unquote_plus(event.s3.object.key)
     if key.endswith("/") and event.s3.object.size == 0:
         return None  # what the console makes for a folder
-    return ObjectCreated(event.s3.bucket.name, key, event.s3.object.version_id, event.ours.alert, event.ours.again)
+    return ObjectCreated(event.s3.bucket.name, key, event.s3.object.version_id, event.ours.notify, event.ours.force)

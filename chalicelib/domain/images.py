@@ -16,15 +16,15 @@ type BucketName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,255}\Z")]
 class ObjectCreated(Struct, frozen=True):
     """What an event notification says of an object: its place, decoded, and its version where there are versions.
 
-    Only a backfill says otherwise than the defaults: `alert` is whether people may be told of what is seen there,
-    `again` whether the model is to be asked even where its prediction is known.
+    Only a backfill says otherwise than the defaults: `notify` is whether people may be told of what is seen there,
+    `force` whether the model is to be asked even where its prediction is known.
     """
 
     bucket: str
     key: str
     version_id: str | None = None
-    alert: bool = True
-    again: bool = False
+    notify: bool = True
+    force: bool = False
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"

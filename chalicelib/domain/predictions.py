@@ -29,7 +29,7 @@ class Label(Struct, frozen=True):
 class Prediction(Struct, frozen=True, kw_only=True):
     """What the model said of one image. `min_confidence` is what the model was asked for: no label is below it.
 
-    `alert` is whether people may be told of it; the default reads what was sent before there was such a field.
+    `notify` is whether people may be told of it; the default reads what was sent before there was such a field.
     """
 
     image: ImageReference
@@ -37,7 +37,7 @@ class Prediction(Struct, frozen=True, kw_only=True):
     min_confidence: float
     labels: tuple[Label, ...]
     detected_at: datetime
-    alert: bool = True
+    notify: bool = True
 
     @property
     def id(self) -> str:

@@ -96,10 +96,10 @@ def _counted(body: str) -> str | None:
     """The body with its count; None where it is no JSON object with members. A script may have laid it out anew."""
     try:
         members = _decode_members(body)
-        before = _decode_count(members.get("set_aside", b"0"))
+        before = _decode_count(members.get("dead_letter_count", b"0"))
     except (ValueError, RecursionError):
         return None
-    if "set_aside" in members:
-        return msgspec.json.encode(members | {"set_aside": before + 1}).decode()
+    if "dead_letter_count" in members:
+        return msgspec.json.encode(members | {"dead_letter_count": before + 1}).decode()
     # As it stands: what is said twice in it, say, is a part of what is wrong with it.
-    return '{"set_aside":1,' + body.lstrip().removeprefix("{") if members else None
+    return '{"dead_letter_count":1,' + body.lstrip().removeprefix("{") if members else None

@@ -43,8 +43,8 @@ class Model(Protocol):
 class Stored(Protocol):
     """The predictions that are stored. Raises a Fault where that cannot be known."""
 
-    def has(self, key: str, *, alert: bool) -> bool:
-        """Whether there are rows under this key; with `alert`, rows of which people were to be told."""
+    def has(self, key: str, *, notify: bool) -> bool:
+        """Whether there are rows under this key; with `notify`, rows of which people were to be told."""
 
 
 class EventSource(Protocol):
@@ -137,7 +137,7 @@ class Detect(Struct, frozen=True, kw_only=True):
             )
         # S3 and SQS deliver at least once, and the model is the dearest of what there is to ask. But a backfill that
         # tells nobody may have overtaken the upload's own event: what that found is no reason to keep silent.
-        if not created.again and self.stored.has(key_of(image, self.model.name), alert=created.alert):
+        if not created.force and self.stored.has(key_of(image, self.model.name), notify=created.notify):
             self.telemetry.info("prediction already stored", image=str(image))
             return None
         started = perf_counter()
@@ -153,7 +153,7 @@ class Detect(Struct, frozen=True, kw_only=True):
             min_confidence=self.rules.lowest_threshold,
             labels=labels,
             detected_at=self.now(),
-            alert=created.alert,
+            notify=created.notify,
         )
 
 

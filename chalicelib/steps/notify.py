@@ -32,7 +32,7 @@ SECONDS_AFTER_THE_END = 5
 class Store(Protocol):
     """Where rows are kept. Raises a Fault where they could not be."""
 
-    def put(self, key: str, content: bytes, *, alert: bool) -> None:
+    def put(self, key: str, content: bytes, *, notify: bool) -> None:
         """Writes one object, and beside it whether people may be told; what was there under that key is replaced."""
 
 
@@ -74,7 +74,7 @@ class Notify(Struct, frozen=True, kw_only=True):
 
     def _store(self, prediction: Prediction) -> None:
         content = rows.encoded(rows.rows_of(prediction, self.rules))
-        self.store.put(rows.row_key(prediction), content, alert=prediction.alert)
+        self.store.put(rows.row_key(prediction), content, notify=prediction.notify)
         self.telemetry.count("PredictionsStored")
 
     def _tell(self, stored: Mapping[str, Prediction], end: float) -> dict[str, Fault]:
@@ -101,7 +101,7 @@ class Notify(Struct, frozen=True, kw_only=True):
         faults: dict[str, Fault] = {}
         for key, prediction in stored.items():
             labels = self.rules.worth_an_alert(prediction)
-            if not (labels and prediction.alert):
+            if not (labels and prediction.notify):
                 continue
             try:
                 findings[key] = Finding(prediction, labels, self.pictures.picture(prediction.image))

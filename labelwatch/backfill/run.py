@@ -33,12 +33,12 @@ RETENTION = "MessageRetentionPeriod"
 
 
 class Wanted(NamedTuple):
-    """What is asked for. `again`: what is predicted already, too; `units`: the inference units to reckon with."""
+    """What is asked for. `force`: what is predicted already, too; `units`: the inference units to reckon with."""
 
     stack: str
     place: Place
-    again: bool = False
-    alert: bool = False
+    force: bool = False
+    notify: bool = False
     units: int = 1
     dry_run: bool = False
 
@@ -56,11 +56,11 @@ def run(account: Account, wanted: Wanted, terminal: Terminal, folder: Path) -> N
     check(wanted.place, wanted.stack, outputs)
     s3, sqs = account.client("s3"), account.client("sqs")
     url, model = outputs["ImagesQueueUrl"], outputs["CustomModelARN"]
-    bookmark = Bookmark(folder, (url, model, wanted.place, wanted.again, wanted.alert))
+    bookmark = Bookmark(folder, (url, model, wanted.place, wanted.force, wanted.notify))
     after = bookmark.read()
     if after:
         terminal.tell(f"This goes on after {after!r}, where it was stopped; without {bookmark.file} it begins anew.")
-    listing = Listing(s3, wanted.place, None if wanted.again else Predictions(s3, outputs["OutputBucket"], model))
+    listing = Listing(s3, wanted.place, None if wanted.force else Predictions(s3, outputs["OutputBucket"], model))
     found = _count(listing, after, terminal)
     if not found.objects and not after:
         raise UserError(f"there is nothing at {wanted.place}.")
@@ -84,7 +84,7 @@ def run(account: Account, wanted: Wanted, terminal: Terminal, folder: Path) -> N
     if wanted.dry_run:
         return
     terminal.confirm("Send them?")
-    sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.alert, wanted.again)
+    sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.notify, wanted.force)
     _send(listing, sender, bookmark, found.to_send, terminal)
     terminal.tell(f"On the images queue: {counted(found.to_send, 'image')}; where they are: {outputs['DashboardUrl']}")
     bookmark.remove()
@@ -101,8 +101,8 @@ def _count(listing: Listing, after: str, terminal: Terminal) -> Counted:
 
 
 def _tell(found: Counted, wanted: Wanted, terminal: Terminal) -> None:
-    predicted = "" if wanted.again else f", {found.objects - found.to_send:,} of them predicted already"
-    alerts = "with" if wanted.alert else "without"
+    predicted = "" if wanted.force else f", {found.objects - found.to_send:,} of them predicted already"
+    alerts = "with" if wanted.notify else "without"
     prefix = wanted.place.prefix
     # It looks like a folder's name, and takes more than that folder.
     begin = f" (keys that begin with {prefix!r})" if prefix and not prefix.endswith("/") else ""

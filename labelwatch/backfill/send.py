@@ -36,8 +36,8 @@ def batches(page: Page) -> Iterator[Batch]:
         yield Batch((), page.objects[-1].key)
 
 
-def body_of(bucket: str, key: str, at: datetime, *, alert: bool, again: bool) -> str:
-    """An event notification in S3's own form, with what S3 never says: `alert` and `again`, as ObjectCreated has them.
+def body_of(bucket: str, key: str, at: datetime, *, notify: bool, force: bool) -> str:
+    """An event notification in S3's own form, with what S3 never says: `notify` and `force`, as ObjectCreated has them.
 
     Without a version: `detect` looks at the current one. With the time, which tells it from another backfill's: what is
     said in the very same words is a repeat to `detect`, and has one dead letter.
@@ -48,7 +48,7 @@ def body_of(bucket: str, key: str, at: datetime, *, alert: bool, again: bool) ->
         "eventTime": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
         "eventName": "ObjectCreated:Put",
         "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, safe="/")}},
-        "labelwatch": {"alert": alert, "again": again},
+        "labelwatch": {"notify": notify, "force": force},
     }
     return json.dumps({"Records": [record]}, separators=(",", ":"))
 
@@ -59,8 +59,8 @@ class Sender(NamedTuple):
     message_sender: MessageSender
     bucket: str
     at: datetime
-    alert: bool
-    again: bool
+    notify: bool
+    force: bool
     pause: Callable[[float], None] = time.sleep
 
     def send(self, to_send: Iterable[Batch], sent: Callable[[Batch], None]) -> dict[str, Fault]:
@@ -106,7 +106,7 @@ class Sender(NamedTuple):
     def _once(self, keys: tuple[str, ...]) -> dict[str, Fault]:
         try:
             faults = self.message_sender.send(
-                [body_of(self.bucket, key, self.at, alert=self.alert, again=self.again) for key in keys]
+                [body_of(self.bucket, key, self.at, notify=self.notify, force=self.force) for key in keys]
             )
         except Exception as problem:  # noqa: BLE001 - whatever it is, these keys are told, and the others go on
             faults = dict.fromkeys(range(len(keys)), fault_of(problem))

@@ -15,11 +15,11 @@ def backfill(  # noqa: PLR0913 - a command's options, by name
         str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="A bucket that the stack looks at, or a part of it.")
     ],
     *,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also what this model has predicted; rows are overwritten, never doubled.")
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what this model has predicted; rows are overwritten, never doubled.")
     ] = False,
-    alert: Annotated[
-        bool, typer.Option("--alert", help="Tell the subscribers as of new images; without it nobody is told.")
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Tell the subscribers as of new images; without it nobody is told.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send nothing; say how many there are, and what the model would cost.")
@@ -42,7 +42,7 @@ def backfill(  # noqa: PLR0913 - a command's options, by name
 
     run(
         Account(profile, region),
-        Wanted(stack, place_of(place), again=again, alert=alert, units=units, dry_run=dry_run),
+        Wanted(stack, place_of(place), force=force, notify=notify, units=units, dry_run=dry_run),
         Terminal(console(), accepts=agreement(yes=yes, default=False)),
         BOOKMARKS,
     )

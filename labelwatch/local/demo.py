@@ -64,8 +64,8 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
         progress.update(task, completed=photographs.count)
         console.print(
             f"The local model learns from {photographs.count} images. {sum(map(len, photographs.to_try.values()))} "
-            "others are uploaded: half by curl with presigned uploads, half with AWS credentials under folders that are "
-            "made up. And two on purpose: a picture of nothing known, and a file that is no image."
+            "others are uploaded: half by curl with presigned uploads, half with AWS credentials under made-up "
+            "folders. And two on purpose: a picture of nothing known, and a file that is no image."
         )
         task = progress.add_task("packaging with chalice", total=1)
         packaged = package(folder / "package")

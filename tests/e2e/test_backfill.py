@@ -71,7 +71,7 @@ def test_what_was_there_before_is_predicted_and_nobody_is_told(deaf: Pipeline) -
 
 def test_alerts_come_where_they_are_asked_for(deaf: Pipeline) -> None:
     deaf.upload("told/leaf.jpg")
-    said(deaf, place("told/"), "--yes", "--alert")
+    said(deaf, place("told/"), "--yes", "--notify")
     assert deaf.wait_for_alert("told/leaf.jpg")
 
 
@@ -83,7 +83,7 @@ def test_what_is_predicted_is_left_out_and_again_doubles_nothing(deaf: Pipeline)
     deaf.wait_until_empty()
     calls = deaf.local_model.calls
     assert "12 objects, 12 of them predicted already; 0 to send" in said(deaf, place("twice/"))
-    assert "12 objects; 12 to send" in said(deaf, place("twice/"), "--again", "--yes")
+    assert "12 objects; 12 to send" in said(deaf, place("twice/"), "--force", "--yes")
     deaf.wait_until(lambda: deaf.local_model.calls == calls + 12, "another look at each")
     deaf.wait_until_empty()
     assert rows_of(deaf, "twice/") == 12
@@ -100,7 +100,7 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would_cost(deaf: Pipeline) -> 
 def test_a_fault_of_the_queue_is_one_sentence(deaf: Pipeline) -> None:
     deaf.upload("fault/leaf.jpg")
     no_sqs = deaf.session.rekognition
-    done = run_labelwatch(deaf.session, "backfill", place("fault/"), "--again", "--yes", AWS_ENDPOINT_URL_SQS=no_sqs)
+    done = run_labelwatch(deaf.session, "backfill", place("fault/"), "--force", "--yes", AWS_ENDPOINT_URL_SQS=no_sqs)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
     assert done.stderr.startswith("labelwatch: a call to the cloud failed: ")
 
@@ -157,7 +157,7 @@ def stop_after_some(pipeline: Pipeline, where: str) -> None:
         (("s3://another",), f"rights to read {INPUT_BUCKET} only, not another; copy the images into"),
         ((f"s3://{INPUT_BUCKET}/none/",), f"there is nothing at s3://{INPUT_BUCKET}/none/."),
         ((f"s3://{INPUT_BUCKET}", "--stack", "none"), "there is no stack none"),
-        ((f"s3://{INPUT_BUCKET}", "--again"), "nobody is there to be asked; --yes goes on without."),
+        ((f"s3://{INPUT_BUCKET}", "--force"), "nobody is there to be asked; --yes goes on without."),
     ],
 )
 def test_a_mistake_is_one_sentence(pipeline: Pipeline, arguments: tuple[str, ...], sentence: str) -> None:

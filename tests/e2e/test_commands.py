@@ -213,7 +213,7 @@ def test_up_prints_lines_that_upload_follows_the_images_and_stops_all_when_it_en
     as_printed(f"{variables}\necho 1 | aws s3 cp - {no_row}")
     as_printed(line)
     assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
-    as_printed(f"{variables}\nlabelwatch backfill 's3://{INPUT_BUCKET}/field 1/' --again --yes")
+    as_printed(f"{variables}\nlabelwatch backfill 's3://{INPUT_BUCKET}/field 1/' --force --yes")
     assert read_until(up, r"field 1/.*\.jpg: [\w-]+ \d")
     as_printed(f"{variables}\naws s3 rm {no_row}")
     as_printed(line_with_ticket)

@@ -159,10 +159,10 @@ def test_an_event_that_comes_many_times_is_one_dead_letter_that_says_how_often_i
     place.send(*[gone] * 10)
     place.wait_until_taken()
     assert [one["reason"] for one in place.listed()] == ["ImageGone"]
-    assert '"set_aside": 1' in place.said("show", place.key)
+    assert '"dead_letter_count": 1' in place.said("show", place.key)
     place.said("redrive", "--all", "--force", "--yes")
     place.wait_until_taken()
-    assert '"set_aside": 2' in place.said("show", place.key)
+    assert '"dead_letter_count": 2' in place.said("show", place.key)
 
 
 def test_what_can_never_be_analysed_is_left_out_and_forced_it_is_dead_again(place: Place) -> None:

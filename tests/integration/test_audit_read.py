@@ -58,7 +58,7 @@ class Stack:
 
     def store(self, one: Prediction) -> None:
         content = rows.encoded(rows.rows_of(one, rules(("leaf-smut", None))))
-        RowObjects(self.s3, "predictions").put(rows.row_key(one), content, alert=one.alert)
+        RowObjects(self.s3, "predictions").put(rows.row_key(one), content, notify=one.notify)
 
     def tell(self, one: Prediction) -> None:
         now = datetime.now(UTC)
@@ -127,8 +127,8 @@ def test_who_was_told_is_found_among_more_than_one_call_asks_for(stack: Stack) -
 
 
 def test_of_what_a_backfill_looked_at_it_is_known_that_nobody_was_to_be_told(stack: Stack) -> None:
-    for key, alert in (("past.jpg", False), ("new.jpg", True)):
-        stack.store(msgspec.structs.replace(stack.upload(key), alert=alert))
+    for key, notify in (("past.jpg", False), ("new.jpg", True)):
+        stack.store(msgspec.structs.replace(stack.upload(key), notify=notify))
     assert [one.key for one in compare(stack.reader.read(TODAY)).untold] == ["new.jpg"]
 
 

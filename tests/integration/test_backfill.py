@@ -157,7 +157,7 @@ def with_pages_of(s3: S3Client, size: int) -> Callable[[], int]:
 def test_all_that_is_there_is_sent_once_and_without_alerts(bench: Bench) -> None:
     bench.upload(*names(23))
     said = bench.run()
-    assert bench.received() == [ObjectCreated(IN, key, None, alert=False) for key in names(23)]
+    assert bench.received() == [ObjectCreated(IN, key, None, notify=False) for key in names(23)]
     assert f"s3://{IN}/: 23 objects, 0 of them predicted already; 23 to send, without alerts." in said
     assert "On the images queue: 23 images; where they are: https://dashboard" in said
 
@@ -170,8 +170,8 @@ def test_keys_of_any_letters_come_as_they_are(bench: Bench) -> None:
 
 def test_alerts_are_asked_for(bench: Bench) -> None:
     bench.upload("leaf.jpg")
-    assert "with alerts" in bench.run(alert=True)
-    assert bench.received() == [ObjectCreated(IN, "leaf.jpg", None, alert=True)]
+    assert "with alerts" in bench.run(notify=True)
+    assert bench.received() == [ObjectCreated(IN, "leaf.jpg", None, notify=True)]
 
 
 def test_folder_markers_are_left_out_and_nothing_else_is(bench: Bench) -> None:
@@ -222,7 +222,7 @@ def test_of_a_bucket_with_versions_the_current_ones_count(bench: Bench) -> None:
 def test_again_leaves_nothing_out(bench: Bench) -> None:
     bench.upload(*names(2))
     bench.predict(*names(2))
-    assert "2 objects; 2 to send" in bench.run(again=True)
+    assert "2 objects; 2 to send" in bench.run(force=True)
     assert bench.keys_received() == names(2)
 
 
@@ -331,7 +331,7 @@ def test_that_the_hours_of_a_month_end_before_the_work_does_is_told(
         "what is left then waits, for 14 days at most. A run by hand is not held by that: `labelwatch model start "
         "--units 2`."
     )
-    assert (ends in bench.run(again=True, dry_run=True, units=2)) is told
+    assert (ends in bench.run(force=True, dry_run=True, units=2)) is told
 
 
 def test_who_may_not_ask_how_the_model_stands_may_send_all_the_same(bench: Bench) -> None:
@@ -418,7 +418,7 @@ def test_after_a_stop_the_same_command_sends_the_rest_and_leaves_nothing_behind(
 
 
 def test_another_command_does_not_go_on_where_this_one_was_stopped(stopped: Bench) -> None:
-    stopped.run(alert=True)
+    stopped.run(notify=True)
     assert stopped.keys_received() == names(23)
 
 

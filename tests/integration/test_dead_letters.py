@@ -431,7 +431,7 @@ def test_the_images_of_what_is_purged_are_remembered_each_once(place: Place) -> 
 
 
 def test_an_upload_s_dead_letter_and_a_backfill_s_of_the_same_image_are_purged_together(place: Place) -> None:
-    silent = builders.notification(builders.s3_record(labelwatch={"alert": False}))
+    silent = builders.notification(builders.s3_record(labelwatch={"notify": False}))
     place.set_aside(IMAGE, silent)
     assert "Deleted: 2 of 2 dead letters." in place.purge(place.held())
     assert [one.key for one in place.purged.all()] == ["leaf.jpg"]

@@ -194,24 +194,24 @@ def test_whatever_the_key_it_is_what_s3_is_asked_for(key: str) -> None:
 
 
 def test_rows_are_stored_as_they_are(s3: S3Client, bucket: str) -> None:
-    RowObjects(s3, bucket).put("predictions/dt=2026-11-22/0.json", b'{"image":"a"}\n', alert=True)
+    RowObjects(s3, bucket).put("predictions/dt=2026-11-22/0.json", b'{"image":"a"}\n', notify=True)
     assert s3.get_object(Bucket=bucket, Key="predictions/dt=2026-11-22/0.json")["Body"].read() == b'{"image":"a"}\n'
 
 
 def test_rows_that_were_there_are_overwritten(s3: S3Client, bucket: str) -> None:
     for content in (b"first\n", b"second\n"):
-        RowObjects(s3, bucket).put("row", content, alert=True)
+        RowObjects(s3, bucket).put("row", content, notify=True)
     assert s3.get_object(Bucket=bucket, Key="row")["Body"].read() == b"second\n"
 
 
 def test_rows_say_that_they_are_lines_of_json(s3: S3Client, bucket: str) -> None:
-    RowObjects(s3, bucket).put("row", b"{}\n", alert=True)
+    RowObjects(s3, bucket).put("row", b"{}\n", notify=True)
     assert s3.head_object(Bucket=bucket, Key="row")["ContentType"] == "application/x-ndjson"
 
 
 def test_rows_that_cannot_be_stored_are_retryable(s3: S3Client) -> None:
     with pytest.raises(Retryable, match=r"^NoSuchBucket: "):
-        RowObjects(s3, "no-such-bucket").put("row", b"{}\n", alert=True)
+        RowObjects(s3, "no-such-bucket").put("row", b"{}\n", notify=True)
 
 
 @every_region
@@ -272,19 +272,19 @@ def test_the_console_is_there_where_links_are_turned_off() -> None:
 
 def test_rows_that_are_stored_are_known(s3: S3Client, bucket: str) -> None:
     rows = RowObjects(s3, bucket)
-    assert not rows.has("predictions/a+b.json", alert=True)
-    rows.put("predictions/a+b.json", b"{}\n", alert=True)
-    assert rows.has("predictions/a+b.json", alert=True)
+    assert not rows.has("predictions/a+b.json", notify=True)
+    rows.put("predictions/a+b.json", b"{}\n", notify=True)
+    assert rows.has("predictions/a+b.json", notify=True)
 
 
 def test_rows_of_which_nobody_was_to_be_told_are_none_to_whoever_is_to_tell(s3: S3Client, bucket: str) -> None:
     rows = RowObjects(s3, bucket)
-    rows.put("row", b"{}\n", alert=False)
-    assert (rows.has("row", alert=True), rows.has("row", alert=False)) == (False, True)
+    rows.put("row", b"{}\n", notify=False)
+    assert (rows.has("row", notify=True), rows.has("row", notify=False)) == (False, True)
 
 
 def test_whether_rows_are_stored_is_not_guessed_where_s3_does_not_say(s3: S3Client) -> None:
     with Stubber(s3) as stubber:
         stubber.add_client_error("head_object", "403", http_status_code=403)
         with pytest.raises(Retryable):
-            RowObjects(s3, BUCKET).has("row", alert=True)
+            RowObjects(s3, BUCKET).has("row", notify=True)

@@ -106,17 +106,17 @@ class FakeStore(Failing):
         self.quiet: set[str] = set()
         self.refused: dict[str, Fault] = {}
 
-    def has(self, key: str, *, alert: bool) -> bool:
+    def has(self, key: str, *, notify: bool) -> bool:
         self._fail_if_told()
-        return key in self.objects and not (alert and key in self.quiet)
+        return key in self.objects and not (notify and key in self.quiet)
 
-    def put(self, key: str, content: bytes, *, alert: bool) -> None:
+    def put(self, key: str, content: bytes, *, notify: bool) -> None:
         self._fail_if_told()
         for part, fault in self.refused.items():
             if part in content.decode():
                 raise fault
         self.objects[key] = content
-        (self.quiet.discard if alert else self.quiet.add)(key)
+        (self.quiet.discard if notify else self.quiet.add)(key)
 
 
 class FakePictures(Failing):

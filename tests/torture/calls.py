@@ -65,7 +65,7 @@ def _item(asked: Asked) -> str:
 
 def _set_aside(sent: dict[str, str]) -> frozenset[str]:
     """As the function knows it; of one that is no event, only the function knows by what."""
-    if not sent["MessageBody"].startswith('{"set_aside":'):
+    if not sent["MessageBody"].startswith('{"dead_letter_count":'):
         return frozenset()
     what = f"{sent['QueueUrl']}\n{sent['MessageBody']}"
     return frozenset({ASIDE + hashlib.sha256(what.encode()).hexdigest()})

@@ -28,25 +28,25 @@ FAULT = Retryable("InternalError", "try again")
 
 
 @given(keys, st.booleans())
-def test_detect_reads_the_object_that_was_listed_whatever_its_key(key: str, alert: bool) -> None:  # noqa: FBT001 - drawn
-    (record,) = events.records(body_of("images", key, NOW, alert=alert, again=False))
-    assert events.object_created(record) == ObjectCreated("images", key, None, alert)
+def test_detect_reads_the_object_that_was_listed_whatever_its_key(key: str, notify: bool) -> None:  # noqa: FBT001 - drawn
+    (record,) = events.records(body_of("images", key, NOW, notify=notify, force=False))
+    assert events.object_created(record) == ObjectCreated("images", key, None, notify)
 
 
 @given(keys)
 def test_a_message_is_in_characters_that_sqs_takes(key: str) -> None:
-    body = body_of("images", key, NOW, alert=False, again=False)
+    body = body_of("images", key, NOW, notify=False, force=False)
     assert body.isascii()
     assert body.isprintable()
 
 
 def test_a_key_is_encoded_as_s3_encodes_it() -> None:
-    record = json.loads(body_of("images", "field 7/a+b%ü.jpg", NOW, alert=False, again=False))["Records"][0]
+    record = json.loads(body_of("images", "field 7/a+b%ü.jpg", NOW, notify=False, force=False))["Records"][0]
     assert record["s3"]["object"]["key"] == "field+7/a%2Bb%25%C3%BC.jpg"
 
 
 def test_another_backfill_of_the_same_image_is_no_repeat_of_the_first() -> None:
-    first, second = (body_of("images", "a.jpg", NOW + timedelta(seconds=n), alert=False, again=False) for n in (0, 1))
+    first, second = (body_of("images", "a.jpg", NOW + timedelta(seconds=n), notify=False, force=False) for n in (0, 1))
     assert json.loads(first)["Records"][0]["eventTime"] == "2026-11-22T10:00:00.123456Z"
     assert first != second
 
@@ -146,7 +146,7 @@ class Bench:
         self.queue = queue or FakeQueue()
         self.pauses: list[float] = []
         self.sent: list[Batch] = []
-        self.sender = Sender(self.queue, "images", NOW, alert=False, again=False, pause=self.pauses.append)
+        self.sender = Sender(self.queue, "images", NOW, notify=False, force=False, pause=self.pauses.append)
 
     @property
     def on_the_queue(self) -> list[str]:

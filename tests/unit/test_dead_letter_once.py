@@ -69,14 +69,14 @@ def test_another_event_of_the_same_image_is_another_dead_letter(aside: Aside) ->
 def test_an_image_that_was_looked_at_twice_is_set_aside_once(aside: Aside) -> None:
     first, second = (encoded(prediction(detected_at=NOW + timedelta(seconds=late))) for late in (0, 30))
     assert [aside(first, "m1"), aside(second, "m2")] == [True, False]
-    assert json.loads(aside.letters.bodies[0]) == {"set_aside": 1, **json.loads(first)}
+    assert json.loads(aside.letters.bodies[0]) == {"dead_letter_count": 1, **json.loads(first)}
     assert aside(aside.letters.bodies[0], "moved")
 
 
 def test_what_comes_back_from_the_dead_is_set_aside_again_each_time_it_fails(aside: Aside) -> None:
     aside()
     for times in range(1, 12):
-        assert json.loads(aside.letters.bodies[-1])["set_aside"] == times
+        assert json.loads(aside.letters.bodies[-1])["dead_letter_count"] == times
         assert aside(aside.letters.bodies[-1], "moved")
     assert not aside(aside.letters.bodies[-2], "moved twice")
 
@@ -115,7 +115,7 @@ def test_the_same_words_sent_long_after_their_dead_letter_are_no_repeat(aside: A
 
 def test_what_a_body_says_twice_is_kept(aside: Aside) -> None:
     aside(' {"Records": [1], "Records": []}')
-    assert aside.letters.bodies == ['{"set_aside":1,"Records": [1], "Records": []}']
+    assert aside.letters.bodies == ['{"dead_letter_count":1,"Records": [1], "Records": []}']
 
 
 def test_two_queues_do_not_meet(aside: Aside) -> None:
@@ -124,23 +124,27 @@ def test_two_queues_do_not_meet(aside: Aside) -> None:
     assert other.put(message(IMAGE), NO_IMAGE, "s3://images/leaf.jpg")
 
 
-@pytest.mark.parametrize("body", ["", "no json", "[1]", '"{"', "{}", "{ }", "null", '{"a":1', '{"set_aside":1.5}'])
+@pytest.mark.parametrize(
+    "body", ["", "no json", "[1]", '"{"', "{}", "{ }", "null", '{"a":1', '{"dead_letter_count":1.5}']
+)
 def test_a_body_without_members_is_kept_as_it_is_and_known_by_its_message(aside: Aside, body: str) -> None:
     assert [aside(body, name) for name in ("m1", "m1", "m2")] == [True, False, True]
     assert aside.letters.bodies == [body, body]
 
 
 @given(body=st.text())
-@example('{"set_aside":3,"Records":[]}')
-@example('\n {"set_aside":03,"a":1')
-@example('{"set_aside":1.5,"a":1}')
-@example('{"set_aside":' + "9" * 5000 + ',"a":1}')
+@example('{"dead_letter_count":3,"Records":[]}')
+@example('\n {"dead_letter_count":03,"a":1')
+@example('{"dead_letter_count":1.5,"a":1}')
+@example('{"dead_letter_count":' + "9" * 5000 + ',"a":1}')
 def test_whatever_the_body_it_is_set_aside_anew_each_time_it_comes_back(body: str) -> None:
     aside = Aside()
     assert all(aside(aside.letters.bodies[-1] if times else body, f"m{times}") for times in range(3))
 
 
-members = st.dictionaries(st.text(), st.integers() | st.text(), min_size=1).filter(lambda one: "set_aside" not in one)
+members = st.dictionaries(st.text(), st.integers() | st.text(), min_size=1).filter(
+    lambda one: "dead_letter_count" not in one
+)
 
 
 @given(members=members, indent=st.none() | st.integers(0, 3))
@@ -149,7 +153,7 @@ def test_a_dead_letter_says_what_the_message_said_and_how_often_it_was_one(
 ) -> None:
     aside = Aside()
     aside(json.dumps(members, indent=indent))
-    assert json.loads(aside.letters.bodies[0]) == {"set_aside": 1} | members
+    assert json.loads(aside.letters.bodies[0]) == {"dead_letter_count": 1} | members
 
 
 def test_of_two_deliveries_at_the_same_moment_one_comes_back_and_is_then_finished(aside: Aside) -> None:

@@ -83,10 +83,10 @@ def test_an_upload_becomes_a_prediction(bench: Bench) -> None:
     ]
 
 
-@pytest.mark.parametrize("alert", [True, False])
-def test_whether_people_are_told_goes_on_with_the_prediction(bench: Bench, alert: bool) -> None:  # noqa: FBT001 - a parameter
-    bench(upload(labelwatch={"alert": alert}))
-    assert [one.alert for one in bench.predictions] == [alert]
+@pytest.mark.parametrize("notify", [True, False])
+def test_whether_people_are_told_goes_on_with_the_prediction(bench: Bench, notify: bool) -> None:  # noqa: FBT001 - a parameter
+    bench(upload(labelwatch={"notify": notify}))
+    assert [one.notify for one in bench.predictions] == [notify]
 
 
 def test_the_model_is_not_asked_again_while_its_prediction_is_stored(bench: Bench) -> None:
@@ -96,12 +96,12 @@ def test_the_model_is_not_asked_again_while_its_prediction_is_stored(bench: Benc
     assert [one.image.key for one in bench.predictions] == ["other.jpg"]
 
 
-@pytest.mark.parametrize(("alert", "asked"), [(True, 1), (False, 0)])
+@pytest.mark.parametrize(("notify", "asked"), [(True, 1), (False, 0)])
 def test_what_a_silent_backfill_found_first_does_not_silence_the_upload_s_own_event(
-    bench: Bench, *, alert: bool, asked: int
+    bench: Bench, *, notify: bool, asked: int
 ) -> None:
-    bench.stored.put(key_of(image(), MODEL), b"rows", alert=False)
-    assert bench(upload(labelwatch={"alert": alert})) == []
+    bench.stored.put(key_of(image(), MODEL), b"rows", notify=False)
+    assert bench(upload(labelwatch={"notify": notify})) == []
     assert len(bench.predictions) == asked
 
 
@@ -115,7 +115,7 @@ def test_another_image_under_the_same_name_is_another_prediction(bench: Bench, c
 
 def test_whoever_says_again_has_the_model_asked_again(bench: Bench) -> None:
     bench.stored.objects[key_of(image(), MODEL)] = b"rows"
-    bench(upload(labelwatch={"again": True}))
+    bench(upload(labelwatch={"force": True}))
     assert len(bench.predictions) == 1
 
 

@@ -58,15 +58,15 @@ def test_as_many_records_as_a_body_may_have_are_read() -> None:
 
 
 def test_people_are_told_unless_the_record_says_otherwise() -> None:
-    alerts = [created_by(record).alert for record in (s3_record(), s3_record(labelwatch={"alert": False}))]  # type: ignore[union-attr]
+    alerts = [created_by(record).notify for record in (s3_record(), s3_record(labelwatch={"notify": False}))]  # type: ignore[union-attr]
     assert alerts == [True, False]
 
 
 def test_what_a_record_says_of_alerts_stays_with_it_where_its_body_is_split() -> None:
-    quiet = s3_record("a.jpg", labelwatch={"alert": False})
+    quiet = s3_record("a.jpg", labelwatch={"notify": False})
     parts = [events.body_of(raw) for raw in events.records(notification(quiet, s3_record("b.jpg")))]
     created = [events.object_created(raw) for part in parts for raw in events.records(part)]
-    assert created == [ObjectCreated("images", "a.jpg", "v1", alert=False), ObjectCreated("images", "b.jpg", "v1")]
+    assert created == [ObjectCreated("images", "a.jpg", "v1", notify=False), ObjectCreated("images", "b.jpg", "v1")]
 
 
 def test_an_object_of_a_bucket_without_versions_has_none() -> None:

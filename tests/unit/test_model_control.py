@@ -122,22 +122,22 @@ def test_one_that_does_not_come_up_is_told_with_its_end() -> None:
         Hand(Slow("STOPPED", end="FAILED")).start()
 
 
-@pytest.mark.parametrize(("auto_start", "again"), [(True, True), (False, False)])
-def test_a_model_is_stopped_and_whoever_starts_it_again_is_told_of(*, auto_start: bool, again: bool) -> None:
+@pytest.mark.parametrize(("auto_start", "starts"), [(True, True), (False, False)])
+def test_a_model_is_stopped_and_whoever_starts_it_again_is_told_of(*, auto_start: bool, starts: bool) -> None:
     hand = Hand(Slow("RUNNING"), auto_start=auto_start)
     hand.stop()
     assert "The model is STOPPED" in hand.said
-    assert ("ModelAutoStart is yes" in hand.said) is again
+    assert ("ModelAutoStart is yes" in hand.said) is starts
 
 
 @pytest.mark.parametrize("state", ["STOPPED", "TRAINING_COMPLETED", "COPYING_COMPLETED"])
-@pytest.mark.parametrize(("auto_start", "again"), [(True, True), (False, False)])
-def test_one_that_is_stopped_already_is_no_mistake_to_stop(state: str, *, auto_start: bool, again: bool) -> None:
+@pytest.mark.parametrize(("auto_start", "starts"), [(True, True), (False, False)])
+def test_one_that_is_stopped_already_is_no_mistake_to_stop(state: str, *, auto_start: bool, starts: bool) -> None:
     hand = Hand(FakeModelVersion(state), auto_start=auto_start)
     hand.stop()
     assert (hand.asked, hand.life.told) == ([], [])
     assert hand.said.startswith("The model is stopped already.\n")
-    assert ("ModelAutoStart is yes" in hand.said) is again
+    assert ("ModelAutoStart is yes" in hand.said) is starts
 
 
 @pytest.mark.parametrize("state", ["STARTING", "FAILED"])

@@ -97,7 +97,7 @@ def test_what_nobody_asked_for_is_stored_and_not_told(bench: Bench, labels: tupl
 
 
 def test_of_a_prediction_without_alert_nobody_is_told_and_its_neighbours_are_told_of(bench: Bench) -> None:
-    past = prediction(SMUT, key="past.jpg", alert=False)
+    past = prediction(SMUT, key="past.jpg", notify=False)
     assert bench(arriving(past, "past"), arriving(prediction(SMUT), "new")) == []
     assert bench.told == [["leaf.jpg"]]
     assert json.loads(bench.store.objects[row_key(past)])["of_interest"] is True
@@ -105,13 +105,13 @@ def test_of_a_prediction_without_alert_nobody_is_told_and_its_neighbours_are_tol
 
 
 def test_where_no_prediction_is_to_be_told_nothing_is_published(bench: Bench) -> None:
-    bench(arriving(prediction(SMUT, alert=False)))
+    bench(arriving(prediction(SMUT, notify=False)))
     assert bench.topic.alerts == []
 
 
 def test_a_prediction_sent_before_there_was_such_a_choice_is_told(bench: Bench) -> None:
     old = json.loads(encoded(prediction(SMUT)))
-    del old["alert"]
+    del old["notify"]
     assert bench(message(json.dumps(old))) == []
     assert bench.told == [["leaf.jpg"]]
 
