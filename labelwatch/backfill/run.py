@@ -59,7 +59,7 @@ def run(account: Account, wanted: Wanted, terminal: Terminal, folder: Path) -> N
     bookmark = Bookmark(folder, (url, model, wanted.place, wanted.force, wanted.notify))
     after = bookmark.read()
     if after:
-        terminal.tell(f"This goes on after {after!r}, where it was stopped; without {bookmark.file} it begins anew.")
+        terminal.print(f"This goes on after {after!r}, where it was stopped; without {bookmark.file} it begins anew.")
     listing = Listing(s3, wanted.place, None if wanted.force else Predictions(s3, outputs["OutputBucket"], model))
     found = _count(listing, after, terminal)
     if not found.objects and not after:
@@ -70,13 +70,13 @@ def run(account: Account, wanted: Wanted, terminal: Terminal, folder: Path) -> N
             bookmark.remove()
         return
     expects = expected(found.to_send, model, wanted.units)
-    terminal.tell(expects.said)
+    terminal.print(expects.said)
     if model != GENERAL_MODEL:
-        terminal.tell(_model_s_part(account, model, auto_start=outputs["ModelAutoStart"] == "yes"))
+        terminal.print(_model_s_part(account, model, auto_start=outputs["ModelAutoStart"] == "yes"))
     if ends := _month_s_end(outputs, expects.hours, wanted.units):
-        terminal.tell(ends)
+        terminal.print(ends)
     if waiting := Queue(sqs, url).waiting():
-        terminal.tell(
+        terminal.print(
             f"On that queue already: {counted(waiting, 'message')}. Images that wait there, of an earlier run say, are "
             "not predicted yet and are sent once more: wait until that is done to leave them out."
         )
@@ -86,7 +86,7 @@ def run(account: Account, wanted: Wanted, terminal: Terminal, folder: Path) -> N
     terminal.confirm("Send them?")
     sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.notify, wanted.force)
     _send(listing, sender, bookmark, found.to_send, terminal)
-    terminal.tell(f"On the images queue: {counted(found.to_send, 'image')}; where they are: {outputs['DashboardUrl']}")
+    terminal.print(f"On the images queue: {counted(found.to_send, 'image')}; where they are: {outputs['DashboardUrl']}")
     bookmark.remove()
 
 
@@ -106,7 +106,7 @@ def _tell(found: Counted, wanted: Wanted, terminal: Terminal) -> None:
     prefix = wanted.place.prefix
     # It looks like a folder's name, and takes more than that folder.
     begin = f" (keys that begin with {prefix!r})" if prefix and not prefix.endswith("/") else ""
-    terminal.tell(
+    terminal.print(
         f"{wanted.place}{begin}: {counted(found.objects, 'object')}{predicted}; {found.to_send:,} to send, {alerts} "
         "alerts."
     )
@@ -174,7 +174,7 @@ def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, term
         finally:
             bookmark.write(until)
     for key, fault in failed.items():
-        terminal.tell(f"not sent: {key!r}: {fault}")
+        terminal.print(f"not sent: {key!r}: {fault}")
     if failed:
         raise UserError(
             f"SQS did not take {counted(len(failed), 'image')}, named above; what comes after is not sent. The same "

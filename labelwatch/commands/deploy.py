@@ -110,7 +110,7 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
         Terminal(
             console(),
             accepts=agreement(yes=yes, default=True),
-            answers=_ask if at_a_terminal() else None,
+            ask=_ask if at_a_terminal() else None,
         ),
         _tags(tag or []),
     )

@@ -35,17 +35,17 @@ def redrive(
     None is deleted here before its queue has taken it. `left_out` is only told of.
     """
     if left_out:
-        terminal.tell(
+        terminal.print(
             f"{number_of(left_out)} left out, rejected for good and dead again if moved: {reasons(left_out)}. "
             "--force moves them too."
         )
         if not letters:
-            terminal.tell("Nothing is moved.")
+            terminal.print("Nothing is moved.")
     if not letters:
         return
     terminal.console.print(output.summed(letters))
     if dry:
-        terminal.tell(f"Nothing is moved: {number_of(letters)} would be.")
+        terminal.print(f"Nothing is moved: {number_of(letters)} would be.")
         return
     terminal.confirm(f"Put {number_of(letters)} back where {'it' if len(letters) == 1 else 'they'} came from?")
     _work(held, letters, terminal, _put_back, "Put back")
@@ -57,7 +57,7 @@ def purge(held: Held, letters: Sequence[Letter], purged: Purged, terminal: Termi
         return
     terminal.console.print(output.summed(letters))
     if dry:
-        terminal.tell(f"Nothing is deleted: {number_of(letters)} would be. The images stay.")
+        terminal.print(f"Nothing is deleted: {number_of(letters)} would be. The images stay.")
         return
     terminal.confirm(f"Delete {number_of(letters)} for good? The images stay.")
 
@@ -84,7 +84,7 @@ def _work(held: Held, letters: Sequence[Letter], terminal: Terminal, step: Step,
             refused |= outcome.refused
             doubled |= outcome.doubled
             bars.advance(bar, len(few))
-    terminal.tell(f"{done}: {finished} of {number_of(letters)}.")
+    terminal.print(f"{done}: {finished} of {number_of(letters)}.")
     untried = len(letters) - finished - len(refused) - len(doubled)
     left = [
         f"left as they were: {len(refused)} ({_first(refused)})" if refused else "",

@@ -22,7 +22,7 @@ def run(account: Account, name: str, terminal: Terminal, *, delete_data: bool) -
     stack_name = stack_of(name)
     stacks = Stacks(account.client("cloudformation"))
     buckets = OwnBuckets(account)
-    terminal.tell(f"{stack_name} in account {account.id}, Region {account.region}")
+    terminal.print(f"{stack_name} in account {account.id}, Region {account.region}")
     refuse_elsewhere(account, name)
     now = stacks.find(stack_name)
     has = stacks.resources(stack_name) if now else []
@@ -37,20 +37,20 @@ def run(account: Account, name: str, terminal: Terminal, *, delete_data: bool) -
         raise UserError(f"its functions are still there; take them down first: chalice delete --stage {name}")
     fate = "DELETED with all that is in them" if delete_data else "kept, with all that is in them"
     if now:
-        terminal.tell("The stack with its queues, messages, topics, subscriptions, upload tokens and logs goes away.")
-    terminal.tell(f"The buckets {', '.join(data)} are {fate}.")
+        terminal.print("The stack with its queues, messages, topics, subscriptions, upload tokens and logs goes away.")
+    terminal.print(f"The buckets {', '.join(data)} are {fate}.")
     if delete_data and unknown:
-        terminal.tell(f"Left alone, since these credentials may not read their tags: {', '.join(unknown)}.")
+        terminal.print(f"Left alone, since these credentials may not read their tags: {', '.join(unknown)}.")
     terminal.confirm(f"Take {stack_name} down?")
     if now:
         _take_away(stacks, stack_name, now, {one.name for one in has}, terminal)
     if stage.remove(CONFIG, name):
-        terminal.tell(f"The stage {name} is gone from .chalice/config.json.")
+        terminal.print(f"The stage {name} is gone from .chalice/config.json.")
     if delete_data:
         for bucket in data:
             _remove(buckets, bucket, terminal)
     else:
-        terminal.tell(f"Kept: {', '.join(data)}. `labelwatch up` with the same names takes them back.")
+        terminal.print(f"Kept: {', '.join(data)}. `labelwatch up` with the same names takes them back.")
 
 
 def _take_away(stacks: Stacks, stack_name: str, now: Stack, names: set[str], terminal: Terminal) -> None:
@@ -58,10 +58,10 @@ def _take_away(stacks: Stacks, stack_name: str, now: Stack, names: set[str], ter
         left = stacks.delete(stack_name, watching(bars, bars.add_task("", total=len(names)), names))
     if left:
         raise UserError(f"the stack {stack_name} is not deleted: {'; '.join(left)}")
-    terminal.tell(f"The stack {stack_name} is gone.")
+    terminal.print(f"The stack {stack_name} is gone.")
     model = now.parameters.get("CustomModelARN", GENERAL_MODEL)
     if model != GENERAL_MODEL:
-        terminal.tell(
+        terminal.print(
             "The model is not the stack's: if it runs, it goes on, and costs, until somebody stops it: "
             f"aws rekognition stop-project-version --project-version-arn {model}"
         )
@@ -82,4 +82,4 @@ def _remove(buckets: OwnBuckets, name: str, terminal: Terminal) -> None:
                 time.sleep(5)
             else:
                 break
-    terminal.tell(f"The bucket {name} is gone.")
+    terminal.print(f"The bucket {name} is gone.")

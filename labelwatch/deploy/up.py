@@ -49,7 +49,7 @@ def run(account: Account, name: str, given: dict[str, str], terminal: Terminal, 
     check_python()
     stacks = Stacks(account.client("cloudformation"))
     stack_name = stack_of(name)
-    terminal.tell(f"{stack_name} in account {account.id}, Region {account.region}")
+    terminal.print(f"{stack_name} in account {account.id}, Region {account.region}")
     refuse_elsewhere(account, name)
     found = as_it_stands(stacks, stack_name)
     now = None if found and found.status in LEFTOVERS else found
@@ -59,11 +59,11 @@ def run(account: Account, name: str, given: dict[str, str], terminal: Terminal, 
         stage.check(CONFIG, name, stack_name, now.outputs)
     template = resources()
     values = parameters.complete(
-        template, _with_a_database(given, name, now), (now.parameters or None) if now else None, terminal.answers
+        template, _with_a_database(given, name, now), (now.parameters or None) if now else None, terminal.ask
     )
     wanted = Wanted(stack_name, values, now, {one.name: one.id for one in has})
     for finding in preflight.findings(account, wanted):
-        terminal.tell(f"  ✓ {finding}")
+        terminal.print(f"  ✓ {finding}")
     kept = preflight.kept(account, wanted)
     if found and not now:
         _clear(stacks, stack_name, found.status, terminal)
@@ -136,7 +136,7 @@ class Deployment:
             lost = [name for name, value in self._wanted.parameters.items() if now.parameters.get(name) != value]
             if lost:
                 raise UserError(f"CloudFormation sees no change, although {', '.join(lost)} would be another.")
-            self._terminal.tell("Nothing in the stack has to change.")
+            self._terminal.print("Nothing in the stack has to change.")
             return now.outputs
         return self._apply(plan)
 
@@ -168,7 +168,7 @@ class Deployment:
         self._terminal.console.print(_shown(plan))
         if not agreed:
             if any(change.action == "Import" for change in plan.changes):
-                self._terminal.tell("Everything else is created after that.")
+                self._terminal.print("Everything else is created after that.")
             try:
                 self._terminal.confirm(f"{'Create' if plan.creates else 'Change'} the stack {plan.stack}?")
             except BaseException:
@@ -193,7 +193,7 @@ class Deployment:
                     "command again when it is over."
                 ) from None
         for name, reason in left.items():
-            self._terminal.tell(f"{name} was to go and is still there; delete it by hand: {reason}")
+            self._terminal.print(f"{name} was to go and is still there; delete it by hand: {reason}")
         return outputs
 
 
@@ -230,7 +230,7 @@ def as_it_stands(stacks: Stacks, name: str) -> Stack | None:
 
 def _clear(stacks: Stacks, name: str, status: str, terminal: Terminal) -> None:
     """Takes away what a new stack of the name cannot be made over."""
-    terminal.tell(f"{LEFTOVERS[status]} has this name ({status}), and must be deleted first.")
+    terminal.print(f"{LEFTOVERS[status]} has this name ({status}), and must be deleted first.")
     terminal.confirm(f"Delete that {name}?")
     left = stacks.delete(name)
     if left:
@@ -243,7 +243,7 @@ def _turn_traces_off(account: Account, stack_name: str, terminal: Terminal) -> N
         if traced and terminal.accepts(f"X-Ray is on in {', '.join(traced)}, and chalice deploy leaves it so. Off?"):
             functions.stop_tracing(account, traced)
     except (ClientError, WaiterError) as problem:
-        terminal.tell(f"Whether X-Ray is off in the functions is not known: {problem}")
+        terminal.print(f"Whether X-Ray is off in the functions is not known: {problem}")
 
 
 def _with_a_database(given: dict[str, str], name: str, now: Stack | None) -> dict[str, str]:
@@ -264,7 +264,7 @@ def _shown(plan: Plan) -> Table:
 def _write_stage(name: str, stack_name: str, outputs: dict[str, str], terminal: Terminal) -> None:
     where = CONFIG.relative_to(PROJECT)
     if not stage.write(CONFIG, name, stack_name, outputs):
-        terminal.tell(f"The stage {name} in {where} is as it should be.")
+        terminal.print(f"The stage {name} in {where} is as it should be.")
         return
     terminal.console.print(
         f"\nThe stage {name} stands in {where} now. Commit that to your own repository, so that everybody deploys the "
@@ -287,7 +287,7 @@ def _tell_what_is_next(account: Account, name: str, outputs: dict[str, str], ter
         *([] if model == GENERAL_MODEL else [f"{region}{start}{profile}   # about 4 USD an hour until it is stopped"]),
         f"{region}aws s3 cp leaf.jpg s3://{outputs['InputBucket']}/{profile}",
     ]
-    terminal.tell("\nNext:")
+    terminal.print("\nNext:")
     for number, step in enumerate(steps, 1):
-        terminal.tell(f"  {number}. {step}")
-    terminal.tell(f"The dashboard: {outputs['DashboardUrl']}")
+        terminal.print(f"  {number}. {step}")
+    terminal.print(f"The dashboard: {outputs['DashboardUrl']}")

@@ -80,7 +80,7 @@ def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], 
     with _faults_told():
         status = model.version.status()
         if status == RUNNING:
-            terminal.tell("The model runs already, on the inference units that it was started with.")
+            terminal.print("The model runs already, on the inference units that it was started with.")
             return
         if status not in STARTABLE | {STARTING, "FAILED"}:
             raise UserError(f"the model is {status}; only one that is stopped can be started.")
@@ -91,7 +91,7 @@ def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], 
         end = _when_no_longer(model.version, {STARTING}, terminal, wait)
     if end != RUNNING:
         raise UserError(f"the model is {end}; its page in the Rekognition console says why.")
-    terminal.tell("The model runs. Images that waited are looked at within minutes.")
+    terminal.print("The model runs. Images that waited are looked at within minutes.")
 
 
 def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> None:
@@ -112,9 +112,9 @@ def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> Non
 
 
 def _tell_stopped(sentence: str, model: StackModel, terminal: Terminal) -> None:
-    terminal.tell(sentence)
+    terminal.print(sentence)
     if model.auto_start:
-        terminal.tell("It is started again when images wait: ModelAutoStart is yes.")
+        terminal.print("It is started again when images wait: ModelAutoStart is yes.")
 
 
 def _in_words(state: str) -> str:

@@ -18,9 +18,9 @@ class Terminal(NamedTuple):
 
     console: Console
     accepts: Callable[[str], bool]
-    answers: Callable[[str, str, str], str] | None = None
+    ask: Callable[[str, str, str], str] | None = None
 
-    def tell(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """One line, however long: addresses and commands are to be copied."""
         self.console.print(text, soft_wrap=True)
 
