@@ -22,8 +22,10 @@ up: setup ## Start the local AWS and follow it until Ctrl-C (IMAGES=folder, PORT
 	@exec $(BIN)/labelwatch local up $${IMAGES:+--images "$$IMAGES"} $${PORT:+--port "$$PORT"} $${ORIGIN:+--origin "$$ORIGIN"}
 
 test: setup ## Run every test: unit, integration, end to end
-	@$(BIN)/pytest tests/unit --cov --cov-report=term --cov-fail-under=95 -q
-	@$(BIN)/pytest tests/integration tests/e2e -q -n 4 --dist loadfile
+	@$(BIN)/pytest tests/unit -q --cov --cov-report=
+	@$(BIN)/coverage report --include='chalicelib/*' --fail-under=95
+	@$(BIN)/pytest tests/integration tests/e2e -q -n 4 --dist loadfile --cov --cov-append --cov-report=
+	@$(BIN)/coverage report --include='labelwatch/*' --fail-under=90
 
 .PHONY: least-privilege
 least-privilege: setup ## Take away each right of each role, and see a test fail for it (about ten minutes)
@@ -37,10 +39,12 @@ torture: setup ## Kill, throttle, repeat and fail all that can be, and see that 
 bench: setup ## Measure: calls and cost of an image, cold starts, a backfill (bench/README.md)
 	@for name in calls cost cold_start backfill; do $(BIN)/python -m bench.$$name || exit; done
 
-lint: setup .venv-checks/ready checks/sql/node_modules/ready ## Run ruff, mypy, the checks of the template and those of athena/*.sql
+lint: setup .venv-checks/ready checks/sql/node_modules/ready ## Run ruff, mypy, and the checks of words, complexity, the template and athena/*.sql
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m checks.words
+	@$(BIN)/python -m checks.complexity
 	@.venv-checks/bin/python -m checks.grammars athena/*.sql
 	@$(BIN)/python -m checks.projection athena/*.sql
 	@$(BIN)/labelwatch package
