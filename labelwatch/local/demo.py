@@ -15,10 +15,10 @@ from labelwatch.deploy.package import package
 from labelwatch.local import curl_uploads
 from labelwatch.local import session as local
 from labelwatch.local.deployment import STACK
-from labelwatch.local.folder import owned
+from labelwatch.local.folder import exclusive
 from labelwatch.local.image_set import Collection, checked, collection
 from labelwatch.local.ministack import check_machine
-from labelwatch.local.outcomes import DeadLetterImage, Predicted, Watch
+from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.result import Result, show
 from labelwatch.local.session import Session
 from labelwatch.report import build
@@ -49,7 +49,7 @@ def run(images: Path | None, folder: Path, cache: Path, console: Console) -> Non
     check_machine()
     curl_uploads.check_curl()
     images = checked(images, folder)
-    with owned(folder):
+    with exclusive(folder):
         _run(images, folder, cache, console)
 
 
@@ -96,9 +96,9 @@ def _upload_and_wait(session: Session, photographs: Collection, progress: Progre
     uploads = _with_tickets(session, [path for _, path in everything[::2]], progress)
     uploads += _with_credentials(session, _contents(everything[1::2]), progress)
     task = progress.add_task("waiting for every image's fate", total=len(uploads))
-    watch = Watch(session)
-    predictions: dict[str, Predicted] = {}
-    dead_letters: dict[str, DeadLetterImage] = {}
+    watch = OutcomeReader(session)
+    predictions: dict[str, PredictionOutcome] = {}
+    dead_letters: dict[str, DeadLetterOutcome] = {}
     until = time.monotonic() + SECONDS_TO_WAIT
     while True:
         predictions |= {one.key: one for one in watch.new_predictions()}

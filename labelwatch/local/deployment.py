@@ -29,7 +29,7 @@ def deploy_template(
 ) -> dict[str, str]:
     """Creates this stack through a change set and gives its outputs; raises UserError as `deploy` does."""
     key = f"{name}.json"
-    content = json.dumps(as_deployed_here(template)).encode()
+    content = json.dumps(adapt_to_local_aws(template)).encode()
     local_aws.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
     url = f"{local_aws.endpoint}/{PACKAGES_BUCKET}/{key}"
     cloudformation = stacks.Stacks(local_aws.client("cloudformation"), poll_seconds=0.2)
@@ -46,7 +46,7 @@ def api_url(local_aws: LocalAws, outputs: dict[str, str]) -> str:
     return f"{local_aws.endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
 
 
-def as_deployed_here(template: dict[str, Any]) -> dict[str, Any]:
+def adapt_to_local_aws(template: dict[str, Any]) -> dict[str, Any]:
     """The template with the only three differences between here and AWS; docs/verified.md lists them.
 
     The statements that refuse plain HTTP refuse TLS instead, which loopback has none of (taken out, they would leave

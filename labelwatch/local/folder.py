@@ -10,7 +10,7 @@ from labelwatch.shared.errors import UserError
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path) -> Iterator[None]:
     """Empties the folder and keeps others out until the block ends; raises UserError where somebody else is in it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:

@@ -11,11 +11,11 @@ from labelwatch.deploy.package import package
 from labelwatch.local import curl_uploads
 from labelwatch.local import session as local
 from labelwatch.local.demo import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
-from labelwatch.local.folder import owned
+from labelwatch.local.folder import exclusive
 from labelwatch.local.image_set import checked, collection
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, check_machine, free_port
-from labelwatch.local.outcomes import DeadLetterImage, Predicted, Watch
+from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import Session
 from labelwatch.shared.text import printable
 from labelwatch.uploads import tokens
@@ -24,7 +24,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 _AS_ROOT = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_DEFAULT_REGION={REGION}"
 
-type News = Predicted | DeadLetterImage | Mail
+type News = PredictionOutcome | DeadLetterOutcome | Mail
 
 
 def run(  # noqa: PLR0913, PLR0917 - what the command is asked for
@@ -34,7 +34,7 @@ def run(  # noqa: PLR0913, PLR0917 - what the command is asked for
     check_machine()
     free_port(port)  # now, and not when all else is done
     images = checked(images, folder)
-    with owned(folder):
+    with exclusive(folder):
         _run(images, folder, cache, port, origin, console)
 
 
@@ -106,7 +106,7 @@ def _beside(command: str) -> str:
 
 
 def _follow(session: Session, console: Console) -> None:
-    watch = Watch(session)
+    watch = OutcomeReader(session)
     told = 0
     while True:
         mails = session.mailbox.mails[told:]
@@ -124,9 +124,9 @@ def in_words(news: News) -> str:
 
 def _said(news: News) -> str:
     match news:
-        case Predicted(key=key, labels=labels):
+        case PredictionOutcome(key=key, labels=labels):
             return f"{key}: {', '.join(f'{name} {sure:.1f} %' for name, sure in labels) or 'no label'}"
-        case DeadLetterImage(reason=reason, detail=detail):
+        case DeadLetterOutcome(reason=reason, detail=detail):
             return f"{news.key}: dead letter, {reason} ({detail})"
         case Mail(subject=subject, file=file):
             return f"alert: {subject} -> {file}"

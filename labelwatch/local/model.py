@@ -50,7 +50,7 @@ class RateLimit:
     def __post_init__(self) -> None:
         self._tokens, self._since = self.per_second, self.clock()
 
-    def takes(self) -> bool:
+    def allows(self) -> bool:
         """Whether one more call may pass now."""
         with self._lock:
             now = self.clock()
@@ -92,7 +92,7 @@ class LocalModel:
             "StopProjectVersion": self._stop,
         }
 
-    def answer_with(self, code: str, times: int = 1) -> None:
+    def fail_next(self, code: str, times: int = 1) -> None:
         """The next detections get this error, such as InternalServerError or AccessDeniedException."""
         self._next_errors.extend([code] * times)
 
@@ -169,7 +169,7 @@ class LocalModel:
 
     def _let_pass(self) -> None:
         self.calls += 1
-        if not self.rate.takes():
+        if not self.rate.allows():
             raise Refusal("ProvisionedThroughputExceededException", "Provisioned rate exceeded.")
         time.sleep(self.latency_seconds)
         chance = (code for code, share in self.error_rates.items() if self._dice.random() < share)
@@ -178,7 +178,7 @@ class LocalModel:
             raise Refusal(code, "the local model was told to answer so.", _STATUS_OF_SERVER_ERRORS.get(code, 400))
 
     def _let_control_pass(self) -> None:
-        if not self.control_rate.takes():
+        if not self.control_rate.allows():
             raise Refusal("ThrottlingException", "Rate exceeded.")
 
     def _current_status(self) -> str:

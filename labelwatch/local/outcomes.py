@@ -20,12 +20,12 @@ _SECONDS_BETWEEN_LOOKS = 30
 _COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
-class Predicted(Struct, frozen=True):
+class PredictionOutcome(Struct, frozen=True):
     """An image's rows are stored: its key, its labels, the surest first, and whether an alert is due."""
 
     key: str
     labels: tuple[tuple[str, float], ...]
-    alert_due: bool
+    alert_expected: bool
     row_key: str
 
 
@@ -39,7 +39,7 @@ class _Row(Struct):
 _decode_row = msgspec.json.Decoder(_Row).decode
 
 
-class DeadLetterImage(Struct, frozen=True):
+class DeadLetterOutcome(Struct, frozen=True):
     """A message is a dead letter: the image as `s3://bucket/key`, percent-encoded, and why."""
 
     image: str
@@ -52,7 +52,7 @@ class DeadLetterImage(Struct, frozen=True):
         return unquote(self.image).removeprefix(f"s3://{INPUT_BUCKET}/")
 
 
-class Watch:
+class OutcomeReader:
     """Looks at the buckets and queues of a session; each call tells only what is new."""
 
     def __init__(self, session: Session) -> None:
@@ -63,7 +63,7 @@ class Watch:
         self._seen: set[Hashable] = set()
         self._looks: dict[str, tuple[int, float]] = {}
 
-    def new_predictions(self) -> list[Predicted]:
+    def new_predictions(self) -> list[PredictionOutcome]:
         """The predictions whose rows have come, or were written anew, since the last look."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._output, Prefix=PREFIX)
         # By the ETag too: another look at an image has its rows written under the same key, with another time in them.
@@ -71,7 +71,7 @@ class Watch:
         found = [self._predicted(key) for key, _ in self._unseen(written)]
         return [one for one in found if one]
 
-    def new_dead_letters(self) -> list[DeadLetterImage]:
+    def new_dead_letters(self) -> list[DeadLetterOutcome]:
         """The messages that were set aside since the last look; they stay where they are."""
         found = {message["MessageId"]: message for url in self._dead_letters for message in self._looked_at(url)}
         return [_set_aside(found[message_id]) for message_id in self._unseen(list(found))]
@@ -81,7 +81,7 @@ class Watch:
         self._seen.update(new)
         return new
 
-    def _predicted(self, row_key: str) -> Predicted | None:
+    def _predicted(self, row_key: str) -> PredictionOutcome | None:
         """None where it is gone by now, or no prediction: whoever follows must not stumble over it."""
         try:
             content = self._s3.get_object(Bucket=self._output, Key=row_key)["Body"].read()
@@ -119,7 +119,7 @@ class Watch:
         return messages
 
 
-def prediction_of(row_key: str, content: bytes) -> Predicted | None:
+def prediction_of(row_key: str, content: bytes) -> PredictionOutcome | None:
     """What the rows in this object say; None where it holds none."""
     try:
         rows = [_decode_row(line) for line in content.splitlines()]
@@ -128,17 +128,18 @@ def prediction_of(row_key: str, content: bytes) -> Predicted | None:
     if not rows:
         return None
     labels = [(row.label, row.confidence) for row in rows if row.label is not None and row.confidence is not None]
-    return Predicted(
+    return PredictionOutcome(
         key=rows[0].image,
         labels=tuple(sorted(labels, key=lambda pair: -pair[1])),
-        alert_due=any(row.of_interest for row in rows),
+        alert_expected=any(row.of_interest for row in rows),
         row_key=row_key,
     )
 
 
-def _set_aside(message: dict[str, Any]) -> DeadLetterImage:
+def _set_aside(message: dict[str, Any]) -> DeadLetterOutcome:
     attributes = message.get("MessageAttributes", {})
     said = {
-        name: attributes.get(name, {}).get("StringValue", "not recorded") for name in DeadLetterImage.__struct_fields__
+        name: attributes.get(name, {}).get("StringValue", "not recorded")
+        for name in DeadLetterOutcome.__struct_fields__
     }
-    return DeadLetterImage(**said)
+    return DeadLetterOutcome(**said)

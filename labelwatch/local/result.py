@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from labelwatch.local.mailbox import Mail
-from labelwatch.local.outcomes import PREFIX, DeadLetterImage, Predicted
+from labelwatch.local.outcomes import PREFIX, DeadLetterOutcome, PredictionOutcome
 from labelwatch.report.build import Report
 from labelwatch.shared.text import counted
 
@@ -19,8 +19,8 @@ class Result(Struct, frozen=True):
     """What became of the uploads: keys without a fate are missing in both lists."""
 
     uploaded: tuple[str, ...]
-    predictions: dict[str, Predicted]
-    dead_letters: dict[str, DeadLetterImage]
+    predictions: dict[str, PredictionOutcome]
+    dead_letters: dict[str, DeadLetterOutcome]
     mails: tuple[Mail, ...]
 
     @property
@@ -28,7 +28,7 @@ class Result(Struct, frozen=True):
         """The uploads of which nothing was heard, and those whose alert has not come."""
         return [key for key in self.uploaded if not self._has_met_its_fate(key)]
 
-    def alert_of(self, prediction: Predicted) -> Mail | None:
+    def alert_of(self, prediction: PredictionOutcome) -> Mail | None:
         """The alert that tells of this prediction."""
         return next((mail for mail in self.mails if prediction.row_key in mail.predictions), None)
 
@@ -36,7 +36,7 @@ class Result(Struct, frozen=True):
         prediction = self.predictions.get(key)
         if prediction is None:
             return key in self.dead_letters
-        return not prediction.alert_due or self.alert_of(prediction) is not None
+        return not prediction.alert_expected or self.alert_of(prediction) is not None
 
 
 def show(console: Console, result: Result, counts: dict[str, int], folder: Path, report: Report) -> None:

@@ -13,10 +13,10 @@ from tests.least_privilege import rights
 from tests.support.pipeline import (
     ORIGIN,
     SECONDS_TO_WAIT,
-    ByColour,
+    ColourClassifier,
     Pipeline,
     functions,
-    look_at_the_model,
+    run_manage_model,
     set_environment,
 )
 
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     options = parser.getgroup("labelwatch", "end-to-end tests, as `make least-privilege` runs them")
     options.addoption("--package", metavar="FOLDER", help="deploy what was packaged there, such as build")
     options.addoption("--without", metavar="RIGHT", help="take ROLE/SID/ACTION[/RESOURCE] out of the template first")
-    options.addoption("--patience", metavar="SECONDS", type=float, help="wait for no longer than this")
+    options.addoption("--wait-seconds", metavar="SECONDS", type=float, help="wait for no longer than this")
 
 
 @pytest.fixture(scope="session")
@@ -49,12 +49,12 @@ def running(
     with local.running(
         folder,
         packaged,
-        ByColour(),
+        ColourClassifier(),
         labels_of_interest="bacterial-leaf-blight, leaf-smut:90",
         min_confidence=50,
         upload_origin=ORIGIN,
     ) as session:
-        pipeline = Pipeline(session, pytestconfig.getoption("--patience", None) or SECONDS_TO_WAIT)
+        pipeline = Pipeline(session, pytestconfig.getoption("--wait-seconds", None) or SECONDS_TO_WAIT)
         pipeline.wait_until_empty()  # S3's test event: a function that is changed while it runs leaves it for later
         session.local_aws.disable_schedules()
         # Retries after a second and waits of two: on AWS they are of minutes.
@@ -69,7 +69,7 @@ def pipeline(running: Pipeline, request: pytest.FixtureRequest) -> Iterator[Pipe
     yield running
     if running.local_model.status != "RUNNING":
         running.local_model.status = "RUNNING"
-        look_at_the_model(running.session)
+        run_manage_model(running.session)
     running.local_model.rate = RateLimit(CALLS_PER_SECOND)
     running.local_model.error_rates = {}
     if not request.session.shouldfail:  # else no test comes after this one

@@ -13,10 +13,10 @@ from chalicelib.queues.batch import MAX_TRIES
 from chalicelib.steps.detect import encoded
 from labelwatch.dead_letters.dead_letter import Letter, boxes
 from labelwatch.dead_letters.reader import Held
-from labelwatch.local.outcomes import Watch
+from labelwatch.local.outcomes import OutcomeReader
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.builders import image, notification, prediction, s3_record
-from tests.support.pipeline import Pipeline, functions, picture, set_mapping, set_way
+from tests.support.pipeline import Pipeline, functions, picture, set_mapping, set_partial_batch_responses
 from tests.support.sample_images import animated, claiming, cut, drawn, heavy, noise, of_16_bits, rotated
 
 PREDICTED = "a prediction"
@@ -208,11 +208,11 @@ class Burst:
         url = self.pipeline.outputs["ImagesQueueUrl"]
         for _ in range(MAX_TRIES - 1):
             answer = self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
-            assert len(answer["Messages"]) == self.pipeline.waiting("ImagesQueueUrl")
+            assert len(answer["Messages"]) == self.pipeline.depth("ImagesQueueUrl")
 
     def wait(self) -> None:
         """Until nothing is on its way, or too long; without a look at the dead letters, which would hide them."""
-        until = time.monotonic() + self.pipeline.patience
+        until = time.monotonic() + self.pipeline.wait_seconds
         while time.monotonic() < until and any(map(self.pipeline.waiting, ("ImagesQueueUrl", "PredictionsQueueUrl"))):
             time.sleep(0.1)
 
@@ -220,7 +220,7 @@ class Burst:
     def fates(self) -> dict[str, list[str]]:
         """What became of each by now, by its name; of what nobody sent, too."""
         found: dict[str, list[str]] = {name: [] for name in self.expected}
-        for one in Watch(self.pipeline.session).new_predictions():
+        for one in OutcomeReader(self.pipeline.session).new_predictions():
             if one.key in found:
                 found[one.key].append(PREDICTED)
         for letter in self._dead_letters():
@@ -237,7 +237,7 @@ class Burst:
 
     def _dead_letters(self) -> list[Letter]:
         """All that there are, as soon as nobody else holds any."""
-        until = time.monotonic() + self.pipeline.patience
+        until = time.monotonic() + self.pipeline.wait_seconds
         while time.monotonic() < until:
             held = Held(self._sqs, boxes(self.pipeline.outputs))
             held.read()
@@ -311,15 +311,15 @@ def test_everything_at_once_meets_its_own_fate_and_takes_no_neighbour_with_it(pi
 
 def test_where_a_batch_ends_with_a_raise_no_neighbour_is_taken_either(pipeline: Pipeline) -> None:
     burst = Burst(pipeline, "raising")
-    set_way(pipeline.session, partial=False)
+    set_partial_batch_responses(pipeline.session, enabled=False)
     try:
         with held_back(pipeline):
             burst.upload({f"raising/{key}": one for key, one in formats().items() if key.startswith("cut/")})
             burst.send({what: one for what, one in foreign().items() if what.startswith("records of")})
             burst.send(foreign_predictions(), "PredictionsQueueUrl")
             one_bad_of_three(burst)
-            pipeline.local_model.answer_with("AccessDeniedException", times=8)  # what gets one makes its batch end so
+            pipeline.local_model.fail_next("AccessDeniedException", times=8)  # what gets one makes its batch end so
         burst.wait()
         assert burst.fates == burst.expected
     finally:
-        set_way(pipeline.session, partial=True)
+        set_partial_batch_responses(pipeline.session, enabled=True)

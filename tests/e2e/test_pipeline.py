@@ -16,11 +16,11 @@ from tests.support.builders import notification, s3_record
 from tests.support.pipeline import (
     Pipeline,
     functions,
-    look_at_the_model,
     picture,
+    run_manage_model,
     set_environment,
     set_mapping,
-    set_way,
+    set_partial_batch_responses,
 )
 
 
@@ -45,7 +45,7 @@ def test_a_label_that_nobody_asked_for_becomes_a_row_and_no_alert(pipeline: Pipe
     pipeline.upload("spot.jpg", content=picture("brown-spot"))
     pipeline.wait_for("spot.jpg")
     pipeline.wait_until_empty()
-    assert not pipeline.predictions["spot.jpg"].alert_due
+    assert not pipeline.predictions["spot.jpg"].alert_expected
     assert pipeline.alerts_of("spot.jpg") == []
 
 
@@ -161,7 +161,7 @@ def test_images_wait_for_a_stopped_model_and_are_looked_at_when_it_runs(pipeline
     assert "patient.jpg" not in pipeline.predictions
     pipeline.local_model.starting_seconds = 0
     pipeline.local_model.operations["StartProjectVersion"]({**rekognition, "MinInferenceUnits": 1})
-    look_at_the_model(pipeline.session)
+    run_manage_model(pipeline.session)
     pipeline.wait_for("patient.jpg")
     assert "patient.jpg" in pipeline.predictions
 
@@ -169,16 +169,16 @@ def test_images_wait_for_a_stopped_model_and_are_looked_at_when_it_runs(pipeline
 @pytest.fixture(params=["partial batch responses", "delete and raise"])
 def way(request: pytest.FixtureRequest, pipeline: Pipeline) -> Iterator[str]:
     """Either way of giving back what failed: with the mapping's flag, as deployed, and without it."""
-    set_way(pipeline.session, partial=request.param == "partial batch responses")
+    set_partial_batch_responses(pipeline.session, enabled=request.param == "partial batch responses")
     yield request.param
-    set_way(pipeline.session, partial=True)
+    set_partial_batch_responses(pipeline.session, enabled=True)
 
 
 def test_neither_way_of_giving_back_loses_or_repeats_a_message(pipeline: Pipeline, way: str) -> None:
     good = [f"{way}/{number:02}.jpg" for number in range(20)]
     bad = [f"{way}/notes {number}.jpg" for number in range(3)]
     calls = pipeline.local_model.calls
-    pipeline.local_model.answer_with("AccessDeniedException", times=4)
+    pipeline.local_model.fail_next("AccessDeniedException", times=4)
     detect = functions(pipeline.session)["Detect"]
     set_mapping(pipeline.session, detect, Enabled=False)  # so that they come in full batches
     for place, key in enumerate(good):
@@ -229,7 +229,7 @@ def test_the_functions_run_under_the_roles_of_the_template_and_may_do_no_more(pi
     iam.put_role_policy(RoleName=role, PolicyName="notify", PolicyDocument=json.dumps(without))
     pipeline.upload("untold.jpg")
     pipeline.wait_for("untold.jpg")
-    assert pipeline.waiting("PredictionsQueueUrl") == 1
+    assert pipeline.depth("PredictionsQueueUrl") == 1
     assert pipeline.alerts_of("untold.jpg") == []
     iam.put_role_policy(RoleName=role, PolicyName="notify", PolicyDocument=json.dumps(policy))
     pipeline.wait_for_alert("untold.jpg")

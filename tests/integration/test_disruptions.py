@@ -24,7 +24,7 @@ from chalicelib.queues.dead_letters import OneDeadLetter
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.builders import NOW, message, notification, s3_record
 from tests.support.fakes import FakeIdempotencyRecords, FakeTelemetry
-from tests.support.proxy import Answered, Asked, PassOn, passing
+from tests.support.proxy import Forward, Request, Response, running_proxy
 from tests.torture import processes
 from tests.torture.calls import (
     ASIDE,
@@ -89,7 +89,7 @@ def mischief() -> Mischief:
 
 @pytest.fixture
 def url(service: Service, mischief: Mischief) -> Iterator[str]:
-    with passing(service.url, mischief.around("Notify")) as place:
+    with running_proxy(service.url, mischief.around("Notify")) as place:
         yield place
 
 
@@ -145,15 +145,15 @@ def test_calls_fail_in_every_way_and_the_service_has_done_some_of_them(
 def test_who_has_hung_up_is_known(service: Service) -> None:
     seen: list[bool] = []
 
-    def around(asked: Asked, pass_on: PassOn) -> Answered:
-        seen.append(asked.hung_up())
+    def around(request: Request, forward: Forward) -> Response:
+        seen.append(request.hung_up())
         until = time.monotonic() + 10
-        while not asked.hung_up() and time.monotonic() < until:
+        while not request.hung_up() and time.monotonic() < until:
             time.sleep(0.01)
-        seen.append(asked.hung_up())
-        return pass_on()
+        seen.append(request.hung_up())
+        return forward()
 
-    with passing(service.url, around) as url:
+    with running_proxy(service.url, around) as url:
         caller = HTTPConnection(urlsplit(url).netloc)
         caller.request("PUT", "/row", b"")
         until = time.monotonic() + 10
@@ -173,9 +173,9 @@ def test_a_head_that_fails_has_no_body(mischief: Mischief, url: str) -> None:
     s3.put_object(Bucket="bucket", Key="row")  # the connection is good still
 
 
-def asked(service: str, operation: str, **parameters: Any) -> Asked:
+def aws_request(service: str, operation: str, **parameters: Any) -> Request:
     """The request as the SDK makes it."""
-    seen: list[Asked] = []
+    seen: list[Request] = []
 
     def before_it_is_sent(request: Any, **_: object) -> None:
         headers = {
@@ -183,7 +183,7 @@ def asked(service: str, operation: str, **parameters: Any) -> Asked:
             for name, value in request.headers.items()
         }
         body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
-        seen.append(Asked(request.method, urlsplit(request.url).path, headers, body, 0))
+        seen.append(Request(request.method, urlsplit(request.url).path, headers, body, 0))
         raise ConnectionError
 
     one = client(service, "http://127.0.0.1:1")
@@ -203,7 +203,7 @@ def asked(service: str, operation: str, **parameters: Any) -> Asked:
 )
 def test_the_writes_to_the_table_are_told_apart(change: str, name: str) -> None:
     key = {"kind": {"S": "alert"}, "id": {"S": "leaf"}}
-    request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
+    request = aws_request("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
     assert name_of(request) == name
     assert told_of(request, name) == (frozenset({"leaf"}) if name == NOTE else frozenset())
 
@@ -213,7 +213,7 @@ def test_the_writes_to_the_table_are_told_apart(change: str, name: str) -> None:
 )
 def test_parts_of_a_message_are_told_from_predictions(queue: str, name: str) -> None:
     entries = [{"Id": "0", "MessageBody": "x"}]
-    request = asked("sqs", "send_message_batch", QueueUrl=f"http://127.0.0.1:1/0/{queue}", Entries=entries)
+    request = aws_request("sqs", "send_message_batch", QueueUrl=f"http://127.0.0.1:1/0/{queue}", Entries=entries)
     assert name_of(request) == name
 
 
@@ -224,13 +224,13 @@ def test_a_dead_letter_is_known_by_what_the_function_claims_it_by() -> None:
         once = OneDeadLetter(queue=DEAD, letters=letters, claims=claims, telemetry=FakeTelemetry(), now=lambda: NOW)
         once.put(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
         (claimed,), (body,) = claims.claimed, letters.bodies
-        written = asked("sqs", "send_message", QueueUrl=DEAD, MessageBody=body)
+        written = aws_request("sqs", "send_message", QueueUrl=DEAD, MessageBody=body)
         key = {"kind": {"S": "dead-letter"}, "id": {"S": claimed}}
         for change, name in (("SET claimed_by = :a", CLAIM_ASIDE), ("SET told_at = :a", NOTE_ASIDE)):
-            request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
+            request = aws_request("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
             assert name_of(request) == name
             assert told_of(request, name) == told_of(written, SET_ASIDE) == {ASIDE + claimed}
-    assert told_of(asked("sqs", "send_message", QueueUrl=DEAD, MessageBody="x"), SET_ASIDE) == set()
+    assert told_of(aws_request("sqs", "send_message", QueueUrl=DEAD, MessageBody="x"), SET_ASIDE) == set()
 
 
 class FakeLetters:
@@ -243,7 +243,7 @@ class FakeLetters:
 
 @pytest.mark.parametrize(("bucket", "name"), [(INPUT_BUCKET, "s3 HeadObject"), (OUTPUT_BUCKET, HEAD_OF_ROWS)])
 def test_a_look_for_rows_is_told_from_one_for_an_image(bucket: str, name: str) -> None:
-    assert name_of(asked("s3", "head_object", Bucket=bucket, Key="predictions/leaf.json")) == name
+    assert name_of(aws_request("s3", "head_object", Bucket=bucket, Key="predictions/leaf.json")) == name
 
 
 def test_a_process_lives_until_it_has_ended_whether_anybody_asked_after_it_or_not() -> None:
@@ -264,6 +264,6 @@ def test_a_publication_is_of_the_predictions_in_its_attribute() -> None:
         "labels": {"DataType": "String.Array", "StringValue": '["leaf-smut"]'},
         "predictions": {"DataType": "String.Array", "StringValue": json.dumps(keys)},
     }
-    request = asked("sns", "publish", TopicArn="arn:of:alerts", Message="x", MessageAttributes=attributes)
+    request = aws_request("sns", "publish", TopicArn="arn:of:alerts", Message="x", MessageAttributes=attributes)
     assert told_of(request, name_of(request)) == {"one", "two"}
     assert name_of(request) == PUBLISH

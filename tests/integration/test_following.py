@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain import rows
 from chalicelib.domain.predictions import Label
-from labelwatch.local.outcomes import Watch
+from labelwatch.local.outcomes import OutcomeReader
 from tests.integration.conftest import REGION
 from tests.support import builders
 
@@ -21,13 +21,13 @@ KEY = "predictions/dt=2026-11-22/x.json"
 
 
 @pytest.fixture
-def watch(s3: S3Client) -> Watch:
+def watch(s3: S3Client) -> OutcomeReader:
     s3.create_bucket(Bucket=OUT, CreateBucketConfiguration={"LocationConstraint": REGION})
     queues = dict.fromkeys(("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl"), "")
     session: Any = SimpleNamespace(
         local_aws=SimpleNamespace(client=lambda _: s3), outputs={"OutputBucket": OUT} | queues
     )
-    return Watch(session)
+    return OutcomeReader(session)
 
 
 def store(s3: S3Client, label: str) -> None:
@@ -36,12 +36,12 @@ def store(s3: S3Client, label: str) -> None:
     s3.put_object(Bucket=OUT, Key=KEY, Body=content)
 
 
-def seen(watch: Watch) -> list[str]:
+def seen(watch: OutcomeReader) -> list[str]:
     return [one.labels[0][0] for one in watch.new_predictions()]
 
 
 def test_rows_are_told_once_and_once_more_where_another_look_at_the_image_wrote_others(
-    s3: S3Client, watch: Watch
+    s3: S3Client, watch: OutcomeReader
 ) -> None:
     store(s3, "leaf-smut")
     assert (seen(watch), seen(watch)) == (["leaf-smut"], [])
@@ -49,7 +49,7 @@ def test_rows_are_told_once_and_once_more_where_another_look_at_the_image_wrote_
     assert (seen(watch), seen(watch)) == (["rust"], [])
 
 
-def test_rows_that_were_delivered_twice_are_told_once(s3: S3Client, watch: Watch) -> None:
+def test_rows_that_were_delivered_twice_are_told_once(s3: S3Client, watch: OutcomeReader) -> None:
     store(s3, "leaf-smut")
     assert seen(watch) == ["leaf-smut"]
     store(s3, "leaf-smut")

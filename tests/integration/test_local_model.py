@@ -295,7 +295,7 @@ def test_as_many_calls_pass_as_the_rate_gives_in_that_time() -> None:
     passed = []
     for seconds in (0, 0.5, 1.0, 60.0):  # two at first, then one, two, and no more than two after a rest
         clock.seconds += seconds
-        passed.append([rate.takes() for _ in range(4)].count(True))
+        passed.append([rate.allows() for _ in range(4)].count(True))
     assert passed == [2, 1, 2, 2]
 
 
@@ -311,7 +311,7 @@ def test_control_calls_have_a_rate_of_their_own(rekognition: RekognitionClient, 
 def test_an_error_is_answered_with_its_status(
     rekognition: RekognitionClient, model: LocalModel, code: str, http: int
 ) -> None:
-    model.answer_with(code)
+    model.fail_next(code)
     assert refused(lambda: detected(rekognition)) == (code, http)
 
 
@@ -323,7 +323,7 @@ def test_a_stand_in_that_breaks_answers_as_a_service_that_breaks(
 
 
 def test_errors_are_answered_as_often_as_was_told(rekognition: RekognitionClient, model: LocalModel) -> None:
-    model.answer_with("ThrottlingException", times=2)
+    model.fail_next("ThrottlingException", times=2)
     codes = [refused(lambda: detected(rekognition))[0] for _ in range(2)]
     assert (codes, detected(rekognition)) == (["ThrottlingException"] * 2, SEEN)
 
@@ -339,7 +339,7 @@ def test_an_error_rate_of_a_half_refuses_about_half_of_the_calls(model: LocalMod
 
 
 def test_every_detection_is_counted(rekognition: RekognitionClient, model: LocalModel) -> None:
-    model.answer_with("ThrottlingException")
+    model.fail_next("ThrottlingException")
     refused(lambda: detected(rekognition))
     detected(rekognition)
     assert model.calls == 2

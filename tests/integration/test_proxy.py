@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from labelwatch.local.server import serving
-from tests.support.proxy import passing
+from tests.support.proxy import running_proxy
 
 
 class Service:
@@ -46,7 +46,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture
 def caller(service: Service) -> Iterator[HTTPConnection]:
-    with passing(service.url, lambda _, pass_on: pass_on()) as url:
+    with running_proxy(service.url, lambda _, forward: forward()) as url:
         connection = HTTPConnection(url.removeprefix("http://"))
         yield connection
         connection.close()

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.proxy import Answered, Asked, PassOn, passing
+from tests.support.proxy import Forward, Request, Response, running_proxy
 
 UPLOADER = "uploader"
 _OF_OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
@@ -46,22 +46,24 @@ class Calls:
 
 
 @contextmanager
-def counted(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
+def counting_proxy(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
     """Passes requests on to `upstream` until the block ends, and gives the URL to call instead of it."""
 
-    def count(asked: Asked, pass_on: PassOn) -> Answered:
-        answer = pass_on()
-        signed = asked.headers.get("authorization", "").startswith("AWS4")
+    def count(request: Request, forward: Forward) -> Response:
+        answer = forward()
+        signed = request.headers.get("authorization", "").startswith("AWS4")
         # What is not signed is no function's: a form of a presigned upload, which goes where its signer's calls go.
         who = caller if signed else UPLOADER
-        calls.add(Call(who, operation(asked.method, asked.path, asked.headers, asked.body), answer.status >= 400))
+        calls.add(
+            Call(who, operation_name(request.method, request.path, request.headers, request.body), answer.status >= 400)
+        )
         return answer
 
-    with passing(upstream, count) as url:
+    with running_proxy(upstream, count) as url:
         yield url
 
 
-def operation(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
+def operation_name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
     """`sqs SendMessageBatch` and the like, from the request alone; header names in lower case."""
     if path.startswith("/restapis/"):
         return f"apigateway {method} /{path.partition('/_user_request_/')[2]}"
@@ -83,6 +85,6 @@ def _name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
     if headers.get("content-type", "").startswith("multipart/form-data"):
         return "PostObject"
     where = urlsplit(path)
-    asked = parse_qs(where.query, keep_blank_values=True).keys()
-    of_an_object = "/" in where.path.strip("/") and asked <= {"versionId"}
+    request = parse_qs(where.query, keep_blank_values=True).keys()
+    of_an_object = "/" in where.path.strip("/") and request <= {"versionId"}
     return _OF_OBJECTS[method] if of_an_object and method in _OF_OBJECTS else f"{method} {path}"

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY
-from labelwatch.local.outcomes import DeadLetterImage, Predicted, Watch
+from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import INPUT_BUCKET, Session
 from tests.support.builders import scheduled_event
 
@@ -25,7 +25,7 @@ ORIGIN = "https://leaves.example.com"
 COLOURS = {"leaf-smut": (200, 0, 0), "brown-spot": (0, 0, 200), "bacterial-leaf-blight": (0, 200, 0)}
 
 
-class ByColour:
+class ColourClassifier:
     """A classifier that a test can foresee: pure colours are labels, all else is none."""
 
     def classify(self, image: Image.Image) -> list[tuple[str, float]]:
@@ -44,15 +44,15 @@ def picture(label: str = "leaf-smut", form: str = "JPEG") -> bytes:
 class Pipeline:
     """The running pipeline, and what has become of the uploads so far."""
 
-    def __init__(self, session: Session, patience: float = SECONDS_TO_WAIT) -> None:
+    def __init__(self, session: Session, wait_seconds: float = SECONDS_TO_WAIT) -> None:
         self.session = session
-        self.patience = patience
+        self.wait_seconds = wait_seconds
         self.local_model = session.local_model
         self.outputs = session.outputs
-        self.predictions: dict[str, Predicted] = {}
-        self.dead_letters: dict[str, DeadLetterImage] = {}
+        self.predictions: dict[str, PredictionOutcome] = {}
+        self.dead_letters: dict[str, DeadLetterOutcome] = {}
         self._s3 = session.local_aws.client("s3")
-        self._watch = Watch(session)
+        self._watch = OutcomeReader(session)
 
     def upload(self, *keys: str, content: bytes | None = None, **more: Any) -> None:
         for key in keys:
@@ -60,13 +60,13 @@ class Pipeline:
             self._s3.put_object(Bucket=INPUT_BUCKET, Key=key, Body=body, **more)
 
     def wait_until(self, ready: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + self.patience
+        until = time.monotonic() + self.wait_seconds
         while not ready():
-            assert time.monotonic() < until, f"{what} did not happen in {self.patience:g} s"
+            assert time.monotonic() < until, f"{what} did not happen in {self.wait_seconds:g} s"
             time.sleep(0.1)
-            self.look()
+            self.refresh()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         self.predictions |= {one.key: one for one in self._watch.new_predictions()}
         self.dead_letters |= {one.key: one for one in self._watch.new_dead_letters()}
 
@@ -82,7 +82,7 @@ class Pipeline:
         self.wait_until(lambda: bool(self.alerts_of(key)), "an alert")
         return self.alerts_of(key)[0]
 
-    def waiting(self, queue: str) -> int:
+    def depth(self, queue: str) -> int:
         """How many messages a queue holds, in sight or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self.session.local_aws.client("sqs").get_queue_attributes(
@@ -91,9 +91,7 @@ class Pipeline:
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def wait_until_empty(self) -> None:
-        self.wait_until(
-            lambda: self.waiting("ImagesQueueUrl") + self.waiting("PredictionsQueueUrl") == 0, "empty queues"
-        )
+        self.wait_until(lambda: self.depth("ImagesQueueUrl") + self.depth("PredictionsQueueUrl") == 0, "empty queues")
 
 
 def user_environment(session: Session) -> dict[str, str]:
@@ -136,7 +134,7 @@ def set_environment(session: Session, function: str, **changes: str) -> None:
     client.update_function_configuration(FunctionName=function, Environment={"Variables": variables | changes})
 
 
-def look_at_the_model(session: Session, stack: str = "labelwatch") -> str:
+def run_manage_model(session: Session, stack: str = "labelwatch") -> str:
     """What the clock does once a minute on AWS; gives the log of it."""
     answer = session.local_aws.client("lambda").invoke(
         FunctionName=functions(session, stack)["ManageModel"], LogType="Tail", Payload=json.dumps(scheduled_event())
@@ -152,7 +150,7 @@ def set_mapping(session: Session, function: str, **changes: Any) -> None:
     client.update_event_source_mapping(UUID=mapping["UUID"], **changes)
 
 
-def set_way(session: Session, *, partial: bool) -> None:
+def set_partial_batch_responses(session: Session, *, partial: bool) -> None:
     """How failed messages are given back: as deployed, or as by a mapping that reads no partial batch responses."""
     for name in ("Detect", "Notify"):
         function = functions(session)[name]

@@ -17,10 +17,10 @@ from labelwatch.local.server import serving
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request, with its headers' names in lower case, and the port that it came from.
 
-    `hung_up` says whether whoever asked has by now, as after a time-out.
+    `hung_up` says whether whoever request has by now, as after a time-out.
     """
 
     method: str
@@ -31,7 +31,7 @@ class Asked(NamedTuple):
     hung_up: Callable[[], bool] = lambda: False
 
 
-class Answered(NamedTuple):
+class Response(NamedTuple):
     """What is answered; of a HEAD the length of what is not sent."""
 
     status: int
@@ -39,12 +39,12 @@ class Answered(NamedTuple):
     content: bytes
 
 
-type PassOn = Callable[[], Answered]
-type Around = Callable[[Asked, PassOn], Answered | None]
+type Forward = Callable[[], Response]
+type Interceptor = Callable[[Request, Forward], Response | None]
 
 
 @contextmanager
-def passing(upstream: str, around: Around) -> Iterator[str]:
+def running_proxy(upstream: str, around: Interceptor) -> Iterator[str]:
     """Serves until the block ends, and gives the URL to call instead of `upstream`.
 
     `around` gets each request and what passes it on; where it gives None, the connection is closed without an answer.
@@ -63,7 +63,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def _handler(upstream: str, around: Around) -> type[BaseHTTPRequestHandler]:
+def _handler(upstream: str, around: Interceptor) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -80,9 +80,9 @@ def _handler(upstream: str, around: Around) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
             hung_up = partial(_has_ended, self.connection)
-            asked = Asked(self.command, self.path, headers, body, self.client_address[1], hung_up)
+            request = Request(self.command, self.path, headers, body, self.client_address[1], hung_up)
             try:
-                answer = around(asked, lambda: self._upstream.answer(asked))
+                answer = around(request, lambda: self._upstream.answer(request))
             except OSError:  # nobody is there any more: the run has ended before the function has
                 self.send_error(502)
                 return
@@ -115,22 +115,22 @@ class _Upstream:
     def close(self) -> None:
         self._connection.close()
 
-    def answer(self, asked: Asked) -> Answered:
-        passed = {name: value for name, value in asked.headers.items() if name not in _HOP_BY_HOP}
+    def answer(self, request: Request) -> Response:
+        passed = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
         if self._connection.sock and _has_ended(self._connection.sock):
             self._connection.close()
         try:
-            self._connection.request(asked.method, asked.path, asked.body or None, passed)
+            self._connection.request(request.method, request.path, request.body or None, passed)
             answer = self._connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Answered(answer.status, headers, answer.read())
+            return Response(answer.status, headers, answer.read())
         except BaseException:  # it is in the middle of something
             self._connection.close()
             raise
 
 
 def _has_ended(connection: socket) -> bool:
-    """Whether the other side has closed it: what can be read before anything is asked is its end."""
+    """Whether the other side has closed it: what can be read before anything is request is its end."""
     looking = poll()
     looking.register(connection, POLLIN)
     return bool(looking.poll(0))

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from labelwatch.deploy.package import package
-from labelwatch.local.folder import owned
+from labelwatch.local.folder import exclusive
 from labelwatch.local.ministack import check_machine
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
@@ -32,7 +32,7 @@ def main(
     started = time.monotonic()
     try:
         check_machine()
-        with owned(folder), running(folder / "session", package(folder / "package")) as place:
+        with exclusive(folder), running(folder / "session", package(folder / "package")) as place:
             for scenario in scenarios.everything(images):
                 with console.status(scenario.name):
                     outcomes.append(scenarios.run(place, scenario))

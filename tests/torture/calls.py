@@ -7,8 +7,8 @@ import json
 from urllib.parse import parse_qs
 
 from labelwatch.local.session import OUTPUT_BUCKET
-from tests.support.call_counter import operation
-from tests.support.proxy import Asked
+from tests.support.call_counter import operation_name
+from tests.support.proxy import Request
 
 CLAIM, NOTE, RELEASE, PUBLISH = "dynamodb claim alert", "dynamodb note alert", "dynamodb release alert", "sns Publish"
 CLAIM_ASIDE, NOTE_ASIDE, SET_ASIDE = "dynamodb claim dead-letter", "dynamodb note dead-letter", "sqs SendMessage"
@@ -21,45 +21,45 @@ TELLING, NOTING, CLAIMING = {PUBLISH, SET_ASIDE}, {NOTE, NOTE_ASIDE}, {CLAIM_ASI
 ASIDE = "dead letter "
 
 
-def name_of(asked: Asked) -> str:
+def name_of(request: Request) -> str:
     """`service Operation`; where one operation is used for several things, with what it is used for."""
-    name = operation(asked.method, asked.path, asked.headers, asked.body)
-    if name == "s3 HeadObject" and asked.path.startswith(f"/{OUTPUT_BUCKET}/"):
+    name = operation_name(request.method, request.path, request.headers, request.body)
+    if name == "s3 HeadObject" and request.path.startswith(f"/{OUTPUT_BUCKET}/"):
         return HEAD_OF_ROWS
-    if name == "sqs SendMessageBatch" and "ImagesQueue" in json.loads(asked.body)["QueueUrl"]:
+    if name == "sqs SendMessageBatch" and "ImagesQueue" in json.loads(request.body)["QueueUrl"]:
         return SPLIT
     if name != "dynamodb UpdateItem":
         return name
-    write = json.loads(asked.body)
+    write = json.loads(request.body)
     change = write["UpdateExpression"]
     act = "claim" if "claimed_by" in change else "note" if "told_at" in change else "release"
     return f"dynamodb {act} {write['Key']['kind']['S']}"
 
 
-def told_of(asked: Asked, name: str) -> frozenset[str]:
+def told_of(request: Request, name: str) -> frozenset[str]:
     """The ids of what is told by this call, or claimed or noted; none where it is another."""
     if name == NOTE:
-        return frozenset({_item(asked)})
+        return frozenset({_item(request)})
     if name in {CLAIM_ASIDE, NOTE_ASIDE}:
-        return frozenset({ASIDE + _item(asked)})
+        return frozenset({ASIDE + _item(request)})
     if name == SET_ASIDE:
-        return _set_aside(json.loads(asked.body))
+        return _set_aside(json.loads(request.body))
     if name != PUBLISH:
         return frozenset()
-    form = {key: values[0] for key, values in parse_qs(asked.body.decode()).items()}
+    form = {key: values[0] for key, values in parse_qs(request.body.decode()).items()}
     (entry,) = [key for key, value in form.items() if key.endswith(".Name") and value == "predictions"]
     rows = json.loads(form[entry.removesuffix("Name") + "Value.StringValue"])
     return frozenset(row.rpartition("/")[2].removesuffix(".json") for row in rows)
 
 
-def owner_of(claim: Asked) -> str:
+def owner_of(claim: Request) -> str:
     """Who claims."""
     owner: str = json.loads(claim.body)["ExpressionAttributeValues"][":owner"]["S"]
     return owner
 
 
-def _item(asked: Asked) -> str:
-    item: str = json.loads(asked.body)["Key"]["id"]["S"]
+def _item(request: Request) -> str:
+    item: str = json.loads(request.body)["Key"]["id"]["S"]
     return item
 
 

@@ -9,14 +9,14 @@ from collections import Counter
 from threading import Lock
 from typing import NamedTuple
 
-from tests.support.proxy import Answered, Around, Asked, PassOn
+from tests.support.proxy import Forward, Interceptor, Request, Response
 from tests.torture import processes
 from tests.torture.calls import CLAIMING, NOTING, TELLING, name_of, owner_of, told_of
 from tests.torture.uncertain import Doubts
 
 KILLED, REFUSED, NO_ANSWER, CLOSED = "killed", "refused", "no answer", "connection closed"
 COME_AGAIN = "come again"
-# What the local model of the model refuses when it is stopped, or asked too often.
+# What the local model of the model refuses when it is stopped, or request too often.
 NOT_RUNNING = "model not running"
 _OF_THE_MODEL = {
     b"ResourceNotReadyException": NOT_RUNNING,
@@ -68,25 +68,25 @@ class Mischief:
         with self._lock:
             self.done[kind] += times
 
-    def around(self, function: str) -> Around:
+    def around(self, function: str) -> Interceptor:
         """What the proxy of this function does with its calls."""
 
-        def meddle(asked: Asked, pass_on: PassOn) -> Answered | None:
-            name = name_of(asked)
+        def meddle(request: Request, forward: Forward) -> Response | None:
+            name = name_of(request)
             trick = self._chosen(function, name)
-            answer = None if trick and not trick.after else self._done(asked, name, pass_on)
-            if trick or asked.hung_up():  # a machine that is busy is late without a trick
-                self._unheard(asked, name, ended=bool(trick and trick.kind == KILLED))
-            return self._play(trick, asked, name) if trick else answer
+            answer = None if trick and not trick.after else self._done(request, name, forward)
+            if trick or request.hung_up():  # a machine that is busy is late without a trick
+                self._unheard(request, name, ended=bool(trick and trick.kind == KILLED))
+            return self._play(trick, request, name) if trick else answer
 
         return meddle
 
-    def _unheard(self, asked: Asked, name: str, *, ended: bool) -> None:
+    def _unheard(self, request: Request, name: str, *, ended: bool) -> None:
         if name in CLAIMING:
             # Of one that is killed there is nothing to come.
-            self._doubts.claimed(told_of(asked, name), owner_of(asked), known=ended)
+            self._doubts.claimed(told_of(request, name), owner_of(request), known=ended)
         else:
-            self._doubts.disturbed(told_of(asked, name))
+            self._doubts.disturbed(told_of(request, name))
 
     def _chosen(self, function: str, name: str) -> _Trick | None:
         with self._lock:
@@ -110,31 +110,31 @@ class Mischief:
             return _Trick(self._dice.choices(list(WAYS_TO_FAIL), list(WAYS_TO_FAIL.values()))[0], after)
         return None
 
-    def _done(self, asked: Asked, name: str, pass_on: PassOn) -> Answered:
-        answer = pass_on()
+    def _done(self, request: Request, name: str, forward: Forward) -> Response:
+        answer = forward()
         if answer.status < 400 and name in TELLING:
-            self._doubts.told(told_of(asked, name), processes.owner_of(asked.port))
+            self._doubts.told(told_of(request, name), processes.owner_of(request.port))
         if name in CLAIMING:
-            self._doubts.claimed(told_of(asked, name), owner_of(asked), known=True)
+            self._doubts.claimed(told_of(request, name), owner_of(request), known=True)
         if answer.status < 400 and name in NOTING:
-            self._doubts.noted(told_of(asked, name))
+            self._doubts.noted(told_of(request, name))
         with self._lock:
             self.done.update(
                 kind for code, kind in _OF_THE_MODEL.items() if answer.status == 400 and code in answer.content
             )
         return answer
 
-    def _play(self, trick: _Trick, asked: Asked, name: str) -> Answered | None:
+    def _play(self, trick: _Trick, request: Request, name: str) -> Response | None:
         if trick.kind == KILLED:
-            process = processes.owner_of(asked.port)
+            process = processes.owner_of(request.port)
             if process:
                 processes.kill(process)
         if trick.kind == NO_ANSWER and name.partition(" ")[0] in _SOON_GIVEN_UP:
             time.sleep(_SECONDS_WITHOUT_ANSWER)
-        return _error(asked, name, *_STATUS[trick.kind]) if trick.kind in _STATUS else None
+        return _error(request, name, *_STATUS[trick.kind]) if trick.kind in _STATUS else None
 
 
-def _error(asked: Asked, name: str, code: str, status: int) -> Answered:
+def _error(request: Request, name: str, code: str, status: int) -> Response:
     """As the services write it: https://smithy.io/2.0/aws/protocols/."""
     said = "The torture says so."
     match name.partition(" ")[0]:
@@ -144,4 +144,4 @@ def _error(asked: Asked, name: str, code: str, status: int) -> Answered:
             text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{said}</Message></Error></ErrorResponse>"
         case _:
             text = json.dumps({"__type": code, "message": said})
-    return Answered(status, {}, b"" if asked.method == "HEAD" else text.encode())
+    return Response(status, {}, b"" if request.method == "HEAD" else text.encode())

@@ -18,8 +18,8 @@ from labelwatch.local import session as local
 from labelwatch.local.model import CALLS_PER_SECOND, LocalModel, RateLimit
 from labelwatch.local.session import INPUT_BUCKET, Session
 from tests.support.builders import notification, s3_record, scheduled_event
-from tests.support.pipeline import ByColour, functions, picture, set_environment, set_mapping
-from tests.support.proxy import passing
+from tests.support.pipeline import ColourClassifier, functions, picture, set_environment, set_mapping
+from tests.support.proxy import running_proxy
 from tests.torture import processes, repeating
 from tests.torture.disruptions import COME_AGAIN, Kill, Mischief
 from tests.torture.uncertain import Doubts
@@ -44,7 +44,7 @@ class Place:
         self.session = session
         # One of its own, that has the pictures at hand: reading them from the cloud would cost as much as all else.
         self.local_model = LocalModel(
-            ByColour(), session.local_model.arn, lambda _bucket, key, _version: self._uploaded[key]
+            ColourClassifier(), session.local_model.arn, lambda _bucket, key, _version: self._uploaded[key]
         )
         self._uploaded: dict[str, bytes] = {}
         self.doubts = Doubts(processes.lives)
@@ -194,7 +194,7 @@ def running(folder: Path, packaged: Package) -> Iterator[Place]:
     """The place until the block ends."""
     with ExitStack() as stack:
         session = stack.enter_context(
-            local.running(folder, packaged, ByColour(), labels_of_interest="leaf-smut", min_confidence=50)
+            local.running(folder, packaged, ColourClassifier(), labels_of_interest="leaf-smut", min_confidence=50)
         )
         names = functions(session)
         place = Place(session, names)
@@ -204,8 +204,8 @@ def running(folder: Path, packaged: Package) -> Iterator[Place]:
         for name in (*QUEUES, KEEP_MODEL):
             around = place.mischief.around(name)
             changes = {
-                "AWS_ENDPOINT_URL": stack.enter_context(passing(session.local_aws.endpoint, around)),
-                "AWS_ENDPOINT_URL_REKOGNITION": stack.enter_context(passing(model, around)),
+                "AWS_ENDPOINT_URL": stack.enter_context(running_proxy(session.local_aws.endpoint, around)),
+                "AWS_ENDPOINT_URL_REKOGNITION": stack.enter_context(running_proxy(model, around)),
                 # On AWS they are of minutes and hours.
                 "RETRY_SECONDS": "1",
                 "DEFER_SECONDS": "3",

@@ -66,7 +66,7 @@ class Scenario(NamedTuple):
     function_seconds: int = 30
     visibility_seconds: int = 35
     at_once: int = 2
-    patience: float = 240
+    wait_seconds: float = 240
 
 
 def run(place: Place, scenario: Scenario) -> Outcome:
@@ -76,7 +76,7 @@ def run(place: Place, scenario: Scenario) -> Outcome:
     place.pace(scenario.function_seconds, scenario.visibility_seconds, scenario.at_once)
     done, explained, started = place.mischief.done.copy(), place.doubts.explained.copy(), time.monotonic()
     scenario.do(place, prefix)
-    place.wait_until_quiet(scenario.patience)
+    place.wait_until_quiet(scenario.wait_seconds)
     seconds = time.monotonic() - started
     place.calm()
     return outcome_of(
@@ -117,7 +117,7 @@ def kills_of_the_rest(place: Place, prefix: str) -> None:
         place.send(NOTIFY, json.dumps({"image": kind}))
 
     def delayed(kind: str) -> None:
-        place.local_model.answer_with("AccessDeniedException")
+        place.local_model.fail_next("AccessDeniedException")
         upload(kind)
 
     def unpublished(kind: str) -> None:
@@ -184,7 +184,7 @@ def kills_of_those_that_delete(kills: Sequence[Kill]) -> Callable[[Place, str], 
     def do(place: Place, prefix: str) -> None:
         def a_part_fails(kind: str) -> None:
             """In one batch: an image that the model refuses, one that is none, and one that is finished."""
-            place.local_model.answer_with("AccessDeniedException")
+            place.local_model.fail_next("AccessDeniedException")
             with place.gathered(DETECT, 3):
                 for number in (8, 9, 10):
                     place.upload_one(f"{prefix}{kind} {number}.jpg", number)
@@ -294,5 +294,5 @@ def everything(images: int) -> list[Scenario]:
         Scenario("300 on a model of 5 calls a second", throttled(300, 5)),
         Scenario("the model stops and comes back", stopped(150)),
         Scenario("10 % of all calls fail", failing(150)),
-        Scenario("all at once", all_at_once(images), at_once=AT_ONCE_OF_MANY, patience=900),
+        Scenario("all at once", all_at_once(images), at_once=AT_ONCE_OF_MANY, wait_seconds=900),
     ]

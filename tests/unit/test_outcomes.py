@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chalicelib.domain import rows
 from chalicelib.domain.predictions import Label
 from labelwatch.local.follow import in_words
-from labelwatch.local.outcomes import DeadLetterImage, Predicted, prediction_of
+from labelwatch.local.outcomes import DeadLetterOutcome, PredictionOutcome, prediction_of
 from tests.support import builders
 
 KEY = "predictions/dt=2026-11-22/x.json"
@@ -18,15 +18,15 @@ def test_rows_are_told_with_the_surest_label_first() -> None:
     labels = (Label("leaf-smut", 70.5, None), Label("healthy", 90.5, None))
     wanted = builders.rules(("leaf-smut", None), min_confidence=60)
     content = rows.encoded(rows.rows_of(builders.prediction(*labels), wanted))
-    found = Predicted("leaf.jpg", (("healthy", 90.5), ("leaf-smut", 70.5)), alert_due=True, row_key=KEY)
+    found = PredictionOutcome("leaf.jpg", (("healthy", 90.5), ("leaf-smut", 70.5)), alert_expected=True, row_key=KEY)
     assert prediction_of(KEY, content) == found
 
 
 def test_what_a_terminal_would_obey_is_told_as_escapes() -> None:
-    predicted = Predicted("a\x1b[2J.jpg", (("smut\x07", 90.5),), alert_due=True, row_key=KEY)
+    predicted = PredictionOutcome("a\x1b[2J.jpg", (("smut\x07", 90.5),), alert_expected=True, row_key=KEY)
     assert in_words(predicted) == r"a\x1b[2J.jpg: smut\x07 90.5 %"
     assert (
-        in_words(DeadLetterImage("s3://b/a%1B.jpg", "EmptyImage", "x\n"))
+        in_words(DeadLetterOutcome("s3://b/a%1B.jpg", "EmptyImage", "x\n"))
         == r"s3://b/a\x1b.jpg: dead letter, EmptyImage (x\n)"
     )
 

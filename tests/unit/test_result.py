@@ -4,17 +4,21 @@ from pathlib import Path
 from rich.console import Console
 
 from labelwatch.local.mailbox import Mail
-from labelwatch.local.outcomes import DeadLetterImage, Predicted
+from labelwatch.local.outcomes import DeadLetterOutcome, PredictionOutcome
 from labelwatch.local.result import Result, show
 from labelwatch.report.build import Report
 
-SEEN = Predicted("leaf.jpg", (("leaf-smut", 97.0),), alert_due=True, row_key="predictions/dt=2026-11-22/a.json")
-UNASKED = Predicted("leaf.jpg", (("brown-spot", 97.0),), alert_due=False, row_key="predictions/dt=2026-11-22/a.json")
-LETTER = DeadLetterImage("s3://labelwatch-images/leaf.jpg", "InvalidImageFormatException", "no image")
+SEEN = PredictionOutcome(
+    "leaf.jpg", (("leaf-smut", 97.0),), alert_expected=True, row_key="predictions/dt=2026-11-22/a.json"
+)
+UNASKED = PredictionOutcome(
+    "leaf.jpg", (("brown-spot", 97.0),), alert_expected=False, row_key="predictions/dt=2026-11-22/a.json"
+)
+LETTER = DeadLetterOutcome("s3://labelwatch-images/leaf.jpg", "InvalidImageFormatException", "no image")
 
 
 def result(
-    predicted: Predicted | None = None, letter: DeadLetterImage | None = None, mails: tuple[Mail, ...] = ()
+    predicted: PredictionOutcome | None = None, letter: DeadLetterOutcome | None = None, mails: tuple[Mail, ...] = ()
 ) -> Result:
     return Result(
         uploaded=("leaf.jpg",),
@@ -49,7 +53,7 @@ def test_a_dead_letter_is_accounted_for() -> None:
 
 
 def test_a_dead_letter_is_known_by_its_decoded_key() -> None:
-    assert DeadLetterImage("s3://labelwatch-images/a%20b%2Bc.jpg", "reason", "detail").key == "a b+c.jpg"
+    assert DeadLetterOutcome("s3://labelwatch-images/a%20b%2Bc.jpg", "reason", "detail").key == "a b+c.jpg"
 
 
 def shown(it: Result, pie: Path | None = Path("demo/labels.png")) -> list[str]:
@@ -63,9 +67,13 @@ def shown(it: Result, pie: Path | None = Path("demo/labels.png")) -> list[str]:
 def many() -> Result:
     """Thirty images that are alike, in two alerts, one image that is in none, one without a label, a dead letter."""
     keys = [f"uploads/demo/2026-11-22/ijctjc5udulxld6r-leaf-smut-{number:04}.jpg" for number in range(30)]
-    predictions = {key: Predicted(key, (("leaf-smut", 97.0),), alert_due=True, row_key=key) for key in keys}
-    predictions["weak.jpg"] = Predicted("weak.jpg", (("leaf-smut", 61.0),), alert_due=False, row_key="weak")
-    predictions["noise.png"] = Predicted("noise.png", (), alert_due=False, row_key="noise")
+    predictions = {
+        key: PredictionOutcome(key, (("leaf-smut", 97.0),), alert_expected=True, row_key=key) for key in keys
+    }
+    predictions["weak.jpg"] = PredictionOutcome(
+        "weak.jpg", (("leaf-smut", 61.0),), alert_expected=False, row_key="weak"
+    )
+    predictions["noise.png"] = PredictionOutcome("noise.png", (), alert_expected=False, row_key="noise")
     mails = tuple(
         Mail("Labelwatch: 15 pictures", frozenset(keys[place::2]), Path(f"00{place}.eml")) for place in range(2)
     )
