@@ -142,15 +142,15 @@ def test_calls_fail_in_every_way_and_the_service_has_done_some_of_them(
     assert mischief.done[CLOSED] > 0
 
 
-def test_who_has_hung_up_is_known(service: Service) -> None:
+def test_who_has_closed_is_known(service: Service) -> None:
     seen: list[bool] = []
 
     def around(request: Request, forward: Forward) -> Response:
-        seen.append(request.hung_up())
+        seen.append(request.closed())
         until = time.monotonic() + 10
-        while not request.hung_up() and time.monotonic() < until:
+        while not request.closed() and time.monotonic() < until:
             time.sleep(0.01)
-        seen.append(request.hung_up())
+        seen.append(request.closed())
         return forward()
 
     with running_proxy(service.url, around) as url:

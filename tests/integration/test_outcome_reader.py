@@ -47,7 +47,7 @@ def test_a_prediction_is_new_once_and_once_more_when_its_rows_change(s3: S3Clien
     assert (labels(reader), labels(reader)) == (["rust"], [])
 
 
-def test_rows_that_are_written_again_unchanged_are_not_new(s3: S3Client, reader: OutcomeReader) -> None:
+def test_unchanged_rows_of_a_second_delivery_are_not_new(s3: S3Client, reader: OutcomeReader) -> None:
     store(s3, "leaf-smut")
     assert labels(reader) == ["leaf-smut"]
     store(s3, "leaf-smut")

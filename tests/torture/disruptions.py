@@ -75,7 +75,7 @@ class Mischief:
             name = name_of(request)
             trick = self._chosen(function, name)
             answer = None if trick and not trick.after else self._done(request, name, forward)
-            if trick or request.hung_up():  # a machine that is busy is late without a trick
+            if trick or request.closed():  # a machine that is busy is late without a trick
                 self._unheard(request, name, ended=bool(trick and trick.kind == KILLED))
             return self._play(trick, request, name) if trick else answer
 
