@@ -150,9 +150,9 @@ def set_mapping(session: Session, function: str, **changes: Any) -> None:
     client.update_event_source_mapping(UUID=mapping["UUID"], **changes)
 
 
-def set_partial_batch_responses(session: Session, *, partial: bool) -> None:
+def set_partial_batch_responses(session: Session, *, enabled: bool) -> None:
     """Enables partial batch responses, as deployed by CloudFormation, or disables them, as with `chalice deploy`."""
     for name in ("Detect", "Notify"):
         function = functions(session)[name]
-        set_environment(session, function, PARTIAL_BATCH_RESPONSES="yes" if partial else "no")
-        set_mapping(session, function, FunctionResponseTypes=["ReportBatchItemFailures"] if partial else [])
+        set_environment(session, function, PARTIAL_BATCH_RESPONSES="yes" if enabled else "no")
+        set_mapping(session, function, FunctionResponseTypes=["ReportBatchItemFailures"] if enabled else [])
