@@ -1,4 +1,4 @@
-"""The local model over HTTP on loopback, asked by boto3: what Rekognition documents is what it answers."""
+"""The local model over HTTP on loopback, called by boto3: it answers as Rekognition's documentation says."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MIB = 1024 * 1024
 
 
 class FixedLabels:
-    """A classifier that sees the same in every picture."""
+    """A classifier that predicts the same labels for every picture."""
 
     def classify(self, image: Image.Image) -> list[tuple[str, float]]:  # noqa: ARG002 - the port's
         return LABELS

@@ -1,4 +1,4 @@
-"""The functions' requests to AWS, as the proxy sees them: which call a request is, and which alert or dead letter."""
+"""The functions' requests to AWS: which call a request is, and of which alert or dead letter."""
 
 from __future__ import annotations
 

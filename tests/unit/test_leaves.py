@@ -1,4 +1,4 @@
-"""The drawn leaves: repeatable, varied, and showing the disease that their label says."""
+"""The drawn leaves: repeatable, varied, and with the disease of their label."""
 
 import numpy as np
 import pytest
