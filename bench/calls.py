@@ -24,7 +24,7 @@ from rich.table import Table
 from bench.measuring import MODEL_IMAGES_A_SECOND, MODEL_SECONDS, Run, running
 from labelwatch.deploy.package import package
 from labelwatch.local import curl_uploads
-from labelwatch.local.folder import owned
+from labelwatch.local.folder import exclusive
 from labelwatch.local.ministack import check_machine
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
@@ -85,7 +85,7 @@ def main(
     try:
         check_machine()
         curl_uploads.check_curl()
-        with owned(folder):
+        with exclusive(folder):
             measured = _measured(folder, runs, console)
     except UserError as problem:
         console.print(f"Error: {problem}", style="red")

@@ -17,11 +17,11 @@ from labelwatch.local import curl_uploads, deployment, rekognition_api
 from labelwatch.local import session as local
 from labelwatch.local.ministack import LocalAws
 from labelwatch.local.model import CALLS_PER_SECOND, Classifier, RateLimit
-from labelwatch.local.outcomes import Watch
+from labelwatch.local.outcomes import OutcomeReader
 from labelwatch.local.session import Session
 from labelwatch.shared.errors import UserError
 from labelwatch.uploads import tokens
-from tests.support.call_counter import UPLOADER, Call, Calls, counted
+from tests.support.call_counter import UPLOADER, Call, Calls, counting_proxy
 
 SECONDS_TO_WAIT = 180
 UPLOADS_AT_ONCE = 4
@@ -66,7 +66,7 @@ class Bench:
         self._s3 = uploader.client("s3")
         self._lambda = session.local_aws.client("lambda")
         self._logs = session.local_aws.client("logs")
-        self._watch = Watch(session)
+        self._watch = OutcomeReader(session)
         self._predicted: set[str] = set()
 
     def measure(self, run: Run, files: list[Path], on_image: Callable[[], None]) -> dict[str, Any]:
@@ -202,11 +202,11 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
         functions = _functions(session)
         for name, physical in functions.items():
             endpoints = {
-                "AWS_ENDPOINT_URL": stack.enter_context(counted(name, session.local_aws.endpoint, calls)),
-                "AWS_ENDPOINT_URL_REKOGNITION": stack.enter_context(counted(name, model, calls)),
+                "AWS_ENDPOINT_URL": stack.enter_context(counting_proxy(name, session.local_aws.endpoint, calls)),
+                "AWS_ENDPOINT_URL_REKOGNITION": stack.enter_context(counting_proxy(name, model, calls)),
             }
             _set_environment(session, physical, endpoints)
-        endpoint = stack.enter_context(counted(UPLOADER, session.local_aws.endpoint, calls))
+        endpoint = stack.enter_context(counting_proxy(UPLOADER, session.local_aws.endpoint, calls))
         yield Bench(session, functions, calls, LocalAws(endpoint, session.local_aws.log))
 
 

@@ -1,6 +1,5 @@
 """The commands on the local AWS."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,30 +19,18 @@ def up(
         str, typer.Option(help="The origin of a web page that may upload, such as http://localhost:3000.")
     ] = "",
 ) -> None:
-    """Start the local AWS, deploy into it, and follow the pipeline until Ctrl-C."""
-    from labelwatch.local import follow
+    """Start the local AWS, deploy into it, and print the outcome of each upload until Ctrl-C."""
+    from labelwatch.local import up as local_up
 
-    follow.run(images, BUILD / "up", CACHE, port, origin, console())
-
-
-@app.command()
-def evaluate(
-    images: Annotated[Path, typer.Argument(help="A folder with a sub-folder of images for each label.")],
-    splits: Annotated[int, typer.Option(min=1, help="How many random splits to try.")] = 5,
-    each: Annotated[int, typer.Option(min=2, help="How many images of each label to train on.")] = 30,
-) -> None:
-    """Say how often the local model is right on images of this folder that it was not trained on."""
-    from labelwatch.local import judging
-
-    judging.run(images, splits, each, console())
+    local_up.run(images, BUILD / "up", CACHE, port, origin, console())
 
 
 def demo(images: Images = None) -> None:
-    """Show the main job: train a local model of the model, deploy, upload images, and see what becomes of each.
+    """Show the main job: train a local model, deploy, upload images, and show the outcome of each.
 
     Ends with alerts as .eml files and a report for any browser, in build/demo, and fails unless every image is
     accounted for.
     """
-    from labelwatch.local import demo as showing
+    from labelwatch.local import demo as local_demo
 
-    showing.run(images, BUILD / "demo", CACHE, console())
+    local_demo.run(images, BUILD / "demo", CACHE, console())

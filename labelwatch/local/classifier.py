@@ -1,10 +1,8 @@
-"""The local model: learns labels from a folder of images, and knows when a picture is none of them."""
+"""The local model's classifier: learns labels from a folder of images, and gives none to a picture unlike them."""
 
 import hashlib
-import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
@@ -21,17 +19,17 @@ from labelwatch.local import features
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.text import counted
 
-VERSION = 1
+VERSION = 2
 """Raise by one with every change of what is learned: a cached classifier of another version is not used."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-FEWEST = 5
+MIN_IMAGES_PER_LABEL = 5
 PENALTY = 0.3
-# Of a hundred pictures one or two are always odd: their distance says nothing of where the others end, so the limit is
-# drawn from the 95th percentile and given room, and not from the farthest.
+# One or two of a hundred pictures are outliers. So the limit is the 95th percentile of the distances between
+# neighbours, with a margin, and not the greatest distance.
 PERCENTILE = 95
-ROOM = 1.35
-FAR = 8
+MARGIN = 1.35
+MAX_DEVIATION = 8
 
 Vector = NDArray[np.float64]
 
@@ -52,21 +50,18 @@ def read_folder(folder: Path) -> dict[str, list[Path]]:
     """
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder: name one with a sub-folder of images for each label")
-    inside = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
-    images = {place.name: sorted(path for path in place.iterdir() if _is_image(path)) for place in inside}
+    label_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    images = {path.name: sorted(filter(_is_image, path.iterdir())) for path in label_folders}
     if len(images) < 2:
-        found = f"only {inside[0].name}" if inside else "none"
+        found = f"only {label_folders[0].name}" if label_folders else "none"
         raise FolderError(f"{folder} must have a sub-folder of images for each of two labels or more, and has {found}")
     for label, paths in images.items():
         if not label.isprintable():
-            message = (
-                f"{folder} has a sub-folder {label!r}, which is no name for a label: use letters that can be shown"
-            )
+            message = f"{folder} has a sub-folder {label!r}, which is no name for a label: use printable characters"
             raise FolderError(message)
-        if len(paths) < FEWEST:
-            raise FolderError(
-                f"{folder / label} has {counted(len(paths), 'image')}: a label needs {FEWEST} or more (JPEG or PNG)"
-            )
+        if len(paths) < MIN_IMAGES_PER_LABEL:
+            message = f"{folder / label} has {counted(len(paths), 'image')}"
+            raise FolderError(f"{message}: a label needs {MIN_IMAGES_PER_LABEL} or more (JPEG or PNG)")
     return images
 
 
@@ -74,29 +69,29 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-class Gate:
-    """Tells a picture like those learned from one that is not, by the distance to its nearest neighbour."""
+class NoveltyDetector:
+    """Separates known kinds of pictures from unknown ones, by the distance to the nearest picture learned from."""
 
     def __init__(self, vectors: Vector) -> None:
-        """Learn the usual distance between neighbours from vectors: pictures x features."""
-        # A picture that is there twice is its own neighbour, and would make every other look far away.
+        """Learn the usual distance between neighbours from the feature vectors, one row a picture."""
+        # A duplicate has a neighbour at distance 0, which would bring the limit down for all others.
         distinct = np.unique(vectors, axis=0)
-        # Beyond a point far is far: one odd number must not turn away a picture that is like the others in all else.
-        held = FunctionTransformer(np.clip, kw_args={"a_min": -FAR, "a_max": FAR})
-        self._scale = make_pipeline(StandardScaler(), held).fit(distinct)
+        # Clipped, so that one unusual feature cannot reject a picture whose other features are usual.
+        clip = FunctionTransformer(np.clip, kw_args={"a_min": -MAX_DEVIATION, "a_max": MAX_DEVIATION})
+        self._scale = make_pipeline(StandardScaler(), clip).fit(distinct)
         self._neighbours = NearestNeighbors(n_neighbors=1, metric="manhattan").fit(self._scale.transform(distinct))
-        # Without an argument, no picture counts as its own neighbour: every one is tried as if it were new.
-        usual, _ = self._neighbours.kneighbors() if len(distinct) > 1 else ([[0.0]], None)
-        self._limit = ROOM * float(np.percentile(usual, PERCENTILE))
+        # Without an argument, kneighbors() does not count a picture as its own neighbour.
+        distances, _ = self._neighbours.kneighbors() if len(distinct) > 1 else ([[0.0]], None)
+        self._limit = MARGIN * float(np.percentile(distances, PERCENTILE))
 
-    def admits(self, vector: Vector) -> bool:
-        """Say whether the picture is near enough to one that was learned from."""
+    def is_known(self, vector: Vector) -> bool:
+        """Return whether the picture is near enough to one that was learned from."""
         distance, _ = self._neighbours.kneighbors(self._scale.transform(vector[np.newaxis]))
         return bool(distance[0, 0] <= self._limit)
 
 
 class Classifier:
-    """Knows the labels it was trained on. Made by train; may be used by several threads at once."""
+    """Predicts the labels that it was trained on. Made by train; may be used by several threads at once."""
 
     labels: tuple[str, ...]
 
@@ -105,22 +100,22 @@ class Classifier:
         self.labels = tuple(sorted(vectors))
         pictures = np.asarray([vector for label in self.labels for vector in vectors[label]])
         truth = [label for label in self.labels for _ in vectors[label]]
-        self._gate = Gate(pictures)
+        self._novelty = NoveltyDetector(pictures)
         self._model = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=2000)).fit(pictures, truth)
 
     def classify(self, image: Image.Image) -> list[tuple[str, float]]:
         """Return every label with its confidence (0 to 100; they add up to 100), the highest first.
 
-        Returns nothing at all for a picture that is unlike those learned from. Raises OSError for a damaged image.
+        Returns an empty list for a picture unlike those learned from. Raises OSError for a damaged image.
         """
         return self.classify_vector(features.features(image))
 
     def classify_vector(self, vector: Vector) -> list[tuple[str, float]]:
         """Do the same as classify for the feature vector of an image."""
-        if not self._gate.admits(vector):
+        if not self._novelty.is_known(vector):
             return []
-        shares = self._model.predict_proba(vector[np.newaxis])[0]
-        return sorted(zip(self.labels, (100 * shares).tolist(), strict=True), key=lambda pair: -pair[1])
+        probabilities = self._model.predict_proba(vector[np.newaxis])[0]
+        return sorted(zip(self.labels, (100 * probabilities).tolist(), strict=True), key=lambda pair: -pair[1])
 
 
 def train(images: Mapping[str, Sequence[Path]], on_image: Callable[[], None] = _nothing) -> Classifier:
@@ -141,9 +136,9 @@ def train_cached(
     on_image is not called when the result is loaded. The folder must be the user's own, as loading runs what is in it.
     """
     path = cache / f"classifier-{_fingerprint(images)}.joblib"
-    known = _load(path)
-    if known is not None:
-        return known
+    cached = _load(path)
+    if cached is not None:
+        return cached
     classifier = train(images, on_image)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
@@ -157,66 +152,18 @@ def split[T](
     each: int,
     seed: int,
 ) -> tuple[dict[str, list[T]], dict[str, list[T]]]:
-    """Deal every label's images at random into those to train on and those to try.
+    """Split every label's images at random into a training set and a test set.
 
-    `each` of a label go to training, or 60 % where there are too few for that; one at least.
+    `each` of a label go to the training set, or 60 % where there are fewer images; one at least.
     """
     random = np.random.default_rng(seed)
     training: dict[str, list[T]] = {}
-    trying: dict[str, list[T]] = {}
+    test: dict[str, list[T]] = {}
     for label, items in images.items():
-        dealt = [items[index] for index in random.permutation(len(items))]
+        shuffled = [items[index] for index in random.permutation(len(items))]
         count = max(1, min(each, len(items) * 6 // 10))
-        training[label], trying[label] = dealt[:count], dealt[count:]
-    return training, trying
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How good a classifier made from these images is on images that it has not seen."""
-
-    accuracies: tuple[float, ...]
-    """For each split, the share (0 to 1) of the images tried whose highest label was right; turned away is wrong."""
-    turned_away: float
-    """The share (0 to 1) of all images tried that were wrongly taken for something else."""
-    trained: int
-    """Images trained on, in each split."""
-    tried: int
-    """Images tried, in each split."""
-
-    @property
-    def mean(self) -> float:
-        """The mean accuracy, 0 to 1."""
-        return statistics.fmean(self.accuracies)
-
-    @property
-    def spread(self) -> float:
-        """The standard deviation of the accuracies; 0 for one split."""
-        return statistics.pstdev(self.accuracies)
-
-
-def evaluate(
-    images: Mapping[str, Sequence[Path]],
-    splits: int = 5,
-    each: int = 30,
-    on_split: Callable[[], None] = _nothing,
-    on_image: Callable[[], None] = _nothing,
-) -> Evaluation:
-    """Train and try on several random splits; on_split is called after each, on_image once for each image read.
-
-    Raises FolderError as train does.
-    """
-    vectors = _read(images, on_image)
-    accuracies, away, tried, trained = [], 0, 0, 0
-    for seed in range(splits):
-        training, trying = split(vectors, each, seed)
-        classifier = Classifier(training)
-        answers = [(label, classifier.classify_vector(vector)) for label in trying for vector in trying[label]]
-        accuracies.append(statistics.fmean(bool(found) and found[0][0] == label for label, found in answers))
-        away += sum(not found for _, found in answers)
-        trained, tried = sum(map(len, training.values())), len(answers)
-        on_split()
-    return Evaluation(tuple(accuracies), away / (splits * tried), trained, tried)
+        training[label], test[label] = shuffled[:count], shuffled[count:]
+    return training, test
 
 
 def _read(images: Mapping[str, Sequence[Path]], on_image: Callable[[], None]) -> dict[str, list[Vector]]:
@@ -248,7 +195,7 @@ def _digest(path: Path) -> str:
 
 def _load(path: Path) -> Classifier | None:
     try:
-        known = joblib.load(path)
+        cached = joblib.load(path)
     except Exception:  # noqa: BLE001 - a damaged pickle raises nearly anything, and training again always helps
         return None
-    return known if isinstance(known, Classifier) else None
+    return cached if isinstance(cached, Classifier) else None

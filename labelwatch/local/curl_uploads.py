@@ -1,4 +1,4 @@
-"""Uploads through presigned uploads with the real curl, as a camera or a person without AWS credentials does it."""
+"""Presigned uploads with the real curl, as a camera or a person without AWS credentials makes them."""
 
 import json
 import os
@@ -28,16 +28,16 @@ def check_curl() -> None:
 
 
 def upload_line(file: Path) -> str:
-    """Both steps in one line for a shell that has API and TOKEN: ask for a presigned upload, and run its curl line."""
+    """Both steps in one line for a shell that has API and TOKEN: request a presigned upload, and run its curl line."""
     body = shlex.quote(json.dumps({"filename": file.name}))
     request = f'curl -sS "$API/uploads" -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d {body}'
     return f"(cd {shlex.quote(str(file.parent))} && {request} | {shlex.join([sys.executable, '-c', _GET_CURL])} | sh)"
 
 
 def upload(api: str, token: str, file: Path) -> str:
-    """Asks for a presigned upload, uploads the file by the line that it has, and gives the object's key.
+    """Requests a presigned upload, uploads the file by its curl line, and returns the object's key.
 
-    Raises UserError with the answer where either step is refused.
+    Raises UserError with the answer where either step fails.
     """
     headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
     answer = _run(["curl", "-sS", f"{api}/uploads", *headers, "-d", json.dumps({"filename": file.name})], file.parent)
@@ -51,15 +51,15 @@ def upload(api: str, token: str, file: Path) -> str:
 
 
 def _run(command: list[str], folder: Path) -> str:
-    # Loopback is not for a proxy to reach.
+    # A proxy cannot reach loopback.
     environment = os.environ | {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
     try:
-        done = subprocess.run(  # noqa: S603 - the command is ours, and the presigned upload's line is our service's
+        completed = subprocess.run(  # noqa: S603 - the command is ours, and the presigned upload's line is our service's
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
         )
     except subprocess.TimeoutExpired:
         raise UserError(f"curl had no answer in {SECONDS_TO_WAIT} s.") from None
-    if done.returncode:
-        *_, last = ["it said nothing", *(done.stdout + done.stderr).strip().splitlines()]
-        raise UserError(f"curl failed with exit code {done.returncode}: {last}")
-    return done.stdout
+    if completed.returncode:
+        *_, last_line = ["no output", *(completed.stdout + completed.stderr).strip().splitlines()]
+        raise UserError(f"curl failed with exit code {completed.returncode}: {last_line}")
+    return completed.stdout

@@ -11,12 +11,12 @@ from labelwatch.shared import stacks
 STACK = "labelwatch"
 API_STAGE = "api"
 PACKAGES_BUCKET = "labelwatch-packages"
-# ministack asks for the name of each call; AWS knows no actions of these names and asks for the plain ones.
+# ministack checks for an action named like the call; on AWS a batch call needs the action without `Batch`.
 _BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
 
 
 def deploy(local_aws: LocalAws, package: Package, parameters: dict[str, str]) -> dict[str, str]:
-    """Deploys the package and gives the stack's outputs; raises UserError with the failed resource's words."""
+    """Deploys the package and returns the stack's outputs; raises UserError with the failed resource's reason."""
     s3 = local_aws.client("s3")
     s3.create_bucket(Bucket=PACKAGES_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.upload_file(str(package.zip), PACKAGES_BUCKET, package.zip.name)
@@ -27,31 +27,31 @@ def deploy(local_aws: LocalAws, package: Package, parameters: dict[str, str]) ->
 def deploy_template(
     local_aws: LocalAws, name: str, template: dict[str, Any], parameters: dict[str, str]
 ) -> dict[str, str]:
-    """Creates this stack through a change set and gives its outputs; raises UserError as `deploy` does."""
+    """Creates this stack through a change set and returns its outputs; raises UserError as `deploy` does."""
     key = f"{name}.json"
-    content = json.dumps(as_deployed_here(template)).encode()
+    content = json.dumps(adapt_to_local_aws(template)).encode()
     local_aws.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
     url = f"{local_aws.endpoint}/{PACKAGES_BUCKET}/{key}"
     cloudformation = stacks.Stacks(local_aws.client("cloudformation"), poll_seconds=0.2)
     plan = cloudformation.plan(name, url, parameters, creates=True)
     outputs = cloudformation.apply(plan) if plan else {}
     if "RestAPIId" in outputs:
-        # Gateway responses count from the next deployment of the API on.
+        # Gateway responses take effect with the next deployment of the API.
         local_aws.client("apigateway").create_deployment(restApiId=outputs["RestAPIId"], stageName=API_STAGE)
     return outputs
 
 
 def api_url(local_aws: LocalAws, outputs: dict[str, str]) -> str:
-    """Where the REST API answers here; on AWS it is the output ApiUrl."""
+    """The REST API's address in the local AWS; on AWS it is the output ApiUrl."""
     return f"{local_aws.endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
 
 
-def as_deployed_here(template: dict[str, Any]) -> dict[str, Any]:
-    """The template with the only three differences between here and AWS; docs/verified.md lists them.
+def adapt_to_local_aws(template: dict[str, Any]) -> dict[str, Any]:
+    """The template with the only three differences between the local AWS and AWS; docs/verified.md lists them.
 
-    The statements that refuse plain HTTP refuse TLS instead, which loopback has none of (taken out, they would leave
-    the topics with their open default policy), the roles' SQS actions stand under the emulator's names as well, and the
-    gateway responses are resources of their own, since the emulator does not read them in the API's definition.
+    The statements that deny plain HTTP deny TLS instead, since loopback has no TLS (without them, the topics would have
+    their open default policy). The roles have ministack's names of SQS actions as well. The gateway responses are
+    resources of their own, since ministack does not read them in the API's definition.
     """
     changed: dict[str, Any] = copy.deepcopy(template)
     api = changed["Resources"].get("RestAPI", {"Properties": {}})

@@ -140,9 +140,9 @@ def _grain(light: Plane) -> Plane:
     """Measure how far the edges run one way, as veins do: shares of direction around the main one, fine and coarse."""
     parts = []
     for sigma in (1.0, 3.0):
-        down, aside = np.gradient(gaussian(light, sigma))
-        strength = np.hypot(down, aside)
-        double = 2 * np.arctan2(down, aside)
+        vertical, horizontal = np.gradient(gaussian(light, sigma))
+        strength = np.hypot(vertical, horizontal)
+        double = 2 * np.arctan2(vertical, horizontal)
         main = np.angle(np.sum(strength * np.exp(1j * double)))
         turned = np.abs(np.angle(np.exp(1j * (double - main))))
         shares = np.histogram(turned, DIRECTIONS, (0, np.pi), weights=strength)[0]

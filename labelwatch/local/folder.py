@@ -1,4 +1,4 @@
-"""A folder that one run of a command has to itself."""
+"""A folder that only one run of a command uses at a time."""
 
 import fcntl
 import shutil
@@ -10,8 +10,8 @@ from labelwatch.shared.errors import UserError
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[None]:
-    """Empties the folder and keeps others out until the block ends; raises UserError where somebody else is in it."""
+def exclusive(folder: Path) -> Iterator[None]:
+    """Empties the folder and locks it until the block ends; raises UserError where another run has locked it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         try:

@@ -34,10 +34,10 @@ def draw(label: str, seed: int, size: int = 256) -> Image.Image:
 def draw_folder(folder: Path, each: int, seed: int = 0) -> None:
     """Draw `each` pictures of every label as JPEG files, one sub-folder a label, as Custom Labels reads labels."""
     for label in LABELS:
-        place = folder / label
-        place.mkdir(parents=True, exist_ok=True)
+        label_folder = folder / label
+        label_folder.mkdir(parents=True, exist_ok=True)
         for number in range(each):
-            draw(label, seed * 100_000 + number).save(place / f"{label}-{number + 1:04}.jpg", quality=92)
+            draw(label, seed * 100_000 + number).save(label_folder / f"{label}-{number + 1:04}.jpg", quality=92)
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Blade:
     cover: Plane
     """1 on the leaf, 0 off it, between on its outline."""
 
-    def place(self, along: Plane, across: Plane) -> list[tuple[float, float]]:
+    def to_pixels(self, along: Plane, across: Plane) -> list[tuple[float, float]]:
         """Return the pixels of points given along and across the leaf."""
-        aside = across * self.half + self.bend * along**2
-        x = self.middle[0] + along * math.cos(self.angle) - aside * math.sin(self.angle)
-        y = self.middle[1] + along * math.sin(self.angle) + aside * math.cos(self.angle)
+        offset = across * self.half + self.bend * along**2
+        x = self.middle[0] + along * math.cos(self.angle) - offset * math.sin(self.angle)
+        y = self.middle[1] + along * math.sin(self.angle) + offset * math.cos(self.angle)
         return list(zip((x * self.size).tolist(), (y * self.size).tolist(), strict=True))
 
 
@@ -72,10 +72,10 @@ def _blade(random: Random, size: int) -> Blade:
     y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size
     x, y = x - middle[0], y - middle[1]
     along = x * math.cos(angle) + y * math.sin(angle)
-    aside = y * math.cos(angle) - x * math.sin(angle) - bend * along**2
+    offset = y * math.cos(angle) - x * math.sin(angle) - bend * along**2
     width = half * (1 - np.exp(-np.clip(tip - along, 0, None) / 0.18))
-    cover = np.clip((width - np.abs(aside)) * size / 1.5 + 0.5, 0, 1) * (along < tip)
-    return Blade(size, middle, angle, bend, half, tip, along, np.clip(aside / np.maximum(width, 1e-3), -2, 2), cover)
+    cover = np.clip((width - np.abs(offset)) * size / 1.5 + 0.5, 0, 1) * (along < tip)
+    return Blade(size, middle, angle, bend, half, tip, along, np.clip(offset / np.maximum(width, 1e-3), -2, 2), cover)
 
 
 def _green(random: Random, blade: Blade) -> Plane:
@@ -113,8 +113,8 @@ def _blight(random: Random, blade: Blade, colour: Plane) -> Plane:
 def _smut(random: Random, blade: Blade, colour: Plane) -> Plane:
     """Sprinkle many tiny angular black spots, each with a lit edge, as they stand up from the leaf."""
     spots = [
-        (where, random.uniform(0.005, 0.014), random.uniform(0.004, 0.009), int(random.integers(4, 7)))
-        for where in _places(random, blade, int(random.integers(35, 110)))
+        (position, random.uniform(0.005, 0.014), random.uniform(0.004, 0.009), int(random.integers(4, 7)))
+        for position in _positions(random, blade, int(random.integers(35, 110)))
     ]
     black = _stencil(random, blade, spots, 0.35)
     lit = np.clip(np.roll(black, (1, 1), (0, 1)) - black, 0, 1)
@@ -124,10 +124,16 @@ def _smut(random: Random, blade: Blade, colour: Plane) -> Plane:
 
 def _brown_spot(random: Random, blade: Blade, colour: Plane) -> Plane:
     """Lay oval brown spots: a yellowish halo around each, and a grey centre in the larger ones."""
-    places = _places(random, blade, int(random.integers(6, 19)))
-    ovals = [(where, s * random.uniform(1.1, 2.3), s, 24) for where in places for s in [random.uniform(0.012, 0.036)]]
-    halo = _stencil(random, blade, [(where, a * 1.9, b * 1.9, n) for where, a, b, n in ovals], 0.08)
-    centre = _stencil(random, blade, [(where, a * 0.45, b * 0.45, n) for where, a, b, n in ovals if b > 0.022], 0.15)
+    positions = _positions(random, blade, int(random.integers(6, 19)))
+    ovals = [
+        (position, s * random.uniform(1.1, 2.3), s, 24)
+        for position in positions
+        for s in [random.uniform(0.012, 0.036)]
+    ]
+    halo = _stencil(random, blade, [(position, a * 1.9, b * 1.9, n) for position, a, b, n in ovals], 0.08)
+    centre = _stencil(
+        random, blade, [(position, a * 0.45, b * 0.45, n) for position, a, b, n in ovals if b > 0.022], 0.15
+    )
     colour = _mix(colour, (0.86, 0.77, 0.22), random.uniform(0.4, 0.8) * _blur(halo, blade.size * 0.014))
     colour = _mix(colour, (0.4, 0.2, 0.09), 0.95 * _blur(_stencil(random, blade, ovals, 0.1), blade.size * 0.003))
     return _mix(colour, (0.68, 0.63, 0.55), 0.9 * _blur(centre, blade.size * 0.003))
@@ -141,7 +147,7 @@ Spot = tuple[tuple[float, float], float, float, int]
 """Where (along, across), half length, half breadth, number of corners."""
 
 
-def _places(random: Random, blade: Blade, count: int) -> Iterator[tuple[float, float]]:
+def _positions(random: Random, blade: Blade, count: int) -> Iterator[tuple[float, float]]:
     last = min(blade.tip - 0.08, 0.6)
     for _ in range(count):
         yield float(random.uniform(-0.55, last)), float(random.uniform(-0.85, 0.85))
@@ -154,7 +160,7 @@ def _stencil(random: Random, blade: Blade, spots: list[Spot], ragged: float) -> 
     for (along, across), length, breadth, corners in spots:
         turn = np.linspace(0, 2 * math.pi, corners, endpoint=False) + random.uniform(0, 6)
         radius = 1 + ragged * random.uniform(-1, 1, corners)
-        points = blade.place(
+        points = blade.to_pixels(
             along + length * radius * np.cos(turn), across + breadth / blade.half * radius * np.sin(turn)
         )
         pen.polygon([(2 * x, 2 * y) for x, y in points], fill=255)
@@ -166,8 +172,8 @@ def _photograph(random: Random, blade: Blade, colour: Plane) -> Image.Image:
     size = blade.size
     paper = np.asarray(random.choice([(0.93, 0.9, 0.88), (0.86, 0.88, 0.92), (0.7, 0.68, 0.64), (0.55, 0.6, 0.58)]))
     ground = (paper + random.normal(0, 0.02, 3)) * (1 + 0.06 * (_clouds(random, size, 3) - 0.5))[..., None]
-    down, aside = (int(random.integers(least, 9)) * size // 256 for least in (2, 0))
-    shadow = _blur(np.pad(blade.cover, ((down, 0), (aside, 0)), mode="edge")[:size, :size], size * 0.015)
+    down, right = (int(random.integers(least, 9)) * size // 256 for least in (2, 0))
+    shadow = _blur(np.pad(blade.cover, ((down, 0), (right, 0)), mode="edge")[:size, :size], size * 0.015)
     ground = ground * (1 - random.uniform(0.15, 0.45) * shadow)[..., None]
     scene = _mix(ground.astype(np.float32), colour, blade.cover)
     y, x = np.mgrid[:size, :size].astype(np.float32) / size - 0.5

@@ -1,4 +1,4 @@
-"""The mailbox: a subscriber of the topic that keeps each alert as an .eml file."""
+"""The mailbox: a subscriber of the topic that saves each alert as an .eml file."""
 
 import email.utils
 import json
@@ -24,7 +24,7 @@ class Mail(Struct, frozen=True):
 
 
 class Mailbox:
-    """Subscribes a queue to the topic and empties it into a folder, until it is closed."""
+    """Subscribes a queue to the topic and saves its messages in a folder, until it is closed."""
 
     def __init__(self, sqs: Any, sns: Any, topic_arn: str, address: str, folder: Path) -> None:  # noqa: ANN401
         self.mails: list[Mail] = []
@@ -34,11 +34,11 @@ class Mailbox:
         self._closed = Event()
         folder.mkdir(parents=True, exist_ok=True)
         self._queue = self._subscribe(sns, topic_arn)
-        self._thread = Thread(target=self._keep_emptying, daemon=True)
+        self._thread = Thread(target=self._receive_until_closed, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stops listening."""
+        """Stops receiving."""
         self._closed.set()
         self._thread.join()
 
@@ -57,14 +57,14 @@ class Mailbox:
         sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
         return url
 
-    def _keep_emptying(self) -> None:
+    def _receive_until_closed(self) -> None:
         while not self._closed.is_set():
             answer = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
             for message in answer.get("Messages", []):
-                self.mails.append(self._kept(json.loads(message["Body"])))
+                self.mails.append(self._saved(json.loads(message["Body"])))
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
 
-    def _kept(self, envelope: dict[str, Any]) -> Mail:
+    def _saved(self, envelope: dict[str, Any]) -> Mail:
         subject = subject_of(envelope)
         name = re.sub(r"[^\w.-]+", "-", subject).strip("-.")[:80]
         file = self._folder / f"{len(self.mails) + 1:03d}-{name}.eml"
@@ -73,18 +73,18 @@ class Mailbox:
 
 
 def subject_of(envelope: dict[str, Any]) -> str:
-    """The subject; whoever publishes by hand may leave it out, and then SNS writes this."""
+    """The subject; SNS uses this default for messages published without a subject."""
     return envelope.get("Subject") or "AWS Notification Message"
 
 
 def predictions_of(envelope: dict[str, Any]) -> frozenset[str]:
-    """The keys of the rows that the message tells of; none where it is not one of Labelwatch."""
+    """The row keys of the predictions in the message; none where it is not an alert of Labelwatch."""
     attribute = envelope.get("MessageAttributes", {}).get("predictions", {})
     return frozenset(json.loads(attribute.get("Value", "[]")))
 
 
 def as_eml(envelope: dict[str, Any], address: str) -> bytes:
-    """The envelope that SNS hands to a queue, as the mail that it would have sent."""
+    """The envelope that SNS sends to a queue, as the mail that SNS would send."""
     mail = EmailMessage()
     mail["From"] = SENDER
     mail["To"] = address
@@ -92,5 +92,5 @@ def as_eml(envelope: dict[str, Any], address: str) -> bytes:
     mail["Date"] = email.utils.format_datetime(datetime.fromisoformat(envelope["Timestamp"]))
     mail["Message-ID"] = f"<{envelope['MessageId']}@sns.local>"
     mail.set_content(envelope["Message"])
-    # A subject of SNS is under 100 characters; folded, it would begin with a blank.
+    # Not folded, since some readers keep the blank of the fold; SNS limits a subject to 100 characters.
     return mail.as_bytes(policy=mail.policy.clone(max_line_length=150))

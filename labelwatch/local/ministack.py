@@ -34,7 +34,7 @@ class LocalAws:
         self.log = log
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
-        """A client of the account's root."""
+        """A client with the root credentials of the account."""
         return boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint,
@@ -45,7 +45,7 @@ class LocalAws:
         )
 
     def disable_schedules(self) -> None:
-        """From now on no schedule calls a function: whoever measures or tests is the clock himself."""
+        """From now on no schedule invokes a function: tests and measurements invoke it when they need to."""
         events = self.client("events")
         for rule in events.list_rules()["Rules"]:
             if "ScheduleExpression" in rule:
@@ -63,16 +63,16 @@ def check_machine(system: str = platform.system(), machine: str = platform.machi
 
 @contextmanager
 def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator[LocalAws]:
-    """A cloud with its state in `folder` and Rekognition at that URL, until the block ends.
+    """A local AWS with its state in `folder` and Rekognition at that URL, until the block ends.
 
-    Raises UserError where the port is taken or the cloud does not come up.
+    Raises UserError where the port is taken or the local AWS does not start.
     """
-    _forget_the_user()
+    _remove_user_configuration()
     port = free_port(port)
     folder.mkdir(parents=True, exist_ok=True)
     local_aws = LocalAws(f"http://127.0.0.1:{port}", folder / "ministack.log")
     with local_aws.log.open("wb") as log:
-        # A group of its own: a Ctrl-C at the terminal is ours, and we stop the cloud when all has been said.
+        # A process group of its own: Ctrl-C at the terminal reaches only this process, which stops ministack itself.
         process = subprocess.Popen(
             [sys.executable, "-m", "ministack"],
             env=_environment(folder, port, rekognition),
@@ -91,9 +91,9 @@ def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator
 def _environment(folder: Path, port: int, rekognition: str) -> dict[str, str]:
     for name in ("s3", "state", "tmp"):
         (folder / name).mkdir(exist_ok=True)
-    # Only what it needs of ours: the functions inherit it, and the user's credentials are none of their business.
-    ours = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
-    return ours | {
+    # The functions inherit this environment, and must not get the user's credentials.
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
+    return inherited | {
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
@@ -112,22 +112,22 @@ def _environment(folder: Path, port: int, rekognition: str) -> dict[str, str]:
     }
 
 
-def _forget_the_user() -> None:
-    """Takes the user's own AWS profile and files out of this process: they have no say here, and may be broken."""
+def _remove_user_configuration() -> None:
+    """Removes the user's AWS profile and files from this process: they may be broken, and a local AWS needs none."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         os.environ.pop(name, None)
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 
 
-def free_port(wanted: int | None) -> int:
-    """The port that is wanted, or any; raises UserError where that one is taken."""
+def free_port(requested: int | None) -> int:
+    """The requested port, or any free one; raises UserError where the requested port is taken."""
     with socket.socket() as probe:
         try:
-            probe.bind(("127.0.0.1", wanted or 0))
+            probe.bind(("127.0.0.1", requested or 0))
         except OSError as problem:
             taken = "is taken" if problem.errno == errno.EADDRINUSE else f"cannot be had ({problem.strerror})"
             raise UserError(
-                f"port {wanted} {taken}; name another with --port, or leave it out for a free one."
+                f"port {requested} {taken}; name another with --port, or leave it out for a free one."
             ) from None
         port: int = probe.getsockname()[1]
         return port
@@ -150,12 +150,12 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], local_aws: LocalAws) -
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the cloud, and the functions' processes that are its children."""
+    """Stops ministack, and the functions' processes that are its children."""
     process.terminate()
     try:
         process.wait(SECONDS_TO_STOP)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    with suppress(ProcessLookupError):  # nobody of its group is left, as it should be
+    with suppress(ProcessLookupError):  # no process of its group is left, as it should be
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What has become of each image: read from where the pipeline leaves it, never asked of the pipeline."""
+"""The outcome of each image, as it is stored: a prediction in the output bucket, or a dead letter."""
 
 import time
 from collections.abc import Hashable
@@ -12,20 +12,19 @@ from msgspec import Struct
 from labelwatch.local.session import INPUT_BUCKET, Session
 
 PREFIX = "predictions/"
-# For as long as one look takes.
-_SECONDS_OUT_OF_SIGHT = 5
-# A queue that holds as many messages as at the last look is looked at this often only: whoever looks takes them out of
-# sight of everybody else.
-_SECONDS_BETWEEN_LOOKS = 30
+# As long as reading a dead-letter queue takes.
+_VISIBILITY_SECONDS = 5
+# A queue with an unchanged number of messages is read this often only: messages are invisible to others meanwhile.
+_SECONDS_BETWEEN_READS = 30
 _COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
-class Predicted(Struct, frozen=True):
-    """An image's rows are stored: its key, its labels, the surest first, and whether an alert is due."""
+class PredictionOutcome(Struct, frozen=True):
+    """A stored prediction; `labels` with their confidence, the highest first, and `row_key` the key of its rows."""
 
     key: str
     labels: tuple[tuple[str, float], ...]
-    alert_due: bool
+    alert_expected: bool
     row_key: str
 
 
@@ -39,8 +38,8 @@ class _Row(Struct):
 _decode_row = msgspec.json.Decoder(_Row).decode
 
 
-class DeadLetterImage(Struct, frozen=True):
-    """A message is a dead letter: the image as `s3://bucket/key`, percent-encoded, and why."""
+class DeadLetterOutcome(Struct, frozen=True):
+    """A dead letter: the image as `s3://bucket/key`, percent-encoded, and the reason."""
 
     image: str
     reason: str
@@ -48,12 +47,12 @@ class DeadLetterImage(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The image's key, or all that is known of it where that is not an object of the input bucket."""
+        """The image's key, or the whole of `image` where that is no object of the input bucket."""
         return unquote(self.image).removeprefix(f"s3://{INPUT_BUCKET}/")
 
 
-class Watch:
-    """Looks at the buckets and queues of a session; each call tells only what is new."""
+class OutcomeReader:
+    """Reads the output bucket and the dead-letter queues of a session; each call returns only new outcomes."""
 
     def __init__(self, session: Session) -> None:
         self._s3 = session.local_aws.client("s3")
@@ -61,49 +60,49 @@ class Watch:
         self._output = session.outputs["OutputBucket"]
         self._dead_letters = [session.outputs[name] for name in ("ImagesDeadLettersUrl", "PredictionsDeadLettersUrl")]
         self._seen: set[Hashable] = set()
-        self._looks: dict[str, tuple[int, float]] = {}
+        self._last_reads: dict[str, tuple[int, float]] = {}
 
-    def new_predictions(self) -> list[Predicted]:
-        """The predictions whose rows have come, or were written anew, since the last look."""
+    def new_predictions(self) -> list[PredictionOutcome]:
+        """The predictions whose rows were written, or written again, since the last call."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._output, Prefix=PREFIX)
-        # By the ETag too: another look at an image has its rows written under the same key, with another time in them.
+        # By the ETag as well: analysing an image again writes rows with another time under the same key.
         written = [(entry["Key"], entry["ETag"]) for page in pages for entry in page.get("Contents", [])]
-        found = [self._predicted(key) for key, _ in self._unseen(written)]
-        return [one for one in found if one]
+        found = [self._prediction(key) for key, _ in self._unseen(written)]
+        return [prediction for prediction in found if prediction]
 
-    def new_dead_letters(self) -> list[DeadLetterImage]:
-        """The messages that were set aside since the last look; they stay where they are."""
-        found = {message["MessageId"]: message for url in self._dead_letters for message in self._looked_at(url)}
-        return [_set_aside(found[message_id]) for message_id in self._unseen(list(found))]
+    def new_dead_letters(self) -> list[DeadLetterOutcome]:
+        """The dead letters since the last call; they stay in their queue."""
+        found = {message["MessageId"]: message for url in self._dead_letters for message in self._read(url)}
+        return [_dead_letter(found[message_id]) for message_id in self._unseen(list(found))]
 
     def _unseen[Name: Hashable](self, names: list[Name]) -> list[Name]:
         new = [name for name in names if name not in self._seen]
         self._seen.update(new)
         return new
 
-    def _predicted(self, row_key: str) -> Predicted | None:
-        """None where it is gone by now, or no prediction: whoever follows must not stumble over it."""
+    def _prediction(self, row_key: str) -> PredictionOutcome | None:
+        """None where the object is deleted by now, or holds no prediction: neither must stop the caller."""
         try:
             content = self._s3.get_object(Bucket=self._output, Key=row_key)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
             return None
         return prediction_of(row_key, content)
 
-    def _looked_at(self, url: str) -> list[dict[str, Any]]:
-        """All that are in sight, where there may be new ones; they are in sight again afterwards."""
+    def _read(self, url: str) -> list[dict[str, Any]]:
+        """All visible messages, where there may be new ones; they are visible again afterwards."""
         counts = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
         depth, now = sum(map(int, counts.values())), time.monotonic()
-        before, then = self._looks.get(url, (0, now))
-        if depth == before and now < then + _SECONDS_BETWEEN_LOOKS:
+        last_depth, last_read = self._last_reads.get(url, (0, now))
+        if depth == last_depth and now < last_read + _SECONDS_BETWEEN_READS:
             return []
-        self._looks[url] = depth, now
+        self._last_reads[url] = depth, now
         found: list[dict[str, Any]] = []
-        while few := self._received(url):
-            found += few
-        for some in batched(found, 10):
+        while messages := self._received(url):
+            found += messages
+        for chunk in batched(found, 10):
             entries = [
-                {"Id": str(place), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
-                for place, one in enumerate(some)
+                {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+                for index, message in enumerate(chunk)
             ]
             self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
         return found
@@ -113,14 +112,14 @@ class Watch:
             QueueUrl=url,
             MaxNumberOfMessages=10,
             MessageAttributeNames=["All"],
-            VisibilityTimeout=_SECONDS_OUT_OF_SIGHT,
+            VisibilityTimeout=_VISIBILITY_SECONDS,
         )
         messages: list[dict[str, Any]] = answer.get("Messages", [])
         return messages
 
 
-def prediction_of(row_key: str, content: bytes) -> Predicted | None:
-    """What the rows in this object say; None where it holds none."""
+def prediction_of(row_key: str, content: bytes) -> PredictionOutcome | None:
+    """The prediction that the rows in this object make up; None where it holds no rows."""
     try:
         rows = [_decode_row(line) for line in content.splitlines()]
     except (ValueError, RecursionError):
@@ -128,17 +127,18 @@ def prediction_of(row_key: str, content: bytes) -> Predicted | None:
     if not rows:
         return None
     labels = [(row.label, row.confidence) for row in rows if row.label is not None and row.confidence is not None]
-    return Predicted(
+    return PredictionOutcome(
         key=rows[0].image,
         labels=tuple(sorted(labels, key=lambda pair: -pair[1])),
-        alert_due=any(row.of_interest for row in rows),
+        alert_expected=any(row.of_interest for row in rows),
         row_key=row_key,
     )
 
 
-def _set_aside(message: dict[str, Any]) -> DeadLetterImage:
+def _dead_letter(message: dict[str, Any]) -> DeadLetterOutcome:
     attributes = message.get("MessageAttributes", {})
-    said = {
-        name: attributes.get(name, {}).get("StringValue", "not recorded") for name in DeadLetterImage.__struct_fields__
+    recorded = {
+        name: attributes.get(name, {}).get("StringValue", "not recorded")
+        for name in DeadLetterOutcome.__struct_fields__
     }
-    return DeadLetterImage(**said)
+    return DeadLetterOutcome(**recorded)

@@ -1,4 +1,4 @@
-"""Rekognition's JSON protocol over HTTP, on loopback, for whatever answers its operations.
+"""Rekognition's JSON protocol over HTTP, on loopback, for any implementation of its operations.
 
 https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 """
@@ -22,7 +22,7 @@ Operations = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 TARGET_PREFIX = "RekognitionService."
 
 
-class Refusal(Exception):  # noqa: N818 - a documented answer, not an error of ours
+class ServiceError(Exception):
     """Raised to answer with one of Rekognition's documented exceptions."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
@@ -33,9 +33,9 @@ class Refusal(Exception):  # noqa: N818 - a documented answer, not an error of o
 
 @contextmanager
 def served(operations: Operations) -> Iterator[str]:
-    """Serves the operations until the block ends, and gives the endpoint's URL."""
-    with serving(_Server(("127.0.0.1", 0), _handler(operations))) as place:
-        yield f"http://{place}"
+    """Serves the operations until the block ends, at this URL."""
+    with serving(_Server(("127.0.0.1", 0), _handler(operations))) as address:
+        yield f"http://{address}"
 
 
 class _Server(ThreadingHTTPServer):
@@ -51,23 +51,25 @@ def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
         try:
             request = _valid(_parsed(body), name)
             return 200, operations[name](request)
-        except Refusal as refusal:
-            return refusal.status, {"__type": refusal.code, "Message": str(refusal)}
-        except Exception as problem:  # noqa: BLE001 - what a service answers when it breaks
+        except ServiceError as error:
+            return error.status, {"__type": error.code, "Message": str(error)}
+        except Exception as problem:  # noqa: BLE001 - a service answers 500 to any error of its own
             return 500, {"__type": "InternalServerError", "Message": f"{type(problem).__name__}: {problem}"}
 
     def _valid(request: dict[str, Any], name: str) -> dict[str, Any]:
         if name not in operations:
-            raise Refusal("UnknownOperationException", f"{name or 'no operation'} is not known here")
+            raise ServiceError(
+                "UnknownOperationException", f"{name or 'no operation'} is not supported by the local model"
+            )
         shape: Any = service.operation_model(name).input_shape
         problems = ParamValidator().validate(request, shape)
         if problems.has_errors():
-            raise Refusal("InvalidParameterException", problems.generate_report())
+            raise ServiceError("InvalidParameterException", problems.generate_report())
         return request
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # head and body are two writes, and the second would wait for a late ACK
+        disable_nagle_algorithm = True  # head and body are two writes; the second would wait for a delayed ACK
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -81,7 +83,7 @@ def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(payload)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing: the terminal is for the user."""
+            """Logs nothing: the terminal is for the user."""
 
     return Handler
 
@@ -93,5 +95,5 @@ def _parsed(body: bytes) -> dict[str, Any]:
         if "Bytes" in image:
             image["Bytes"] = base64.b64decode(image["Bytes"], validate=True)
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-        raise Refusal("SerializationException", "The body is not the JSON that the operation takes.") from None
+        raise ServiceError("SerializationException", "The body is not the JSON that the operation takes.") from None
     return request

@@ -1,4 +1,4 @@
-"""A server of our own on loopback, for as long as a block lasts."""
+"""Serves HTTP on loopback for as long as a block lasts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from threading import Thread
 
 @contextmanager
 def serving(server: HTTPServer) -> Iterator[str]:
-    """Serves until the block ends, and gives where: host and port."""
+    """Serves until the block ends; the address is `host:port`."""
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

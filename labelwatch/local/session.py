@@ -1,4 +1,4 @@
-"""The whole of it, running on one machine: the local model, the cloud, the deployed package and the mailbox."""
+"""All that runs on this machine: the local model, the local AWS, the deployed package and the mailbox."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +22,7 @@ OUTPUT_BUCKET = "labelwatch-predictions"
 
 @dataclass(frozen=True)
 class Session:
-    """What runs; `outputs` are the stack's, `rekognition` is where the local model answers."""
+    """`outputs` are the stack's outputs, `rekognition` is the URL of the local model."""
 
     local_aws: LocalAws
     rekognition: str
@@ -43,7 +43,7 @@ class Session:
 
 
 @contextmanager
-def running(  # noqa: PLR0913 - what a deployment is asked for, by name
+def running(  # noqa: PLR0913 - the parameters of a deployment, by name
     folder: Path,
     package: Package,
     classifier: Classifier,
@@ -53,22 +53,22 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
     port: int | None = None,
     upload_origin: str = "",
 ) -> Iterator[Session]:
-    """Everything up, deployed and with its table, until the block ends; `folder` takes the state and the mail."""
-    objects: dict[str, Any] = {}
+    """Starts, deploys and creates the tables; stops all when the block ends. `folder` takes the state and the mail."""
+    clients: dict[str, Any] = {}  # the model's reader comes before the local AWS that it reads from
 
     def read(bucket: str, key: str, version: str | None) -> bytes:
-        which = {"VersionId": version} if version else {}
-        content: bytes = objects["s3"].get_object(Bucket=bucket, Key=key, **which)["Body"].read()
+        parameters = {"Bucket": bucket, "Key": key} | ({"VersionId": version} if version else {})
+        content: bytes = clients["s3"].get_object(**parameters)["Body"].read()
         return content
 
     model = LocalModel(classifier, model_arn(ministack.REGION), read)
     with (
         rekognition_api.served(model.operations) as rekognition,
-        ministack.running(folder / "cloud", rekognition, port) as here,
+        ministack.running(folder / "aws", rekognition, port) as local_aws,
     ):
-        objects["s3"] = here.client("s3")
+        clients["s3"] = local_aws.client("s3")
         outputs = deployment.deploy(
-            here,
+            local_aws,
             package,
             {
                 "CustomModelARN": model.arn,
@@ -80,10 +80,12 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
                 "UploadOrigin": upload_origin,
             },
         )
-        athena = Athena(here.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
-        tables = Tables(athena, here.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
+        athena = Athena(local_aws.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
+        tables = Tables(athena, local_aws.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
         for name in ALL:
             tables.make(name)
-        mailbox = Mailbox(here.client("sqs"), here.client("sns"), outputs["AlertsTopicArn"], ADDRESS, folder / "alerts")
+        mailbox = Mailbox(
+            local_aws.client("sqs"), local_aws.client("sns"), outputs["AlertsTopicArn"], ADDRESS, folder / "alerts"
+        )
         with closing(mailbox):
-            yield Session(here, rekognition, model, mailbox, athena, outputs)
+            yield Session(local_aws, rekognition, model, mailbox, athena, outputs)

@@ -13,32 +13,32 @@ from tests.least_privilege import rights
 from tests.support.pipeline import (
     ORIGIN,
     SECONDS_TO_WAIT,
-    ByColour,
+    ColourClassifier,
     Pipeline,
     functions,
-    look_at_the_model,
+    run_manage_model,
     set_environment,
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     options = parser.getgroup("labelwatch", "end-to-end tests, as `make least-privilege` runs them")
-    options.addoption("--package", metavar="FOLDER", help="deploy what was packaged there, such as build")
+    options.addoption("--package", metavar="FOLDER", help="deploy the package in this folder, such as build")
     options.addoption("--without", metavar="RIGHT", help="take ROLE/SID/ACTION[/RESOURCE] out of the template first")
-    options.addoption("--patience", metavar="SECONDS", type=float, help="wait for no longer than this")
+    options.addoption("--wait-seconds", metavar="SECONDS", type=float, help="how long a test waits for a condition")
 
 
 @pytest.fixture(scope="session")
 def packaged(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Package:
-    # Read with a default: of a run of all tests, pytest meets this file after its command line.
+    # With a default: in a run of all tests, pytest loads this file after it has parsed the command line.
     folder, right = (pytestconfig.getoption(name, None) for name in ("--package", "--without"))
     build = tmp_path_factory.mktemp("package")
-    made = Package(Path(folder) / "template.json", Path(folder) / "deployment.zip") if folder else package(build)
+    packaged = Package(Path(folder) / "template.json", Path(folder) / "deployment.zip") if folder else package(build)
     if not right:
-        return made
+        return packaged
     template = build / "without.json"
-    template.write_text(json.dumps(rights.without(json.loads(made.template.read_text()), right)))
-    return made._replace(template=template)
+    template.write_text(json.dumps(rights.without(json.loads(packaged.template.read_text()), right)))
+    return packaged._replace(template=template)
 
 
 @pytest.fixture(scope="session")
@@ -49,15 +49,15 @@ def running(
     with local.running(
         folder,
         packaged,
-        ByColour(),
+        ColourClassifier(),
         labels_of_interest="bacterial-leaf-blight, leaf-smut:90",
         min_confidence=50,
         upload_origin=ORIGIN,
     ) as session:
-        pipeline = Pipeline(session, pytestconfig.getoption("--patience", None) or SECONDS_TO_WAIT)
-        pipeline.wait_until_empty()  # S3's test event: a function that is changed while it runs leaves it for later
+        pipeline = Pipeline(session, pytestconfig.getoption("--wait-seconds", None) or SECONDS_TO_WAIT)
+        pipeline.wait_until_empty()  # of S3's test event: a function that is changed while it runs defers it
         session.local_aws.disable_schedules()
-        # Retries after a second and waits of two: on AWS they are of minutes.
+        # Retries after one second, deferred messages after two; on AWS after minutes.
         for function in functions(session).values():
             set_environment(session, function, RETRY_SECONDS="1", DEFER_SECONDS="2")
         yield pipeline
@@ -65,12 +65,12 @@ def running(
 
 @pytest.fixture
 def pipeline(running: Pipeline, request: pytest.FixtureRequest) -> Iterator[Pipeline]:
-    """The shared pipeline, with a model that behaves; what a test told the local model is forgotten after it."""
+    """The shared pipeline; the local model is reset after each test."""
     yield running
     if running.local_model.status != "RUNNING":
         running.local_model.status = "RUNNING"
-        look_at_the_model(running.session)
+        run_manage_model(running.session)
     running.local_model.rate = RateLimit(CALLS_PER_SECOND)
     running.local_model.error_rates = {}
-    if not request.session.shouldfail:  # else no test comes after this one
+    if not request.session.shouldfail:  # else this test is the last
         running.wait_until_empty()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
-from tests.support.pipeline import Pipeline, look_at_the_model, picture, run_labelwatch
+from tests.support.pipeline import Pipeline, picture, run_labelwatch, run_manage_model
 
 PREFIX = "audited/"
 COMPLETED, SUPPRESSED, BAD = f"{PREFIX}told leaf.jpg", f"{PREFIX}quiet+leaf.jpg", f"{PREFIX}notes.jpg"
@@ -126,10 +126,10 @@ def test_what_is_on_the_way_may_come_yet(audited: Pipeline) -> None:
     key = f"{PREFIX}patient.jpg"
     audited.local_model.status = "STOPPED"
     audited.upload(key)
-    audited.wait_until(lambda: audited.waiting("ImagesQueueUrl") == 1, "a message that waits")
+    audited.wait_until(lambda: audited.depth("ImagesQueueUrl") == 1, "a message that waits")
     told = verdict(audited, "--prefix", PREFIX)
     audited.local_model.status = "RUNNING"
-    look_at_the_model(audited.session)
+    run_manage_model(audited.session)
     audited.wait_for_alert(key)
     audited.wait_until_empty()
     assert [key in one for one in told["without_fate"]] == [True]

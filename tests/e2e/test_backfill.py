@@ -62,7 +62,7 @@ def test_what_was_there_before_is_predicted_and_nobody_is_told(deaf: Pipeline) -
     )
     deaf.wait_for(*keys, "before/", "before/notes.jpg")
     deaf.wait_until_empty()
-    assert all(deaf.predictions[key].alert_due for key in keys)
+    assert all(deaf.predictions[key].alert_expected for key in keys)
     assert [deaf.alerts_of(key) for key in keys] == [[], [], []]
     assert deaf.dead_letters["before/notes.jpg"].reason == "InvalidImageFormatException"
     audit = run_labelwatch(deaf.session, "audit", "--prefix", "before/")
@@ -94,7 +94,7 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would_cost(deaf: Pipeline) -> 
     shown = said(deaf, place("dry/"), "--dry-run", "--units", "2")
     assert "3 objects, 0 of them predicted already; 3 to send, without alerts." in shown
     assert re.search(r"on 2 inference units, under 0\.01 USD \(price of us-east-1; it assumes .*\)\.", shown)
-    assert deaf.waiting("ImagesQueueUrl") == 0
+    assert deaf.depth("ImagesQueueUrl") == 0
 
 
 def test_a_fault_of_the_queue_is_one_sentence(deaf: Pipeline) -> None:
@@ -116,7 +116,7 @@ def test_after_ctrl_c_the_same_command_sends_the_rest(deaf: Pipeline) -> None:
     set_mapping(deaf.session, detect, Enabled=False)
     try:
         stop_after_some(deaf, place("stopped/"))
-        sent = deaf.waiting("ImagesQueueUrl")
+        sent = deaf.depth("ImagesQueueUrl")
         assert 0 < sent < count
         shown = said(deaf, place("stopped/"), "--yes")
         found = re.search(r"This goes on after '(.*)', where it was stopped", shown)
@@ -124,7 +124,7 @@ def test_after_ctrl_c_the_same_command_sends_the_rest(deaf: Pipeline) -> None:
         # Ctrl-C may catch one call of ten as it begins: that one is sent again.
         assert done in {sent, sent - 10}
         assert f"{count - done:,} to send" in shown
-        assert deaf.waiting("ImagesQueueUrl") == count + sent - done
+        assert deaf.depth("ImagesQueueUrl") == count + sent - done
         assert "goes on" not in said(deaf, place("stopped/"), "--dry-run")
     finally:
         deaf.session.local_aws.client("sqs").purge_queue(QueueUrl=deaf.outputs["ImagesQueueUrl"])
@@ -139,7 +139,7 @@ def stop_after_some(pipeline: Pipeline, where: str) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         until = time.monotonic() + MAX_SECONDS
-        while not pipeline.waiting("ImagesQueueUrl"):  # without a pause, in which all could be sent
+        while not pipeline.depth("ImagesQueueUrl"):  # without a pause, in which all could be sent
             assert time.monotonic() < until, "nothing was sent"
         process.send_signal(signal.SIGINT)
         shown, errors = process.communicate(timeout=MAX_SECONDS)

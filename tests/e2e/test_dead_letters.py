@@ -21,9 +21,9 @@ from tests.support.builders import notification, s3_record
 from tests.support.pipeline import (
     Pipeline,
     functions,
-    look_at_the_model,
     picture,
     run_labelwatch,
+    run_manage_model,
     set_mapping,
     user_environment,
 )
@@ -66,7 +66,7 @@ class Place:
 
     def wait_for_one(self) -> None:
         """Not by the pipeline's own looks, which keep dead letters out of sight for a while."""
-        until = time.monotonic() + self.pipeline.patience
+        until = time.monotonic() + self.pipeline.wait_seconds
         while self.in_sight() != 1:
             assert time.monotonic() < until, "no dead letter"
             time.sleep(0.1)
@@ -79,8 +79,8 @@ class Place:
 
     def wait_until_taken(self) -> None:
         """Likewise without those looks."""
-        until = time.monotonic() + self.pipeline.patience
-        while self.pipeline.waiting("ImagesQueueUrl"):
+        until = time.monotonic() + self.pipeline.wait_seconds
+        while self.pipeline.depth("ImagesQueueUrl"):
             assert time.monotonic() < until, "images wait"
             time.sleep(0.1)
 
@@ -260,7 +260,7 @@ def test_what_died_of_a_wrong_model_becomes_a_prediction_once_it_is_right(
 ) -> None:
     place.pipeline.upload(place.key)
     place.try_often("ImagesQueueUrl", LAST_RECEIVE - 1)
-    place.pipeline.local_model.answer_with("ResourceNotFoundException")
+    place.pipeline.local_model.fail_next("ResourceNotFoundException")
     detect_sleeps()
     place.wait_for_one()
     assert [(one["reason"], one["rejected"]) for one in place.listed()] == [("ResourceNotFoundException", False)]
@@ -278,7 +278,7 @@ def test_what_waited_too_long_for_a_stopped_model_becomes_a_prediction_once_it_r
     detect_sleeps()
     place.wait_for_one()
     place.pipeline.local_model.status = "RUNNING"
-    look_at_the_model(place.pipeline.session)
+    run_manage_model(place.pipeline.session)
     assert "to do: mend it, start the model, then redrive" in place.said("show", place.key)
     place.said("redrive", "--reason", "ResourceNotReadyException", "--yes")
     place.pipeline.wait_for(place.key)

@@ -1,4 +1,4 @@
-"""The examples of docs/uploads.md, run as they stand there."""
+"""The examples of docs/uploads.md, run unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.pipeline import Pipeline, picture
 
 NAMES = ["leaf 1.jpg", "it's.jpeg", "稲 葉.png"]
 CLEANED = {"leaf-1.jpg", "it-s.jpeg", "稲-葉.png"}
-# What a page's script would get from <input type="file">, and what calls it.
+# The files that a page's script would get from <input type="file">, and the call.
 AROUND_JAVASCRIPT = """
 %s
 import { readFileSync } from "node:fs";
@@ -46,18 +46,18 @@ def leaves(tmp_path: Path) -> Path:
 
 
 def uploaded(pipeline: Pipeline, command: list[str], client: str) -> set[str]:
-    """Runs the command and gives the cleaned names in the keys that it prints, when each is a prediction."""
+    """Runs the command, waits for predictions of the keys that it prints, and returns the file names in the keys."""
     token = tokens.create(pipeline.session.tokens, client)
     environment = {"PATH": os.environ["PATH"], "API": pipeline.session.api, "TOKEN": token, "no_proxy": "127.0.0.1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    keys = [line.rpartition(" -> ")[2] for line in done.stdout.splitlines()]
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert completed.returncode == 0, completed.stderr
+    keys = [line.rpartition(" -> ")[2] for line in completed.stdout.splitlines()]
     pipeline.wait_for(*keys)
     assert all(pipeline.predictions[key].labels for key in keys)
     return {key.rpartition("/")[2].partition("-")[2] for key in keys}
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="jq, which this example wants, is not installed")
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq, which this example needs, is not installed")
 def test_a_folder_is_uploaded_from_a_shell_script(pipeline: Pipeline, leaves: Path, tmp_path: Path) -> None:
     script = tmp_path / "upload-folder"
     script.write_text(example("folder"))

@@ -21,9 +21,9 @@ from labelwatch.shared import stacks
 from tests.support.pipeline import (  # fmt: skip
     Pipeline,
     functions,
-    look_at_the_model,
     picture,
     run_labelwatch,
+    run_manage_model,
     set_environment,
     set_mapping,
 )
@@ -49,7 +49,7 @@ class Kept:
         }
         self.outputs = deploy_template(running.session.local_aws, STACK, template, parameters)
         self.session = replace(running.session, outputs=self.outputs)
-        self.pipeline = Pipeline(self.session, running.patience)
+        self.pipeline = Pipeline(self.session, running.wait_seconds)
         self.local_model = running.local_model
         self.local_model.starting_seconds = 0  # it runs when it is looked at next
         self.model_states = ModelStateTable(self.session.local_aws.client("dynamodb"), self.outputs["TableName"])
@@ -59,7 +59,7 @@ class Kept:
             set_environment(self.session, function, RETRY_SECONDS="1", DEFER_SECONDS="1")
 
     def look(self) -> str:
-        return look_at_the_model(self.session, STACK)
+        return run_manage_model(self.session, STACK)
 
     def upload(self, key: str) -> None:
         self.session.local_aws.client("s3").put_object(Bucket=self.outputs["InputBucket"], Key=key, Body=picture())
@@ -150,7 +150,7 @@ def test_images_that_wait_start_the_model_and_are_predicted_when_it_runs(kept: K
     kept.look()
     assert kept.local_model.status == "STOPPED"
     kept.upload("starts.jpg")
-    kept.pipeline.wait_until(lambda: kept.pipeline.waiting("ImagesQueueUrl") == 1, "an image that waits")
+    kept.pipeline.wait_until(lambda: kept.pipeline.depth("ImagesQueueUrl") == 1, "an image that waits")
     kept.look()
     assert kept.local_model.status == "STARTING"
     assert kept.model_states.load().started_at
@@ -189,7 +189,7 @@ def test_at_the_ceiling_the_model_is_stopped_and_not_started_again(kept: Kept) -
     assert '"ModelHoursThisMonth":[20.0]' in kept.look().replace(" ", "")
     assert kept.local_model.status == "STOPPED"
     kept.upload("next month.jpg")
-    kept.pipeline.wait_until(lambda: kept.pipeline.waiting("ImagesQueueUrl") == 1, "an image that waits")
+    kept.pipeline.wait_until(lambda: kept.pipeline.depth("ImagesQueueUrl") == 1, "an image that waits")
     kept.look()
     assert kept.local_model.status == "STOPPED"
 

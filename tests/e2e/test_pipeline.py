@@ -16,11 +16,11 @@ from tests.support.builders import notification, s3_record
 from tests.support.pipeline import (
     Pipeline,
     functions,
-    look_at_the_model,
     picture,
+    run_manage_model,
     set_environment,
     set_mapping,
-    set_way,
+    set_partial_batch_responses,
 )
 
 
@@ -41,15 +41,15 @@ def test_an_upload_under_any_name_becomes_a_row_and_an_alert(pipeline: Pipeline,
     assert "leaf-smut" in mail["Subject"]
 
 
-def test_a_label_that_nobody_asked_for_becomes_a_row_and_no_alert(pipeline: Pipeline) -> None:
+def test_a_label_that_is_not_of_interest_becomes_a_row_and_no_alert(pipeline: Pipeline) -> None:
     pipeline.upload("spot.jpg", content=picture("brown-spot"))
     pipeline.wait_for("spot.jpg")
     pipeline.wait_until_empty()
-    assert not pipeline.predictions["spot.jpg"].alert_due
+    assert not pipeline.predictions["spot.jpg"].alert_expected
     assert pipeline.alerts_of("spot.jpg") == []
 
 
-def test_an_image_without_a_label_is_kept_too(pipeline: Pipeline) -> None:
+def test_an_image_without_a_label_becomes_a_row(pipeline: Pipeline) -> None:
     pipeline.upload("nothing.png", content=picture("nothing", "PNG"))
     pipeline.wait_for("nothing.png")
     assert pipeline.predictions["nothing.png"].labels == ()
@@ -63,12 +63,12 @@ def test_the_link_in_the_alert_shows_the_picture_to_anybody(pipeline: Pipeline) 
         assert answer.read() == picture()
 
 
-def test_a_row_holds_what_the_uploader_said_of_the_image(pipeline: Pipeline) -> None:
-    pipeline.upload("said.jpg", ContentType="image/jpeg", Metadata={"camera": "north-4"})
-    pipeline.wait_for("said.jpg")
+def test_a_row_has_the_metadata_of_the_upload(pipeline: Pipeline) -> None:
+    pipeline.upload("metadata.jpg", ContentType="image/jpeg", Metadata={"camera": "north-4"})
+    pipeline.wait_for("metadata.jpg")
     (row,) = pipeline.session.athena.ask(
         "SELECT bucket, content_type, metadata['camera'] AS camera, size, dt, date_trunc('day', uploaded_at) AS day "
-        "FROM rekognition_customlabels_analytics WHERE image = 'said.jpg'"
+        "FROM rekognition_customlabels_analytics WHERE image = 'metadata.jpg'"
     ).records
     assert (row["bucket"], row["content_type"], row["camera"]) == (INPUT_BUCKET, "image/jpeg", "north-4")
     assert row["size"] == str(len(picture()))
@@ -84,7 +84,7 @@ def test_a_row_holds_what_the_uploader_said_of_the_image(pipeline: Pipeline) -> 
         ("large.jpg", b"x" * (15 * 1024 * 1024 + 1), "ImageTooLarge"),
     ],
 )
-def test_what_no_model_can_look_at_is_a_dead_letter_with_its_reason(
+def test_a_file_that_no_model_can_analyse_is_a_dead_letter_with_its_reason(
     pipeline: Pipeline, key: str, content: bytes, reason: str
 ) -> None:
     pipeline.upload(key, content=content)
@@ -93,10 +93,10 @@ def test_what_no_model_can_look_at_is_a_dead_letter_with_its_reason(
     assert pipeline.dead_letters[key].detail
 
 
-def test_an_object_that_is_gone_is_a_dead_letter_that_says_so(pipeline: Pipeline) -> None:
-    send(pipeline, notification(s3_record("gone.jpg", bucket=INPUT_BUCKET, object={"versionId": None})))
-    pipeline.wait_for("gone.jpg")
-    assert pipeline.dead_letters["gone.jpg"].reason == "ImageGone"
+def test_a_missing_object_is_a_dead_letter_with_that_reason(pipeline: Pipeline) -> None:
+    send(pipeline, notification(s3_record("missing.jpg", bucket=INPUT_BUCKET, object={"versionId": None})))
+    pipeline.wait_for("missing.jpg")
+    assert pipeline.dead_letters["missing.jpg"].reason == "ImageGone"
 
 
 def test_an_event_of_the_output_bucket_is_refused_since_it_would_never_end(pipeline: Pipeline) -> None:
@@ -106,7 +106,7 @@ def test_an_event_of_the_output_bucket_is_refused_since_it_would_never_end(pipel
     assert pipeline.dead_letters[image].reason == "OwnBucket"
 
 
-def test_a_body_of_several_records_is_split_and_each_meets_its_fate(pipeline: Pipeline) -> None:
+def test_a_body_of_several_records_is_split_and_each_has_its_own_outcome(pipeline: Pipeline) -> None:
     keys = ["part 1.jpg", "part 2.jpg", "part 3.jpg"]
     s3 = pipeline.session.local_aws.client("s3")
     s3.put_bucket_notification_configuration(Bucket=INPUT_BUCKET, NotificationConfiguration={})
@@ -117,18 +117,18 @@ def test_a_body_of_several_records_is_split_and_each_meets_its_fate(pipeline: Pi
         pipeline.wait_for(*keys, "unknown")
         assert pipeline.dead_letters["unknown"].reason == "NotAnS3Event"
     finally:
-        listening = {"QueueArn": pipeline.outputs["ImagesQueueArn"], "Events": ["s3:ObjectCreated:*"]}
+        configuration = {"QueueArn": pipeline.outputs["ImagesQueueArn"], "Events": ["s3:ObjectCreated:*"]}
         s3.put_bucket_notification_configuration(
-            Bucket=INPUT_BUCKET, NotificationConfiguration={"QueueConfigurations": [listening]}
+            Bucket=INPUT_BUCKET, NotificationConfiguration={"QueueConfigurations": [configuration]}
         )
 
 
-def test_without_a_model_of_one_s_own_the_general_labels_are_asked(pipeline: Pipeline) -> None:
+def test_without_a_custom_model_general_labels_are_detected(pipeline: Pipeline) -> None:
     detect = functions(pipeline.session)["Detect"]
     set_environment(pipeline.session, detect, CustomModelARN="general")
     pipeline.upload("general.jpg")
     pipeline.wait_for("general.jpg")
-    pipeline.wait_until_empty()  # a function that is changed while it runs leaves its message for later
+    pipeline.wait_until_empty()  # a function that is changed while it runs defers its message
     set_environment(pipeline.session, detect, CustomModelARN=pipeline.local_model.arn)
     (row,) = pipeline.session.athena.ask(
         "SELECT model, label FROM rekognition_customlabels_analytics WHERE image = 'general.jpg'"
@@ -152,45 +152,45 @@ def test_errors_of_the_service_cost_time_and_nothing_else(pipeline: Pipeline) ->
     assert set(keys) <= set(pipeline.predictions)
 
 
-def test_images_wait_for_a_stopped_model_and_are_looked_at_when_it_runs(pipeline: Pipeline) -> None:
+def test_images_wait_for_a_stopped_model_and_are_analysed_when_it_runs(pipeline: Pipeline) -> None:
     rekognition = {"ProjectVersionArn": pipeline.local_model.arn}
     pipeline.local_model.operations["StopProjectVersion"](rekognition)
-    pipeline.upload("patient.jpg")
+    pipeline.upload("waiting.jpg")
     calls = pipeline.local_model.calls
     pipeline.wait_until(lambda: pipeline.local_model.calls > calls, "a refused call")
-    assert "patient.jpg" not in pipeline.predictions
+    assert "waiting.jpg" not in pipeline.predictions
     pipeline.local_model.starting_seconds = 0
     pipeline.local_model.operations["StartProjectVersion"]({**rekognition, "MinInferenceUnits": 1})
-    look_at_the_model(pipeline.session)
-    pipeline.wait_for("patient.jpg")
-    assert "patient.jpg" in pipeline.predictions
+    run_manage_model(pipeline.session)
+    pipeline.wait_for("waiting.jpg")
+    assert "waiting.jpg" in pipeline.predictions
 
 
 @pytest.fixture(params=["partial batch responses", "delete and raise"])
-def way(request: pytest.FixtureRequest, pipeline: Pipeline) -> Iterator[str]:
-    """Either way of giving back what failed: with the mapping's flag, as deployed, and without it."""
-    set_way(pipeline.session, partial=request.param == "partial batch responses")
+def batch_mode(request: pytest.FixtureRequest, pipeline: Pipeline) -> Iterator[str]:
+    """Both ways to return failed messages: with the mapping's flag, as deployed, and without it."""
+    set_partial_batch_responses(pipeline.session, enabled=request.param == "partial batch responses")
     yield request.param
-    set_way(pipeline.session, partial=True)
+    set_partial_batch_responses(pipeline.session, enabled=True)
 
 
-def test_neither_way_of_giving_back_loses_or_repeats_a_message(pipeline: Pipeline, way: str) -> None:
-    good = [f"{way}/{number:02}.jpg" for number in range(20)]
-    bad = [f"{way}/notes {number}.jpg" for number in range(3)]
+def test_no_way_to_return_failed_messages_loses_or_repeats_one(pipeline: Pipeline, batch_mode: str) -> None:
+    good = [f"{batch_mode}/{number:02}.jpg" for number in range(20)]
+    bad = [f"{batch_mode}/notes {number}.jpg" for number in range(3)]
     calls = pipeline.local_model.calls
-    pipeline.local_model.answer_with("AccessDeniedException", times=4)
+    pipeline.local_model.fail_next("AccessDeniedException", times=4)
     detect = functions(pipeline.session)["Detect"]
-    set_mapping(pipeline.session, detect, Enabled=False)  # so that they come in full batches
-    for place, key in enumerate(good):
+    set_mapping(pipeline.session, detect, Enabled=False)  # so that messages are received in full batches
+    for index, key in enumerate(good):
         pipeline.upload(key)
-        if place % 7 == 0:
-            pipeline.upload(bad[place // 7], content=b"no image")
+        if index % 7 == 0:
+            pipeline.upload(bad[index // 7], content=b"no image")
     set_mapping(pipeline.session, detect, Enabled=True)
     pipeline.wait_for(*good, *bad)
     pipeline.wait_until_empty()
     assert set(good) <= set(pipeline.predictions)
     assert set(bad) <= set(pipeline.dead_letters)
-    # Each once, and the four that were refused once more: nothing that was finished came back.
+    # One call each, and one more for the four that were refused: no finished message was repeated.
     assert pipeline.local_model.calls - calls == len(good) + len(bad) + 4
 
 
@@ -221,18 +221,19 @@ def test_an_alert_reaches_only_subscribers_whose_filter_it_passes(pipeline: Pipe
 
 
 def test_the_functions_run_under_the_roles_of_the_template_and_may_do_no_more(pipeline: Pipeline) -> None:
-    """Without its right to publish, notify stores the row, tells nobody, and gives the message back."""
+    """Without its right to publish, notify stores the row, sends no alert, and returns the message to the queue."""
     iam = pipeline.session.local_aws.client("iam")
     role = pipeline.outputs["NotifyRoleArn"].rpartition("/")[2]
     policy = iam.get_role_policy(RoleName=role, PolicyName="notify")["PolicyDocument"]
-    without = policy | {"Statement": [one for one in policy["Statement"] if one["Sid"] != "TellSubscribers"]}
+    statements = [statement for statement in policy["Statement"] if statement["Sid"] != "TellSubscribers"]
+    without = policy | {"Statement": statements}
     iam.put_role_policy(RoleName=role, PolicyName="notify", PolicyDocument=json.dumps(without))
-    pipeline.upload("untold.jpg")
-    pipeline.wait_for("untold.jpg")
-    assert pipeline.waiting("PredictionsQueueUrl") == 1
-    assert pipeline.alerts_of("untold.jpg") == []
+    pipeline.upload("not-notified.jpg")
+    pipeline.wait_for("not-notified.jpg")
+    assert pipeline.depth("PredictionsQueueUrl") == 1
+    assert pipeline.alerts_of("not-notified.jpg") == []
     iam.put_role_policy(RoleName=role, PolicyName="notify", PolicyDocument=json.dumps(policy))
-    pipeline.wait_for_alert("untold.jpg")
+    pipeline.wait_for_alert("not-notified.jpg")
 
 
 def send(pipeline: Pipeline, body: str) -> None:

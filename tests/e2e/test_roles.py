@@ -36,7 +36,7 @@ def test_what_is_no_prediction_is_a_dead_letter_of_the_predictions(pipeline: Pip
     sqs, aside = pipeline.session.local_aws.client("sqs"), pipeline.outputs["PredictionsDeadLettersUrl"]
     sqs.send_message(QueueUrl=pipeline.outputs["PredictionsQueueUrl"], MessageBody="{}")
     received = sqs.receive_message(
-        QueueUrl=aside, WaitTimeSeconds=min(20, int(pipeline.patience)), MessageAttributeNames=["All"]
+        QueueUrl=aside, WaitTimeSeconds=min(20, int(pipeline.wait_seconds)), MessageAttributeNames=["All"]
     )
     (letter,) = received.get("Messages", [])
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "NotAPrediction"
@@ -60,10 +60,10 @@ def test_a_prediction_that_is_told_stays_finished_where_its_neighbour_comes_back
     set_mapping(pipeline.session, without_partial_responses, Enabled=False)  # so that both come in one batch
     pipeline.upload("neighbours/untold.jpg")
     pipeline.upload("neighbours/nothing to tell.jpg", content=picture("brown-spot"))
-    pipeline.wait_until(lambda: pipeline.waiting("PredictionsQueueUrl") == 2, "two predictions")
+    pipeline.wait_until(lambda: pipeline.depth("PredictionsQueueUrl") == 2, "two predictions")
     with without(pipeline, "NotifyRoleArn", "notify", "TellSubscribers"):
         set_mapping(pipeline.session, without_partial_responses, Enabled=True)
-        pipeline.wait_until(lambda: pipeline.waiting("PredictionsQueueUrl") == 1, "one that is finished")
+        pipeline.wait_until(lambda: pipeline.depth("PredictionsQueueUrl") == 1, "one that is finished")
     pipeline.wait_for_alert("neighbours/untold.jpg")
 
 
@@ -86,7 +86,7 @@ class Adopting:
             "DatabaseName": self._stack.replace("-", "_"),
         }
         outputs = deploy_template(self._local_aws, self._stack, template, parameters)
-        self.pipeline = Pipeline(replace(running.session, outputs=outputs), running.patience)
+        self.pipeline = Pipeline(replace(running.session, outputs=outputs), running.wait_seconds)
         self._listen_to_the_bucket(packaged)
         self._alerts = self._listen_to_the_alerts()
 
@@ -96,7 +96,7 @@ class Adopting:
     def alert(self) -> str:
         """The next alert's text."""
         messages = self._sqs.receive_message(
-            QueueUrl=self._alerts, WaitTimeSeconds=min(20, int(self.pipeline.patience))
+            QueueUrl=self._alerts, WaitTimeSeconds=min(20, int(self.pipeline.wait_seconds))
         )
         (message,) = messages.get("Messages", [])
         self._sqs.delete_message(QueueUrl=self._alerts, ReceiptHandle=message["ReceiptHandle"])

@@ -1,4 +1,4 @@
-"""What the integration tests share: an account that is none, its clients, and the package, made once."""
+"""Shared by the integration tests: moto's account, its clients, and the package, made once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-# Not us-east-1: what is right only there shows here.
+# Not us-east-1, which has special cases.
 REGION: Final = "eu-central-1"
 TABLE = "labelwatch-table"
 NOBODY = {
@@ -35,7 +35,7 @@ NOBODY = {
 
 @pytest.fixture(autouse=True)
 def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes away the credentials, profile and endpoints of whoever runs the tests."""
+    """Removes the credentials, profile and endpoints of the user who runs the tests."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in NOBODY.items():
@@ -51,7 +51,7 @@ def account(_nobody: None) -> Iterator[None]:
 
 
 @pytest.fixture
-def sqs(account: None) -> Iterator[SQSClient]:  # noqa: ARG001 - it must be there first
+def sqs(account: None) -> Iterator[SQSClient]:  # noqa: ARG001 - the account must exist first
     with closing(boto3.client("sqs")) as client:
         yield client
 
@@ -72,9 +72,9 @@ def sns(account: None) -> Iterator[SNSClient]:  # noqa: ARG001 - the same
 def dynamodb(account: None, template: dict[str, Any]) -> Iterator[DynamoDBClient]:  # noqa: ARG001 - the same
     """With the stack's table."""
     properties = template["Resources"]["Table"]["Properties"]
-    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
+    names = ("BillingMode", "AttributeDefinitions", "KeySchema")
     with closing(boto3.client("dynamodb")) as client:
-        client.create_table(TableName=TABLE, **{name: properties[name] for name in wanted})
+        client.create_table(TableName=TABLE, **{name: properties[name] for name in names})
         yield client
 
 
@@ -86,6 +86,6 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 @pytest.fixture(scope="session")
 def template(packaged: Package) -> dict[str, Any]:
-    """The merged template; whoever wants to change it takes a copy."""
+    """The merged template; a test that changes it makes a copy."""
     merged: dict[str, Any] = json.loads(packaged.template.read_text())
     return merged

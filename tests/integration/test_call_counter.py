@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.call_counter import UPLOADER, Call, Calls, counted, operation
+from tests.support.call_counter import UPLOADER, Call, Calls, counting_proxy, operation_name
 
 MAPPING = "14e0db71-0000-4000-8000-000000000000"
 NOWHERE = "http://127.0.0.1:1"
@@ -63,21 +63,23 @@ def test_a_call_is_told_by_its_request(service: str, name: str, ask: Ask) -> Non
     client.meta.events.register("before-send", before_it_is_sent)
     with pytest.raises(Seen) as seen:
         ask(client)
-    assert operation(*seen.value.request) == f"{service} {name}"
+    assert operation_name(*seen.value.request) == f"{service} {name}"
 
 
 def test_a_form_is_an_upload() -> None:
-    assert operation("POST", "/bucket", {"content-type": "multipart/form-data; boundary=x"}, b"") == "s3 PostObject"
+    assert (
+        operation_name("POST", "/bucket", {"content-type": "multipart/form-data; boundary=x"}, b"") == "s3 PostObject"
+    )
 
 
 def test_a_request_to_the_api_is_told_by_its_route() -> None:
     path = "/restapis/1a2b/api/_user_request_/uploads"
-    assert operation("POST", path, {"authorization": "Bearer x"}, b"{}") == "apigateway POST /uploads"
+    assert operation_name("POST", path, {"authorization": "Bearer x"}, b"{}") == "apigateway POST /uploads"
 
 
 @pytest.mark.parametrize("path", ["/bucket", "/bucket/key?acl"])
 def test_what_is_not_known_keeps_its_request_line(path: str) -> None:
-    assert operation("PUT", path, {}, b"") == f"s3 PUT {path}"
+    assert operation_name("PUT", path, {}, b"") == f"s3 PUT {path}"
 
 
 class Upstream(BaseHTTPRequestHandler):
@@ -117,7 +119,7 @@ def endpoint(calls: Calls) -> Iterator[str]:
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        with counted("Detect", f"http://127.0.0.1:{server.server_address[1]}", calls) as url:
+        with counting_proxy("Detect", f"http://127.0.0.1:{server.server_address[1]}", calls) as url:
             yield url
     finally:
         server.shutdown()
@@ -148,7 +150,7 @@ def test_what_is_not_signed_counts_for_whoever_uploads(endpoint: str, calls: Cal
 
 
 def test_what_nobody_answers_is_an_error_and_no_call(calls: Calls) -> None:
-    with counted("Detect", NOWHERE, calls) as url:
+    with counting_proxy("Detect", NOWHERE, calls) as url:
         connection = http.client.HTTPConnection(urlsplit(url).netloc)
         connection.request("GET", "/bucket/there")
         status = connection.getresponse().status

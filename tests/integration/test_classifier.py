@@ -9,9 +9,8 @@ from PIL import Image, ImageDraw
 
 from labelwatch.local.classifier import (
     Classifier,
-    Evaluation,
     FolderError,
-    evaluate,
+    Vector,
     read_folder,
     split,
     train,
@@ -51,7 +50,7 @@ def rectangles() -> Image.Image:
     return canvas
 
 
-def strangers() -> dict[str, Image.Image]:
+def other_pictures() -> dict[str, Image.Image]:
     """Return pictures that are no leaf, by name."""
     y, x = np.mgrid[:160, :160]
     random = np.random.default_rng(1)
@@ -80,9 +79,9 @@ def share_right(classifier: Classifier, pictures: list[tuple[str, Image.Image]])
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("leaves")
-    draw_folder(place, DRAWN_EACH)
-    return place
+    leaves = tmp_path_factory.mktemp("leaves")
+    draw_folder(leaves, DRAWN_EACH)
+    return leaves
 
 
 @pytest.fixture(scope="module")
@@ -91,19 +90,19 @@ def drawn(folder: Path) -> Classifier:
 
 
 @pytest.fixture
-def few(tmp_path: Path) -> Path:
+def small_folder(tmp_path: Path) -> Path:
     """Return a folder of two labels with five small images each."""
     for label in ("healthy", "leaf-smut"):
-        (tmp_path / "few" / label).mkdir(parents=True)
+        (tmp_path / "leaves" / label).mkdir(parents=True)
         for seed in range(5):
-            draw(label, seed, 64).save(tmp_path / "few" / label / f"{seed}.png")
-    return tmp_path / "few"
+            draw(label, seed, 64).save(tmp_path / "leaves" / label / f"{seed}.png")
+    return tmp_path / "leaves"
 
 
 # Folders
 
 
-def test_a_drawn_folder_has_so_many_readable_pictures_of_every_label(folder: Path) -> None:
+def test_a_drawn_folder_has_the_requested_number_of_pictures_of_every_label(folder: Path) -> None:
     images = read_folder(folder)
     assert {label: len(paths) for label, paths in images.items()} == dict.fromkeys(LABELS, DRAWN_EACH)
     with Image.open(images["healthy"][0]) as image:
@@ -116,19 +115,19 @@ def test_other_seeds_draw_a_folder_of_other_pictures(tmp_path: Path) -> None:
     assert len({path.read_bytes() for path in tmp_path.rglob("*.jpg")}) == 2 * 3 * len(LABELS)
 
 
-def test_labels_are_sub_folders_and_their_images_come_sorted(few: Path) -> None:
-    assert read_folder(few) == {
-        label: [few / label / f"{number}.png" for number in range(5)] for label in ("healthy", "leaf-smut")
+def test_labels_are_sub_folders_and_their_images_come_sorted(small_folder: Path) -> None:
+    assert read_folder(small_folder) == {
+        label: [small_folder / label / f"{number}.png" for number in range(5)] for label in ("healthy", "leaf-smut")
     }
 
 
-def test_files_that_are_no_images_are_passed_over(few: Path) -> None:
+def test_files_that_are_no_images_are_skipped(small_folder: Path) -> None:
     for name in (".DS_Store", "README", "README.md", "notes.txt", "._0.png", "Thumbs.db"):
-        (few / "healthy" / name).write_text("not an image")
-        (few / name).write_text("not an image")
-    (few / ".hidden").mkdir()
-    (few / "healthy" / "0.png").rename(few / "healthy" / "0.PNG")
-    images = read_folder(few)
+        (small_folder / "healthy" / name).write_text("not an image")
+        (small_folder / name).write_text("not an image")
+    (small_folder / ".hidden").mkdir()
+    (small_folder / "healthy" / "0.png").rename(small_folder / "healthy" / "0.PNG")
+    images = read_folder(small_folder)
     assert list(images) == ["healthy", "leaf-smut"]
     assert [path.name for path in images["healthy"]] == ["0.PNG", "1.png", "2.png", "3.png", "4.png"]
 
@@ -138,40 +137,40 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         read_folder(tmp_path / "nowhere")
 
 
-def test_a_folder_without_sub_folders_is_told_what_is_needed(tmp_path: Path) -> None:
+def test_a_folder_without_sub_folders_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"must have a sub-folder .* and has none"):
         read_folder(tmp_path)
 
 
-def test_a_single_label_is_not_enough(few: Path) -> None:
-    (few / "leaf-smut").rename(few / ".leaf-smut")
+def test_a_single_label_is_not_enough(small_folder: Path) -> None:
+    (small_folder / "leaf-smut").rename(small_folder / ".leaf-smut")
     with pytest.raises(FolderError, match=r"two labels or more, and has only healthy"):
-        read_folder(few)
+        read_folder(small_folder)
 
 
-def test_a_label_with_too_few_images_is_named_with_their_number(few: Path) -> None:
-    (few / "healthy" / "0.png").unlink()
+def test_a_label_with_too_few_images_is_named_with_their_number(small_folder: Path) -> None:
+    (small_folder / "healthy" / "0.png").unlink()
     with pytest.raises(FolderError, match=r"healthy has 4 images: a label needs 5 or more"):
-        read_folder(few)
+        read_folder(small_folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"])
-def test_an_unreadable_image_is_named(few: Path, content: bytes) -> None:
-    (few / "leaf-smut" / "3.png").write_bytes(content)
+def test_an_unreadable_image_is_named(small_folder: Path, content: bytes) -> None:
+    (small_folder / "leaf-smut" / "3.png").write_bytes(content)
     with pytest.raises(FolderError, match=r"3\.png cannot be read as an image"):
-        train(read_folder(few))
+        train(read_folder(small_folder))
 
 
-def test_half_an_image_is_named(few: Path) -> None:
-    whole = (few / "leaf-smut" / "3.png").read_bytes()
-    (few / "leaf-smut" / "3.png").write_bytes(whole[: len(whole) // 2])
+def test_half_an_image_is_named(small_folder: Path) -> None:
+    whole = (small_folder / "leaf-smut" / "3.png").read_bytes()
+    (small_folder / "leaf-smut" / "3.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(FolderError, match=r"3\.png cannot be read as an image"):
-        train(read_folder(few))
+        train(read_folder(small_folder))
 
 
-def test_training_without_two_labels_is_refused(few: Path) -> None:
+def test_training_without_two_labels_is_refused(small_folder: Path) -> None:
     with pytest.raises(FolderError, match="two labels or more"):
-        train({"healthy": read_folder(few)["healthy"]})
+        train({"healthy": read_folder(small_folder)["healthy"]})
 
 
 # Features
@@ -202,10 +201,10 @@ def test_a_picture_lying_on_its_side_is_turned_upright_first() -> None:
 # Training and classifying
 
 
-def test_a_progress_bar_hears_of_every_image(few: Path) -> None:
-    heard: list[None] = []
-    train(read_folder(few), lambda: heard.append(None))
-    assert len(heard) == 10
+def test_the_callback_is_called_for_every_image(small_folder: Path) -> None:
+    calls: list[None] = []
+    train(read_folder(small_folder), lambda: calls.append(None))
+    assert len(calls) == 10
 
 
 def test_leaves_never_seen_get_their_label(drawn: Classifier) -> None:
@@ -227,13 +226,13 @@ def test_every_label_comes_with_its_confidence_and_the_highest_first(drawn: Clas
     assert confidences[0] > 60
 
 
-@pytest.mark.parametrize("name", list(strangers()))
+@pytest.mark.parametrize("name", list(other_pictures()))
 def test_a_picture_that_is_no_leaf_gets_no_label(drawn: Classifier, name: str) -> None:
-    assert drawn.classify(strangers()[name]) == []
+    assert drawn.classify(other_pictures()[name]) == []
 
 
-def test_the_same_images_in_every_label_twice_over_still_admit_new_ones(few: Path) -> None:
-    images = read_folder(few)
+def test_duplicate_images_leave_room_for_new_ones(small_folder: Path) -> None:
+    images = read_folder(small_folder)
     classifier = train({label: [*paths, *paths] for label, paths in images.items()})
     assert classifier.classify(draw("healthy", 0, 64))
     assert classifier.classify(plain("grey")) == []
@@ -243,18 +242,18 @@ def test_the_same_images_in_every_label_twice_over_still_admit_new_ones(few: Pat
 # The cache
 
 
-def counted(images: dict[str, list[Path]], cache: Path) -> tuple[int, Classifier]:
+def train_and_count(images: dict[str, list[Path]], cache: Path) -> tuple[int, Classifier]:
     read: list[None] = []
     classifier = train_cached(images, cache, lambda: read.append(None))
     return len(read), classifier
 
 
-def test_the_same_images_are_learned_once(few: Path, tmp_path: Path) -> None:
-    images = read_folder(few)
-    first, trained = counted(images, tmp_path / "cache")
-    again, loaded = counted(images, tmp_path / "cache")
+def test_the_same_images_are_learned_once(small_folder: Path, tmp_path: Path) -> None:
+    images = read_folder(small_folder)
+    first, trained = train_and_count(images, tmp_path / "cache")
+    second, loaded = train_and_count(images, tmp_path / "cache")
     image = draw("healthy", 0, 64)
-    assert (first, again) == (10, 0)
+    assert (first, second) == (10, 0)
     assert loaded.classify(image) == trained.classify(image) != []
 
 
@@ -273,71 +272,63 @@ def move(images: dict[str, list[Path]]) -> dict[str, list[Path]]:
 
 @pytest.mark.parametrize("change", [repaint, rename, move])
 def test_another_image_or_label_is_learned_anew(
-    few: Path,
+    small_folder: Path,
     tmp_path: Path,
     change: Callable[[dict[str, list[Path]]], dict[str, list[Path]]],
 ) -> None:
-    images = read_folder(few)
+    images = read_folder(small_folder)
     train_cached(images, tmp_path / "cache")
-    read, classifier = counted(change(images), tmp_path / "cache")
+    read, classifier = train_and_count(change(images), tmp_path / "cache")
     assert read >= 10
     assert set(classifier.labels) == set(change(images))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x05]\x94."])
-def test_a_damaged_cache_is_made_again(few: Path, tmp_path: Path, content: bytes) -> None:
-    images = read_folder(few)
+def test_a_damaged_cache_is_written_anew(small_folder: Path, tmp_path: Path, content: bytes) -> None:
+    images = read_folder(small_folder)
     train_cached(images, tmp_path / "cache")
     [path] = (tmp_path / "cache").iterdir()
     path.write_bytes(content)
-    assert counted(images, tmp_path / "cache")[0] == 10
-    assert counted(images, tmp_path / "cache")[0] == 0
+    assert train_and_count(images, tmp_path / "cache")[0] == 10
+    assert train_and_count(images, tmp_path / "cache")[0] == 0
     assert list((tmp_path / "cache").iterdir()) == [path]
 
 
-# Measuring
+# Accuracy
 
 
-def test_a_split_deals_every_image_once_and_the_same_way_for_a_seed() -> None:
+def test_a_split_has_every_image_once_and_is_the_same_for_a_seed() -> None:
     images = {"a": list(range(50)), "b": list(range(100, 110))}
-    training, trying = split(images, 30, 1)
-    assert {label: (len(training[label]), len(trying[label])) for label in images} == {"a": (30, 20), "b": (6, 4)}
-    assert {label: sorted(training[label] + trying[label]) for label in images} == images
-    assert split(images, 30, 1) == (training, trying)
-    assert split(images, 30, 2) != (training, trying)
-
-
-def test_an_evaluation_states_mean_and_spread() -> None:
-    result = Evaluation((0.8, 1.0), turned_away=0.0, trained=6, tried=4)
-    assert result.mean == pytest.approx(0.9)
-    assert result.spread == pytest.approx(0.1)
-
-
-def test_an_evaluation_reads_each_image_once_and_tells_of_every_split(few: Path) -> None:
-    splits: list[None] = []
-    images: list[None] = []
-    result = evaluate(read_folder(few), 3, 4, lambda: splits.append(None), lambda: images.append(None))
-    assert (len(splits), len(images), len(result.accuracies)) == (3, 10, 3)
-    assert (result.trained, result.tried) == (6, 4)
-
-
-def test_a_picture_turned_away_counts_as_wrong(few: Path) -> None:
-    text().save(few / "healthy" / "9.png")
-    with_text = evaluate(read_folder(few), splits=8, each=3)
-    assert with_text.turned_away > 0
-    assert with_text.mean <= 1 - with_text.turned_away
+    training, test = split(images, 30, 1)
+    assert {label: (len(training[label]), len(test[label])) for label in images} == {"a": (30, 20), "b": (6, 4)}
+    assert {label: sorted(training[label] + test[label]) for label in images} == images
+    assert split(images, 30, 1) == (training, test)
+    assert split(images, 30, 2) != (training, test)
 
 
 @needs_photographs
-def test_photographs_of_leaves_never_seen_get_their_label_and_few_are_turned_away() -> None:
-    result = evaluate(read_folder(PHOTOGRAPHS), splits=5, each=30)
-    assert (result.trained, result.tried) == (90, 60)
-    assert result.mean >= 0.9
-    assert result.turned_away <= 0.03
+def test_photographs_of_leaves_never_seen_get_their_label_and_few_get_none() -> None:
+    vectors = {label: list(map(features_of, paths)) for label, paths in read_folder(PHOTOGRAPHS).items()}
+    correct: list[bool] = []
+    without_label: list[bool] = []
+    for seed in range(5):
+        training, test = split(vectors, 30, seed)
+        classifier = Classifier(training)
+        answers = [(label, classifier.classify_vector(vector)) for label in test for vector in test[label]]
+        assert (sum(map(len, training.values())), len(answers)) == (90, 60)
+        correct += [bool(found) and found[0][0] == label for label, found in answers]
+        without_label += [not found for _, found in answers]
+    assert np.mean(correct) >= 0.9
+    assert np.mean(without_label) <= 0.03
+
+
+def features_of(path: Path) -> Vector:
+    with Image.open(path) as image:
+        return features(image)
 
 
 @needs_photographs
-def test_what_is_no_leaf_gets_no_label_after_training_on_photographs() -> None:
+def test_other_pictures_get_no_label_after_training_on_photographs() -> None:
     images = {label: paths[:20] for label, paths in read_folder(PHOTOGRAPHS).items()}
     classifier = train(images)
-    assert [name for name, image in strangers().items() if classifier.classify(image)] == []
+    assert [name for name, image in other_pictures().items() if classifier.classify(image)] == []

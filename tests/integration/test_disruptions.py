@@ -1,4 +1,4 @@
-"""The proxy that does the mischief, between a real process and a service that counts what reaches it."""
+"""The proxy that disrupts calls, between a real process and a service that records the requests that reach it."""
 
 from __future__ import annotations
 
@@ -24,46 +24,46 @@ from chalicelib.queues.dead_letters import OneDeadLetter
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.builders import NOW, message, notification, s3_record
 from tests.support.fakes import FakeIdempotencyRecords, FakeTelemetry
-from tests.support.proxy import Answered, Asked, PassOn, passing
+from tests.support.proxy import Forward, Request, Response, running_proxy
 from tests.torture import processes
 from tests.torture.calls import (
-    ASIDE,
-    CLAIM,
-    CLAIM_ASIDE,
-    HEAD_OF_ROWS,
-    NOTE,
-    NOTE_ASIDE,
+    ACQUIRE_ALERT,
+    ACQUIRE_DEAD_LETTER,
+    COMPLETE_ALERT,
+    COMPLETE_DEAD_LETTER,
+    DEAD_LETTER,
+    HEAD_ROWS,
     PUBLISH,
-    RELEASE,
-    SET_ASIDE,
-    SPLIT,
-    name_of,
-    told_of,
+    RELEASE_ALERT,
+    SEND_DEAD_LETTER,
+    SEND_PARTS,
+    call_of,
+    ids_of,
 )
-from tests.torture.disruptions import CLOSED, KILLED, REFUSED, Kill, Mischief
-from tests.torture.uncertain import Doubts
+from tests.torture.disruptions import CLOSED, KILLED, REFUSED, Disruptions, Kill
+from tests.torture.uncertain import UncertainOutcomes
 
-CALLING = "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1]).put_object(Bucket='bucket', Key='row')"
-PUT = "s3 PutObject"
-DEAD = "http://127.0.0.1:1/0/dead"
+PUT_SCRIPT = "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1]).put_object(Bucket='bucket', Key='row')"
+PUT_OBJECT = "s3 PutObject"
+QUEUE_URL = "http://127.0.0.1:1/0/dead"
 
 
 class Service:
-    """Takes everything, and says what reached it."""
+    """Accepts every request; `received` has their paths."""
 
-    def __init__(self, url: str, taken: list[str]) -> None:
+    def __init__(self, url: str, received: list[str]) -> None:
         self.url = url
-        self.taken = taken
+        self.received = received
 
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    taken: list[str] = []
+    received: list[str] = []
 
-    class Taking(BaseHTTPRequestHandler):
+    class Accepting(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            taken.append(self.path)
+            received.append(self.path)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -73,24 +73,24 @@ def service() -> Iterator[Service]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Taking)
+    server = HTTPServer(("127.0.0.1", 0), Accepting)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield Service(f"http://127.0.0.1:{server.server_address[1]}", taken)
+    yield Service(f"http://127.0.0.1:{server.server_address[1]}", received)
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 @pytest.fixture
-def mischief() -> Mischief:
-    return Mischief(Doubts(processes.lives))
+def disruptions() -> Disruptions:
+    return Disruptions(UncertainOutcomes(processes.is_running))
 
 
 @pytest.fixture
-def url(service: Service, mischief: Mischief) -> Iterator[str]:
-    with passing(service.url, mischief.around("Notify")) as place:
-        yield place
+def url(service: Service, disruptions: Disruptions) -> Iterator[str]:
+    with running_proxy(service.url, disruptions.interceptor("Notify")) as proxy_url:
+        yield proxy_url
 
 
 def client(service: str, url: str) -> Any:
@@ -98,172 +98,175 @@ def client(service: str, url: str) -> Any:
     return boto3.client(service, endpoint_url=url, config=once)  # type: ignore[call-overload] # any service
 
 
-@pytest.mark.parametrize(("after", "taken"), [(False, 0), (True, 1)])
-def test_a_process_is_killed_before_or_after_its_call_is_done(
-    service: Service, mischief: Mischief, url: str, *, after: bool, taken: int
+@pytest.mark.parametrize(("after", "received"), [(False, 0), (True, 1)])
+def test_a_process_is_killed_before_or_after_its_call(
+    service: Service, disruptions: Disruptions, url: str, *, after: bool, received: int
 ) -> None:
-    mischief.armed = Kill("Notify", PUT, after)
-    done = subprocess.run([sys.executable, "-c", CALLING, url], timeout=60, check=False)
-    assert done.returncode == -9
-    assert len(service.taken) == taken
-    assert mischief.done == {KILLED: 1}
+    disruptions.next_kill = Kill("Notify", PUT_OBJECT, after)
+    completed = subprocess.run([sys.executable, "-c", PUT_SCRIPT, url], timeout=60, check=False)
+    assert completed.returncode == -9
+    assert len(service.received) == received
+    assert disruptions.counts == {KILLED: 1}
 
 
-@pytest.mark.parametrize("kill", [Kill("Detect", PUT, after=False), Kill("Notify", "s3 HeadObject", after=False)])
-def test_a_process_that_does_not_come_by_there_lives_on(mischief: Mischief, url: str, kill: Kill) -> None:
-    mischief.armed = kill
-    done = subprocess.run([sys.executable, "-c", CALLING, url], timeout=60, check=False)
-    assert (done.returncode, mischief.armed) == (0, kill)
+@pytest.mark.parametrize(
+    "kill", [Kill("Detect", PUT_OBJECT, after=False), Kill("Notify", "s3 HeadObject", after=False)]
+)
+def test_a_process_without_that_call_is_not_killed(disruptions: Disruptions, url: str, kill: Kill) -> None:
+    disruptions.next_kill = kill
+    completed = subprocess.run([sys.executable, "-c", PUT_SCRIPT, url], timeout=60, check=False)
+    assert (completed.returncode, disruptions.next_kill) == (0, kill)
 
 
-def test_what_is_to_be_refused_is_refused_once(mischief: Mischief, url: str) -> None:
-    mischief.refuse_next(PUT)
+def test_a_call_is_refused_once(disruptions: Disruptions, url: str) -> None:
+    disruptions.refuse_next(PUT_OBJECT)
     with pytest.raises(ClientError, match="AuthorizationError"):
         client("s3", url).put_object(Bucket="bucket", Key="row")
     client("s3", url).put_object(Bucket="bucket", Key="row")
-    assert mischief.done == {REFUSED: 1}
+    assert disruptions.counts == {REFUSED: 1}
 
 
-def test_calls_fail_in_every_way_and_the_service_has_done_some_of_them(
-    service: Service, mischief: Mischief, url: str
+def test_calls_fail_in_every_way_and_some_after_the_service_has_done_them(
+    service: Service, disruptions: Disruptions, url: str
 ) -> None:
-    mischief.failing_share = 1
-    s3, said = client("s3", url), set()
+    disruptions.failure_rate = 1
+    s3, errors = client("s3", url), set()
     for _ in range(40):
         try:
             s3.put_object(Bucket="bucket", Key="row")
         except ClientError as refusal:
-            said.add(refusal.response["Error"]["Code"])
+            errors.add(refusal.response["Error"]["Code"])
         except BotoCoreError as problem:
-            said.add(type(problem).__name__)
-    assert said == {"InternalError", "SlowDown", "ConnectionClosedError"}
-    assert sum(mischief.done.values()) == 40
-    assert 0 < len(service.taken) < 40
-    assert mischief.done[CLOSED] > 0
+            errors.add(type(problem).__name__)
+    assert errors == {"InternalError", "SlowDown", "ConnectionClosedError"}
+    assert sum(disruptions.counts.values()) == 40
+    assert 0 < len(service.received) < 40
+    assert disruptions.counts[CLOSED] > 0
 
 
-def test_who_has_hung_up_is_known(service: Service) -> None:
+def test_a_closed_connection_is_known(service: Service) -> None:
     seen: list[bool] = []
 
-    def around(asked: Asked, pass_on: PassOn) -> Answered:
-        seen.append(asked.hung_up())
+    def intercept(request: Request, forward: Forward) -> Response:
+        seen.append(request.closed())
         until = time.monotonic() + 10
-        while not asked.hung_up() and time.monotonic() < until:
+        while not request.closed() and time.monotonic() < until:
             time.sleep(0.01)
-        seen.append(asked.hung_up())
-        return pass_on()
+        seen.append(request.closed())
+        return forward()
 
-    with passing(service.url, around) as url:
-        caller = HTTPConnection(urlsplit(url).netloc)
-        caller.request("PUT", "/row", b"")
+    with running_proxy(service.url, intercept) as url:
+        connection = HTTPConnection(urlsplit(url).netloc)
+        connection.request("PUT", "/row", b"")
         until = time.monotonic() + 10
         while not seen and time.monotonic() < until:
             time.sleep(0.01)
-        caller.close()
+        connection.close()
         while len(seen) < 2 and time.monotonic() < until:
             time.sleep(0.01)
     assert seen == [False, True]
 
 
-def test_a_head_that_fails_has_no_body(mischief: Mischief, url: str) -> None:
-    mischief.refuse_next("s3 HeadObject")
+def test_a_head_that_fails_has_no_body(disruptions: Disruptions, url: str) -> None:
+    disruptions.refuse_next("s3 HeadObject")
     s3 = client("s3", url)
     with pytest.raises(ClientError, match="403"):
         s3.head_object(Bucket="bucket", Key="leaf.jpg")
-    s3.put_object(Bucket="bucket", Key="row")  # the connection is good still
+    s3.put_object(Bucket="bucket", Key="row")  # the connection is still usable
 
 
-def asked(service: str, operation: str, **parameters: Any) -> Asked:
-    """The request as the SDK makes it."""
-    seen: list[Asked] = []
+def aws_request(service: str, operation: str, **parameters: Any) -> Request:
+    """The request that the SDK sends for this operation."""
+    seen: list[Request] = []
 
-    def before_it_is_sent(request: Any, **_: object) -> None:
+    def before_send(request: Any, **_: object) -> None:
         headers = {
             name.lower(): value.decode() if isinstance(value, bytes) else value
             for name, value in request.headers.items()
         }
         body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
-        seen.append(Asked(request.method, urlsplit(request.url).path, headers, body, 0))
+        seen.append(Request(request.method, urlsplit(request.url).path, headers, body, 0))
         raise ConnectionError
 
-    one = client(service, "http://127.0.0.1:1")
-    one.meta.events.register("before-send", before_it_is_sent)
+    sender = client(service, "http://127.0.0.1:1")
+    sender.meta.events.register("before-send", before_send)
     with pytest.raises(ConnectionError):
-        getattr(one, operation)(**parameters)
+        getattr(sender, operation)(**parameters)
     return seen[0]
 
 
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ("SET claimed_by = :a, claimed_until = :b", CLAIM),
-        ("SET told_at = :a", NOTE),
-        ("SET claimed_until = :a", RELEASE),
+        ("SET claimed_by = :a, claimed_until = :b", ACQUIRE_ALERT),
+        ("SET told_at = :a", COMPLETE_ALERT),
+        ("SET claimed_until = :a", RELEASE_ALERT),
     ],
 )
-def test_the_writes_to_the_table_are_told_apart(change: str, name: str) -> None:
+def test_the_calls_to_the_table_are_distinguished(change: str, name: str) -> None:
     key = {"kind": {"S": "alert"}, "id": {"S": "leaf"}}
-    request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
-    assert name_of(request) == name
-    assert told_of(request, name) == (frozenset({"leaf"}) if name == NOTE else frozenset())
+    request = aws_request("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
+    assert call_of(request) == name
+    assert ids_of(request, name) == (frozenset({"leaf"}) if name == COMPLETE_ALERT else frozenset())
 
 
 @pytest.mark.parametrize(
-    ("queue", "name"), [("labelwatch-ImagesQueue-1", SPLIT), ("labelwatch-PredictionsQueue-1", "sqs SendMessageBatch")]
+    ("queue", "name"),
+    [("labelwatch-ImagesQueue-1", SEND_PARTS), ("labelwatch-PredictionsQueue-1", "sqs SendMessageBatch")],
 )
-def test_parts_of_a_message_are_told_from_predictions(queue: str, name: str) -> None:
+def test_parts_of_a_message_are_distinguished_from_predictions(queue: str, name: str) -> None:
     entries = [{"Id": "0", "MessageBody": "x"}]
-    request = asked("sqs", "send_message_batch", QueueUrl=f"http://127.0.0.1:1/0/{queue}", Entries=entries)
-    assert name_of(request) == name
+    request = aws_request("sqs", "send_message_batch", QueueUrl=f"http://127.0.0.1:1/0/{queue}", Entries=entries)
+    assert call_of(request) == name
 
 
-def test_a_dead_letter_is_known_by_what_the_function_claims_it_by() -> None:
+def test_a_dead_letter_has_the_id_of_the_record_that_the_function_acquires() -> None:
     body = notification(s3_record())
-    for _ in range(3):  # and when it comes back from the dead
-        letters, claims = FakeLetters(), FakeIdempotencyRecords()
-        once = OneDeadLetter(queue=DEAD, letters=letters, claims=claims, telemetry=FakeTelemetry(), now=lambda: NOW)
+    for _ in range(3):  # the second and third as redriven dead letters
+        sent, records = FakeDeadLetters(), FakeIdempotencyRecords()
+        once = OneDeadLetter(queue=QUEUE_URL, letters=sent, claims=records, telemetry=FakeTelemetry(), now=lambda: NOW)
         once.put(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
-        (claimed,), (body,) = claims.claimed, letters.bodies
-        written = asked("sqs", "send_message", QueueUrl=DEAD, MessageBody=body)
-        key = {"kind": {"S": "dead-letter"}, "id": {"S": claimed}}
-        for change, name in (("SET claimed_by = :a", CLAIM_ASIDE), ("SET told_at = :a", NOTE_ASIDE)):
-            request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
-            assert name_of(request) == name
-            assert told_of(request, name) == told_of(written, SET_ASIDE) == {ASIDE + claimed}
-    assert told_of(asked("sqs", "send_message", QueueUrl=DEAD, MessageBody="x"), SET_ASIDE) == set()
+        (record_id,), (body,) = records.claimed, sent.bodies
+        sending = aws_request("sqs", "send_message", QueueUrl=QUEUE_URL, MessageBody=body)
+        key = {"kind": {"S": "dead-letter"}, "id": {"S": record_id}}
+        for change, name in (("SET claimed_by = :a", ACQUIRE_DEAD_LETTER), ("SET told_at = :a", COMPLETE_DEAD_LETTER)):
+            request = aws_request("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
+            assert call_of(request) == name
+            assert ids_of(request, name) == ids_of(sending, SEND_DEAD_LETTER) == {DEAD_LETTER + record_id}
+    assert ids_of(aws_request("sqs", "send_message", QueueUrl=QUEUE_URL, MessageBody="x"), SEND_DEAD_LETTER) == set()
 
 
-class FakeLetters:
+class FakeDeadLetters:
     def __init__(self) -> None:
         self.bodies: list[str] = []
 
-    def put(self, message: Message, fault: Fault, image: str) -> None:  # noqa: ARG002 - as the port has it
+    def put(self, message: Message, fault: Fault, image: str) -> None:  # noqa: ARG002 - the port's parameters
         self.bodies.append(message.body)
 
 
-@pytest.mark.parametrize(("bucket", "name"), [(INPUT_BUCKET, "s3 HeadObject"), (OUTPUT_BUCKET, HEAD_OF_ROWS)])
-def test_a_look_for_rows_is_told_from_one_for_an_image(bucket: str, name: str) -> None:
-    assert name_of(asked("s3", "head_object", Bucket=bucket, Key="predictions/leaf.json")) == name
+@pytest.mark.parametrize(("bucket", "name"), [(INPUT_BUCKET, "s3 HeadObject"), (OUTPUT_BUCKET, HEAD_ROWS)])
+def test_a_head_of_rows_is_distinguished_from_that_of_an_image(bucket: str, name: str) -> None:
+    assert call_of(aws_request("s3", "head_object", Bucket=bucket, Key="predictions/leaf.json")) == name
 
 
-def test_a_process_lives_until_it_has_ended_whether_anybody_asked_after_it_or_not() -> None:
+def test_an_ended_process_is_not_running_even_as_a_zombie() -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert processes.lives(process.pid)
+    assert processes.is_running(process.pid)
     processes.kill(process.pid)
     until = time.monotonic() + 10
-    while processes.lives(process.pid) and time.monotonic() < until:  # a zombie by now
+    while processes.is_running(process.pid) and time.monotonic() < until:  # a zombie by now
         time.sleep(0.01)
-    assert not processes.lives(process.pid)
+    assert not processes.is_running(process.pid)
     process.communicate()
-    assert not processes.lives(process.pid)
+    assert not processes.is_running(process.pid)
 
 
-def test_a_publication_is_of_the_predictions_in_its_attribute() -> None:
+def test_a_publication_has_the_ids_of_the_predictions_in_its_attribute() -> None:
     keys = ["predictions/dt=2026-11-22/one.json", "predictions/dt=2026-11-22/two.json"]
     attributes = {
         "labels": {"DataType": "String.Array", "StringValue": '["leaf-smut"]'},
         "predictions": {"DataType": "String.Array", "StringValue": json.dumps(keys)},
     }
-    request = asked("sns", "publish", TopicArn="arn:of:alerts", Message="x", MessageAttributes=attributes)
-    assert told_of(request, name_of(request)) == {"one", "two"}
-    assert name_of(request) == PUBLISH
+    request = aws_request("sns", "publish", TopicArn="arn:of:alerts", Message="x", MessageAttributes=attributes)
+    assert ids_of(request, call_of(request)) == {"one", "two"}
+    assert call_of(request) == PUBLISH

@@ -1,4 +1,4 @@
-"""The local model over HTTP on loopback, asked by boto3: what Rekognition documents is what it answers."""
+"""The local model over HTTP on loopback, called by boto3: it answers as Rekognition's documentation says."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from PIL import Image
 
 from labelwatch.local import image_limits
 from labelwatch.local.model import LocalModel, RateLimit, model_arn
-from labelwatch.local.rekognition_api import Refusal, served
+from labelwatch.local.rekognition_api import ServiceError, served
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
 
 ARN = model_arn("eu-central-1")
 PROJECT = "arn:aws:rekognition:eu-central-1:000000000000:project/leaves/1690000000000"
-SEEN = [("leaf-smut", 99.0), ("rust", 50.0), ("mildew", 20.0)]
+LABELS = [("leaf-smut", 99.0), ("rust", 50.0), ("mildew", 20.0)]
 MIB = 1024 * 1024
 
 
-class SeesAll:
-    """A classifier that sees the same in every picture."""
+class FixedLabels:
+    """A classifier that predicts the same labels for every picture."""
 
     def classify(self, image: Image.Image) -> list[tuple[str, float]]:  # noqa: ARG002 - the port's
-        return SEEN
+        return LABELS
 
 
 class Clock:
@@ -54,7 +54,7 @@ Objects = dict[tuple[str, str, str | None], bytes]
 
 @pytest.fixture
 def objects() -> Objects:
-    """What lies in S3: bucket, key, version → content."""
+    """The objects in S3: bucket, key, version → content."""
     return {("leaves", "leaf.jpg", None): picture()}
 
 
@@ -64,9 +64,9 @@ def model(objects: Objects) -> LocalModel:
         try:
             return objects[bucket, key, version]
         except KeyError:
-            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "gone"}}, "GetObject") from None
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "missing"}}, "GetObject") from None
 
-    return LocalModel(SeesAll(), ARN, read)
+    return LocalModel(FixedLabels(), ARN, read)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def restart(client: RekognitionClient) -> str:
 def is_refused(model: LocalModel) -> bool:
     try:
         model.operations["DetectCustomLabels"]({"ProjectVersionArn": ARN, "Image": stored()})
-    except Refusal:
+    except ServiceError:
         return True
     return False
 
@@ -132,36 +132,36 @@ def posted(endpoint: str, body: bytes, target: str = "RekognitionService.DetectC
         return answer.code, json.load(answer)["__type"]
 
 
-def test_an_object_is_answered_with_what_the_classifier_sees(rekognition: RekognitionClient) -> None:
-    assert detected(rekognition) == SEEN
+def test_an_object_gets_the_labels_of_the_classifier(rekognition: RekognitionClient) -> None:
+    assert detected(rekognition) == LABELS
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
-def test_bytes_are_answered_with_what_the_classifier_sees(rekognition: RekognitionClient, form: str) -> None:
-    assert detected(rekognition, {"Bytes": picture(form=form)}) == SEEN
+def test_bytes_get_the_labels_of_the_classifier(rekognition: RekognitionClient, form: str) -> None:
+    assert detected(rekognition, {"Bytes": picture(form=form)}) == LABELS
 
 
-def test_the_version_that_was_asked_for_is_looked_at(rekognition: RekognitionClient, objects: Objects) -> None:
+def test_the_requested_version_is_analysed(rekognition: RekognitionClient, objects: Objects) -> None:
     objects["leaves", "leaf.jpg", "v2"] = b"no image"
     assert refused(lambda: detected(rekognition, stored(Version="v2"))) == ("InvalidImageFormatException", 400)
 
 
 def test_no_label_is_below_min_confidence(rekognition: RekognitionClient) -> None:
-    assert detected(rekognition, MinConfidence=50) == SEEN[:2]
+    assert detected(rekognition, MinConfidence=50) == LABELS[:2]
 
 
-def test_no_more_labels_than_max_results_are_answered(rekognition: RekognitionClient) -> None:
-    assert detected(rekognition, MaxResults=1) == SEEN[:1]
+def test_no_more_labels_than_max_results_are_returned(rekognition: RekognitionClient) -> None:
+    assert detected(rekognition, MaxResults=1) == LABELS[:1]
 
 
-def test_general_labels_are_answered_in_their_own_shape(rekognition: RekognitionClient) -> None:
+def test_general_labels_have_their_own_shape(rekognition: RekognitionClient) -> None:
     labels = rekognition.detect_labels(Image=stored(), MinConfidence=50, MaxLabels=1)["Labels"]
     assert [(label["Name"], label["Confidence"], label["Instances"]) for label in labels] == [("leaf-smut", 99.0, [])]
 
 
-@pytest.mark.parametrize("least", [-0.5, 100.5])
-def test_a_min_confidence_that_is_none_is_refused(rekognition: RekognitionClient, least: float) -> None:
-    assert refused(lambda: detected(rekognition, MinConfidence=least)) == ("InvalidParameterException", 400)
+@pytest.mark.parametrize("min_confidence", [-0.5, 100.5])
+def test_a_min_confidence_out_of_range_is_refused(rekognition: RekognitionClient, min_confidence: float) -> None:
+    assert refused(lambda: detected(rekognition, MinConfidence=min_confidence)) == ("InvalidParameterException", 400)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_min_confidence_that_is_none_is_refused(rekognition: RekognitionClient
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
-def test_an_object_that_rekognition_cannot_take_is_refused(
+def test_an_object_that_rekognition_does_not_accept_is_refused(
     rekognition: RekognitionClient, objects: Objects, content: bytes, code: str
 ) -> None:
     objects["leaves", "bad.jpg", None] = content
@@ -190,8 +190,8 @@ def test_an_object_that_rekognition_cannot_take_is_refused(
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (64, 20 * 64), (4096, 205)])
-def test_an_image_at_the_limits_is_looked_at(rekognition: RekognitionClient, width: int, height: int) -> None:
-    assert detected(rekognition, {"Bytes": picture(width, height)}) == SEEN
+def test_an_image_at_the_limits_is_analysed(rekognition: RekognitionClient, width: int, height: int) -> None:
+    assert detected(rekognition, {"Bytes": picture(width, height)}) == LABELS
 
 
 @pytest.mark.parametrize(
@@ -202,23 +202,23 @@ def test_bytes_in_a_call_may_be_four_mebibytes(rekognition: RekognitionClient, s
 
 
 @given(st.sampled_from(["JPEG", "PNG"]), st.data())
-def test_a_damaged_image_is_looked_at_or_refused_and_nothing_else(form: str, data: st.DataObject) -> None:
+def test_a_damaged_image_is_analysed_or_refused(form: str, data: st.DataObject) -> None:
     content = bytearray(picture(form=form))
     del content[data.draw(st.integers(0, len(content))) :]
-    for place in data.draw(st.lists(st.integers(0, max(len(content) - 1, 0)), max_size=8)) if content else []:
-        content[place] = data.draw(st.integers(0, 255))
+    for index in data.draw(st.lists(st.integers(0, max(len(content) - 1, 0)), max_size=8)) if content else []:
+        content[index] = data.draw(st.integers(0, 255))
     try:
-        assert image_limits.opened(bytes(content), MIB)
-    except Refusal as refusal:
-        assert refusal.code.endswith("Exception")  # noqa: PT017 - a refusal is one of the two right answers
+        assert image_limits.open_image(bytes(content), MIB)
+    except ServiceError as error:
+        assert error.code.endswith("Exception")  # noqa: PT017 - an error is one of the two right answers
 
 
 def test_a_missing_object_is_refused(rekognition: RekognitionClient) -> None:
-    assert refused(lambda: detected(rekognition, stored("gone.jpg"))) == ("InvalidS3ObjectException", 400)
+    assert refused(lambda: detected(rekognition, stored("missing.jpg"))) == ("InvalidS3ObjectException", 400)
 
 
 @pytest.mark.parametrize("image", [{"S3Object": {"Bucket": "leaves"}}, {"S3Object": {"Name": "leaf.jpg"}}])
-def test_an_object_without_a_place_is_refused(rekognition: RekognitionClient, image: dict[str, Any]) -> None:
+def test_an_object_without_bucket_or_key_is_refused(rekognition: RekognitionClient, image: dict[str, Any]) -> None:
     assert refused(lambda: detected(rekognition, image)) == ("InvalidParameterException", 400)
 
 
@@ -231,8 +231,8 @@ def test_an_object_without_a_place_is_refused(rekognition: RekognitionClient, im
     ],
 )
 def test_an_unknown_model_is_refused(rekognition: RekognitionClient, operation: str, request_: dict[str, Any]) -> None:
-    ask = getattr(rekognition, operation)
-    assert refused(lambda: ask(ProjectVersionArn=ARN + "1", **request_)) == ("ResourceNotFoundException", 400)
+    call = getattr(rekognition, operation)
+    assert refused(lambda: call(ProjectVersionArn=ARN + "1", **request_)) == ("ResourceNotFoundException", 400)
 
 
 def test_the_model_is_described_by_its_project(rekognition: RekognitionClient) -> None:
@@ -256,7 +256,7 @@ def test_a_stopped_model_is_not_ready(rekognition: RekognitionClient) -> None:
     assert refused(lambda: detected(rekognition)) == ("ResourceNotReadyException", 400)
 
 
-def test_general_labels_need_no_model_that_runs(rekognition: RekognitionClient) -> None:
+def test_general_labels_need_no_running_model(rekognition: RekognitionClient) -> None:
     rekognition.stop_project_version(ProjectVersionArn=ARN)
     assert rekognition.detect_labels(Image=stored(), MinConfidence=0)["Labels"]
 
@@ -269,15 +269,15 @@ def test_a_model_that_is_starting_is_not_ready(rekognition: RekognitionClient, m
 
 def test_a_model_that_has_started_answers(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.starting_seconds = 0
-    assert (restart(rekognition), status(rekognition), detected(rekognition)) == ("STARTING", "RUNNING", SEEN)
+    assert (restart(rekognition), status(rekognition), detected(rekognition)) == ("STARTING", "RUNNING", LABELS)
 
 
-def test_a_model_that_runs_cannot_be_started(rekognition: RekognitionClient) -> None:
+def test_a_running_model_cannot_be_started(rekognition: RekognitionClient) -> None:
     start = rekognition.start_project_version
     assert refused(lambda: start(ProjectVersionArn=ARN, MinInferenceUnits=1)) == ("ResourceInUseException", 400)
 
 
-def test_a_model_that_is_stopped_cannot_be_stopped(rekognition: RekognitionClient) -> None:
+def test_a_stopped_model_cannot_be_stopped(rekognition: RekognitionClient) -> None:
     rekognition.stop_project_version(ProjectVersionArn=ARN)
     assert refused(lambda: rekognition.stop_project_version(ProjectVersionArn=ARN)) == ("ResourceInUseException", 400)
 
@@ -285,17 +285,17 @@ def test_a_model_that_is_stopped_cannot_be_stopped(rekognition: RekognitionClien
 def test_calls_above_the_rate_are_refused(rekognition: RekognitionClient, model: LocalModel) -> None:
     model.rate = RateLimit(2, Clock())
     answers = [detected(rekognition), detected(rekognition)]
-    assert answers == [SEEN, SEEN]
+    assert answers == [LABELS, LABELS]
     assert refused(lambda: detected(rekognition)) == ("ProvisionedThroughputExceededException", 400)
 
 
-def test_as_many_calls_pass_as_the_rate_gives_in_that_time() -> None:
+def test_as_many_calls_pass_as_the_rate_allows_in_that_time() -> None:
     clock = Clock()
     rate = RateLimit(2, clock)
     passed = []
     for seconds in (0, 0.5, 1.0, 60.0):  # two at first, then one, two, and no more than two after a rest
         clock.seconds += seconds
-        passed.append([rate.takes() for _ in range(4)].count(True))
+        passed.append([rate.allows() for _ in range(4)].count(True))
     assert passed == [2, 1, 2, 2]
 
 
@@ -308,24 +308,22 @@ def test_control_calls_have_a_rate_of_their_own(rekognition: RekognitionClient, 
 @pytest.mark.parametrize(
     ("code", "http"), [("AccessDeniedException", 400), ("InternalServerError", 500), ("ServiceUnavailable", 503)]
 )
-def test_an_error_is_answered_with_its_status(
-    rekognition: RekognitionClient, model: LocalModel, code: str, http: int
-) -> None:
-    model.answer_with(code)
+def test_an_error_has_its_http_status(rekognition: RekognitionClient, model: LocalModel, code: str, http: int) -> None:
+    model.fail_next(code)
     assert refused(lambda: detected(rekognition)) == (code, http)
 
 
-def test_a_stand_in_that_breaks_answers_as_a_service_that_breaks(
+def test_an_exception_of_the_local_model_is_an_internal_server_error(
     rekognition: RekognitionClient, model: LocalModel
 ) -> None:
     model.rate.clock = lambda: 1 / 0
     assert refused(lambda: detected(rekognition)) == ("InternalServerError", 500)
 
 
-def test_errors_are_answered_as_often_as_was_told(rekognition: RekognitionClient, model: LocalModel) -> None:
-    model.answer_with("ThrottlingException", times=2)
+def test_the_next_calls_fail_as_often_as_set(rekognition: RekognitionClient, model: LocalModel) -> None:
+    model.fail_next("ThrottlingException", times=2)
     codes = [refused(lambda: detected(rekognition))[0] for _ in range(2)]
-    assert (codes, detected(rekognition)) == (["ThrottlingException"] * 2, SEEN)
+    assert (codes, detected(rekognition)) == (["ThrottlingException"] * 2, LABELS)
 
 
 def test_an_error_rate_of_one_refuses_every_call(rekognition: RekognitionClient, model: LocalModel) -> None:
@@ -339,7 +337,7 @@ def test_an_error_rate_of_a_half_refuses_about_half_of_the_calls(model: LocalMod
 
 
 def test_every_detection_is_counted(rekognition: RekognitionClient, model: LocalModel) -> None:
-    model.answer_with("ThrottlingException")
+    model.fail_next("ThrottlingException")
     refused(lambda: detected(rekognition))
     detected(rekognition)
     assert model.calls == 2
@@ -375,7 +373,7 @@ def test_an_unknown_operation_is_refused(endpoint: str, target: str) -> None:
     assert posted(endpoint, b"{}", target) == (400, "UnknownOperationException")
 
 
-def test_an_operation_that_the_stand_in_lacks_is_refused(rekognition: RekognitionClient) -> None:
+def test_an_operation_that_the_local_model_lacks_is_refused(rekognition: RekognitionClient) -> None:
     assert refused(rekognition.list_collections) == ("UnknownOperationException", 400)
 
 

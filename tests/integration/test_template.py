@@ -14,7 +14,7 @@ from chalicelib import settings
 from chalicelib.queues.batch import LAST_RECEIVE
 from labelwatch.deploy import package
 from labelwatch.deploy.package import Package
-from labelwatch.local.deployment import as_deployed_here
+from labelwatch.local.deployment import adapt_to_local_aws
 from labelwatch.shared.project import PROJECT
 from labelwatch.shared.stacks import compact
 from tests.support.builders import ENVIRONMENT
@@ -53,7 +53,7 @@ def tls_statements(template: Template) -> list[Template]:
 
 
 def without_the_three(template: Template) -> Template:
-    """The template without what `as_deployed_here` may change: when TlsOnly refuses, batch names, gateway responses."""
+    """The template without what `adapt_to_local_aws` changes: when TlsOnly refuses, batch names, gateway responses."""
     changed = copy.deepcopy(template)
     changed["Resources"]["RestAPI"]["Properties"].pop("GatewayResponses", None)
     for name in resources(changed, "AWS::ApiGateway::GatewayResponse"):
@@ -298,11 +298,11 @@ def test_only_lambda_takes_a_function_s_role_and_quicksight_its_own(template: Te
 
 
 def test_the_template_deployed_here_differs_in_three_things_only(template: Template) -> None:
-    assert without_the_three(as_deployed_here(template)) == without_the_three(template)
+    assert without_the_three(adapt_to_local_aws(template)) == without_the_three(template)
 
 
 def test_the_gateway_responses_deployed_here_say_what_those_of_the_template_say(template: Template) -> None:
-    here = resources(as_deployed_here(template), "AWS::ApiGateway::GatewayResponse")
+    here = resources(adapt_to_local_aws(template), "AWS::ApiGateway::GatewayResponse")
     there = gateway_responses(template)
     assert {one["ResponseType"]: one["ResponseTemplates"] for one in here.values()} == {
         name: one["ResponseTemplates"] for name, one in there.items()
@@ -314,17 +314,17 @@ def test_the_gateway_responses_deployed_here_say_what_those_of_the_template_say(
 
 def test_the_template_itself_stays_as_it_was(template: Template) -> None:
     before = copy.deepcopy(template)
-    as_deployed_here(template)
+    adapt_to_local_aws(template)
     assert template == before
 
 
 def test_plain_http_is_let_in_here_and_tls_is_not(template: Template) -> None:
-    guard = {json.dumps(one["Condition"]) for one in tls_statements(as_deployed_here(template))}
+    guard = {json.dumps(one["Condition"]) for one in tls_statements(adapt_to_local_aws(template))}
     assert guard == {'{"Bool": {"aws:SecureTransport": "true"}}'}
 
 
 def test_a_role_gains_nothing_here_but_the_batch_names_of_what_it_may_do(template: Template) -> None:
-    pairs = zip(statements(template), statements(as_deployed_here(template)), strict=True)
+    pairs = zip(statements(template), statements(adapt_to_local_aws(template)), strict=True)
     gained = {
         name for (_, there), (_, here) in pairs for name in {*leaves(here["Action"])} - {*leaves(there["Action"])}
     }

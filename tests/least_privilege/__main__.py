@@ -58,7 +58,7 @@ def main() -> int:
             console.print(f"No right has a name that begins with {asked.beginning}.", style="red", markup=False)
             return 1
         tried = [right for right in chosen if not required_by(right)]
-        options = ["--package", folder, "--patience", f"{asked.patience:g}"]
+        options = ["--package", folder, "--wait-seconds", f"{asked.wait_seconds:g}"]
         whole, outcomes = _all_tried(tried, options, asked.at_once, console)
     if whole.failed or whole.broken:
         console.print(whole.said, markup=False, highlight=False)
@@ -79,7 +79,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "beginning", nargs="?", default="", help="only the rights whose name begins so: DetectRole/Look"
     )
-    parser.add_argument("--patience", type=float, default=20, help="seconds that a test waits for what should happen")
+    parser.add_argument(
+        "--wait-seconds", type=float, default=20, help="seconds that a test waits for what should happen"
+    )
     parser.add_argument("--at-once", type=int, default=2, help="how many runs at the same time")
     return parser.parse_args()
 

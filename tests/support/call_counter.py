@@ -1,7 +1,7 @@
-"""Counts AWS calls on their way: proxies on loopback between whoever calls and the local AWS.
+"""Counts AWS calls: proxies on loopback between a caller and the local AWS.
 
 Each function gets a proxy of its own as its endpoint, so that a call counts for the function that made it. Calls are
-counted as they arrive, so what the SDK tries again counts again, as it does on AWS.
+counted as they arrive, so each retry of the SDK counts, as it does on AWS.
 """
 
 from collections import Counter
@@ -11,16 +11,16 @@ from threading import Lock
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.proxy import Answered, Asked, PassOn, passing
+from tests.support.proxy import Forward, Request, Response, running_proxy
 
 UPLOADER = "uploader"
-_OF_OBJECTS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
-_MAPPINGS = "/2015-03-31/event-source-mappings"
-_OF_MAPPINGS = {"GET": "ListEventSourceMappings", "PUT": "UpdateEventSourceMapping"}
+_OBJECT_OPERATIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_MAPPINGS_PATH = "/2015-03-31/event-source-mappings"
+_MAPPING_OPERATIONS = {"GET": "ListEventSourceMappings", "PUT": "UpdateEventSourceMapping"}
 
 
 class Call(NamedTuple):
-    """Who called, `service Operation`, and whether the answer was an error."""
+    """The caller, `service Operation`, and whether the response was an error."""
 
     caller: str
     operation: str
@@ -35,33 +35,33 @@ class Calls:
         self._lock = Lock()
 
     def add(self, call: Call) -> None:
-        """Counts one."""
+        """Counts this call."""
         with self._lock:
             self._counts[call] += 1
 
     def now(self) -> Counter[Call]:
-        """A copy; the difference of two is what was called between them."""
+        """A copy; the difference of two copies is the calls between them."""
         with self._lock:
             return self._counts.copy()
 
 
 @contextmanager
-def counted(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
-    """Passes requests on to `upstream` until the block ends, and gives the URL to call instead of it."""
+def counting_proxy(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
+    """Forwards requests to `upstream` until the block ends, at a URL to call instead of it."""
 
-    def count(asked: Asked, pass_on: PassOn) -> Answered:
-        answer = pass_on()
-        signed = asked.headers.get("authorization", "").startswith("AWS4")
-        # What is not signed is no function's: a form of a presigned upload, which goes where its signer's calls go.
-        who = caller if signed else UPLOADER
-        calls.add(Call(who, operation(asked.method, asked.path, asked.headers, asked.body), answer.status >= 400))
-        return answer
+    def count(request: Request, forward: Forward) -> Response:
+        response = forward()
+        signed = request.headers.get("authorization", "").startswith("AWS4")
+        # A request without a signature is the form of a presigned upload, which goes to the endpoint of its signer.
+        operation = operation_name(request.method, request.path, request.headers, request.body)
+        calls.add(Call(caller if signed else UPLOADER, operation, refused=response.status >= 400))
+        return response
 
-    with passing(upstream, count) as url:
+    with running_proxy(upstream, count) as url:
         yield url
 
 
-def operation(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
+def operation_name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
     """`sqs SendMessageBatch` and the like, from the request alone; header names in lower case."""
     if path.startswith("/restapis/"):
         return f"apigateway {method} /{path.partition('/_user_request_/')[2]}"
@@ -72,8 +72,8 @@ def operation(method: str, path: str, headers: dict[str, str], body: bytes) -> s
 
 
 def _name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
-    if path.startswith(_MAPPINGS):
-        return _OF_MAPPINGS[method]
+    if path.startswith(_MAPPINGS_PATH):
+        return _MAPPING_OPERATIONS[method]
     if target := headers.get("x-amz-target"):
         return target.rpartition(".")[2]
     if "/operation/" in path:
@@ -82,7 +82,7 @@ def _name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
         return parse_qs(body.decode())["Action"][0]
     if headers.get("content-type", "").startswith("multipart/form-data"):
         return "PostObject"
-    where = urlsplit(path)
-    asked = parse_qs(where.query, keep_blank_values=True).keys()
-    of_an_object = "/" in where.path.strip("/") and asked <= {"versionId"}
-    return _OF_OBJECTS[method] if of_an_object and method in _OF_OBJECTS else f"{method} {path}"
+    url = urlsplit(path)
+    parameters = parse_qs(url.query, keep_blank_values=True).keys()
+    of_an_object = "/" in url.path.strip("/") and parameters <= {"versionId"}
+    return _OBJECT_OPERATIONS[method] if of_an_object and method in _OBJECT_OPERATIONS else f"{method} {path}"

@@ -28,7 +28,7 @@ from tests.support.builders import (
     scheduled_event,
     sqs_event,
 )
-from tests.support.pipeline import ByColour, picture
+from tests.support.pipeline import ColourClassifier, picture
 
 KEY = "fields/leaf 1.jpg"
 CLIENT = "camera-north"
@@ -131,7 +131,7 @@ def running(folder: Path) -> Iterator[Place]:
         content: bytes = objects["s3"].get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read()
         return content
 
-    model = LocalModel(ByColour(), model_arn(REGION), read)
+    model = LocalModel(ColourClassifier(), model_arn(REGION), read)
     with rekognition_api.served(model.operations) as rekognition, ministack.running(folder, rekognition) as here:
         objects["s3"] = here.client("s3")
         yield Place(here, rekognition)

@@ -1,4 +1,4 @@
-"""The running pipeline as the end-to-end tests handle it."""
+"""The running pipeline for end-to-end tests."""
 
 import base64
 import io
@@ -15,64 +15,64 @@ import numpy as np
 from PIL import Image
 
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY
-from labelwatch.local.outcomes import DeadLetterImage, Predicted, Watch
+from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import INPUT_BUCKET, Session
 from tests.support.builders import scheduled_event
 
 SECONDS_TO_WAIT = 60
-# The one page that may upload.
+# The only web page that may upload.
 ORIGIN = "https://leaves.example.com"
 COLOURS = {"leaf-smut": (200, 0, 0), "brown-spot": (0, 0, 200), "bacterial-leaf-blight": (0, 200, 0)}
 
 
-class ByColour:
-    """A classifier that a test can foresee: pure colours are labels, all else is none."""
+class ColourClassifier:
+    """A predictable classifier: pure colours are labels, anything else has no label."""
 
     def classify(self, image: Image.Image) -> list[tuple[str, float]]:
-        seen = np.asarray(image.convert("RGB")).mean(axis=(0, 1))
-        near = [name for name, colour in COLOURS.items() if np.abs(seen - colour).max() < 20]
-        return [(name, 97.0) for name in near]
+        mean = np.asarray(image.convert("RGB")).mean(axis=(0, 1))
+        names = [name for name, colour in COLOURS.items() if np.abs(mean - colour).max() < 20]
+        return [(name, 97.0) for name in names]
 
 
 def picture(label: str = "leaf-smut", form: str = "JPEG") -> bytes:
-    """An image in which the local model sees this label; any other word gives one in which it sees none."""
+    """An image for which the local model predicts this label; for any other word, one without a label."""
     content = io.BytesIO()
     Image.new("RGB", (96, 96), COLOURS.get(label, (128, 128, 128))).save(content, form)
     return content.getvalue()
 
 
 class Pipeline:
-    """The running pipeline, and what has become of the uploads so far."""
+    """The running pipeline, and the outcomes of the uploads so far."""
 
-    def __init__(self, session: Session, patience: float = SECONDS_TO_WAIT) -> None:
+    def __init__(self, session: Session, wait_seconds: float = SECONDS_TO_WAIT) -> None:
         self.session = session
-        self.patience = patience
+        self.wait_seconds = wait_seconds
         self.local_model = session.local_model
         self.outputs = session.outputs
-        self.predictions: dict[str, Predicted] = {}
-        self.dead_letters: dict[str, DeadLetterImage] = {}
+        self.predictions: dict[str, PredictionOutcome] = {}
+        self.dead_letters: dict[str, DeadLetterOutcome] = {}
         self._s3 = session.local_aws.client("s3")
-        self._watch = Watch(session)
+        self._reader = OutcomeReader(session)
 
     def upload(self, *keys: str, content: bytes | None = None, **more: Any) -> None:
         for key in keys:
             body = picture() if content is None else content
             self._s3.put_object(Bucket=INPUT_BUCKET, Key=key, Body=body, **more)
 
-    def wait_until(self, ready: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + self.patience
-        while not ready():
-            assert time.monotonic() < until, f"{what} did not happen in {self.patience:g} s"
+    def wait_until(self, condition: Callable[[], bool], description: str) -> None:
+        until = time.monotonic() + self.wait_seconds
+        while not condition():
+            assert time.monotonic() < until, f"{description}: not in {self.wait_seconds:g} s"
             time.sleep(0.1)
-            self.look()
+            self.refresh()
 
-    def look(self) -> None:
-        self.predictions |= {one.key: one for one in self._watch.new_predictions()}
-        self.dead_letters |= {one.key: one for one in self._watch.new_dead_letters()}
+    def refresh(self) -> None:
+        self.predictions |= {prediction.key: prediction for prediction in self._reader.new_predictions()}
+        self.dead_letters |= {dead_letter.key: dead_letter for dead_letter in self._reader.new_dead_letters()}
 
     def wait_for(self, *keys: str) -> None:
-        """Waits until each of these is a prediction or a dead letter."""
-        self.wait_until(lambda: all(key in self.predictions or key in self.dead_letters for key in keys), "a fate")
+        """Waits until each of these keys has a prediction or a dead letter."""
+        self.wait_until(lambda: all(key in self.predictions or key in self.dead_letters for key in keys), "outcomes")
 
     def alerts_of(self, key: str) -> list[Path]:
         return [mail.file for mail in self.session.mailbox.mails if self.predictions[key].row_key in mail.predictions]
@@ -82,8 +82,8 @@ class Pipeline:
         self.wait_until(lambda: bool(self.alerts_of(key)), "an alert")
         return self.alerts_of(key)[0]
 
-    def waiting(self, queue: str) -> int:
-        """How many messages a queue holds, in sight or not."""
+    def depth(self, queue: str) -> int:
+        """How many messages a queue has, visible or in flight."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self.session.local_aws.client("sqs").get_queue_attributes(
             QueueUrl=self.outputs[queue], AttributeNames=names
@@ -91,13 +91,11 @@ class Pipeline:
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def wait_until_empty(self) -> None:
-        self.wait_until(
-            lambda: self.waiting("ImagesQueueUrl") + self.waiting("PredictionsQueueUrl") == 0, "empty queues"
-        )
+        self.wait_until(lambda: self.depth("ImagesQueueUrl") + self.depth("PredictionsQueueUrl") == 0, "empty queues")
 
 
 def user_environment(session: Session) -> dict[str, str]:
-    """The variables of somebody whose AWS is the local AWS, and who has no set-up of his own."""
+    """The environment of a user of the local AWS, without AWS configuration files."""
     return {
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": session.local_aws.endpoint,
@@ -112,7 +110,7 @@ def user_environment(session: Session) -> dict[str, str]:
 
 
 def run_labelwatch(session: Session, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """A command of that operator's, which may fail; nobody is there to answer."""
+    """Runs a command as that user, without a terminal; it may fail."""
     return subprocess.run(
         [sys.executable, "-m", "labelwatch", *words],
         env=user_environment(session) | changes,
@@ -121,12 +119,12 @@ def run_labelwatch(session: Session, *words: str, **changes: str) -> subprocess.
 
 
 def functions(session: Session, stack: str = "labelwatch") -> dict[str, str]:
-    """The names of the deployed functions, by what they are called in the template."""
+    """The names of the deployed functions by their logical ids in the template."""
     resources = session.local_aws.client("cloudformation").describe_stack_resources(StackName=stack)
     return {
-        one["LogicalResourceId"]: one["PhysicalResourceId"]
-        for one in resources["StackResources"]
-        if one["ResourceType"] == "AWS::Lambda::Function"
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in resources["StackResources"]
+        if resource["ResourceType"] == "AWS::Lambda::Function"
     }
 
 
@@ -136,8 +134,8 @@ def set_environment(session: Session, function: str, **changes: str) -> None:
     client.update_function_configuration(FunctionName=function, Environment={"Variables": variables | changes})
 
 
-def look_at_the_model(session: Session, stack: str = "labelwatch") -> str:
-    """What the clock does once a minute on AWS; gives the log of it."""
+def run_manage_model(session: Session, stack: str = "labelwatch") -> str:
+    """Invokes manage_model, as its schedule does once a minute on AWS; returns its log."""
     answer = session.local_aws.client("lambda").invoke(
         FunctionName=functions(session, stack)["ManageModel"], LogType="Tail", Payload=json.dumps(scheduled_event())
     )
@@ -152,9 +150,9 @@ def set_mapping(session: Session, function: str, **changes: Any) -> None:
     client.update_event_source_mapping(UUID=mapping["UUID"], **changes)
 
 
-def set_way(session: Session, *, partial: bool) -> None:
-    """How failed messages are given back: as deployed, or as by a mapping that reads no partial batch responses."""
+def set_partial_batch_responses(session: Session, *, enabled: bool) -> None:
+    """Enables partial batch responses, as deployed by CloudFormation, or disables them, as with `chalice deploy`."""
     for name in ("Detect", "Notify"):
         function = functions(session)[name]
-        set_environment(session, function, PARTIAL_BATCH_RESPONSES="yes" if partial else "no")
-        set_mapping(session, function, FunctionResponseTypes=["ReportBatchItemFailures"] if partial else [])
+        set_environment(session, function, PARTIAL_BATCH_RESPONSES="yes" if enabled else "no")
+        set_mapping(session, function, FunctionResponseTypes=["ReportBatchItemFailures"] if enabled else [])

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from labelwatch.deploy.package import resources
-from labelwatch.local.deployment import as_deployed_here
+from labelwatch.local.deployment import adapt_to_local_aws
 from labelwatch.local.ministack import free_port
 from labelwatch.local.session import Session
 from labelwatch.shared.project import PROJECT
@@ -41,7 +41,7 @@ class Project:
         for name in ("chalicelib", ".chalice", "infra", "labelwatch"):
             shutil.copytree(PROJECT / name, folder / name, ignore=NOT_COPIED)
         # The differences between here and AWS (docs/verified.md); JSON is YAML.
-        (folder / "infra" / "resources.yaml").write_text(json.dumps(as_deployed_here(resources())))
+        (folder / "infra" / "resources.yaml").write_text(json.dumps(adapt_to_local_aws(resources())))
         self._look_often()
         config = self.config
         # Without it Chalice sends an empty figure, which the local AWS gives back as one.

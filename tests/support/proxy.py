@@ -1,4 +1,4 @@
-"""A proxy on loopback that hands each request to a function of ours, which may pass it on, and look at the answer."""
+"""A proxy on loopback, whose interceptor gets each request and may forward it, and read or replace the response."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 from labelwatch.local.server import serving
 
-# Of one connection only, or set anew by whoever passes the message on.
+# These are of one connection, or are set anew for the forwarded message.
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request, with its headers' names in lower case, and the port that it came from.
 
-    `hung_up` says whether whoever asked has by now, as after a time-out.
+    `closed` returns whether the client has closed the connection by now, as after a time-out.
     """
 
     method: str
@@ -28,29 +28,30 @@ class Asked(NamedTuple):
     headers: dict[str, str]
     body: bytes
     port: int
-    hung_up: Callable[[], bool] = lambda: False
+    closed: Callable[[], bool] = lambda: False
 
 
-class Answered(NamedTuple):
-    """What is answered; of a HEAD the length of what is not sent."""
+class Response(NamedTuple):
+    """A response; to HEAD, its content-length is the length of the object."""
 
     status: int
     headers: dict[str, str]
     content: bytes
 
 
-type PassOn = Callable[[], Answered]
-type Around = Callable[[Asked, PassOn], Answered | None]
+type Forward = Callable[[], Response]
+type Interceptor = Callable[[Request, Forward], Response | None]
 
 
 @contextmanager
-def passing(upstream: str, around: Around) -> Iterator[str]:
-    """Serves until the block ends, and gives the URL to call instead of `upstream`.
+def running_proxy(upstream: str, intercept: Interceptor) -> Iterator[str]:
+    """Serves until the block ends, at a URL to call instead of `upstream`.
 
-    `around` gets each request and what passes it on; where it gives None, the connection is closed without an answer.
+    `intercept` gets each request and a function that forwards it. Where it returns None, the connection is closed
+    without a response.
     """
-    with serving(_Server(("127.0.0.1", 0), _handler(urlsplit(upstream).netloc, around))) as place:
-        yield f"http://{place}"
+    with serving(_Server(("127.0.0.1", 0), _handler(urlsplit(upstream).netloc, intercept))) as address:
+        yield f"http://{address}"
 
 
 class _Server(ThreadingHTTPServer):
@@ -58,12 +59,12 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A function that was killed hangs up; anything else is a mistake of ours.
+        # A killed function closes its connection; any other error is a bug.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
-def _handler(upstream: str, around: Around) -> type[BaseHTTPRequestHandler]:
+def _handler(upstream: str, intercept: Interceptor) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -76,61 +77,61 @@ def _handler(upstream: str, around: Around) -> type[BaseHTTPRequestHandler]:
             self._upstream.close()
             super().finish()
 
-        def _pass_on(self) -> None:
+        def _intercept(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            hung_up = partial(_has_ended, self.connection)
-            asked = Asked(self.command, self.path, headers, body, self.client_address[1], hung_up)
+            closed = partial(_has_ended, self.connection)
+            request = Request(self.command, self.path, headers, body, self.client_address[1], closed)
             try:
-                answer = around(asked, lambda: self._upstream.answer(asked))
-            except OSError:  # nobody is there any more: the run has ended before the function has
+                response = intercept(request, lambda: self._upstream.send(request))
+            except OSError:  # the run has ended before the function
                 self.send_error(502)
                 return
-            if answer is None:
+            if response is None:
                 self.close_connection = True
                 return
-            self.send_response_only(answer.status)
-            # HeadObject tells the object's length and sends nothing.
-            length = answer.headers.get("content-length") if self.command == "HEAD" else None
-            kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
-            for name, value in (kept | {"content-length": length or str(len(answer.content))}).items():
+            self.send_response_only(response.status)
+            # The length of the object, although HEAD sends no content.
+            length = response.headers.get("content-length") if self.command == "HEAD" else None
+            headers = {name: value for name, value in response.headers.items() if name not in _HOP_BY_HOP}
+            for name, value in (headers | {"content-length": length or str(len(response.content))}).items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer.content)
+            self.wfile.write(response.content)
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - the names that http.server looks for
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _intercept  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, *_: object) -> None:
-            """Says nothing: the terminal is for the user."""
+            """Logs nothing: the terminal is for the user."""
 
     return Handler
 
 
 class _Upstream:
-    """The connection that goes on where one of a caller's ends; it is kept for as long as that one is."""
+    """The connection to the service that belongs to one connection of a client, and lives as long."""
 
-    def __init__(self, place: str) -> None:
-        self._connection = HTTPConnection(place)
+    def __init__(self, address: str) -> None:
+        self._connection = HTTPConnection(address)
 
     def close(self) -> None:
         self._connection.close()
 
-    def answer(self, asked: Asked) -> Answered:
-        passed = {name: value for name, value in asked.headers.items() if name not in _HOP_BY_HOP}
+    def send(self, request: Request) -> Response:
+        headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
         if self._connection.sock and _has_ended(self._connection.sock):
             self._connection.close()
         try:
-            self._connection.request(asked.method, asked.path, asked.body or None, passed)
-            answer = self._connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Answered(answer.status, headers, answer.read())
-        except BaseException:  # it is in the middle of something
+            self._connection.request(request.method, request.path, request.body or None, headers)
+            response = self._connection.getresponse()
+            response_headers = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, response_headers, response.read())
+        except BaseException:  # the connection is in the middle of an exchange
             self._connection.close()
             raise
 
 
 def _has_ended(connection: socket) -> bool:
-    """Whether the other side has closed it: what can be read before anything is asked is its end."""
-    looking = poll()
-    looking.register(connection, POLLIN)
-    return bool(looking.poll(0))
+    """Whether the other side has closed it: before a request, the only thing to read is the end of the connection."""
+    readable = poll()
+    readable.register(connection, POLLIN)
+    return bool(readable.poll(0))

@@ -1,4 +1,4 @@
-"""Tortures the packaged functions on the local AWS and shows what became of every image: `make torture`."""
+"""Disrupts the packaged functions on the local AWS and shows the outcome of every image: `make torture`."""
 
 import os
 import platform
@@ -12,37 +12,37 @@ import typer
 from rich.console import Console
 
 from labelwatch.deploy.package import package
-from labelwatch.local.folder import owned
+from labelwatch.local.folder import exclusive
 from labelwatch.local.ministack import check_machine
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 from tests.torture import page, scenarios
-from tests.torture.environment import NeverCame, running
+from tests.torture.environment import WaitTimeoutError, running
 from tests.torture.outcome import Outcome
 
 
 def main(
-    images: Annotated[int, typer.Option(min=10, help="How many images meet all evils at once.")] = 10_000,
+    images: Annotated[int, typer.Option(min=10, help="How many images meet all disruptions at once.")] = 10_000,
     write: Annotated[bool, typer.Option("--write", help="Write docs/reliability.md as well.")] = False,  # noqa: FBT002
 ) -> None:
-    """Does what can go wrong, scenario by scenario, and holds all images against what became of them."""
+    """Runs each scenario, and compares the uploaded images with their outcomes."""
     console = Console(markup=False, highlight=False)
     folder = PROJECT / "build" / "torture"
     outcomes: list[Outcome] = []
     started = time.monotonic()
     try:
         check_machine()
-        with owned(folder), running(folder / "session", package(folder / "package")) as place:
-            for scenario in scenarios.everything(images):
+        with exclusive(folder), running(folder / "session", package(folder / "package")) as environment:
+            for scenario in scenarios.all_scenarios(images):
                 with console.status(scenario.name):
-                    outcomes.append(scenarios.run(place, scenario))
+                    outcomes.append(scenarios.run(environment, scenario))
                 console.print(page.line(outcomes[-1]), soft_wrap=True)
-    except (UserError, NeverCame) as problem:
+    except (UserError, WaitTimeoutError) as problem:
         console.print(f"Error: {problem}", style="red")
         raise typer.Exit(1) from None
     console.print(page.table(outcomes), soft_wrap=True)
     faults = [fault for outcome in outcomes for fault in outcome.faults]
-    console.print("\n".join(faults) or "Every image met one fate, and every alert is explained.", soft_wrap=True)
+    console.print("\n".join(faults) or "Every image has one outcome, and every alert is explained.", soft_wrap=True)
     if write:
         _write(PROJECT / "docs" / "reliability.md", outcomes, (time.monotonic() - started) / 60)
     if faults:

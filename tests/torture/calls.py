@@ -1,4 +1,4 @@
-"""What a function asks of AWS, as the torture sees it: which call a request is, and what it tells or notes as told."""
+"""The functions' requests to AWS: which call a request is, and of which alert or dead letter."""
 
 from __future__ import annotations
 
@@ -7,65 +7,71 @@ import json
 from urllib.parse import parse_qs
 
 from labelwatch.local.session import OUTPUT_BUCKET
-from tests.support.call_counter import operation
-from tests.support.proxy import Asked
+from tests.support.call_counter import operation_name
+from tests.support.proxy import Request
 
-CLAIM, NOTE, RELEASE, PUBLISH = "dynamodb claim alert", "dynamodb note alert", "dynamodb release alert", "sns Publish"
-CLAIM_ASIDE, NOTE_ASIDE, SET_ASIDE = "dynamodb claim dead-letter", "dynamodb note dead-letter", "sqs SendMessage"
-RELEASE_ASIDE = "dynamodb release dead-letter"
-SPLIT = "sqs SendMessageBatch of parts"
-HEAD_OF_ROWS = "s3 HeadObject of rows"
-# What may be told once only, what is written down of it afterwards, and what without a claim is told all the same.
-TELLING, NOTING, CLAIMING = {PUBLISH, SET_ASIDE}, {NOTE, NOTE_ASIDE}, {CLAIM_ASIDE}
-# What the id of a dead letter begins with here; that of an alert is the prediction's.
-ASIDE = "dead letter "
+ACQUIRE_ALERT, COMPLETE_ALERT = "dynamodb acquire alert", "dynamodb complete alert"
+RELEASE_ALERT, PUBLISH = "dynamodb release alert", "sns Publish"
+ACQUIRE_DEAD_LETTER, COMPLETE_DEAD_LETTER = "dynamodb acquire dead-letter", "dynamodb complete dead-letter"
+RELEASE_DEAD_LETTER, SEND_DEAD_LETTER = "dynamodb release dead-letter", "sqs SendMessage"
+SEND_PARTS = "sqs SendMessageBatch of parts"
+HEAD_ROWS = "s3 HeadObject of rows"
+# Calls that must happen once, calls that record them afterwards, and the call without whose answer a dead letter is
+# sent all the same.
+SENDING, COMPLETING, ACQUIRING = (
+    {PUBLISH, SEND_DEAD_LETTER},
+    {COMPLETE_ALERT, COMPLETE_DEAD_LETTER},
+    {ACQUIRE_DEAD_LETTER},
+)
+# The prefix of a dead letter's id in the torture; an alert has the id of its prediction.
+DEAD_LETTER = "dead letter "
 
 
-def name_of(asked: Asked) -> str:
-    """`service Operation`; where one operation is used for several things, with what it is used for."""
-    name = operation(asked.method, asked.path, asked.headers, asked.body)
-    if name == "s3 HeadObject" and asked.path.startswith(f"/{OUTPUT_BUCKET}/"):
-        return HEAD_OF_ROWS
-    if name == "sqs SendMessageBatch" and "ImagesQueue" in json.loads(asked.body)["QueueUrl"]:
-        return SPLIT
+def call_of(request: Request) -> str:
+    """`service Operation`; with the purpose, where the functions use one operation for several purposes."""
+    name = operation_name(request.method, request.path, request.headers, request.body)
+    if name == "s3 HeadObject" and request.path.startswith(f"/{OUTPUT_BUCKET}/"):
+        return HEAD_ROWS
+    if name == "sqs SendMessageBatch" and "ImagesQueue" in json.loads(request.body)["QueueUrl"]:
+        return SEND_PARTS
     if name != "dynamodb UpdateItem":
         return name
-    write = json.loads(asked.body)
-    change = write["UpdateExpression"]
-    act = "claim" if "claimed_by" in change else "note" if "told_at" in change else "release"
-    return f"dynamodb {act} {write['Key']['kind']['S']}"
+    update = json.loads(request.body)
+    change = update["UpdateExpression"]
+    act = "acquire" if "claimed_by" in change else "complete" if "told_at" in change else "release"
+    return f"dynamodb {act} {update['Key']['kind']['S']}"
 
 
-def told_of(asked: Asked, name: str) -> frozenset[str]:
-    """The ids of what is told by this call, or claimed or noted; none where it is another."""
-    if name == NOTE:
-        return frozenset({_item(asked)})
-    if name in {CLAIM_ASIDE, NOTE_ASIDE}:
-        return frozenset({ASIDE + _item(asked)})
-    if name == SET_ASIDE:
-        return _set_aside(json.loads(asked.body))
-    if name != PUBLISH:
+def ids_of(request: Request, call: str) -> frozenset[str]:
+    """The ids of the alerts or dead letters that this call sends, acquires or completes; none for other calls."""
+    if call == COMPLETE_ALERT:
+        return frozenset({_record_id(request)})
+    if call in {ACQUIRE_DEAD_LETTER, COMPLETE_DEAD_LETTER}:
+        return frozenset({DEAD_LETTER + _record_id(request)})
+    if call == SEND_DEAD_LETTER:
+        return _dead_letter_ids(json.loads(request.body))
+    if call != PUBLISH:
         return frozenset()
-    form = {key: values[0] for key, values in parse_qs(asked.body.decode()).items()}
-    (entry,) = [key for key, value in form.items() if key.endswith(".Name") and value == "predictions"]
-    rows = json.loads(form[entry.removesuffix("Name") + "Value.StringValue"])
+    form = {key: values[0] for key, values in parse_qs(request.body.decode()).items()}
+    (attribute,) = [key for key, value in form.items() if key.endswith(".Name") and value == "predictions"]
+    rows = json.loads(form[attribute.removesuffix("Name") + "Value.StringValue"])
     return frozenset(row.rpartition("/")[2].removesuffix(".json") for row in rows)
 
 
-def owner_of(claim: Asked) -> str:
-    """Who claims."""
-    owner: str = json.loads(claim.body)["ExpressionAttributeValues"][":owner"]["S"]
+def owner_of(acquisition: Request) -> str:
+    """The owner that acquires the record."""
+    owner: str = json.loads(acquisition.body)["ExpressionAttributeValues"][":owner"]["S"]
     return owner
 
 
-def _item(asked: Asked) -> str:
-    item: str = json.loads(asked.body)["Key"]["id"]["S"]
-    return item
+def _record_id(request: Request) -> str:
+    record_id: str = json.loads(request.body)["Key"]["id"]["S"]
+    return record_id
 
 
-def _set_aside(sent: dict[str, str]) -> frozenset[str]:
-    """As the function knows it; of one that is no event, only the function knows by what."""
-    if not sent["MessageBody"].startswith('{"dead_letter_count":'):
+def _dead_letter_ids(message: dict[str, str]) -> frozenset[str]:
+    """The id of the function's own record; none for a message that is no event, whose id only the function knows."""
+    if not message["MessageBody"].startswith('{"dead_letter_count":'):
         return frozenset()
-    what = f"{sent['QueueUrl']}\n{sent['MessageBody']}"
-    return frozenset({ASIDE + hashlib.sha256(what.encode()).hexdigest()})
+    content = f"{message['QueueUrl']}\n{message['MessageBody']}"
+    return frozenset({DEAD_LETTER + hashlib.sha256(content.encode()).hexdigest()})

@@ -1,4 +1,4 @@
-"""What goes wrong between a function and AWS: its process is killed at a call, or the call fails in many ways."""
+"""Disruptions between a function and AWS: its process is killed at a call, or the call fails in many ways."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from collections import Counter
 from threading import Lock
 from typing import NamedTuple
 
-from tests.support.proxy import Answered, Around, Asked, PassOn
+from tests.support.proxy import Forward, Interceptor, Request, Response
 from tests.torture import processes
-from tests.torture.calls import CLAIMING, NOTING, TELLING, name_of, owner_of, told_of
-from tests.torture.uncertain import Doubts
+from tests.torture.calls import ACQUIRING, COMPLETING, SENDING, call_of, ids_of, owner_of
+from tests.torture.uncertain import UncertainOutcomes
 
 KILLED, REFUSED, NO_ANSWER, CLOSED = "killed", "refused", "no answer", "connection closed"
-COME_AGAIN = "come again"
-# What the local model of the model refuses when it is stopped, or asked too often.
+REPEATED = "repeated"
+# The local model's errors when it is stopped, or called too often.
 NOT_RUNNING = "model not running"
-_OF_THE_MODEL = {
+_MODEL_ERRORS = {
     b"ResourceNotReadyException": NOT_RUNNING,
     b"ProvisionedThroughputExceededException": "model throttled",
 }
 _STATUS = {"500": ("InternalError", 500), "503": ("SlowDown", 503), REFUSED: ("AuthorizationError", 403)}
-# How often each comes: what costs seconds is rarer, so that many images fit the time.
-WAYS_TO_FAIL = {"500": 3, "503": 3, CLOSED: 3, NO_ANSWER: 1}
-# Over the wiring's read time-out of these; for other services it waits longer, and their connections are closed.
+# How often each comes; the failure that costs seconds is rarer, so that many images fit the time.
+FAILURE_WEIGHTS = {"500": 3, "503": 3, CLOSED: 3, NO_ANSWER: 1}
+# Longer than the wiring's read time-out of these services; that of others is longer, and their connections are closed.
 _SECONDS_WITHOUT_ANSWER = 3.5
-_SOON_GIVEN_UP = {"sqs", "sns", "dynamodb"}
+_SHORT_TIMEOUTS = {"sqs", "sns", "dynamodb"}
 
 
 class Kill(NamedTuple):
-    """The function's process ends right before its call, or when AWS has done it and the function has not heard."""
+    """The function's process ends right before its call, or after AWS has answered it and before the function knows."""
 
     function: str
     call: str
@@ -41,107 +41,107 @@ class Kill(NamedTuple):
         return f"{self.function} {'after' if self.after else 'before'} {self.call}"
 
 
-class _Trick(NamedTuple):
+class _Disruption(NamedTuple):
     kind: str
     after: bool
 
 
-class Mischief:
-    """Decides at each call; `shares` are how many of all calls are killed at, or fail."""
+class Disruptions:
+    """Chooses a disruption for each call; the rates are shares of all calls that kill a process, or fail."""
 
-    def __init__(self, doubts: Doubts) -> None:
-        self.failing_share = 0.0
-        self.killing_share = 0.0
-        self.armed: Kill | None = None
-        self.done: Counter[str] = Counter()
-        self._doubts = doubts
+    def __init__(self, uncertain: UncertainOutcomes) -> None:
+        self.failure_rate = 0.0
+        self.kill_rate = 0.0
+        self.next_kill: Kill | None = None
+        self.counts: Counter[str] = Counter()
+        self._uncertain = uncertain
         self._refused: list[str] = []
-        self._dice = random.Random(0)
+        self._random = random.Random(0)
         self._lock = Lock()
 
     def refuse_next(self, call: str) -> None:
-        """The next call of this name is refused, once."""
+        """The next such call is refused, once."""
         self._refused.append(call)
 
     def count(self, kind: str, times: int) -> None:
-        """What is done elsewhere."""
+        """Counts disruptions that happen elsewhere."""
         with self._lock:
-            self.done[kind] += times
+            self.counts[kind] += times
 
-    def around(self, function: str) -> Around:
-        """What the proxy of this function does with its calls."""
+    def interceptor(self, function: str) -> Interceptor:
+        """The interceptor for the proxy of this function."""
 
-        def meddle(asked: Asked, pass_on: PassOn) -> Answered | None:
-            name = name_of(asked)
-            trick = self._chosen(function, name)
-            answer = None if trick and not trick.after else self._done(asked, name, pass_on)
-            if trick or asked.hung_up():  # a machine that is busy is late without a trick
-                self._unheard(asked, name, ended=bool(trick and trick.kind == KILLED))
-            return self._play(trick, asked, name) if trick else answer
+        def intercept(request: Request, forward: Forward) -> Response | None:
+            call = call_of(request)
+            disruption = self._choose(function, call)
+            response = None if disruption and not disruption.after else self._forward(request, call, forward)
+            if disruption or request.closed():  # a busy machine is late without a disruption
+                self._report_lost_response(request, call, killed=bool(disruption and disruption.kind == KILLED))
+            return self._apply(disruption, request, call) if disruption else response
 
-        return meddle
+        return intercept
 
-    def _unheard(self, asked: Asked, name: str, *, ended: bool) -> None:
-        if name in CLAIMING:
-            # Of one that is killed there is nothing to come.
-            self._doubts.claimed(told_of(asked, name), owner_of(asked), known=ended)
+    def _report_lost_response(self, request: Request, call: str, *, killed: bool) -> None:
+        if call in ACQUIRING:
+            # A killed process sends nothing afterwards.
+            self._uncertain.acquired(ids_of(request, call), owner_of(request), known=killed)
         else:
-            self._doubts.disturbed(told_of(asked, name))
+            self._uncertain.response_lost(ids_of(request, call))
 
-    def _chosen(self, function: str, name: str) -> _Trick | None:
+    def _choose(self, function: str, call: str) -> _Disruption | None:
         with self._lock:
-            trick = self._next(function, name)
-            if trick:
-                self.done[trick.kind] += 1
-            return trick
+            disruption = self._next(function, call)
+            if disruption:
+                self.counts[disruption.kind] += 1
+            return disruption
 
-    def _next(self, function: str, name: str) -> _Trick | None:
-        if self.armed and (self.armed.function, self.armed.call) == (function, name):
-            trick = _Trick(KILLED, self.armed.after)
-            self.armed = None
-            return trick
-        if name in self._refused:
-            self._refused.remove(name)
-            return _Trick(REFUSED, after=False)
-        after = self._dice.random() < 0.5
-        if self._dice.random() < self.killing_share:
-            return _Trick(KILLED, after)
-        if self._dice.random() < self.failing_share:
-            return _Trick(self._dice.choices(list(WAYS_TO_FAIL), list(WAYS_TO_FAIL.values()))[0], after)
+    def _next(self, function: str, call: str) -> _Disruption | None:
+        if self.next_kill and (self.next_kill.function, self.next_kill.call) == (function, call):
+            disruption = _Disruption(KILLED, self.next_kill.after)
+            self.next_kill = None
+            return disruption
+        if call in self._refused:
+            self._refused.remove(call)
+            return _Disruption(REFUSED, after=False)
+        after = self._random.random() < 0.5
+        if self._random.random() < self.kill_rate:
+            return _Disruption(KILLED, after)
+        if self._random.random() < self.failure_rate:
+            return _Disruption(self._random.choices(list(FAILURE_WEIGHTS), list(FAILURE_WEIGHTS.values()))[0], after)
         return None
 
-    def _done(self, asked: Asked, name: str, pass_on: PassOn) -> Answered:
-        answer = pass_on()
-        if answer.status < 400 and name in TELLING:
-            self._doubts.told(told_of(asked, name), processes.owner_of(asked.port))
-        if name in CLAIMING:
-            self._doubts.claimed(told_of(asked, name), owner_of(asked), known=True)
-        if answer.status < 400 and name in NOTING:
-            self._doubts.noted(told_of(asked, name))
+    def _forward(self, request: Request, call: str, forward: Forward) -> Response:
+        response = forward()
+        if response.status < 400 and call in SENDING:
+            self._uncertain.sent(ids_of(request, call), processes.process_of(request.port))
+        if call in ACQUIRING:
+            self._uncertain.acquired(ids_of(request, call), owner_of(request), known=True)
+        if response.status < 400 and call in COMPLETING:
+            self._uncertain.completed(ids_of(request, call))
         with self._lock:
-            self.done.update(
-                kind for code, kind in _OF_THE_MODEL.items() if answer.status == 400 and code in answer.content
+            self.counts.update(
+                kind for code, kind in _MODEL_ERRORS.items() if response.status == 400 and code in response.content
             )
-        return answer
+        return response
 
-    def _play(self, trick: _Trick, asked: Asked, name: str) -> Answered | None:
-        if trick.kind == KILLED:
-            process = processes.owner_of(asked.port)
+    def _apply(self, disruption: _Disruption, request: Request, call: str) -> Response | None:
+        if disruption.kind == KILLED:
+            process = processes.process_of(request.port)
             if process:
                 processes.kill(process)
-        if trick.kind == NO_ANSWER and name.partition(" ")[0] in _SOON_GIVEN_UP:
+        if disruption.kind == NO_ANSWER and call.partition(" ")[0] in _SHORT_TIMEOUTS:
             time.sleep(_SECONDS_WITHOUT_ANSWER)
-        return _error(asked, name, *_STATUS[trick.kind]) if trick.kind in _STATUS else None
+        return _error(request, call, *_STATUS[disruption.kind]) if disruption.kind in _STATUS else None
 
 
-def _error(asked: Asked, name: str, code: str, status: int) -> Answered:
+def _error(request: Request, call: str, code: str, status: int) -> Response:
     """As the services write it: https://smithy.io/2.0/aws/protocols/."""
-    said = "The torture says so."
-    match name.partition(" ")[0]:
+    message = "A disruption of the torture."
+    match call.partition(" ")[0]:
         case "s3":
-            text = f"<Error><Code>{code}</Code><Message>{said}</Message></Error>"
+            text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         case "sns":
-            text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{said}</Message></Error></ErrorResponse>"
+            text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
         case _:
-            text = json.dumps({"__type": code, "message": said})
-    return Answered(status, {}, b"" if asked.method == "HEAD" else text.encode())
+            text = json.dumps({"__type": code, "message": message})
+    return Response(status, {}, b"" if request.method == "HEAD" else text.encode())

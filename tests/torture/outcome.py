@@ -1,4 +1,4 @@
-"""What became of a scenario, by the audit's comparison and by the mails that arrived."""
+"""The outcome of a scenario, by the audit's comparison and by the mails that arrived."""
 
 from __future__ import annotations
 
@@ -10,96 +10,111 @@ from msgspec import Struct
 from labelwatch.audit import compare
 from labelwatch.audit.compare import Found, Verdict
 from labelwatch.audit.read import Scope
-from tests.torture.calls import ASIDE
-from tests.torture.environment import Place
+from tests.torture.calls import DEAD_LETTER
+from tests.torture.environment import Environment
 
 SECONDS_FOR_MAIL = 20
 
 
 class Outcome(Struct, frozen=True):
-    """`told_twice` are alerts beyond the first of a prediction, `letters_twice` dead letters beyond the first of one.
+    """`duplicate_alerts` are beyond the first of a prediction, `duplicate_dead_letters` beyond the first of an image.
 
-    `unnoted` are told and not remembered as such. All three have their reasons in Doubts; `faults` must be none.
+    `not_completed` alerts were sent, and their records do not say so. All three have their reasons in
+    UncertainOutcomes; `faults` must be empty.
     """
 
     name: str
     seconds: float
     verdict: Verdict
-    letters_twice: int
-    told_twice: int
-    unnoted: int
-    mischief: dict[str, int]
+    duplicate_dead_letters: int
+    duplicate_alerts: int
+    not_completed: int
+    disruptions: dict[str, int]
     faults: list[str]
 
 
 def outcome_of(
-    place: Place, name: str, prefix: str, seconds: float, *, mischief: Counter[str], explained: Counter[str]
+    environment: Environment,
+    name: str,
+    prefix: str,
+    seconds: float,
+    *,
+    disruptions: Counter[str],
+    explained: Counter[str],
 ) -> Outcome:
-    """Of what was uploaded under the prefix; what was done meanwhile, and what it explains. The queues are empty."""
-    found = place.reader.read(Scope(prefix=prefix))
+    """Of the uploads under the prefix; `explained` are the duplicates that the disruptions permit. Queues are empty."""
+    found = environment.reader.read(Scope(prefix=prefix))
     verdict = compare.compare(found)
-    due = {one.id for one in found.predictions if one.of_interest}
-    _wait_for_mail(place, due)
-    mails = mails_of(place)
-    unnoted = place.doubts.unnoted() & mails.keys()
-    letters = [one for one in found.image_dead_letters if one.key.startswith(prefix)]
-    letters_twice = len(letters) - len({(one.key, one.version_id) for one in letters})
+    expected = _expected_alerts(found)
+    _wait_for_mail(environment, set(expected))
+    mails = mails_of(environment)
+    not_completed = environment.uncertain.not_completed() & mails.keys()
+    dead_letters = [dead_letter for dead_letter in found.image_dead_letters if dead_letter.key.startswith(prefix)]
+    duplicates = len(dead_letters) - len({(dead_letter.key, dead_letter.version_id) for dead_letter in dead_letters})
+    unexplained = environment.uncertain.unexplained
     return Outcome(
         name=name,
         seconds=seconds,
         verdict=verdict,
-        letters_twice=letters_twice,
-        told_twice=sum(mails[one] - 1 for one in due if mails[one] > 1),
-        unnoted=sum(one.id in unnoted for one in verdict.untold),
-        mischief=dict(sorted(mischief.items())),
+        duplicate_dead_letters=duplicates,
+        duplicate_alerts=sum(mails[id_] - 1 for id_ in expected if mails[id_] > 1),
+        not_completed=sum(prediction.id in not_completed for prediction in verdict.untold),
+        disruptions=dict(sorted(disruptions.items())),
         faults=[
-            *faults_of(found, verdict, mails, explained, place.doubts.unexplained, unnoted),
-            *faults_of_letters(letters_twice, explained, place.doubts.unexplained),
+            *faults_of_verdict(verdict, not_completed),
+            *faults_of_mails(found, mails, explained, unexplained),
+            *faults_of_dead_letters(duplicates, explained, unexplained),
         ],
     )
 
 
-def faults_of(  # noqa: PLR0917 - all that there is to say of it
-    found: Found,
-    verdict: Verdict,
-    mails: Counter[str],
-    explained: Counter[str],
-    unexplained: set[str],
-    unnoted: frozenset[str],
-) -> list[str]:
-    """What must not be; `mails` counts the mails that tell of a prediction, by its id."""
-    due = {one.id: str(one) for one in found.predictions if one.of_interest}
+def faults_of_verdict(verdict: Verdict, not_completed: frozenset[str]) -> list[str]:
+    """The audit's findings, but for the alerts that a disruption kept from being completed."""
     return [
-        *(f"no fate: {one}" for one in verdict.without_fate),
-        *(f"not remembered as told: {one}" for one in verdict.untold if one.id not in unnoted),
-        *(f"rows of nothing uploaded: {one}" for one in verdict.unknown),
-        *(f"no mail: {due[one]}" for one in due if not mails[one]),
-        *(f"told twice without a reason: {due[one]}" for one in sorted(due.keys() & unexplained)),
-        *(f"{mails[one]} mails: {due[one]}" for one in due if mails[one] > 1 + explained[one]),
-        *([f"{verdict.twice} images have a prediction and are dead letters too"] if verdict.twice else []),
-        *([f"{verdict.on_the_way} messages are on the way still"] if verdict.on_the_way else []),
+        *(f"no outcome: {image}" for image in verdict.without_fate),
+        *(f"record not completed: {alert}" for alert in verdict.untold if alert.id not in not_completed),
+        *(f"rows of no upload: {prediction}" for prediction in verdict.unknown),
+        *([f"{verdict.twice} images have a prediction and a dead letter"] if verdict.twice else []),
+        *([f"{verdict.on_the_way} messages are in the queues"] if verdict.on_the_way else []),
     ]
 
 
-def faults_of_letters(twice: int, explained: Counter[str], unexplained: set[str]) -> list[str]:
-    """Each dead letter beyond the first of an image must have its reason."""
-    reasons = sum(count for one, count in explained.items() if one.startswith(ASIDE))
+def faults_of_mails(found: Found, mails: Counter[str], explained: Counter[str], unexplained: set[str]) -> list[str]:
+    """Each expected alert must arrive, and each duplicate must be explained; `mails` counts by the prediction's id."""
+    expected = _expected_alerts(found)
     return [
-        *(f"twice without a reason: {one}" for one in sorted(unexplained) if one.startswith(ASIDE)),
-        *([f"{twice} dead letters twice, {reasons} with a reason"] if twice > reasons else []),
+        *(f"no mail: {image}" for id_, image in expected.items() if not mails[id_]),
+        *(f"unexplained duplicate alert: {expected[id_]}" for id_ in sorted(expected.keys() & unexplained)),
+        *(f"{mails[id_]} mails: {image}" for id_, image in expected.items() if mails[id_] > 1 + explained[id_]),
     ]
 
 
-def mails_of(place: Place) -> Counter[str]:
-    """How many mails told of each prediction, by its id."""
+def faults_of_dead_letters(duplicates: int, explained: Counter[str], unexplained: set[str]) -> list[str]:
+    """Each dead letter beyond the first of an image must be explained."""
+    reasons = sum(count for id_, count in explained.items() if id_.startswith(DEAD_LETTER))
+    return [
+        *(f"unexplained duplicate: {id_}" for id_ in sorted(unexplained) if id_.startswith(DEAD_LETTER)),
+        *([f"{duplicates} duplicate dead letters, {reasons} explained"] if duplicates > reasons else []),
+    ]
+
+
+def mails_of(environment: Environment) -> Counter[str]:
+    """How many mails each prediction is in, by its id."""
     return Counter(
-        row.rpartition("/")[2].removesuffix(".json") for mail in place.session.mailbox.mails for row in mail.predictions
+        row.rpartition("/")[2].removesuffix(".json")
+        for mail in environment.session.mailbox.mails
+        for row in mail.predictions
     )
 
 
-def _wait_for_mail(place: Place, due: set[str]) -> None:
-    """Mail arrives a little later than the queues are empty; what does not arrive is a fault."""
+def _expected_alerts(found: Found) -> dict[str, str]:
+    """The predictions with a label of interest, by their ids."""
+    return {prediction.id: str(prediction) for prediction in found.predictions if prediction.of_interest}
+
+
+def _wait_for_mail(environment: Environment, expected: set[str]) -> None:
+    """Mail arrives a little after the queues are empty; an alert that does not arrive is a fault."""
     until = time.monotonic() + SECONDS_FOR_MAIL
-    while not due <= mails_of(place).keys() and time.monotonic() < until:
+    while not expected <= mails_of(environment).keys() and time.monotonic() < until:
         time.sleep(0.2)
-    time.sleep(1.5)  # and one that must not come would come by now
+    time.sleep(1.5)  # a duplicate would have arrived by then

@@ -1,4 +1,4 @@
-"""The outcomes as a table in Markdown, which a terminal shows as well, and the page that it stands on."""
+"""The outcomes as a table in Markdown, for the terminal and for docs/reliability.md."""
 
 from pathlib import Path
 
@@ -6,35 +6,37 @@ from tests.torture.outcome import Outcome
 
 _PAGE = Path(__file__).with_name("page.md")
 _HEAD = (
-    "scenario", "done to it", "images", "predictions", "dead letters", "lost", "alerts due", "told", "told twice",
-    "not noted", "dead letters twice", "seconds",
+    "scenario", "disruptions", "images", "predictions", "dead letters", "lost", "alerts expected", "notified",
+    "duplicate alerts", "not completed", "duplicate dead letters", "seconds",
+)  # fmt: skip
+_IN_LINE = (
+    "images", "predictions", "dead letters", "lost", "alerts expected", "notified", "duplicate alerts", "seconds",
 )  # fmt: skip
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """A row for each."""
-    lines = [_HEAD, ("---",) * 2 + ("---:",) * (len(_HEAD) - 2), *(_cells(one) for one in outcomes)]
+    """A row for each outcome."""
+    lines = [_HEAD, ("---",) * 2 + ("---:",) * (len(_HEAD) - 2), *map(_cells, outcomes)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def line(outcome: Outcome) -> str:
-    """One line as soon as it is known."""
+    """One line, for the terminal when the scenario ends."""
     cells = dict(zip(_HEAD, _cells(outcome), strict=True))
-    wanted = ("images", "predictions", "dead letters", "lost", "alerts due", "told", "told twice", "seconds")
-    return f"{outcome.name}: {', '.join(f'{cells[name]} {name}' for name in wanted)}"
+    return f"{outcome.name}: {', '.join(f'{cells[name]} {name}' for name in _IN_LINE)}"
 
 
 def whole(outcomes: list[Outcome], about: str) -> str:
-    """The page."""
+    """The page docs/reliability.md."""
     return _PAGE.read_text().replace("TABLE", table(outcomes)).replace("ABOUT", about)
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     verdict = outcome.verdict
-    done = ", ".join(f"{count:,} {kind}" for kind, count in outcome.mischief.items())
-    lost = len(verdict.without_fate) + len(verdict.untold) - outcome.unnoted
+    disruptions = ", ".join(f"{count:,} {kind}" for kind, count in outcome.disruptions.items())
+    lost = len(verdict.without_fate) + len(verdict.untold) - outcome.not_completed
     figures = (
-        verdict.images, verdict.predicted, verdict.aside, lost, verdict.due, verdict.told + outcome.unnoted,
-        outcome.told_twice, outcome.unnoted, outcome.letters_twice, round(outcome.seconds),
+        verdict.images, verdict.predicted, verdict.aside, lost, verdict.due, verdict.told + outcome.not_completed,
+        outcome.duplicate_alerts, outcome.not_completed, outcome.duplicate_dead_letters, round(outcome.seconds),
     )  # fmt: skip
-    return (outcome.name, done, *(f"{figure:,}" for figure in figures))
+    return (outcome.name, disruptions, *(f"{figure:,}" for figure in figures))

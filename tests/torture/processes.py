@@ -1,4 +1,4 @@
-"""The process at the other end of a connection on loopback, by what Linux tells of it."""
+"""The process at the other end of a connection on loopback, by Linux's /proc."""
 
 import os
 import signal
@@ -12,28 +12,28 @@ _LOOPBACK = "0100007F"
 _INODE = 9
 
 
-def owner_of(port: int) -> int | None:
-    """The id of the process whose connection has this port of loopback at its own end; None where it is gone."""
+def process_of(port: int) -> int | None:
+    """The id of the process whose connection has this port of loopback at its own end; None where it has ended."""
     inode = next(_inodes(port), None)
     try:
-        return _holder(inode) if inode else None
+        return _process_with_socket(inode) if inode else None
     except ProcessLookupError:
         return None
 
 
-@cache  # no other socket gets this number again, and to look through all that is open takes a while
-def _holder(inode: str) -> int:
+@cache  # no other socket gets this number, and a search through all open files takes a while
+def _process_with_socket(inode: str) -> int:
     name = f"socket:[{inode}]"
     for process in Path("/proc").iterdir():
-        # A process that ends meanwhile, or somebody else's.
+        # A process may end meanwhile, or belong to another user.
         with suppress(OSError):
-            if process.name.isdigit() and any(str(one.readlink()) == name for one in (process / "fd").iterdir()):
+            if process.name.isdigit() and any(str(file.readlink()) == name for file in (process / "fd").iterdir()):
                 return int(process.name)
     raise ProcessLookupError(inode)
 
 
-def lives(process: int) -> bool:
-    """Whether it does; one that has ended and that nobody has asked after yet (a zombie) does not."""
+def is_running(process: int) -> bool:
+    """Whether the process runs; a zombie, which has ended and which its parent has not waited for, does not."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -42,14 +42,14 @@ def lives(process: int) -> bool:
 
 
 def kill(process: int) -> None:
-    """Ends it at once, as Lambda does or a machine that fails: nothing in it is told."""
+    """Ends it at once, without a signal that it could handle, as Lambda does or a machine that fails."""
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
 
 
 def _inodes(port: int) -> Iterator[str]:
-    here = f"{_LOOPBACK}:{port:04X}"
+    local_address = f"{_LOOPBACK}:{port:04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         columns = line.split()
-        if columns[1] == here and columns[_INODE] != "0":
+        if columns[1] == local_address and columns[_INODE] != "0":
             yield columns[_INODE]

@@ -1,4 +1,4 @@
-"""Event notifications on their way from S3 to the images queue: each as S3 wrote it, but oftener, and in disorder."""
+"""Repeats event notifications between S3 and the images queue: each as S3 wrote it, several times, out of order."""
 
 from __future__ import annotations
 
@@ -15,50 +15,55 @@ from typing import Any
 from labelwatch.local.session import INPUT_BUCKET, Session
 
 QUEUE = "torture-events"
-# A repeat comes within this time of its first, and is sent by another of these as a rule.
+# A copy follows the first within this time, and usually from another sender.
 WINDOW_SECONDS = 0.5
 SENDERS = 4
 
 
 @contextmanager
-def repeated(session: Session, times: Callable[[str], int], count: Callable[[int], object]) -> Iterator[None]:
-    """While the block lasts, the bucket tells a queue of ours; from there each body goes on so many times.
+def repeated_events(session: Session, copies: Callable[[str], int], count: Callable[[int], object]) -> Iterator[None]:
+    """While the block lasts, the bucket notifies another queue, and so many copies of each body go to the images queue.
 
-    `count` is told how many more went on than came.
+    `count` gets how many more were sent than received.
     """
     s3, sqs = session.local_aws.client("s3"), session.local_aws.client("sqs")
     url, arn = _queue(sqs)
-    told = s3.get_bucket_notification_configuration(Bucket=INPUT_BUCKET)["QueueConfigurations"]
-    _notify(s3, [{**one, "QueueArn": arn} for one in told])
+    configurations = s3.get_bucket_notification_configuration(Bucket=INPUT_BUCKET)["QueueConfigurations"]
+    _notify(s3, [{**configuration, "QueueArn": arn} for configuration in configurations])
     over = Event()
     with ThreadPoolExecutor(SENDERS + 1) as pool:
 
-        def pass_on(bodies: list[str], dice: random.Random) -> None:
-            copies = [body for body in bodies for _ in range(times(body))]
-            count(len(copies) - len(bodies))
-            dice.shuffle(copies)
-            list(pool.map(lambda few: _send(sqs, session.outputs["ImagesQueueUrl"], few), batched(copies, 10)))
+        def forward(bodies: list[str], order: random.Random) -> None:
+            messages = [body for body in bodies for _ in range(copies(body))]
+            count(len(messages) - len(bodies))
+            order.shuffle(messages)
+            list(pool.map(lambda chunk: _send(sqs, session.outputs["ImagesQueueUrl"], chunk), batched(messages, 10)))
 
-        def keep_passing_on() -> None:
-            dice = random.Random(1)
+        def forward_until_over() -> None:
+            order = random.Random(1)
             while (bodies := _window(sqs, url)) or not over.is_set():
-                pass_on(bodies, dice)
+                forward(bodies, order)
 
-        passing = pool.submit(keep_passing_on)
+        forwarding = pool.submit(forward_until_over)
         try:
             yield
         finally:
-            _notify(s3, told)
+            _notify(s3, configurations)
             over.set()
-            passing.result()
+            forwarding.result()
 
 
 def _queue(sqs: Any) -> tuple[str, str]:
     url = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    s3 = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
     sqs.set_queue_attributes(
-        QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [s3]})}
+        QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
     )
     return url, arn
 
@@ -70,7 +75,7 @@ def _notify(s3: Any, queues: list[dict[str, Any]]) -> None:
 
 
 def _window(sqs: Any, url: str) -> list[str]:
-    """What comes within the window after the first, which may take a second to come; nothing, where nothing does."""
+    """The bodies that arrive within the window after the first; empty where none arrives within a second."""
     bodies = _received(sqs, url)
     until = time.monotonic() + WINDOW_SECONDS
     while bodies and time.monotonic() < until:
@@ -81,11 +86,13 @@ def _window(sqs: Any, url: str) -> list[str]:
 def _received(sqs: Any, url: str) -> list[str]:
     messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
     if messages:
-        entries = [{"Id": str(place), "ReceiptHandle": one["ReceiptHandle"]} for place, one in enumerate(messages)]
+        entries = [
+            {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]} for index, message in enumerate(messages)
+        ]
         sqs.delete_message_batch(QueueUrl=url, Entries=entries)
-    return [one["Body"] for one in messages]
+    return [message["Body"] for message in messages]
 
 
 def _send(sqs: Any, url: str, bodies: tuple[str, ...]) -> None:
-    entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)]
+    entries = [{"Id": str(index), "MessageBody": body} for index, body in enumerate(bodies)]
     sqs.send_message_batch(QueueUrl=url, Entries=entries)

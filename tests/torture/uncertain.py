@@ -1,7 +1,7 @@
-"""What may rightly be told twice: that of which the function could not know that it was taken, or could not note it.
+"""Which duplicates are permitted: those of alerts and dead letters whose sending a function could not be sure of.
 
-SNS and SQS have no key by which they would know a message that they have had; docs/decisions/0015 and 0018 say why the
-doubtful case is told twice and not lost.
+SNS and SQS have no key by which they would recognise a message that they have received; docs/decisions/0015 and 0018
+say why an uncertain alert or dead letter is sent twice rather than lost.
 """
 
 from __future__ import annotations
@@ -11,57 +11,61 @@ from collections.abc import Callable
 from threading import Lock
 
 
-class Doubts:
-    """Follows each id from the service's yes to the note of it; whoever passes calls on tells of them.
+class UncertainOutcomes:
+    """Follows each id from the service's success to the completion of its record; the proxies report the calls.
 
-    `lives` says whether a process does: one that has ended has noted nothing since, whoever ended it.
+    `is_running` takes a process: one that has ended has not completed its records since.
     """
 
-    def __init__(self, lives: Callable[[int], bool]) -> None:
+    def __init__(self, is_running: Callable[[int], bool]) -> None:
         self.unexplained: set[str] = set()
         self.explained: Counter[str] = Counter()
-        self._lives = lives
-        self._open: dict[str, int | None] = {}
-        self._doubtful: set[str] = set()
-        self._unclaimed: set[tuple[str, str]] = set()
-        self._told: set[str] = set()
+        self._is_running = is_running
+        self._not_completed: dict[str, int | None] = {}
+        self._response_lost: set[str] = set()
+        self._acquisitions_lost: set[tuple[str, str]] = set()
+        self._sent: set[str] = set()
         self._lock = Lock()
 
-    def told(self, ids: frozenset[str], process: int | None) -> None:
-        """The service took it from this process; from none, where that has ended since."""
+    def sent(self, ids: frozenset[str], process: int | None) -> None:
+        """The service accepted these from this process; None for a process that has ended since."""
         with self._lock:
-            again = ids & self._told
-            unclaimed = ids & {one for one, _ in self._unclaimed}
-            excused = again & (self._in_doubt() | unclaimed)
-            self.explained.update(excused)
-            self.unexplained |= again - excused
-            self._told |= ids
-            self._doubtful = (self._doubtful - ids) | unclaimed
-            self._open |= dict.fromkeys(ids, process)
+            duplicates = ids & self._sent
+            not_acquired = ids & {id_ for id_, _ in self._acquisitions_lost}
+            permitted = duplicates & (self._uncertain() | not_acquired)
+            self.explained.update(permitted)
+            self.unexplained |= duplicates - permitted
+            self._sent |= ids
+            self._response_lost = (self._response_lost - ids) | not_acquired
+            self._not_completed |= dict.fromkeys(ids, process)
 
-    def claimed(self, ids: frozenset[str], owner: str, *, known: bool) -> None:
-        """Somebody asked for these, and knows how they stand, or not: then a dead letter is written all the same."""
-        asked = {(one, owner) for one in ids}
+    def acquired(self, ids: frozenset[str], owner: str, *, known: bool) -> None:
+        """The owner tried to acquire these; where the answer is not `known`, it sends the dead letter all the same."""
+        acquisitions = {(id_, owner) for id_ in ids}
         with self._lock:
-            self._unclaimed = self._unclaimed - asked if known else self._unclaimed | asked
+            self._acquisitions_lost = (
+                self._acquisitions_lost - acquisitions if known else self._acquisitions_lost | acquisitions
+            )
 
-    def noted(self, ids: frozenset[str]) -> None:
-        """The table knows that these were told."""
+    def completed(self, ids: frozenset[str]) -> None:
+        """The table has these as completed."""
         with self._lock:
-            for one in ids:
-                self._open.pop(one, None)
-            self._doubtful -= ids
+            for id_ in ids:
+                self._not_completed.pop(id_, None)
+            self._response_lost -= ids
 
-    def disturbed(self, ids: frozenset[str]) -> None:
-        """The function did not hear of what became of its call on these."""
+    def response_lost(self, ids: frozenset[str]) -> None:
+        """The function did not get the response to its call about these."""
         with self._lock:
-            self._doubtful |= ids & self._open.keys()
+            self._response_lost |= ids & self._not_completed.keys()
 
-    def unnoted(self) -> frozenset[str]:
-        """What was told, and nobody could write down that it was, nor came again to tell it."""
+    def not_completed(self) -> frozenset[str]:
+        """Ids that were sent, and that no function could complete or send again."""
         with self._lock:
-            return frozenset(self._in_doubt())
+            return frozenset(self._uncertain())
 
-    def _in_doubt(self) -> set[str]:
-        ended = {one for one, process in self._open.items() if process is None or not self._lives(process)}
-        return self._doubtful | ended
+    def _uncertain(self) -> set[str]:
+        ended = {
+            id_ for id_, process in self._not_completed.items() if process is None or not self._is_running(process)
+        }
+        return self._response_lost | ended

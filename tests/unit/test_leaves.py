@@ -1,4 +1,4 @@
-"""The drawn leaves: repeatable, varied, and showing the disease that their label says."""
+"""The drawn leaves: repeatable, varied, and with the disease of their label."""
 
 import numpy as np
 import pytest
@@ -43,12 +43,12 @@ def test_another_seed_draws_another_picture(label: str) -> None:
     assert len({draw(label, seed).tobytes() for seed in SEEDS}) == len(SEEDS)
 
 
-def test_labels_of_the_same_seed_draw_leaves_that_lie_differently() -> None:
+def test_labels_of_the_same_seed_draw_leaves_in_different_positions() -> None:
     assert len({draw(label, 0).tobytes() for label in LABELS}) == len(LABELS)
 
 
 @pytest.mark.parametrize("size", [64, 256, 300])
-def test_a_picture_is_rgb_and_as_large_as_asked(size: int) -> None:
+def test_a_picture_is_rgb_and_has_the_requested_size(size: int) -> None:
     image = draw("brown-spot", 1, size)
     assert (image.mode, image.size) == ("RGB", (size, size))
 

@@ -29,12 +29,12 @@ def test_a_text_in_any_script_and_with_long_links_is_read_as_it_was_sent() -> No
     assert mail["To"] == "grower@example.com"
 
 
-def test_an_alert_is_known_by_the_rows_that_it_tells_of() -> None:
+def test_the_predictions_of_an_alert_are_in_its_attribute() -> None:
     attributes = {"predictions": {"Type": "String.Array", "Value": '["predictions/dt=2026-11-22/a.json"]'}}
     assert predictions_of({"MessageAttributes": attributes}) == {"predictions/dt=2026-11-22/a.json"}
 
 
-def test_a_message_that_somebody_published_by_hand_is_a_mail_too() -> None:
+def test_a_message_published_by_hand_is_a_mail_too() -> None:
     by_hand = {"Message": "hello", "Timestamp": "2026-11-22T10:00:00.123Z", "MessageId": "m-1"}
     mail = email.message_from_bytes(as_eml(by_hand, "grower@example.com"), policy=email.policy.default)
     assert mail["Subject"] == "AWS Notification Message"

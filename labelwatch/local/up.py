@@ -1,4 +1,4 @@
-"""The local AWS that stays: uploads by hand, and what becomes of them told as it happens."""
+"""`labelwatch local up`: a local AWS until Ctrl-C, which prints the outcome of each uploaded image."""
 
 import shlex
 import sys
@@ -10,31 +10,31 @@ from rich.console import Console
 from labelwatch.deploy.package import package
 from labelwatch.local import curl_uploads
 from labelwatch.local import session as local
-from labelwatch.local.demo import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
-from labelwatch.local.folder import owned
-from labelwatch.local.image_set import checked, collection
+from labelwatch.local.defaults import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
+from labelwatch.local.folder import exclusive
+from labelwatch.local.image_set import load, validated
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, check_machine, free_port
-from labelwatch.local.outcomes import DeadLetterImage, Predicted, Watch
+from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import Session
 from labelwatch.shared.text import printable
 from labelwatch.uploads import tokens
 
-SECONDS_BETWEEN_LOOKS = 0.5
+POLL_SECONDS = 0.5
 
 _AS_ROOT = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_DEFAULT_REGION={REGION}"
 
-type News = Predicted | DeadLetterImage | Mail
+type Event = PredictionOutcome | DeadLetterOutcome | Mail
 
 
-def run(  # noqa: PLR0913, PLR0917 - what the command is asked for
+def run(  # noqa: PLR0913, PLR0917 - the command's options
     images: Path | None, folder: Path, cache: Path, port: int | None, origin: str, console: Console
 ) -> None:
-    """Follows the pipeline until Ctrl-C, then stops everything."""
+    """Prints the outcome of each image until Ctrl-C, then stops everything."""
     check_machine()
-    free_port(port)  # now, and not when all else is done
-    images = checked(images, folder)
-    with owned(folder):
+    free_port(port)  # before the work that takes a while
+    images = validated(images, folder)
+    with exclusive(folder):
         _run(images, folder, cache, port, origin, console)
 
 
@@ -44,89 +44,87 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
     if images is None:
         console.print(NO_FOLDER)
     with console.status("training the local model, packaging, deploying ..."):
-        photographs = collection(images, folder / "leaves")
-        classifier = photographs.classifier(cache, lambda: None)
+        image_set = load(images, folder / "leaves")
+        classifier = image_set.classifier(cache, lambda: None)
         packaged = package(folder / "package")
-    wanted = labels_of_interest(list(photographs.to_train))
-    sample = next(path for paths in photographs.to_try.values() for path in paths)
+    labels = labels_of_interest(list(image_set.training))
+    sample = next(path for paths in image_set.test.values() for path in paths)
     try:
         with local.running(
             folder,
             packaged,
             classifier,
-            labels_of_interest=wanted,
+            labels_of_interest=labels,
             min_confidence=MIN_CONFIDENCE,
             port=port,
             upload_origin=origin,
         ) as session:
-            console.print(f"Labels of interest: {wanted}; MinConfidence {MIN_CONFIDENCE:g}.")
+            console.print(f"Labels of interest: {labels}; MinConfidence {MIN_CONFIDENCE:g}.")
             console.print(
                 f"Endpoint: {session.local_aws.endpoint}\nUpload from another terminal, as often as you like:\n"
             )
             console.print(upload_line(session.local_aws.endpoint, sample), soft_wrap=True)
             token = tokens.create(session.tokens, CLIENT)
-            console.print("\nOr without AWS credentials, through an presigned upload (both lines):\n")
+            console.print("\nOr without AWS credentials, through a presigned upload (both lines):\n")
             console.print(f"API={session.api} TOKEN={token}", soft_wrap=True)
             console.print(curl_uploads.upload_line(sample.absolute()), soft_wrap=True)
             console.print("\nWho may ask for presigned uploads:\n")
             console.print(command_line(session.local_aws.endpoint, "tokens", "list"), soft_wrap=True)
             console.print("\nWhat was predicted so far, as a page; labelwatch athena query works alike:\n")
             console.print(command_line(session.local_aws.endpoint, "report"), soft_wrap=True)
-            console.print(
-                "\nFor all else that docs/operations.md tells of, first (aws sqs wants --endpoint-url, too):\n"
-            )
+            console.print("\nFor all else in docs/operations.md, first (aws sqs needs --endpoint-url, too):\n")
             console.print(variables(session), soft_wrap=True)
-            console.print("\nWhat becomes of each image is told here. Ctrl-C stops everything.\n")
+            console.print("\nThe outcome of each image is printed below. Ctrl-C stops everything.\n")
             _follow(session, console)
     except KeyboardInterrupt:
         console.print("\nStopped.")
 
 
 def upload_line(endpoint: str, sample: Path) -> str:
-    """An upload that works as printed, in the shell of the project's folder or any other."""
+    """An upload that works as printed, in any folder."""
     target = f"s3://{local.INPUT_BUCKET}/field 1/{sample.name}"
-    command = [_beside("aws"), "--endpoint-url", endpoint, "s3", "cp", str(sample.absolute()), target]
+    command = [_installed("aws"), "--endpoint-url", endpoint, "s3", "cp", str(sample.absolute()), target]
     return f"{_AS_ROOT} {shlex.join(command)}"
 
 
 def command_line(endpoint: str, *words: str) -> str:
-    """A command of labelwatch on this cloud."""
-    return f"AWS_ENDPOINT_URL={endpoint} {_AS_ROOT} {shlex.join([_beside('labelwatch'), *words])}"
+    """A labelwatch command on this local AWS."""
+    return f"AWS_ENDPOINT_URL={endpoint} {_AS_ROOT} {shlex.join([_installed('labelwatch'), *words])}"
 
 
 def variables(session: Session) -> str:
-    """A line that has labelwatch and aws speak to this cloud, and to the local model."""
+    """A line after which labelwatch and aws use this local AWS and the local model."""
     path = f'PATH="{Path(sys.executable).parent}:$PATH"'
     endpoints = f"AWS_ENDPOINT_URL={session.local_aws.endpoint} AWS_ENDPOINT_URL_REKOGNITION={session.rekognition}"
     return f"export {path} {endpoints} {_AS_ROOT}"
 
 
-def _beside(command: str) -> str:
+def _installed(command: str) -> str:
     return str(Path(sys.executable).with_name(command))
 
 
 def _follow(session: Session, console: Console) -> None:
-    watch = Watch(session)
-    told = 0
+    reader = OutcomeReader(session)
+    printed = 0
     while True:
-        mails = session.mailbox.mails[told:]
-        told += len(mails)
-        everything: list[News] = [*watch.new_predictions(), *watch.new_dead_letters(), *mails]
-        for news in everything:
-            console.print(f"{time.strftime('%H:%M:%S')}  {in_words(news)}", soft_wrap=True)
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        mails = session.mailbox.mails[printed:]
+        printed += len(mails)
+        events: list[Event] = [*reader.new_predictions(), *reader.new_dead_letters(), *mails]
+        for event in events:
+            console.print(f"{time.strftime('%H:%M:%S')}  {line_for(event)}", soft_wrap=True)
+        time.sleep(POLL_SECONDS)
 
 
-def in_words(news: News) -> str:
-    """One line for the terminal: keys and labels may hold what it would obey."""
-    return printable(_said(news))
+def line_for(event: Event) -> str:
+    """One line, with the control characters of keys and labels escaped."""
+    return printable(_description(event))
 
 
-def _said(news: News) -> str:
-    match news:
-        case Predicted(key=key, labels=labels):
-            return f"{key}: {', '.join(f'{name} {sure:.1f} %' for name, sure in labels) or 'no label'}"
-        case DeadLetterImage(reason=reason, detail=detail):
-            return f"{news.key}: dead letter, {reason} ({detail})"
+def _description(event: Event) -> str:
+    match event:
+        case PredictionOutcome(key=key, labels=labels):
+            return f"{key}: {', '.join(f'{name} {confidence:.1f} %' for name, confidence in labels) or 'no label'}"
+        case DeadLetterOutcome(reason=reason, detail=detail):
+            return f"{event.key}: dead letter, {reason} ({detail})"
         case Mail(subject=subject, file=file):
             return f"alert: {subject} -> {file}"
