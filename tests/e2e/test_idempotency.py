@@ -41,7 +41,7 @@ def test_what_was_told_is_remembered_and_forgotten_in_time(pipeline: Pipeline) -
     pipeline.wait_for_alert("once.jpg")
     pipeline.wait_until_empty()
     remembered = table_item(pipeline, pipeline.predictions["once.jpg"].row_key)
-    assert {"told_at", "expires_at"} <= set(remembered)
+    assert {"completed_at", "expires_at"} <= set(remembered)
 
 
 def table_item(pipeline: Pipeline, row_key: str) -> dict[str, Any]:

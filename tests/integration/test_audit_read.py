@@ -63,8 +63,8 @@ class Stack:
     def tell(self, one: Prediction) -> None:
         now = datetime.now(UTC)
         claims = IdempotencyTable(self.dynamodb, TABLE, "alert")
-        claims.claim(one.id, "somebody", now, now + timedelta(seconds=65))
-        claims.told(one.id, now)
+        claims.acquire(one.id, "somebody", now, now + timedelta(seconds=65))
+        claims.complete(one.id, now)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_claim_is_no_note(stack: Stack) -> None:
     one = stack.upload("leaf.jpg")
     stack.store(one)
     now = datetime.now(UTC)
-    IdempotencyTable(stack.dynamodb, TABLE, "alert").claim(one.id, "somebody", now, now + timedelta(seconds=65))
+    IdempotencyTable(stack.dynamodb, TABLE, "alert").acquire(one.id, "somebody", now, now + timedelta(seconds=65))
     assert [untold.id for untold in compare(stack.reader.read(TODAY)).untold] == [one.id]
 
 

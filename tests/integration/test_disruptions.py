@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import Fault, Rejected
 from chalicelib.domain.messages import Message
-from chalicelib.queues.dead_letters import OneDeadLetter
+from chalicelib.queues.dead_letters import IdempotentDeadLetters
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.builders import NOW, message, notification, s3_record
 from tests.support.fakes import FakeIdempotencyRecords, FakeTelemetry
@@ -196,9 +196,9 @@ def asked(service: str, operation: str, **parameters: Any) -> Asked:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ("SET claimed_by = :a, claimed_until = :b", CLAIM),
-        ("SET told_at = :a", NOTE),
-        ("SET claimed_until = :a", RELEASE),
+        ("SET owner_id = :a, in_progress_until = :b", CLAIM),
+        ("SET completed_at = :a", NOTE),
+        ("SET in_progress_until = :a", RELEASE),
     ],
 )
 def test_the_writes_to_the_table_are_told_apart(change: str, name: str) -> None:
@@ -221,12 +221,14 @@ def test_a_dead_letter_is_known_by_what_the_function_claims_it_by() -> None:
     body = notification(s3_record())
     for _ in range(3):  # and when it comes back from the dead
         letters, claims = FakeLetters(), FakeIdempotencyRecords()
-        once = OneDeadLetter(queue=DEAD, letters=letters, claims=claims, telemetry=FakeTelemetry(), now=lambda: NOW)
-        once.put(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
-        (claimed,), (body,) = claims.claimed, letters.bodies
+        once = IdempotentDeadLetters(
+            queue_url=DEAD, queue=letters, records=claims, telemetry=FakeTelemetry(), now=lambda: NOW
+        )
+        once.send(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
+        (claimed,), (body,) = claims.locks, letters.bodies
         written = asked("sqs", "send_message", QueueUrl=DEAD, MessageBody=body)
         key = {"kind": {"S": "dead-letter"}, "id": {"S": claimed}}
-        for change, name in (("SET claimed_by = :a", CLAIM_ASIDE), ("SET told_at = :a", NOTE_ASIDE)):
+        for change, name in (("SET owner_id = :a", CLAIM_ASIDE), ("SET completed_at = :a", NOTE_ASIDE)):
             request = asked("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
             assert name_of(request) == name
             assert told_of(request, name) == told_of(written, SET_ASIDE) == {ASIDE + claimed}
@@ -237,7 +239,7 @@ class FakeLetters:
     def __init__(self) -> None:
         self.bodies: list[str] = []
 
-    def put(self, message: Message, fault: Fault, image: str) -> None:  # noqa: ARG002 - as the port has it
+    def send(self, message: Message, fault: Fault, image: str) -> None:  # noqa: ARG002 - as the port has it
         self.bodies.append(message.body)
 
 

@@ -32,7 +32,7 @@ def name_of(asked: Asked) -> str:
         return name
     write = json.loads(asked.body)
     change = write["UpdateExpression"]
-    act = "claim" if "claimed_by" in change else "note" if "told_at" in change else "release"
+    act = "claim" if "owner_id" in change else "note" if "completed_at" in change else "release"
     return f"dynamodb {act} {write['Key']['kind']['S']}"
 
 
