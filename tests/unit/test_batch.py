@@ -29,7 +29,10 @@ class Settled:
 
 def test_the_messages_of_an_event_are_read_with_their_receives() -> None:
     event = sqs_event(message("one", "m1", receives=3), message("two", "m2"))
-    assert [(message.id, message.body, message.receives) for message in messages_of(event)] == [("m1", "one", 3), ("m2", "two", 1)]
+    assert [(message.id, message.body, message.receives) for message in messages_of(event)] == [
+        ("m1", "one", 3),
+        ("m2", "two", 1),
+    ]
 
 
 def test_a_batch_without_faults_is_finished_with_and_without_partial_responses() -> None:
