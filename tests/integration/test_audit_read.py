@@ -162,12 +162,12 @@ def test_dead_letters_of_both_queues_are_known_by_their_images_and_stay(stack: S
         return notification(s3_record(one.image.key, object={"versionId": one.image.version_id}))
 
     letters, url = stack.sqs, stack.outputs["ImagesDeadLettersUrl"]
-    DeadLetterQueue(letters, url).put(message(about(spoilt)), fault, "spoilt")
+    DeadLetterQueue(letters, url).send(message(about(spoilt)), fault, "spoilt")
     letters.send_message(QueueUrl=url, MessageBody=about(crashed))  # as the queue's own redrive does
     letters.send_message(QueueUrl=url, MessageBody="no notification")
     of_predictions = DeadLetterQueue(letters, stack.outputs["PredictionsDeadLettersUrl"])
-    of_predictions.put(message(encoded(untellable)), Rejected("NobodyThere", "x"), "untellable")
-    of_predictions.put(message("no prediction"), fault, "unknown")
+    of_predictions.send(message(encoded(untellable)), Rejected("NobodyThere", "x"), "untellable")
+    of_predictions.send(message("no prediction"), fault, "unknown")
     for _ in range(2):
         verdict = compare(stack.reader.read(TODAY))
         assert verdict.reasons == {"EmptyImage": 1, "NobodyThere": 1, NOT_RECORDED: 1}

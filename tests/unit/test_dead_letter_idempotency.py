@@ -1,4 +1,4 @@
-"""One dead letter for a message, however often it is delivered, and one more each time that it fails after a redrive."""
+"""One dead letter for a message, however often it is delivered, and one more each time it fails after a redrive."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A thread that is late goes on in the next invocation of its process: nothing of it shows there, and it does no harm."""
+"""A thread that is late goes on in the next invocation of its process: it does no harm, and nothing of it shows."""
 
 import threading
 from collections.abc import Callable
