@@ -190,13 +190,13 @@ class IdempotencyTable:
             return RecordState.ACQUIRED
         if "completed_at" not in refused:
             return RecordState.IN_PROGRESS
-        # For the audit, which asks for a repeat's record as long as for any other. It is completed even if this fails.
+        # For the audit, which reads the record of a repeat as long as any other. It is completed even if this fails.
         with suppress(Fault):
             self._items.update(record_id, "SET expires_at = :expiry", {":expiry": expiry}, IS_COMPLETED)
         return RecordState.COMPLETED
 
     def complete(self, record_id: str, now: datetime) -> None:
-        """Writes that the action has happened, whoever has the lock by now."""
+        """Writes that the action has happened, even if another owner has the lock by now."""
         self._items.update(record_id, "SET completed_at = :now", {":now": _time(now)})
 
     def release(self, record_id: str, owner: str) -> None:

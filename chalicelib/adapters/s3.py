@@ -16,7 +16,7 @@ from chalicelib.domain.uploads import PresignedPost
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# A link dies with the session of the role that signed it, some hours after the function started, whatever it says.
+# A link ends with the session of the role that signed it, some hours after the function started, if that is earlier.
 LINK_HOURS = 6
 # The metadata of rows of which nobody may be notified.
 SUPPRESSED = {"notify": "no"}

@@ -27,7 +27,7 @@ class AlertTopic:
             self._client.publish(
                 TopicArn=self._arn,
                 Subject=alert.subject,
-                # Plain, not MessageStructure=json: only with plain messages does SNS hand attributes on.
+                # Plain, not MessageStructure=json: SNS sends attributes only with plain messages.
                 Message=alert.text,
                 MessageAttributes={name: _attribute(value) for name, value in alert.attributes.items()},
             )

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class Disposition(StrEnum):
-    """How a message that could not be finished goes on."""
+    """What happens to a message that could not be finished: another try, a delay, or the dead-letter queue."""
 
     RETRY = "retry"
     DEFER = "defer"
@@ -51,7 +51,7 @@ class Rejected(Fault):
 
 
 class BadRequest(Exception):  # noqa: N818 - the protocol's word
-    """Raised when a request says what cannot be done; `code` is a stable word, `field` the part of it, if it is one."""
+    """Raised when a request cannot be served as it is; `code` is a stable word, `field` its wrong part, if known."""
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
         super().__init__(message)

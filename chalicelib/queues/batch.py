@@ -27,7 +27,7 @@ SECONDS_TO_SETTLE = 20
 
 
 class BatchResponse(TypedDict):
-    """What Lambda reads where the event source mapping reports batch item failures."""
+    """The response to Lambda, which reads it where the event source mapping reports batch item failures."""
 
     batchItemFailures: list[dict[str, str]]
 
@@ -95,10 +95,11 @@ class Batch(Struct, frozen=True, kw_only=True):
         - `work` touches no telemetry. It returns what is to be counted and logged, and the caller does that with the
           results that came in time. So nothing late shows in the metrics or the log of another invocation.
         - `work` only reads, or its writes are right at any later time:
-          the model and HeadObject (steps/detect.py) are read, and the repeat of the message reads them again;
+          HeadObject and the model (steps/detect.py) are read, and the repeat of the message reads them once more;
+          that the model has answered, which its adapter remembers, is true from then on;
           rows (steps/notify.py) have a key that comes from the image and the model: a repeat writes the same object;
           `acquire` carries the time of its own invocation: it takes no record that was acquired or completed since,
-          and a lock that it gets ends seconds after that invocation; a message that meets the lock comes back;
+          and a lock that it gets ends seconds after that invocation, until when messages of that record come back;
           `complete` writes that an alert is out, and it is;
           `release` is conditional on the owner, who is new in each invocation: it frees no lock of another delivery.
         """
@@ -125,13 +126,12 @@ class Batch(Struct, frozen=True, kw_only=True):
         Raises BatchIncomplete where messages must come back and Lambda would not read a partial batch response.
         """
         unfinished = [message for message in messages if message.id in faults]
-
-        def settle(message: Message) -> bool:
-            return self._settle(message, faults[message.id], str(images.get(message.id, "unknown")))
-
         # In parallel: where a service fails slowly, it does so once, and not once for each message.
         with ThreadPoolExecutor(SETTLED_AT_ONCE) as pool:
-            rejected = pool.map(settle, unfinished)
+            rejected = pool.map(
+                lambda message: self._settle(message, faults[message.id], str(images.get(message.id, "unknown"))),
+                unfinished,
+            )
         returning = {message.id for message, final in zip(unfinished, rejected, strict=True) if not final}
         if returning and not self.partial_responses:
             self._delete([message for message in messages if message.id not in returning])

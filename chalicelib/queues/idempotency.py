@@ -87,7 +87,7 @@ class Idempotency(Struct, frozen=True, kw_only=True):
             return [], faults
         try:
             act(ids)
-        except Exception as problem:  # noqa: BLE001 - whatever it is, these come back and the others are finished
+        except Exception as problem:  # noqa: BLE001 - these messages come back, and the others are finished
             self._write("released", lambda record_id: self.records.release(record_id, owner), acquired, images)
             return [], faults | dict.fromkeys(ids, fault_of(problem))
         now = self.now()

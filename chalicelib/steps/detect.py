@@ -178,6 +178,6 @@ def _send(message_sender: MessageSender, bodies: Sequence[tuple[str, str]]) -> d
         return {}
     try:
         failed = message_sender.send([body for _, body in bodies])
-    except Exception as problem:  # noqa: BLE001 - whatever it is, these messages come back and the others are finished
+    except Exception as problem:  # noqa: BLE001 - these messages come back, and the others are finished
         failed = dict.fromkeys(range(len(bodies)), fault_of(problem))
     return {bodies[index][0]: fault for index, fault in failed.items()}

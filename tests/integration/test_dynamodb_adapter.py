@@ -170,7 +170,7 @@ def test_a_record_that_was_completed_before_since_may_be_acquired_once_more(reco
     )
 
 
-def test_a_record_that_was_completed_before_it_expires_may_be_acquired_once_more(records: IdempotencyTable) -> None:
+def test_a_completed_record_that_should_have_expired_may_be_acquired_once_more(records: IdempotencyTable) -> None:
     """DynamoDB deletes late."""
     records.acquire("p1", "one", NOW, UNTIL)
     records.complete("p1", NOW)
@@ -202,7 +202,7 @@ def test_a_record_expires_after_two_months_by_the_attribute_that_the_table_expir
     assert int(item[expires]["N"]) == int((NOW + timedelta(days=60)).timestamp())
 
 
-def test_tokens_and_records_of_the_same_id_do_not_meet(records: IdempotencyTable, tokens: TokenTable) -> None:
+def test_a_token_and_a_record_of_the_same_id_are_separate(records: IdempotencyTable, tokens: TokenTable) -> None:
     tokens.add(CREDENTIAL, NOW)
     records.acquire(CREDENTIAL.client, "one", NOW, UNTIL)
     assert tokens.all() == [TokenRecord("camera-north", THEN)]

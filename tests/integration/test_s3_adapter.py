@@ -198,13 +198,13 @@ def test_rows_are_stored_as_they_are(s3: S3Client, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="predictions/dt=2026-11-22/0.json")["Body"].read() == b'{"image":"a"}\n'
 
 
-def test_rows_that_were_there_are_overwritten(s3: S3Client, bucket: str) -> None:
+def test_existing_rows_are_overwritten(s3: S3Client, bucket: str) -> None:
     for content in (b"first\n", b"second\n"):
         RowObjects(s3, bucket).put("row", content, notify=True)
     assert s3.get_object(Bucket=bucket, Key="row")["Body"].read() == b"second\n"
 
 
-def test_rows_say_that_they_are_lines_of_json(s3: S3Client, bucket: str) -> None:
+def test_rows_have_the_content_type_of_newline_delimited_json(s3: S3Client, bucket: str) -> None:
     RowObjects(s3, bucket).put("row", b"{}\n", notify=True)
     assert s3.head_object(Bucket=bucket, Key="row")["ContentType"] == "application/x-ndjson"
 
@@ -225,11 +225,11 @@ def test_a_link_is_signed_as_every_region_takes_it(region: str) -> None:
     assert (query["X-Amz-Algorithm"], f"/{region}/s3/" in query["X-Amz-Credential"][0]) == (["AWS4-HMAC-SHA256"], True)
 
 
-def test_a_link_holds_for_the_hours_that_the_alert_names() -> None:
+def test_a_link_works_for_the_hours_that_the_alert_names() -> None:
     assert parse_qs(urlsplit(link(image())).query)["X-Amz-Expires"] == [str(picture(image()).link_hours * 3600)]
 
 
-def test_a_link_asks_for_no_longer_than_s3_grants() -> None:
+def test_a_link_lasts_no_longer_than_s3_allows() -> None:
     assert 1 <= LINK_HOURS <= 7 * 24
 
 
@@ -266,7 +266,7 @@ def test_links_that_are_turned_off_are_none() -> None:
     assert picture(image(), links=False).link is None
 
 
-def test_the_console_is_there_where_links_are_turned_off() -> None:
+def test_the_console_s_address_stays_where_links_are_turned_off() -> None:
     assert picture(image(), links=False).console == picture(image()).console
 
 

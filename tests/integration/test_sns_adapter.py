@@ -126,7 +126,7 @@ def test_a_subject_that_sns_refuses_is_retryable(sns: SNSClient, topic: str) -> 
         AlertTopic(sns, topic).publish(alert(subject="x" * 101))
 
 
-def test_an_address_that_is_subscribed_is_known_by_its_whole_name(sns: SNSClient, topic: str) -> None:
+def test_a_subscribed_address_is_found_by_its_whole_name(sns: SNSClient, topic: str) -> None:
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="grower@example.com")
     subscriptions = TopicSubscriptions(sns, topic)
     assert [subscriptions.has_email(address) for address in ("grower@example.com", "grower@example.co")] == [

@@ -84,7 +84,7 @@ def test_every_one_of_more_than_ten_bodies_arrives(sqs: SQSClient, url: str) -> 
     assert bodies_in(sqs, url) == bodies
 
 
-def test_ten_messages_go_in_one_call(sqs: SQSClient, url: str) -> None:
+def test_ten_messages_are_sent_in_one_call(sqs: SQSClient, url: str) -> None:
     sent = calls(sqs, "SendMessageBatch")
     Queue(sqs, url).send(["body"] * 23)
     assert [len(entries) for entries in sent] == [10, 10, 3]
@@ -105,7 +105,7 @@ def test_no_body_makes_no_call(sqs: SQSClient, url: str) -> None:
         ([KIB, MAX_BYTES, KIB], [1, 1, 1]),
     ],
 )
-def test_one_mebibyte_goes_in_one_call(sqs: SQSClient, url: str, sizes: list[int], in_a_call: list[int]) -> None:
+def test_one_mebibyte_is_sent_in_one_call(sqs: SQSClient, url: str, sizes: list[int], in_a_call: list[int]) -> None:
     sent = calls(sqs, "SendMessageBatch")
     assert Queue(sqs, url).send(["x" * size for size in sizes]) == {}
     assert [len(entries) for entries in sent] == in_a_call

@@ -110,7 +110,7 @@ def test_many_labels_are_counted_after_the_first_five() -> None:
     assert compose_alert([finding(*labels)]).text.splitlines()[0].endswith("label-4 95.0 % and 3 more in leaf.jpg")
 
 
-def test_a_hundred_pictures_with_the_longest_keys_stay_under_the_limit_and_say_what_is_left_out() -> None:
+def test_a_hundred_pictures_with_the_longest_keys_stay_under_the_limit_and_count_the_omitted() -> None:
     findings = [finding(key=f"{number:03}" + "葉" * 340, link="https://" + "x" * 5000) for number in range(100)]
     alert = compose_alert(findings)
     assert bytes_of(alert) < SNS_TAKES
@@ -122,7 +122,7 @@ def test_a_hundred_pictures_with_the_longest_keys_stay_under_the_limit_and_say_w
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(texts, texts, st.floats(0, 100)), min_size=1, max_size=20))
-def test_whatever_the_names_the_alert_is_one_that_sns_takes(seen: list[tuple[str, str, float]]) -> None:
+def test_an_alert_with_any_names_is_accepted_by_sns(seen: list[tuple[str, str, float]]) -> None:
     alert = compose_alert([finding(Label(name, sure), key=key) for key, name, sure in seen])
     assert len(alert.subject) < 100
     assert alert.subject.isascii()

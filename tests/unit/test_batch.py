@@ -149,7 +149,7 @@ def test_each_disposition_is_counted(fault: Fault, metric: str) -> None:
     assert settled.telemetry.counts == {metric: 1}
 
 
-def test_a_dead_letter_of_no_known_image_names_it_unknown() -> None:
+def test_the_image_of_a_dead_letter_is_unknown_where_the_batch_has_none() -> None:
     settled = Settled(REJECT)
     settled.batch.settle(settled.messages, {"bad": REJECT}, {})
     assert settled.dead_letters.sent["bad"][1] == "unknown"

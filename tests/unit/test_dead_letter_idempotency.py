@@ -130,7 +130,7 @@ def test_each_queue_has_records_of_its_own(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "body", ["", "no json", "[1]", '"{"', "{}", "{ }", "null", '{"a":1', '{"dead_letter_count":1.5}']
 )
-def test_a_body_without_members_is_kept_as_it_is_and_known_by_its_message(bench: Bench, body: str) -> None:
+def test_a_body_without_members_is_unchanged_and_identified_by_its_message_id(bench: Bench, body: str) -> None:
     assert [bench(body, name) for name in ("m1", "m1", "m2")] == [True, False, True]
     assert bench.queue.bodies == [body, body]
 

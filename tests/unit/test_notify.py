@@ -108,7 +108,7 @@ def test_without_a_prediction_to_alert_of_nothing_is_published(bench: Bench) -> 
     assert bench.topic.alerts == []
 
 
-def test_a_prediction_that_was_sent_before_there_was_notify_has_an_alert(bench: Bench) -> None:
+def test_a_prediction_without_the_field_notify_has_an_alert(bench: Bench) -> None:
     old = json.loads(encoded(prediction(SMUT)))
     del old["notify"]
     assert bench(message(json.dumps(old))) == []

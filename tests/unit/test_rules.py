@@ -46,7 +46,7 @@ def test_a_label_that_is_not_listed_is_not_of_interest() -> None:
     assert not rules(("leaf-smut", None)).is_of_interest(Label("brown-spot", 100))
 
 
-def test_a_star_takes_any_label_and_a_name_of_its_own_goes_before_it() -> None:
+def test_a_star_is_any_label_and_the_label_s_own_name_goes_before_it() -> None:
     any_label = rules(("*", 50), ("leaf-smut", 90))
     assert any_label.is_of_interest(Label("brown-spot", 50))
     assert not any_label.is_of_interest(Label("leaf-smut", 89))

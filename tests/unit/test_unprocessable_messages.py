@@ -110,15 +110,7 @@ class Bench:
 
     def settled(self, step: Callable[[list[Message], float], BatchResponse], messages: list[Message]) -> dict[str, str]:
         """The outcome of each message by its id: finished, comes back, or the reason of its dead letter."""
-        try:
-            response = step(messages_of(sqs_event(*messages)), 60)
-        except BatchIncomplete:
-            assert not self.partial
-            returned = {message.id for message in messages} - set(self.source.deleted)
-        else:
-            returned = {item["itemIdentifier"] for item in response["batchItemFailures"]}
-            assert self.partial or not returned
-        assert returned <= {message.id for message in messages}
+        returned = self._returned(step, messages)
         assert set(self.source.delays) == returned
         assert not returned & set(self.dead_letters.sent)
         return {
@@ -127,6 +119,19 @@ class Bench:
             else "finished"
             for message in messages
         }  # fmt: skip
+
+    def _returned(self, step: Callable[[list[Message], float], BatchResponse], messages: list[Message]) -> set[str]:
+        """The ids of the messages that come back, as Lambda reads it from the response, or SQS from the deletions."""
+        ids = {message.id for message in messages}
+        try:
+            response = step(messages_of(sqs_event(*messages)), 60)
+        except BatchIncomplete:
+            assert not self.partial
+            return ids - set(self.source.deleted)
+        returned = {item["itemIdentifier"] for item in response["batchItemFailures"]}
+        assert returned <= ids
+        assert self.partial or not returned
+        return returned
 
     @property
     def predicted(self) -> list[str]:
