@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any
 
 import boto3
@@ -20,7 +20,7 @@ from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.domain.errors import BadRequest, Fault
 from chalicelib.domain.tokens import Authorize
 from chalicelib.queues.batch import SETTLED_AT_ONCE, Batch, BatchResponse, messages_of
-from chalicelib.queues.dead_letters import OneDeadLetter
+from chalicelib.queues.dead_letters import IdempotentDeadLetters
 from chalicelib.settings import GENERAL_MODEL, Settings
 from chalicelib.steps.check_subscriptions import CheckSubscriptions
 from chalicelib.steps.detect import IMAGES_AT_ONCE, Detect
@@ -149,7 +149,7 @@ class Service:
             store=RowObjects(self._client("s3"), here.output_bucket),
             pictures=PictureLinks(self._client("s3"), links=here.picture_links),
             topic=AlertTopic(self._client("sns"), here.topic_arn),
-            claims=self._claims("alert"),
+            records=self._idempotency_records("alert"),
             rules=here.rules,
             batch=self._batch(here.predictions_queue_url, here.predictions_dead_letters_url, self._notify_telemetry),
             telemetry=self._notify_telemetry,
@@ -178,7 +178,7 @@ class Service:
     def _manage_model(self) -> Callable[[], object]:
         here = self.settings
         if here.model == GENERAL_MODEL:  # Rekognition's own labels are always there
-            return partial(self._event_source.turn, on=True)
+            return self._event_source.enable
         return ManageModel(
             model=ModelVersion(self._client("rekognition", "control"), here.model),
             event_source=self._event_source,
@@ -201,16 +201,16 @@ class Service:
     def _telemetry(self, function: str) -> PowertoolsTelemetry:
         return PowertoolsTelemetry(function, self.settings.stack_name)
 
-    def _claims(self, kind: str, config: str = "dynamodb") -> IdempotencyTable:
+    def _idempotency_records(self, kind: str, config: str = "dynamodb") -> IdempotencyTable:
         return IdempotencyTable(self._client("dynamodb", config), self.settings.table_name, kind)
 
     def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
         return Batch(
             queue=Queue(self._client("sqs"), url),
-            dead_letters=OneDeadLetter(
-                queue=dead_letters_url,
-                letters=DeadLetterQueue(self._client("sqs"), dead_letters_url),
-                claims=self._claims("dead-letter", "set aside"),
+            dead_letters=IdempotentDeadLetters(
+                queue_url=dead_letters_url,
+                queue=DeadLetterQueue(self._client("sqs"), dead_letters_url),
+                records=self._idempotency_records("dead-letter", "dead letters"),
                 telemetry=telemetry,
                 now=self._now,
             ),
@@ -252,8 +252,8 @@ _CONFIGS = {
     "sqs": _config(tries=3, read_timeout=3, connections=SETTLED_AT_ONCE),
     "dynamodb": _config(tries=3, read_timeout=3, connections=ROWS_AT_ONCE),
     "sns": _config(tries=3, read_timeout=3),
-    # Without an answer a dead letter is written all the same, and a hundred of a batch must be in time.
-    "set aside": _config(tries=2, read_timeout=2, connections=SETTLED_AT_ONCE),
+    # Without an answer a dead letter is sent all the same, and a hundred of a batch must be in time.
+    "dead letters": _config(tries=2, read_timeout=2, connections=SETTLED_AT_ONCE),
     # What is not done now is done at the next look; a second try would not know whether the first started the model.
     "control": _config(tries=1, read_timeout=5),
 }

@@ -1,228 +1,229 @@
-"""The stack's table: its partitions are `token`, `model` (its life), `alert` and `dead-letter` (what is told once).
+"""DynamoDB: the stack's table. The kinds of its items are `token`, `model`, `alert` and `dead-letter`.
 
-A fifth, `purged`, is the operator's alone (labelwatch/dead_letters/purged.py).
+A fifth kind, `purged`, is only of the command (labelwatch/dead_letters/purged.py).
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from chalicelib.adapters.faults import told_as_faults
+from chalicelib.adapters.faults import raising_faults
 from chalicelib.domain.errors import Fault
 from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.model import ModelState
 from chalicelib.domain.tokens import TokenCredential, TokenRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-_TOKENS: AttributeValueTypeDef = {"S": "token"}
-_MEMORY: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "memory"}}
-_USE: dict[str, AttributeValueTypeDef] = {"kind": {"S": "model"}, "id": {"S": "use"}}
-_NEVER: AttributeValueTypeDef = {"S": "never"}
+    type Item = dict[str, AttributeValueTypeDef]
+
 # A message lives for 14 days, and as long again as a dead letter; one that is moved back may then do so once more.
 REMEMBERED = timedelta(days=60)
 
+# The conditions: DynamoDB does a write only where its condition holds, so of two writes at one moment one is refused.
+# In each, the part about this very write lets it pass a second time, where its first answer was lost on the way.
+
+# Passes where the client has no token, or only a revoked one, which has no digest; or for this very token.
+DIGEST_IS_FREE = "attribute_not_exists(digest) OR digest = :digest"
+# Passes for the secret of a token in force.
+DIGEST_MATCHES = "digest = :digest"
+# Passes where the client has a token in force.
+DIGEST_EXISTS = "attribute_exists(digest)"
+
+# Passes where no run of the model is counted, or where it is counted no further than in the state that was read; or for
+# this very write.
+STATE_UNCHANGED = "attribute_not_exists(counted_until) OR counted_until IN (:before, :after)"
+
+# Passes where no delivery has acquired the record, where it was completed too long ago to count, or where it is not
+# completed and its lock has expired; or for this very owner.
+MAY_ACQUIRE = (
+    "attribute_not_exists(id) OR completed_at < :since OR "
+    "(attribute_not_exists(completed_at) AND (in_progress_until < :now OR owner_id = :owner))"
+)
+# Passes where the lock is still the owner's: a late release frees no lock of another delivery.
+LOCK_IS_OWN = "owner_id = :owner"
+# Passes where the record is still there: it may have expired at this moment.
+IS_COMPLETED = "attribute_exists(completed_at)"
+
+
+class _Items:
+    """The items of one kind, by id."""
+
+    def __init__(self, client: DynamoDBClient, table: str, kind: str) -> None:
+        self.client = client
+        self.table = table
+        self.kind = kind
+
+    def key(self, item_id: str) -> Item:
+        return {"kind": {"S": self.kind}, "id": {"S": item_id}}
+
+    def get(self, item_id: str) -> Item:
+        """The item; empty where there is none."""
+        with raising_faults():
+            answer = self.client.get_item(TableName=self.table, Key=self.key(item_id), ConsistentRead=True)
+        return answer.get("Item", {})
+
+    def put(self, item_id: str, attributes: Item, condition: str | None = None, values: Item | None = None) -> bool:
+        """Writes the whole item; False where the condition refuses it."""
+        item = self.key(item_id) | attributes
+        return self._write(self.client.put_item, Item=item, **_conditional(condition, values)) is None
+
+    def update(
+        self, item_id: str, change: str, values: Item, condition: str | None = None, *, existing: bool = False
+    ) -> Item | None:
+        """Changes attributes of the item; None where that is done.
+
+        Where the condition refuses it, the item as it is with `existing`, else an empty one.
+        """
+        return self._write(
+            self.client.update_item,
+            Key=self.key(item_id),
+            UpdateExpression=change,
+            **_conditional(condition, values),
+            **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if existing else {}),
+        )
+
+    def _write(self, operation: Callable[..., object], **request: object) -> Item | None:
+        with raising_faults():
+            try:
+                operation(TableName=self.table, **request)
+            except self.client.exceptions.ConditionalCheckFailedException as refusal:
+                return cast("Item", refusal.response.get("Item", {}))
+        return None
+
 
 class TokenTable:
-    """Upload tokens by client; a revoked one is kept without its hash, so that nothing matches it."""
+    """Upload tokens by client; a revoked token stays without its digest, so that nothing matches it."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
+        self._items = _Items(client, table, "token")
 
-    def use(self, claim: TokenCredential, now: datetime) -> bool:
-        """Whether the claim holds; one conditional write asks it and notes the last use, so no race divides them."""
-        return self._update(
-            claim.client,
-            "SET last_used_at = :now",
-            "digest = :digest",
-            {":now": _time(now), ":digest": {"S": claim.digest}},
-        )
+    def use(self, credential: TokenCredential, now: datetime) -> bool:
+        """Whether the token is in force; the same conditional write notes its last use, so no race parts the two."""
+        values: Item = {":now": _time(now), ":digest": {"S": credential.digest}}
+        return self._items.update(credential.client, "SET last_used_at = :now", values, DIGEST_MATCHES) is None
 
-    def add(self, claim: TokenCredential, now: datetime) -> bool:
-        """Keeps a new token; False where the client has one that is not revoked."""
-        with told_as_faults():
-            try:
-                self._client.put_item(
-                    TableName=self._table,
-                    Item={**_key(claim.client), "digest": {"S": claim.digest}, "created_at": _time(now)},
-                    # The second: this write again, where its first answer was lost on the way.
-                    ConditionExpression="attribute_not_exists(digest) OR digest = :digest",
-                    ExpressionAttributeValues={":digest": {"S": claim.digest}},
-                )
-            except self._client.exceptions.ConditionalCheckFailedException:
-                return False
-        return True
+    def add(self, credential: TokenCredential, now: datetime) -> bool:
+        """Adds a new token; False where the client has another one in force."""
+        digest: AttributeValueTypeDef = {"S": credential.digest}
+        attributes: Item = {"digest": digest, "created_at": _time(now)}
+        return self._items.put(credential.client, attributes, DIGEST_IS_FREE, {":digest": digest})
 
     def revoke(self, client: str, now: datetime) -> bool:
-        """Takes the token out of force; False where the client has none that is."""
-        return self._update(
-            client, "SET revoked_at = :now REMOVE digest", "attribute_exists(digest)", {":now": _time(now)}
-        )
+        """Revokes the client's token; False where the client has none in force."""
+        change = "SET revoked_at = :now REMOVE digest"
+        return self._items.update(client, change, {":now": _time(now)}, DIGEST_EXISTS) is None
 
     def all(self) -> list[TokenRecord]:
-        """What is known of every client's token, by client."""
-        with told_as_faults():
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._table,
+        """The record of every client's token, by client."""
+        with raising_faults():
+            pages = self._items.client.get_paginator("query").paginate(
+                TableName=self._items.table,
                 KeyConditionExpression="kind = :kind",
-                ExpressionAttributeValues={":kind": _TOKENS},
+                ExpressionAttributeValues={":kind": {"S": self._items.kind}},
                 ConsistentRead=True,
             )
-            return [_record(item) for page in pages for item in page["Items"]]
-
-    def _update(self, client: str, change: str, condition: str, values: dict[str, AttributeValueTypeDef]) -> bool:
-        with told_as_faults():
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(client),
-                    UpdateExpression=change,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
-                )
-            except self._client.exceptions.ConditionalCheckFailedException:
-                return False
-        return True
+            return [_token_record(item) for page in pages for item in page["Items"]]
 
 
 class ModelStateTable:
-    """What is remembered of the model's life: one item of `manage_model`, and one of the model's last use."""
+    """The state of the model between two checks: one item of `manage_model`, and one of the model's last use."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
+        self._items = _Items(client, table, "model")
 
     def load(self) -> ModelState:
-        """What was kept last; an empty one where nothing was."""
-        return msgspec.convert(self._item(_MEMORY), ModelState, strict=False)
+        """The state that was kept last; an empty one where there is none."""
+        return msgspec.convert(self._texts("state"), ModelState, strict=False)
 
-    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
-        """Keeps this in place of what was recalled; False where another look kept something of a run meanwhile."""
-        item, before = _texts(memory), _texts(instead_of)
-        with told_as_faults():
-            try:
-                self._client.put_item(
-                    TableName=self._table,
-                    Item=_MEMORY | item,
-                    # The last: this write again, where its first answer was lost on the way.
-                    ConditionExpression="attribute_not_exists(counted_until) OR counted_until IN (:before, :this)",
-                    ExpressionAttributeValues={
-                        ":before": before.get("counted_until", _NEVER), ":this": item.get("counted_until", _NEVER),
-                    },
-                )  # fmt: skip
-            except self._client.exceptions.ConditionalCheckFailedException:
-                return False
-        return True
+    def keep(self, state: ModelState, instead_of: ModelState) -> bool:
+        """Replaces the state that was loaded; False where another check has written of a run meanwhile."""
+        attributes, before = _attributes(state), _attributes(instead_of)
+        never: AttributeValueTypeDef = {"S": "never"}
+        values = {":before": before.get("counted_until", never), ":after": attributes.get("counted_until", never)}
+        return self._items.put("state", attributes, STATE_UNCHANGED, values)
 
     def used(self, now: datetime) -> None:
-        """Notes that the model was of use."""
-        with told_as_faults():
-            self._client.put_item(TableName=self._table, Item=_USE | {"at": {"S": now.isoformat()}})
+        """Writes this time as the model's last use."""
+        self._items.put("use", {"at": {"S": now.isoformat()}})
 
     def last_used(self) -> datetime | None:
-        """When the model was of use last, as far as anybody noted it."""
-        item = self._item(_USE)
+        """When the model was last used, as far as that was written."""
+        item = self._texts("use")
         return datetime.fromisoformat(item["at"]) if item else None
 
-    def _item(self, key: dict[str, AttributeValueTypeDef]) -> dict[str, str]:
-        with told_as_faults():
-            item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
-        return {name: value["S"] for name, value in item.items() if name not in key}
+    def _texts(self, item_id: str) -> dict[str, str]:
+        key = self._items.key(item_id)
+        return {name: value["S"] for name, value in self._items.get(item_id).items() if name not in key}
 
 
 class IdempotencyTable:
-    """What has been told of, and what is being told: one item for each, by kind and id, until it expires."""
+    """The idempotency records of one kind: one item for each alert or dead letter, until it expires."""
 
     def __init__(self, client: DynamoDBClient, table: str, kind: str) -> None:
-        self._client = client
-        self._table = table
-        self._kind = kind
+        self._items = _Items(client, table, kind)
 
-    def claim(
-        self, what: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
+    def acquire(
+        self, record_id: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
     ) -> RecordState:
-        """One conditional write divides all deliveries; whoever dies with a claim loses it at `until`."""
+        """One conditional write divides all deliveries; an owner that dies loses the record at `until`."""
         expiry: AttributeValueTypeDef = {"N": str(int((now + REMEMBERED).timestamp()))}
-        with told_as_faults():
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=self._key(what),
-                    UpdateExpression="SET claimed_by = :owner, claimed_until = :until, expires_at = :expiry "
-                    "REMOVE told_at",
-                    # The last: this write again, where its first answer was lost on the way.
-                    ConditionExpression="attribute_not_exists(id) OR told_at < :since OR "
-                    "(attribute_not_exists(told_at) AND (claimed_until < :now OR claimed_by = :owner))",
-                    ExpressionAttributeValues={
-                        ":owner": {"S": owner}, ":until": _seconds(until), ":now": _seconds(now),
-                        ":since": _time(since or now - REMEMBERED), ":expiry": expiry,
-                    },
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )  # fmt: skip
-            except self._client.exceptions.ConditionalCheckFailedException as problem:
-                there: Any = problem.response.get("Item", {})
-                if "told_at" not in there:
-                    return RecordState.IN_PROGRESS
-                self._remember_on(what, expiry)
-                return RecordState.COMPLETED
-        return RecordState.ACQUIRED
+        refused = self._items.update(
+            record_id,
+            "SET owner_id = :owner, in_progress_until = :until, expires_at = :expiry REMOVE completed_at",
+            {
+                ":owner": {"S": owner}, ":until": _seconds(until), ":now": _seconds(now),
+                ":since": _time(since or now - REMEMBERED), ":expiry": expiry,
+            },
+            MAY_ACQUIRE,
+            existing=True,
+        )  # fmt: skip
+        if refused is None:
+            return RecordState.ACQUIRED
+        if "completed_at" not in refused:
+            return RecordState.IN_PROGRESS
+        # For the audit, which reads the record of a repeat as long as any other. It is completed even if this fails.
+        with suppress(Fault):
+            self._items.update(record_id, "SET expires_at = :expiry", {":expiry": expiry}, IS_COMPLETED)
+        return RecordState.COMPLETED
 
-    def told(self, what: str, now: datetime) -> None:
-        """Remembers that it was told."""
-        self._update(what, "SET told_at = :now", {":now": _time(now)})
+    def complete(self, record_id: str, now: datetime) -> None:
+        """Writes that the action has happened, even if another owner has the lock by now."""
+        self._items.update(record_id, "SET completed_at = :now", {":now": _time(now)})
 
-    def release(self, what: str) -> None:
-        """Gives up a claim, so that the next delivery need not wait for its end."""
-        self._update(what, "SET claimed_until = :never", {":never": {"N": "0"}})
-
-    def _remember_on(self, what: str, expiry: AttributeValueTypeDef) -> None:
-        """For the audit: a repeat is as young as ever. That it was told stays true where this cannot be noted."""
-        with suppress(Fault), told_as_faults():
-            self._client.update_item(
-                TableName=self._table,
-                Key=self._key(what),
-                UpdateExpression="SET expires_at = :expiry",
-                ConditionExpression="attribute_exists(told_at)",  # it may have expired just now
-                ExpressionAttributeValues={":expiry": expiry},
-            )
-
-    def _update(self, what: str, change: str, values: dict[str, AttributeValueTypeDef]) -> None:
-        with told_as_faults():
-            self._client.update_item(
-                TableName=self._table,
-                Key=self._key(what),
-                UpdateExpression=change,
-                ExpressionAttributeValues=values,
-            )
-
-    def _key(self, what: str) -> dict[str, AttributeValueTypeDef]:
-        return {"kind": {"S": self._kind}, "id": {"S": what}}
+    def release(self, record_id: str, owner: str) -> None:
+        """Ends the owner's lock early, so that the next delivery need not wait for its end."""
+        values: Item = {":ended": {"N": "0"}, ":owner": {"S": owner}}
+        self._items.update(record_id, "SET in_progress_until = :ended", values, LOCK_IS_OWN)
 
 
-def _texts(memory: ModelState) -> dict[str, AttributeValueTypeDef]:
-    return {name: {"S": str(value)} for name, value in msgspec.to_builtins(memory).items() if value}
+def _conditional(condition: str | None, values: Item | None) -> dict[str, object]:
+    """The condition of a write and the values of its expressions; DynamoDB takes no empty ones."""
+    parameters = {"ConditionExpression": condition, "ExpressionAttributeValues": values}
+    return {name: value for name, value in parameters.items() if value}
+
+
+def _attributes(state: ModelState) -> Item:
+    return {name: {"S": str(value)} for name, value in msgspec.to_builtins(state).items() if value}
 
 
 def _seconds(moment: datetime) -> AttributeValueTypeDef:
     return {"N": f"{moment.timestamp():.3f}"}
 
 
-def _key(client: str) -> dict[str, AttributeValueTypeDef]:
-    return {"kind": _TOKENS, "id": {"S": client}}
-
-
 def _time(moment: datetime) -> AttributeValueTypeDef:
     return {"S": moment.astimezone(UTC).isoformat(timespec="seconds")}
 
 
-def _record(item: dict[str, AttributeValueTypeDef]) -> TokenRecord:
+def _token_record(item: Item) -> TokenRecord:
     times = {
         name: datetime.fromisoformat(item[name]["S"])
         for name in ("created_at", "last_used_at", "revoked_at")

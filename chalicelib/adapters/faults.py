@@ -1,4 +1,4 @@
-"""What AWS refuses → the fault that it is. Whatever nobody named is retried: most of it is the set-up's fault."""
+"""AWS's refusals as faults. An error code that no adapter names is retried: most of them come from the set-up."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from botocore.exceptions import ConnectionError as NotConnected
 
 from chalicelib.domain.errors import ModelNotRunning, Rejected, Retryable, Unavailable
 
-# The words of Rekognition, S3 (a number where an answer has no body), SQS, SNS and DynamoDB for it.
+# The codes of Rekognition, S3 (a number where an answer has no body), SQS, SNS and DynamoDB.
 THROTTLED = (
     "ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException", "SlowDown", "503",
     "RequestThrottled", "Throttling", "Throttled", "RequestLimitExceeded", "TooManyRequestsException", "KmsThrottled",
@@ -17,24 +17,24 @@ THROTTLED = (
 )  # fmt: skip
 
 
-def retryable(code: str, detail: str, *, by_service: bool) -> Retryable:
-    """The fault of a refusal that time or a repair may undo; `by_service` where the service says that it failed."""
+def retryable_fault(code: str, detail: str, *, by_service: bool) -> Retryable:
+    """The fault of a refusal that time or a repair may undo; `by_service`: the service says that it failed itself."""
     return (Unavailable if by_service or code in THROTTLED else Retryable)(code, detail)
 
 
 @contextmanager
-def told_as_faults(*, rejects: Collection[str] = (), waits: Collection[str] = ()) -> Iterator[None]:
-    """Raises Rejected, ModelNotRunning or Retryable instead of what botocore raises, by AWS's own error codes."""
+def raising_faults(*, rejects: Collection[str] = (), defers: Collection[str] = ()) -> Iterator[None]:
+    """Raises Rejected, ModelNotRunning or Retryable in place of botocore's exceptions, by AWS's own error codes."""
     try:
         yield
     except ClientError as refusal:
         error = refusal.response.get("Error", {})
         code = error.get("Code") or "Unknown"
         detail = error.get("Message") or str(refusal)
-        if code in rejects or code in waits:
+        if code in rejects or code in defers:
             raise (Rejected if code in rejects else ModelNotRunning)(code, detail) from refusal
         status = refusal.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        raise retryable(code, detail, by_service=status >= HTTPStatus.INTERNAL_SERVER_ERROR) from refusal
+        raise retryable_fault(code, detail, by_service=status >= HTTPStatus.INTERNAL_SERVER_ERROR) from refusal
     except (NotConnected, HTTPClientError) as problem:
         raise Unavailable(type(problem).__name__, str(problem)) from problem
     except BotoCoreError as problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from chalicelib.adapters.faults import told_as_faults
+from chalicelib.adapters.faults import raising_faults
 from chalicelib.domain.errors import Retryable
 from chalicelib.domain.images import ImageReference
 from chalicelib.domain.predictions import BoundingBox, Label
@@ -34,7 +34,7 @@ class CustomLabels:
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
         """The labels of at least this confidence (0 to 100); raises the Fault that Rekognition's refusal is."""
-        with told_as_faults(rejects=_NEVER | _NEVER_ONCE_ANSWERED if self._answered else _NEVER, waits=_NOT_RUNNING):
+        with raising_faults(rejects=_NEVER | _NEVER_ONCE_ANSWERED if self._answered else _NEVER, defers=_NOT_RUNNING):
             answer = self._client.detect_custom_labels(
                 ProjectVersionArn=self.name, Image=_image(image), MinConfidence=min_confidence
             )
@@ -54,7 +54,7 @@ class ModelVersion:
 
     def status(self) -> str:
         """AWS's word for it, such as RUNNING; raises Retryable where that cannot be had, or nothing has this ARN."""
-        with told_as_faults():
+        with raising_faults():
             pages = self._client.get_paginator("describe_project_versions").paginate(
                 ProjectArn=self._project_arn, VersionNames=[version_name(self.name)]
             )
@@ -66,7 +66,7 @@ class ModelVersion:
 
     def start(self, units: int = 1) -> bool:
         """Has it started, with so many inference units; False where somebody else has it started or stopped now."""
-        with told_as_faults():
+        with raising_faults():
             try:
                 self._client.start_project_version(ProjectVersionArn=self.name, MinInferenceUnits=units)
             except self._client.exceptions.ResourceInUseException:
@@ -75,7 +75,7 @@ class ModelVersion:
 
     def stop(self) -> bool:
         """Has it stopped; False where it does not run, or not any more."""
-        with told_as_faults():
+        with raising_faults():
             try:
                 self._client.stop_project_version(ProjectVersionArn=self.name)
             except self._client.exceptions.ResourceInUseException:
@@ -101,7 +101,7 @@ class GeneralLabels:
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
         """The labels of at least this confidence (0 to 100), one for each place where a thing was seen."""
-        with told_as_faults(rejects=_NEVER | _NEVER_ONCE_ANSWERED if self._answered else _NEVER):
+        with raising_faults(rejects=_NEVER | _NEVER_ONCE_ANSWERED if self._answered else _NEVER):
             answer = self._client.detect_labels(Image=_image(image), MinConfidence=min_confidence)
         self._answered = True
         return tuple(

@@ -1,4 +1,4 @@
-"""The objects: what is known of an image, how one comes in, where the rows go, and how people see a picture."""
+"""S3: the metadata of images, presigned POSTs, the rows in the output bucket, links to pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from chalicelib.adapters.faults import told_as_faults
+from chalicelib.adapters.faults import raising_faults
 from chalicelib.domain.alerts import Picture
 from chalicelib.domain.errors import Rejected, Retryable
 from chalicelib.domain.images import MAX_IMAGE_BYTES, ImageReference, ObjectCreated
@@ -16,9 +16,9 @@ from chalicelib.domain.uploads import PresignedPost
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# A link dies with the session of the role that signed it, some hours after the function started, whatever it says.
+# A link ends with the session of the role that signed it, some hours after the function started, if that is earlier.
 LINK_HOURS = 6
-# What the metadata of rows say that nobody is to be told of.
+# The metadata of rows of which nobody may be notified.
 SUPPRESSED = {"notify": "no"}
 _CONSOLES = {
     "aws": "https://{region}.console.aws.amazon.com",
@@ -34,12 +34,12 @@ class ImageObjects:
         self._client = client
 
     def head(self, created: ObjectCreated) -> ImageReference:
-        """Raises Rejected where the object is gone; a 403 is a fault of the set-up and comes as Retryable."""
+        """Raises Rejected where the object is missing; a 403 is a fault of the set-up and comes as Retryable."""
         try:
-            with told_as_faults():
+            with raising_faults():
                 head = self._client.head_object(Bucket=created.bucket, Key=created.key, **_version(created.version_id))
         except Retryable as fault:
-            # HeadObject has no body to tell more: the code is the status. Without s3:ListBucket it would be 403.
+            # HeadObject's answer has no body, so the code is the status. Without s3:ListBucket it would be 403.
             if fault.reason == "404":
                 raise Rejected("ImageGone", "the object, or this version of it, is no longer there") from fault
             raise
@@ -56,7 +56,7 @@ class ImageObjects:
 
 
 class UploadForms:
-    """Forms that put one image into a bucket, with the rights of whoever signs them.
+    """Presigned POSTs, each for one image, with the rights of the role that signs them.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
     """
@@ -67,7 +67,7 @@ class UploadForms:
 
     def sign(self, key: str, content_type: str, seconds: int) -> PresignedPost:
         """The policy binds the bucket, the very key, the type, 1 byte to 15 MB and the time."""
-        with told_as_faults():
+        with raising_faults():
             post = self._client.generate_presigned_post(
                 self._bucket,
                 key,
@@ -86,8 +86,8 @@ class RowObjects:
         self._bucket = bucket
 
     def has(self, key: str, *, notify: bool) -> bool:
-        """Whether there are rows under this key; with `notify`, rows of which people were to be told."""
-        with told_as_faults():
+        """Whether there are rows under this key; with `notify`, rows of which people may be notified."""
+        with raising_faults():
             try:
                 head = self._client.head_object(Bucket=self._bucket, Key=key)
             except ClientError as problem:
@@ -97,11 +97,11 @@ class RowObjects:
         return not (notify and head["Metadata"].items() >= SUPPRESSED.items())
 
     def put(self, key: str, content: bytes, *, notify: bool) -> None:
-        """Writes one object; what was there under that key is replaced.
+        """Writes or replaces one object.
 
-        Its metadata says where nobody is to be told: an audit could not know it from the rows.
+        Its metadata says where nobody may be notified: an audit could not know it from the rows.
         """
-        with told_as_faults():
+        with raising_faults():
             self._client.put_object(
                 Bucket=self._bucket,
                 Key=key,
@@ -112,18 +112,18 @@ class RowObjects:
 
 
 class PictureLinks:
-    """Ways to look at an image; `links=False` leaves only the console, for those with access to the account."""
+    """Where people see an image; `links=False` leaves only the console, for those with access to the account."""
 
     def __init__(self, client: S3Client, *, links: bool) -> None:
         self._client = client
         self._links = links
 
     def picture(self, image: ImageReference) -> Picture:
-        """Where people can see this image."""
+        """A link to the image, and its address in the console."""
         return Picture(self._link(image) if self._links else None, LINK_HOURS, self._console(image))
 
     def _link(self, image: ImageReference) -> str:
-        with told_as_faults():
+        with raising_faults():
             return self._client.generate_presigned_url(
                 "get_object",
                 Params={"Bucket": image.bucket, "Key": image.key, **_version(image.version_id)},
@@ -136,15 +136,15 @@ class PictureLinks:
 
 
 def console_address(partition: str, region: str) -> str:
-    """The console of a Region, without a slash at its end."""
+    """The address of a Region's console, without a slash at its end."""
     return _CONSOLES.get(partition, _CONSOLES["aws"]).format(region=region)
 
 
 def object_address(partition: str, region: str, bucket: str, key: str, version_id: str | None) -> str:
-    """An object in the console, for those with access to the account."""
+    """The address of an object in the console, for those with access to the account."""
     version = f"&versionId={quote(version_id, safe='')}" if version_id else ""
-    place = f"s3/object/{bucket}?region={region}&prefix={quote(key, safe='')}{version}"
-    return f"{console_address(partition, region)}/{place}"
+    path = f"s3/object/{bucket}?region={region}&prefix={quote(key, safe='')}{version}"
+    return f"{console_address(partition, region)}/{path}"
 
 
 def _version(version_id: str | None) -> Any:  # noqa: ANN401 - the request types know no optional keys

@@ -1,11 +1,11 @@
-"""The topics that subscribers listen to."""
+"""SNS: the topic of alerts, and the subscriptions of a topic."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from chalicelib.adapters.faults import told_as_faults
+from chalicelib.adapters.faults import raising_faults
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -22,12 +22,12 @@ class AlertTopic:
         self._arn = arn
 
     def publish(self, alert: Alert) -> None:
-        """Tells every subscriber; raises the Fault that SNS's refusal is."""
-        with told_as_faults():
+        """Publishes the alert to every subscriber; raises the Fault that SNS's refusal is."""
+        with raising_faults():
             self._client.publish(
                 TopicArn=self._arn,
                 Subject=alert.subject,
-                # Plain, not MessageStructure=json: only with plain messages does SNS hand attributes on.
+                # Plain, not MessageStructure=json: SNS sends attributes only with plain messages.
                 Message=alert.text,
                 MessageAttributes={name: _attribute(value) for name, value in alert.attributes.items()},
             )
@@ -41,19 +41,20 @@ class TopicSubscriptions:
         self.topic = topic
 
     def unconfirmed(self) -> int:
-        """How many wait for a confirmation; raises the Fault that SNS's refusal is."""
-        with told_as_faults():
+        """How many subscriptions wait for a confirmation; raises the Fault that SNS's refusal is."""
+        with raising_faults():
             attributes = self._client.get_topic_attributes(TopicArn=self.topic)["Attributes"]
         return int(attributes["SubscriptionsPending"])
 
     def has_email(self, address: str) -> bool:
         """Whether this address is subscribed, confirmed or not; raises the Fault that SNS's refusal is."""
-        with told_as_faults():
+        with raising_faults():
             pages = self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.topic)
             return any(
-                (one["Protocol"], one["Endpoint"]) == ("email", address) and one["SubscriptionArn"] != "Deleted"
+                (subscription["Protocol"], subscription["Endpoint"]) == ("email", address)
+                and subscription["SubscriptionArn"] != "Deleted"
                 for page in pages
-                for one in page["Subscriptions"]
+                for subscription in page["Subscriptions"]
             )
 
 

@@ -1,4 +1,6 @@
-"""The alert: plain text for people, whose first line says it all, and attributes for machines and filters.
+"""The alert's text, subject and attributes.
+
+The text is for people, and its first line says it all; the attributes are for programs and subscription filters.
 
 Limits: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
@@ -17,7 +19,7 @@ from chalicelib.domain.rows import row_key
 
 
 class Picture(Struct, frozen=True):
-    """Where people can see an image: a link for anybody, None where links are turned off, and the S3 console."""
+    """Where people see an image: a link for anybody (None where links are turned off), its address in the console."""
 
     link: str | None
     link_hours: int
@@ -25,7 +27,7 @@ class Picture(Struct, frozen=True):
 
 
 class Alert(Struct, frozen=True):
-    """One message to the topic: text for people, attributes for machines and subscription filters."""
+    """One message to the topic; `attributes` are SNS message attributes by name."""
 
     subject: str
     text: str
@@ -33,7 +35,7 @@ class Alert(Struct, frozen=True):
 
 
 LONGEST_SUBJECT = 99
-# SNS takes 262,144 bytes, attributes and all; what is left here is for the envelope that subscribers get.
+# SNS takes 262,144 bytes, attributes and all; the rest is for the envelope that subscribers get.
 MAX_BYTES = 240_000
 MAX_BYTES_OF_A_LIST = 30_000
 MAX_LABELS_IN_A_LINE = 5
@@ -48,14 +50,16 @@ class Finding(Struct, frozen=True):
     picture: Picture
 
 
-def alert_of(findings: Sequence[Finding]) -> Alert:
-    """One alert that tells of all these, at least one; it stays under the limits of SNS however many they are."""
+def compose_alert(findings: Sequence[Finding]) -> Alert:
+    """One alert of all findings, at least one; it stays under the limits of SNS however many they are."""
     surest_first = sorted(findings, key=lambda finding: -finding.labels[0].confidence)
     headline = _headline(surest_first)
     attributes = _attributes(surest_first)
-    room = MAX_BYTES - len(json.dumps(attributes))
+    max_bytes = MAX_BYTES - len(json.dumps(attributes))
     return Alert(
-        subject=_subject(f"Labelwatch: {headline}"), text=_text(headline, surest_first, room), attributes=attributes
+        subject=_subject(f"Labelwatch: {headline}"),
+        text=_text(headline, surest_first, max_bytes),
+        attributes=attributes,
     )
 
 
@@ -69,7 +73,7 @@ def _headline(findings: Sequence[Finding]) -> str:
 
 
 def _subject(text: str) -> str:
-    """Under 100 printable ASCII characters, which is all that SNS takes as a subject."""
+    """Under 100 printable ASCII characters: SNS takes no other subject."""
     plain = "".join(
         character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character)
     )
@@ -77,19 +81,21 @@ def _subject(text: str) -> str:
     return line if len(line) <= LONGEST_SUBJECT else line[: LONGEST_SUBJECT - 3] + "..."
 
 
-def _text(headline: str, findings: Sequence[Finding], room: int) -> str:
+def _text(headline: str, findings: Sequence[Finding], max_bytes: int) -> str:
     text = headline + "\n"
-    for told, finding in enumerate(findings):
+    for index, finding in enumerate(findings):
         longer = f"{text}\n{_paragraph(finding)}"
-        if len(longer.encode()) > room:
-            return f"{text}\nAnd {len(findings) - told} more: the attribute `predictions` names the rows of them all.\n"
+        if len(longer.encode()) > max_bytes:
+            return (
+                f"{text}\nAnd {len(findings) - index} more: the attribute `predictions` names the rows of them all.\n"
+            )
         text = longer
     return text
 
 
 def _paragraph(finding: Finding) -> str:
     image, picture = finding.prediction.image, finding.picture
-    uploaded, detected = (f"{one:%Y-%m-%d %H:%M:%S}" for one in (image.uploaded_at, finding.prediction.detected_at))
+    uploaded, detected = (f"{time:%Y-%m-%d %H:%M:%S}" for time in (image.uploaded_at, finding.prediction.detected_at))
     lines = [
         f"Labels:    {_labels(finding.labels)}",
         f"Picture:   {_file_name(image)}",
@@ -121,9 +127,9 @@ def _file_name(image: ImageReference) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text on one line: what could break it, or turn its direction round, is shown as an escape."""
-    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-    return shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + "…"
+    """The text on one line: a character that could break the line or reverse its direction becomes an escape."""
+    printable = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return printable if len(printable) <= LONGEST_NAME else printable[: LONGEST_NAME - 1] + "…"
 
 
 def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str]]:
@@ -131,9 +137,9 @@ def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str
     buckets = sorted({image.bucket for image in images})
     return {
         "labels": _fitting(sorted({label.name for finding in findings for label in finding.labels})),
-        # A message that somebody made up may say more than any model, and SNS would refuse it with all the others.
+        # A forged message may have a higher confidence than any model's; SNS would refuse the alert of all findings.
         "confidence": min(100, max(label.confidence for finding in findings for label in finding.labels)),
-        # A filter policy matches both forms alike; two buckets at once are only met where one was adopted.
+        # A filter policy matches both forms alike; only a stack with an existing bucket has two.
         "bucket": buckets[0] if len(buckets) == 1 else buckets,
         "images": _fitting([quote(image.key) for image in images]),
         "predictions": [row_key(finding.prediction) for finding in findings],
@@ -141,12 +147,12 @@ def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str
 
 
 def _fitting(values: Sequence[str]) -> list[str]:
-    """As many of the values as a list may hold: a hundred long keys alone would be more than SNS takes."""
+    """As many of the values as fit into one attribute: a hundred long keys alone would be more than SNS takes."""
     fitting: list[str] = []
-    room = MAX_BYTES_OF_A_LIST
+    bytes_left = MAX_BYTES_OF_A_LIST
     for value in values:
         size = len(json.dumps(value)) + 2
-        if size <= room:  # and one that is too long does not push the others out
+        if size <= bytes_left:  # a value that is too long leaves the others in
             fitting.append(value)
-            room -= size
+            bytes_left -= size
     return fitting

@@ -1,6 +1,8 @@
-"""The three fates of a message's failure, and what a client of the REST API did wrong.
+"""The failures of a message, each with its disposition, and the errors of the REST API.
 
-Whatever fails in the pipeline says which fate is its own; nothing fails without one.
+Each failure in the pipeline is a Fault with one of three dispositions: retry, defer, reject. queues/batch.py carries
+them out. A reject reason is the first argument of a `Rejected(...)` in chalicelib, or AWS's own error code; the table
+in docs/operations.md has them all.
 """
 
 from enum import StrEnum
@@ -8,17 +10,17 @@ from typing import ClassVar
 
 
 class Disposition(StrEnum):
-    """What becomes of a message that could not be finished."""
+    """What happens to a message that could not be finished: another try, a delay, or the dead-letter queue."""
 
     RETRY = "retry"
-    DEFER = "wait"
+    DEFER = "defer"
     REJECT = "reject"
 
 
 class Fault(Exception):  # noqa: N818 - the word of the design; its subclasses say what happened
     """Raised when one message cannot be finished now; `reason` is a stable word, `detail` a sentence."""
 
-    fate: ClassVar[Disposition]
+    disposition: ClassVar[Disposition]
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -29,27 +31,27 @@ class Fault(Exception):  # noqa: N818 - the word of the design; its subclasses s
 class Retryable(Fault):
     """Raised when the same message may succeed later: after a repair, such as of a missing permission, or by itself."""
 
-    fate = Disposition.RETRY
+    disposition = Disposition.RETRY
 
 
 class Unavailable(Retryable):
-    """Raised when a service takes no more for now, or fails by itself: it needs time alone, so it has longer."""
+    """Raised when a service throttles or fails by itself: the message is retried for longer than after other faults."""
 
 
 class ModelNotRunning(Fault):
     """Raised when the model is stopped or starting: time is all that it takes."""
 
-    fate = Disposition.DEFER
+    disposition = Disposition.DEFER
 
 
 class Rejected(Fault):
     """Raised when the image, or the message, can never be analysed, however often it is tried."""
 
-    fate = Disposition.REJECT
+    disposition = Disposition.REJECT
 
 
 class BadRequest(Exception):  # noqa: N818 - the protocol's word
-    """Raised when a request says what cannot be done; `code` is a stable word, `field` the part of it, if it is one."""
+    """Raised when a request cannot be served as it is; `code` is a stable word, `field` its wrong part, if known."""
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -58,12 +60,12 @@ class BadRequest(Exception):  # noqa: N818 - the protocol's word
         self.field = field
 
 
-class BatchIncomplete(Exception):  # noqa: N818 - it is not an error of the code but a word to Lambda
-    """Raised to Lambda so that it deletes nothing: what was finished is deleted already, the rest comes back."""
+class BatchIncomplete(Exception):  # noqa: N818 - it is no error of the code, but a response to Lambda
+    """Raised to Lambda so that it deletes nothing: finished messages are deleted already, the others come back."""
 
 
 def fault_of(problem: Exception) -> Fault:
-    """The fault that an exception is; one that nobody foresaw is retried, and its name is the reason in the end."""
+    """The fault that an exception is; an unexpected exception is retried, and its name is in the detail."""
     if isinstance(problem, Fault):
         return problem
     return Retryable("Unexpected", f"{type(problem).__name__}: {problem}")

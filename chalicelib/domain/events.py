@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from chalicelib.domain.errors import Rejected
-from chalicelib.domain.images import BucketName, ObjectCreated
+from chalicelib.domain.images import BucketName, ObjectCreated, is_folder_marker
 
 NOT_AN_S3_EVENT = "NotAnS3Event"
 # S3 puts one into a message. A million, which fit as well, would keep the function busy with parts until its end.
@@ -42,12 +42,12 @@ class _Options(Struct):
     force: bool = False
 
 
-# S3 sends no `labelwatch`; it stands in the record, so that it stays with it where a body is split.
-class _Record(Struct, rename={"source": "eventSource", "name": "eventName", "ours": "labelwatch"}):
+# S3 sends no `labelwatch`: `labelwatch backfill` adds it, to each record, so that it stays where a body is split.
+class _Record(Struct, rename={"source": "eventSource", "name": "eventName"}):
     source: str
     name: str
     s3: _S3
-    ours: _Options = msgspec.field(default_factory=_Options)
+    labelwatch: _Options = msgspec.field(default_factory=_Options)
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
@@ -55,7 +55,7 @@ _decode_record = msgspec.json.Decoder(_Record).decode
 
 
 def records(body: str) -> list[Raw]:
-    """The records of an SQS body, as they stand in it; none for the test event that S3 sends at the start.
+    """The records of an SQS body, undecoded; none for the test event that S3 sends at the start.
 
     Raises Rejected where the body is no S3 event notification.
     """
@@ -73,12 +73,12 @@ def records(body: str) -> list[Raw]:
 
 
 def body_of(record: Raw) -> str:
-    """A body of its own for one record, which stands in it unchanged."""
+    """A body with this one record, unchanged."""
     return '{"Records":[' + bytes(record).decode() + "]}"
 
 
 def object_created(record: Raw) -> ObjectCreated | None:
-    """The object that the record tells of; None where there is nothing to look at: a removal, a folder marker.
+    """The object that was created; None where there is no image to analyse: after a removal, or for a folder marker.
 
     Raises Rejected where the record is not one of S3.
     """
@@ -92,6 +92,7 @@ def object_created(record: Raw) -> ObjectCreated | None:
         return None
     # The one place where a key is decoded: S3 encodes it as in a form, with + for a blank.
     key = unquote_plus(event.s3.object.key)
-    if key.endswith("/") and event.s3.object.size == 0:
-        return None  # what the console makes for a folder
-    return ObjectCreated(event.s3.bucket.name, key, event.s3.object.version_id, event.ours.notify, event.ours.force)
+    if is_folder_marker(key, event.s3.object.size):
+        return None
+    options = event.labelwatch
+    return ObjectCreated(event.s3.bucket.name, key, event.s3.object.version_id, options.notify, options.force)

@@ -1,11 +1,11 @@
 """The state of an idempotency record."""
 
-from enum import StrEnum
+from enum import Enum, auto
 
 
-class RecordState(StrEnum):
-    """How it stands with what is to be told once, an alert or a dead letter, when somebody asks to tell it."""
+class RecordState(Enum):
+    """The answer to a delivery that acquires the record of an alert or a dead letter, which is to happen once."""
 
-    ACQUIRED = "ours"
-    IN_PROGRESS = "being told"
-    COMPLETED = "told"
+    ACQUIRED = auto()  # this delivery acts
+    IN_PROGRESS = auto()  # another delivery acts at this moment
+    COMPLETED = auto()  # an earlier delivery has acted

@@ -1,4 +1,4 @@
-"""An uploaded image, and what an event notification says of it."""
+"""An uploaded image, and the event notification of it."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,16 +8,15 @@ from msgspec import Meta, Struct
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 MAX_IMAGE_BYTES = 15 * 1024 * 1024
 
-
-# Held to where a message is read: no other can be asked for, and one without end would fit into no alert.
+# Checked where a message is read: S3 knows no other name, and a very long one would fit into no alert.
 type BucketName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,255}\Z")]
 
 
 class ObjectCreated(Struct, frozen=True):
-    """What an event notification says of an object: its place, decoded, and its version where there are versions.
+    """An object by its event notification: its key, decoded, and its version where there are versions.
 
-    Only a backfill says otherwise than the defaults: `notify` is whether people may be told of what is seen there,
-    `force` whether the model is to be asked even where its prediction is known.
+    Only a backfill differs from the defaults: `notify` is whether people may be notified, `force` whether the model
+    analyses an image whose prediction is stored already.
     """
 
     bucket: str
@@ -31,7 +30,7 @@ class ObjectCreated(Struct, frozen=True):
 
 
 class ImageReference(Struct, frozen=True, kw_only=True):
-    """Which object, and which version of it: all of it as HeadObject tells it, so that every path gives the same."""
+    """An object and its version, all of it from HeadObject, so that every path to it gives the same reference."""
 
     bucket: BucketName
     key: Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -44,3 +43,8 @@ class ImageReference(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+
+def is_folder_marker(key: str, size: int | None) -> bool:
+    """Whether the object is no image but the empty object that the S3 console creates for a folder."""
+    return key.endswith("/") and size == 0

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Message(Struct, frozen=True):
-    """One message of a queue, and when it was sent to it; `receives` counts this time too."""
+    """One message of a queue; `sent` is when it was sent, `receives` how often it was received, this time included."""
 
     id: str
     body: str

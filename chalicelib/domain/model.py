@@ -1,10 +1,8 @@
 """How the Custom Labels model of a stack is run: the policy, and the state between two checks."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class ModelState(Struct, frozen=True, kw_only=True):

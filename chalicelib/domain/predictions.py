@@ -10,7 +10,7 @@ from chalicelib.domain.images import ImageReference
 
 
 class BoundingBox(Struct, frozen=True):
-    """Where a label was seen, as shares (0 to 1) of the image's width and height."""
+    """Where a label was detected, in shares (0 to 1) of the image's width and height."""
 
     left: float
     top: float
@@ -19,7 +19,7 @@ class BoundingBox(Struct, frozen=True):
 
 
 class Label(Struct, frozen=True):
-    """A name with a confidence, 0 to 100, and a bounding box where the model gives one."""
+    """A name with a confidence, 0 to 100, and a bounding box where the model returns one."""
 
     name: str
     confidence: float
@@ -27,9 +27,9 @@ class Label(Struct, frozen=True):
 
 
 class Prediction(Struct, frozen=True, kw_only=True):
-    """What the model said of one image. `min_confidence` is what the model was asked for: no label is below it.
+    """The labels of one image. `min_confidence` is the MinConfidence of the request: no label is below it.
 
-    `notify` is whether people may be told of it; the default reads what was sent before there was such a field.
+    `notify` is whether people may be notified; the default reads messages that were sent before there was this field.
     """
 
     image: ImageReference
@@ -41,11 +41,11 @@ class Prediction(Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """The id of what was looked at and by which model."""
+        """The id of this image's prediction by this model."""
         return prediction_id(self.image.bucket, self.image.key, self.image.etag, self.model)
 
 
 def prediction_id(bucket: str, key: str, etag: str, model: str) -> str:
-    """32 hex digits, derived from what is looked at and by which model: a repeat overwrites, never doubles."""
+    """32 hex digits, derived from the image and the model: a repeat overwrites its rows and never doubles them."""
     identity = json.dumps([bucket, key, etag, model])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]

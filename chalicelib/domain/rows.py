@@ -1,4 +1,4 @@
-"""A prediction as rows: newline-delimited JSON, one row for each label, that Athena reads."""
+"""The columns: a prediction as rows of newline-delimited JSON, one for each label, that Athena reads."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from chalicelib.domain.rules import Rules
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One line of the table `rekognition_customlabels_analytics`; README describes each column."""
+    """One row of the table `rekognition_customlabels_analytics`, a field for each column; README describes them."""
 
     image: str
     label: str | None
@@ -40,13 +40,13 @@ def row_key(prediction: Prediction) -> str:
 
 
 def key_of(image: ImageReference, model: str) -> str:
-    """The key before there is a prediction. Its day is the object's LastModified, in UTC, so that a repeat meets it."""
+    """The key before there is a prediction; its day is the object's LastModified (UTC), the same for every repeat."""
     identity = prediction_id(image.bucket, image.key, image.etag, model)
     return f"{day_prefix(image.uploaded_at)}{identity}.json"
 
 
 def day_prefix(uploaded_at: datetime) -> str:
-    """What the keys of the rows of a day begin with."""
+    """The prefix of the rows of one day."""
     return f"predictions/dt={uploaded_at:%Y-%m-%d}/"
 
 

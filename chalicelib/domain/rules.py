@@ -1,4 +1,8 @@
-"""Which labels of a prediction are worth an alert."""
+"""Thresholds: which labels of a prediction are worth an alert.
+
+A label is worth an alert from its own threshold on (`leaf-smut:90`), or else from MinConfidence on; both are a
+confidence from 0 to 100, and reaching it is enough.
+"""
 
 import unicodedata
 
@@ -8,7 +12,7 @@ from chalicelib.domain.predictions import Label, Prediction
 
 
 class LabelOfInterest(Struct, frozen=True):
-    """A label that somebody wants to hear of; `*` is any label. Without a threshold of its own MinConfidence counts."""
+    """A label that is worth an alert; `*` is any label. Without a threshold of its own, MinConfidence counts."""
 
     name: str
     threshold: float | None = None
@@ -18,31 +22,31 @@ ANY_LABEL = "*"
 
 
 class Rules(Struct, frozen=True):
-    """The labels of interest and the confidence (0 to 100) that counts where a label has no threshold of its own."""
+    """The labels of interest, and the threshold (0 to 100) of those that have none of their own."""
 
     labels_of_interest: tuple[LabelOfInterest, ...]
     min_confidence: float
 
     @property
     def lowest_threshold(self) -> float:
-        """What the model is asked for: a label with a lower threshold of its own must not be lost at the model."""
-        own = (wanted.threshold for wanted in self.labels_of_interest if wanted.threshold is not None)
+        """The MinConfidence of a request to the model, which must not leave out a label with a lower threshold."""
+        own = (label.threshold for label in self.labels_of_interest if label.threshold is not None)
         return min([self.min_confidence, *own])
 
     def is_of_interest(self, label: Label) -> bool:
-        """Whether the label reached the threshold of a label of interest; a name of its own goes before `*`."""
-        wanted = {folded(one.name): one for one in self.labels_of_interest}
-        match = wanted.get(folded(label.name)) or wanted.get(ANY_LABEL)
+        """Whether the label reached the threshold of a label of interest; the label's own name goes before `*`."""
+        by_name = {folded(of_interest.name): of_interest for of_interest in self.labels_of_interest}
+        match = by_name.get(folded(label.name)) or by_name.get(ANY_LABEL)
         if match is None:
             return False
         return label.confidence >= (self.min_confidence if match.threshold is None else match.threshold)
 
     def worth_an_alert(self, prediction: Prediction) -> tuple[Label, ...]:
-        """The labels that somebody wants to hear of, the surest first; empty where there is nothing to tell."""
-        found = filter(self.is_of_interest, prediction.labels)
-        return tuple(sorted(found, key=lambda label: -label.confidence))
+        """The labels that are of interest, the surest first; empty where the prediction is worth no alert."""
+        of_interest = filter(self.is_of_interest, prediction.labels)
+        return tuple(sorted(of_interest, key=lambda label: -label.confidence))
 
 
 def folded(name: str) -> str:
-    """The name as names are compared: upper and lower case are the same, and so are the two ways to write an accent."""
+    """The name in the form that is compared: without upper case, and with accents written in one of their two ways."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

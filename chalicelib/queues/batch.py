@@ -1,7 +1,8 @@
-"""Finish what can be finished, hand back the rest: what both queue-driven steps have in common.
+"""A batch of messages: do the work in parallel, then finish, retry, defer or reject each message.
 
-Lambda deletes a whole batch when the handler returns and nothing when it raises, unless the mapping reports partial
-batch responses. docs/decisions/0001 tells of the two ways and why the safe one is the default.
+The constants below are the retry delay and the number of tries (docs/decisions/0007). Lambda deletes a whole batch when
+the handler returns and nothing when it raises, unless the mapping reports partial batch responses: docs/decisions/0001
+has both ways, and why the safe one is the default.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,17 +16,18 @@ from chalicelib.domain.errors import BatchIncomplete, Disposition, Fault, Unavai
 from chalicelib.domain.messages import Message
 from chalicelib.telemetry import Telemetry
 
+# A message that fails is retried after RETRY_SECONDS (30 s), then twice as long each time: 60 s, 120 s, ..., 10 min.
 MAX_TRIES = 10
-# The queue's own redrive takes a message away after its 20th receive and gives no reason: the handler comes first.
-LAST_RECEIVE = 19
 LONGEST_RETRY_DELAY = 20  # times the first delay
+# The queue's own redrive moves a message after its 20th receive and gives no reason: the handler comes first.
+LAST_RECEIVE = 19
 SETTLED_AT_ONCE = 20
 # One call to SQS or SNS that fails slowly takes no longer than this, by the time-outs in the wiring.
 SECONDS_TO_SETTLE = 20
 
 
 class BatchResponse(TypedDict):
-    """What Lambda reads where the event source mapping reports batch item failures."""
+    """The response to Lambda, which reads it where the event source mapping reports batch item failures."""
 
     batchItemFailures: list[dict[str, str]]
 
@@ -34,7 +36,7 @@ class SourceQueue(Protocol):
     """The queue that the batch came from. Raises a Fault where a call could not be done."""
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Takes finished messages away."""
+        """Deletes finished messages."""
 
     def delay(self, message: Message, seconds: int) -> None:
         """Hides the message for so long before it comes back."""
@@ -44,18 +46,18 @@ class MessageSender(Protocol):
     """A queue to send to. Raises a Fault where nothing could be sent."""
 
     def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
-        """Sends them all, in ASCII; gives the faults of those that did not go, by their places."""
+        """Sends all bodies, in ASCII; returns the faults of those that were not sent, by their indexes."""
 
 
 class DeadLetters(Protocol):
-    """Where a message is set aside with the reason why. Raises a Fault where it could not be done."""
+    """The dead-letter queue of the batch's queue. Raises a Fault where a dead letter could not be sent."""
 
-    def put(self, message: Message, fault: Fault, image: str) -> bool:
-        """Keeps a copy of the message, False where there is one; whoever calls takes the original off its queue."""
+    def send(self, message: Message, fault: Fault, image: str) -> bool:
+        """Sends a copy of the message with the reason, False where there is one; the caller deletes the original."""
 
 
 def messages_of(event: dict[str, Any]) -> list[Message]:
-    """The messages of the event that Lambda hands to a function for a batch of SQS."""
+    """The messages in the event by which Lambda invokes a function with a batch of SQS."""
     return [
         Message(
             id=record["messageId"],
@@ -69,7 +71,7 @@ def messages_of(event: dict[str, Any]) -> list[Message]:
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """How one function works through its batches and settles them."""
+    """How one function works through its batches and settles their messages."""
 
     queue: SourceQueue
     dead_letters: DeadLetters
@@ -81,10 +83,25 @@ class Batch(Struct, frozen=True, kw_only=True):
     def attempt[I, O](
         self, work: Callable[[I], O], items: Mapping[str, I], *, threads: int, seconds_left: float
     ) -> tuple[dict[str, O], dict[str, Fault]]:
-        """Does `work` for every item at once and gives the results and the faults, both by the items' message ids.
+        """Does `work` for all items in parallel; returns the results and the faults, both by the keys of the items.
 
-        Returns in time to settle the batch before Lambda ends the function: what is not done by then is to be
-        retried, which costs those messages a repeat and spares their neighbours one.
+        Returns in time to settle the batch before Lambda ends the function: an item that is not done by then gets
+        the fault OutOfTime, which costs its message a repeat and spares its neighbours one.
+
+        A thread that is late cannot be stopped. Lambda freezes it with the process and thaws it in a later
+        invocation, where it goes on. That is harmless, because:
+        - Items that have not begun are cancelled: a late thread finishes its one item and ends.
+        - Its result is dropped: futures are read below, once, and nothing else refers to them.
+        - `work` touches no telemetry. It returns what is to be counted and logged, and the caller does that with the
+          results that came in time. So nothing late shows in the metrics or the log of another invocation.
+        - `work` only reads, or its writes are right at any later time:
+          HeadObject and the model (steps/detect.py) are read, and the repeat of the message reads them once more;
+          that the model has answered, which its adapter remembers, is true from then on;
+          rows (steps/notify.py) have a key that comes from the image and the model: a repeat writes the same object;
+          `acquire` carries the time of its own invocation: it takes no record that was acquired or completed since,
+          and a lock that it gets ends seconds after that invocation, until when messages of that record come back;
+          `complete` writes that an alert is out, and it is;
+          `release` is conditional on the owner, who is new in each invocation: it frees no lock of another delivery.
         """
         pool = ThreadPoolExecutor(max_workers=threads)
         futures = {key: pool.submit(work, item) for key, item in items.items()}
@@ -102,48 +119,51 @@ class Batch(Struct, frozen=True, kw_only=True):
     def settle(
         self, messages: Sequence[Message], faults: Mapping[str, Fault], images: Mapping[str, object]
     ) -> BatchResponse:
-        """Gives each message its fate; `faults` and `images` are by message id, and what has no fault is finished.
+        """Finishes, retries, defers or rejects each message; `faults` and `images` are by message id.
+
+        A message without a fault is finished. No thread outlives this call, so its threads may count and log.
 
         Raises BatchIncomplete where messages must come back and Lambda would not read a partial batch response.
         """
         unfinished = [message for message in messages if message.id in faults]
-        # Side by side: where a service fails slowly, it does so once, and not once for each.
+        # In parallel: where a service fails slowly, it does so once, and not once for each message.
         with ThreadPoolExecutor(SETTLED_AT_ONCE) as pool:
-            aside = pool.map(
-                lambda one: self._set_aside(one, faults[one.id], str(images.get(one.id, "unknown"))), unfinished
+            rejected = pool.map(
+                lambda message: self._settle(message, faults[message.id], str(images.get(message.id, "unknown"))),
+                unfinished,
             )
-        returning = {message.id for message, done in zip(unfinished, aside, strict=True) if not done}
+        returning = {message.id for message, final in zip(unfinished, rejected, strict=True) if not final}
         if returning and not self.partial_responses:
             self._delete([message for message in messages if message.id not in returning])
             raise BatchIncomplete(f"{len(returning)} of {len(messages)} messages come back later")
         return {"batchItemFailures": [{"itemIdentifier": key} for key in sorted(returning)]}
 
-    def _set_aside(self, message: Message, fault: Fault, image: str) -> bool:
-        """Whether the message is a dead letter now; otherwise it comes back after its delay."""
-        if self._has_no_future(message, fault):
+    def _settle(self, message: Message, fault: Fault, image: str) -> bool:
+        """Whether the message is in the dead-letter queue now; otherwise it comes back after its delay."""
+        if self._is_final(message, fault):
             try:
-                new = self.dead_letters.put(message, fault, image)
+                new = self.dead_letters.send(message, fault, image)
             except Exception as problem:  # noqa: BLE001 - one bad message must not take its neighbours with it
-                # Not set aside, so not finished: it stays on its queue, whose redrive is the last resort.
+                # The message stays on its queue, whose redrive is the last resort.
                 self.telemetry.warn("dead letter not sent", image=image, reason=fault_of(problem).reason)
             else:
                 if new:
                     self.telemetry.count("ImagesRejected")
-                said = "dead letter" if new else "already in the dead-letter queue"
-                self.telemetry.warn(said, image=image, reason=fault.reason, detail=fault.detail)
+                event = "moved to the dead-letter queue" if new else "already in the dead-letter queue"
+                self.telemetry.warn(event, image=image, reason=fault.reason, detail=fault.detail)
                 return True
         self._delay(message, fault, image)
         return False
 
-    def _has_no_future(self, message: Message, fault: Fault) -> bool:
-        # SQS counts waits and retries alike; a stopped model costs a receive or two (docs/decisions/0017).
-        most = {Disposition.REJECT: 0, Disposition.RETRY: MAX_TRIES, Disposition.DEFER: LAST_RECEIVE}
-        return message.receives >= (LAST_RECEIVE if isinstance(fault, Unavailable) else most[fault.fate])
+    def _is_final(self, message: Message, fault: Fault) -> bool:
+        # SQS counts tries and deferrals alike; a stopped model costs a receive or two (docs/decisions/0017).
+        receives = {Disposition.REJECT: 0, Disposition.RETRY: MAX_TRIES, Disposition.DEFER: LAST_RECEIVE}
+        return message.receives >= (LAST_RECEIVE if isinstance(fault, Unavailable) else receives[fault.disposition])
 
     def _delay(self, message: Message, fault: Fault, image: str) -> None:
-        waiting = fault.fate is Disposition.DEFER
-        seconds = self.defer_seconds if waiting else self._retry_delay(message)
-        self.telemetry.count("ImagesDeferred" if waiting else "ImagesRetried")
+        deferred = fault.disposition is Disposition.DEFER
+        seconds = self.defer_seconds if deferred else self._retry_delay(message)
+        self.telemetry.count("ImagesDeferred" if deferred else "ImagesRetried")
         self.telemetry.warn(
             "message comes back", image=image, reason=fault.reason, detail=fault.detail, seconds=seconds,
             receives=message.receives,
@@ -162,12 +182,12 @@ class Batch(Struct, frozen=True, kw_only=True):
         try:
             self.queue.delete(finished)
         except Fault as problem:
-            # They come back and are done again, onto the same rows.
+            # These messages come back, and the repeat writes the same rows.
             self.telemetry.warn("messages not deleted", reason=problem.reason, detail=problem.detail)
 
 
 def _result[O](future: Future[O]) -> O:
     if future.done() and not future.cancelled():
         return future.result()
-    # Most often it is a service that throttles: the SDK is patient, and the function's time ends first.
+    # Most often a service throttles: the SDK retries for longer than the function may run.
     raise Unavailable("OutOfTime", "the function's time was over before this message was done")

@@ -4,102 +4,85 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Protocol
-from uuid import uuid4
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from chalicelib.domain.errors import Fault, Retryable
-from chalicelib.domain.idempotency import RecordState
+from chalicelib.domain.errors import Fault
 from chalicelib.domain.messages import Message
-from chalicelib.queues.idempotency import IdempotencyRecords
+from chalicelib.queues.idempotency import Idempotency, IdempotencyRecords
 from chalicelib.telemetry import Telemetry
 
-# Longer than it takes to write one that fails slowly, and far shorter than until the message comes back.
-CLAIM = timedelta(seconds=25)
-# A message that was sent so long after a dead letter is no repeat of what that was written for, whatever it says.
+# Longer than it takes to send one that fails slowly, and far shorter than until the message comes back.
+LOCK = timedelta(seconds=25)
+# A message that was sent so long after a dead letter is no repeat of the message behind that one, whatever its body.
 REPEATED_WITHIN = timedelta(hours=1)
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_count = msgspec.json.Decoder(Annotated[int, Meta(ge=0, lt=10**9)]).decode
 
 
-class Letters(Protocol):
-    """Where dead letters are written. Raises a Fault where one could not be."""
+class DeadLetterQueue(Protocol):
+    """A dead-letter queue. Raises a Fault where the dead letter could not be sent."""
 
-    def put(self, message: Message, fault: Fault, image: str) -> None:
-        """Writes the message with the reason why it is one."""
+    def send(self, message: Message, fault: Fault, image: str) -> None:
+        """Sends a copy of the message with the reason of the failure."""
 
 
-class OneDeadLetter(Struct, frozen=True, kw_only=True):
-    """The dead letters of one queue, each claimed, written and remembered by what its message says.
+class IdempotentDeadLetters(Struct, frozen=True, kw_only=True):
+    """The dead letters of one queue, each with an idempotency record whose id comes from the message's body.
 
-    S3 repeats an event notification to the letter. What comes back from the dead must not count as such a repeat,
-    whoever puts it back and however: so the body in a dead letter says how often it was one.
+    S3 repeats an event notification character for character, and a repeat makes no second dead letter. A dead letter
+    that is put back and fails once more is no repeat, whoever puts it back and however: so the body of a dead letter
+    counts how often it was one.
     """
 
-    queue: str
-    letters: Letters
-    claims: IdempotencyRecords
+    queue_url: str
+    queue: DeadLetterQueue
+    records: IdempotencyRecords
     telemetry: Telemetry
     now: Callable[[], datetime]
 
-    def put(self, message: Message, fault: Fault, image: str) -> bool:
-        """Keeps a copy of the message; False where there is one already. Raises a Fault where it could not be done."""
-        body = _counted(message.body)
-        # What is no JSON object is of no event notification, and then only the message itself can be repeated.
-        says = _undated(body) if body else message.id
-        what = hashlib.sha256(f"{self.queue}\n{says}".encode(errors="surrogatepass")).hexdigest()
-        standing = self._claim(what, message.sent - REPEATED_WITHIN, image)
-        if standing is RecordState.COMPLETED:
-            return False
-        if standing is RecordState.IN_PROGRESS:
-            raise Retryable("BeingSetAside", "another delivery of this message is about to set it aside")
-        letter = msgspec.structs.replace(message, body=body or message.body)
-        try:
-            self.letters.put(letter, fault, image)
-        except Fault:
-            if standing:
-                self._note(self.claims.release, what, image)
-            raise
-        if standing:
-            self._note(lambda one: self.claims.told(one, self.now()), what, image)
-        return True
-
-    def _claim(self, what: str, since: datetime, image: str) -> RecordState | None:
-        """How it stands with it; None where that cannot be known: better two dead letters than none."""
-        now = self.now()
-        try:
-            return self.claims.claim(what, uuid4().hex, now, now + CLAIM, since)
-        except Fault as problem:
-            self.telemetry.warn(
-                "idempotency record not acquired", image=image, reason=problem.reason, detail=problem.detail
-            )
-            return None
-
-    def _note(self, note: Callable[[str], None], what: str, image: str) -> None:
-        """What cannot be noted ends with the claim: the next delivery after that writes it, perhaps again."""
-        try:
-            note(what)
-        except Fault as problem:
-            self.telemetry.warn(
-                "idempotency record not completed", image=image, reason=problem.reason, detail=problem.detail
-            )
+    def send(self, message: Message, fault: Fault, image: str) -> bool:
+        """Sends the dead letter; False where an earlier delivery has. Raises a Fault where it could not be sent."""
+        body = counted_body(message.body)
+        # A body that is no JSON object is of no event notification: then only the message itself can be repeated.
+        identity = _without_detection_time(body) if body else message.id
+        record_id = hashlib.sha256(f"{self.queue_url}\n{identity}".encode(errors="surrogatepass")).hexdigest()
+        dead_letter = msgspec.structs.replace(message, body=body or message.body)
+        sent, faults = Idempotency(
+            records=self.records, telemetry=self.telemetry, now=self.now, needs_record=False
+        ).run(
+            {record_id: image},
+            lambda _: self.queue.send(dead_letter, fault, image),
+            lock=LOCK,
+            since=message.sent - REPEATED_WITHIN,
+        )
+        for problem in faults.values():
+            raise problem
+        return bool(sent)
 
 
-def _undated(body: str) -> str:
-    """What it says, without when an image was looked at: an image that was looked at twice is one all the same."""
-    members = _decode_members(body)
-    return msgspec.json.encode(members).decode() if members.pop("detected_at", None) else body
+def counted_body(body: str) -> str | None:
+    """The body of the dead letter, whose member `dead_letter_count` says how often it was one by now.
 
+        {"Records": [...]}                        ->  {"dead_letter_count":1,"Records": [...]}
+        {"dead_letter_count":1,"Records":[...]}   ->  {"dead_letter_count":2,"Records":[...]}
 
-def _counted(body: str) -> str | None:
-    """The body with its count; None where it is no JSON object with members. A script may have laid it out anew."""
+    The first time the rest stays character for character, duplicate members and all: they may be the very reason of the
+    failure. Later the JSON is written anew, since a script may have laid it out in another way. None where the body is
+    no JSON object with members, or has a count that is no number.
+    """
     try:
         members = _decode_members(body)
-        before = _decode_count(members.get("dead_letter_count", b"0"))
+        count = 1 + _decode_count(members.get("dead_letter_count", b"0"))
     except (ValueError, RecursionError):
         return None
     if "dead_letter_count" in members:
-        return msgspec.json.encode(members | {"dead_letter_count": before + 1}).decode()
-    # As it stands: what is said twice in it, say, is a part of what is wrong with it.
-    return '{"dead_letter_count":1,' + body.lstrip().removeprefix("{") if members else None
+        return msgspec.json.encode(members | {"dead_letter_count": count}).decode()
+    return f'{{"dead_letter_count":{count},' + body.lstrip().removeprefix("{") if members else None
+
+
+def _without_detection_time(body: str) -> str:
+    """The body of a prediction without `detected_at`: two detections of one image are still one image."""
+    members = _decode_members(body)
+    return msgspec.json.encode(members).decode() if members.pop("detected_at", None) else body

@@ -17,16 +17,17 @@ from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rows import key_of
 from chalicelib.domain.rules import Rules
 from chalicelib.queues.batch import Batch, BatchResponse, MessageSender
+from chalicelib.queues.event_source import EventSource
 from chalicelib.telemetry import Telemetry
 
 IMAGES_AT_ONCE = 10
 
 
 class Images(Protocol):
-    """The objects. Raises Rejected where one is gone, another Fault where it cannot be asked for now."""
+    """The input objects. Raises Rejected where an object is missing, another Fault where it cannot be read now."""
 
     def head(self, created: ObjectCreated) -> ImageReference:
-        """What is known of the object, from the object itself."""
+        """The object's metadata, from the object itself."""
 
 
 class Model(Protocol):
@@ -34,37 +35,38 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """The model version's ARN, or a word for what is asked instead."""
+        """The model version's ARN, or a name for Rekognition's own labels."""
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
         """The labels of at least this confidence (0 to 100)."""
 
 
 class Stored(Protocol):
-    """The predictions that are stored. Raises a Fault where that cannot be known."""
+    """The stored predictions. Raises a Fault where they cannot be read."""
 
     def has(self, key: str, *, notify: bool) -> bool:
-        """Whether there are rows under this key; with `notify`, rows of which people were to be told."""
+        """Whether there are rows under this key; with `notify`, rows of which people may be notified."""
 
 
-class EventSource(Protocol):
-    """Whether images are taken from their queue. Raises a Fault where that cannot be asked or changed now."""
-
-    def turn(self, *, on: bool) -> bool:
-        """Has them taken, or left there; whether that changed anything."""
-
-
-class Use(Protocol):
-    """Where it is noted that the model was of use. Raises a Fault where that cannot be done now."""
+class ModelUse(Protocol):
+    """When the model was last used. Raises a Fault where that cannot be written now."""
 
     def used(self, now: datetime) -> None:
-        """It was, just now."""
+        """Writes this time as the last use."""
+
+
+class Detection(Struct, frozen=True, kw_only=True):
+    """The outcome of one image: its prediction and the model's time, or None where its prediction is stored already."""
+
+    image: ImageReference
+    prediction: Prediction | None = None
+    milliseconds: float = 0
 
 
 class Detect(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch.
 
-    `use` is there only where a model without any is stopped.
+    `use` is None unless the stack stops an idle model.
     """
 
     images: Images
@@ -73,7 +75,7 @@ class Detect(Struct, frozen=True, kw_only=True):
     images_queue: MessageSender
     predictions_queue: MessageSender
     event_source: EventSource
-    use: Use | None
+    use: ModelUse | None
     rules: Rules
     own_buckets: frozenset[str]
     batch: Batch
@@ -81,24 +83,25 @@ class Detect(Struct, frozen=True, kw_only=True):
     now: Callable[[], datetime]
 
     def __call__(self, messages: Sequence[Message], seconds_left: float) -> BatchResponse:
-        """Gives each message its fate, and Lambda's answer; raises BatchIncomplete as `Batch.settle` says."""
+        """Settles each message and returns Lambda's response; raises BatchIncomplete as `Batch.settle` says."""
         created, parts, faults = self._read(messages)
-        looked_at, undetected = self.batch.attempt(
+        detections, undetected = self.batch.attempt(
             self._detect, created, threads=IMAGES_AT_ONCE, seconds_left=seconds_left
         )
-        predictions = {key: one for key, one in looked_at.items() if one}
         faults |= undetected
-        self._tell_of_the_model(
-            refused=any(one.fate is Disposition.DEFER for one in faults.values()), used=bool(predictions)
-        )
+        for detection in detections.values():
+            self._report(detection)
+        predictions = {key: detection.prediction for key, detection in detections.items() if detection.prediction}
+        refused = any(fault.disposition is Disposition.DEFER for fault in faults.values())
+        self._record_model_use(refused=refused, used=bool(predictions))
         faults |= _send(self.images_queue, [(key, body) for key, bodies in parts.items() for body in bodies])
-        faults |= _send(self.predictions_queue, [(key, encoded(one)) for key, one in predictions.items()])
+        faults |= _send(self.predictions_queue, [(key, encoded(prediction)) for key, prediction in predictions.items()])
         return self.batch.settle(messages, faults, created)
 
     def _read(
         self, messages: Sequence[Message]
     ) -> tuple[dict[str, ObjectCreated], dict[str, list[str]], dict[str, Fault]]:
-        """By message id: the object to look at, the bodies to split the message into, what is wrong with it."""
+        """By message id: the object to analyse, the bodies to split the message into, the fault of the message."""
         created: dict[str, ObjectCreated] = {}
         parts: dict[str, list[str]] = {}
         faults: dict[str, Fault] = {}
@@ -113,19 +116,19 @@ class Detect(Struct, frozen=True, kw_only=True):
                 faults[message.id] = fault
         return created, parts, faults
 
-    def _tell_of_the_model(self, *, refused: bool, used: bool) -> None:
-        """So that no image is taken in vain, and a model in use is not stopped; `manage_model` looks at both."""
+    def _record_model_use(self, *, refused: bool, used: bool) -> None:
+        """Pauses polling where the model refused, and writes down that it was used; `manage_model` reads both."""
         try:
-            if refused and self.event_source.turn(on=False):
+            if refused and self.event_source.disable():
                 self.telemetry.info("polling paused", model="refused")
             if used and self.use:
                 self.use.used(self.now())
         except Fault as problem:
-            # What was detected goes on all the same, and what was refused comes back.
+            # Predictions are sent all the same, and refused images come back.
             self.telemetry.warn("model use not recorded", reason=problem.reason, detail=problem.detail)
 
-    def _detect(self, created: ObjectCreated) -> Prediction | None:
-        """What the model says; None where that is stored already, and so on its way to whoever asked."""
+    def _detect(self, created: ObjectCreated) -> Detection:
+        """Analyses one image, unless its prediction is stored already. It runs in a thread: see `Batch.attempt`."""
         if created.bucket in self.own_buckets:
             raise Rejected("OwnBucket", f"{created.bucket} is where Labelwatch writes: looking there would never end")
         image = self.images.head(created)
@@ -135,19 +138,14 @@ class Detect(Struct, frozen=True, kw_only=True):
             raise Rejected(
                 "ImageTooLarge", f"the object has {image.size} bytes; the model takes {MAX_IMAGE_BYTES} at most"
             )
-        # S3 and SQS deliver at least once, and the model is the dearest of what there is to ask. But a backfill that
-        # tells nobody may have overtaken the upload's own event: what that found is no reason to keep silent.
+        # S3 and SQS deliver at least once, and the model is the slowest and dearest call. But a backfill without alerts
+        # may have overtaken the upload's own event: its rows are no reason to keep back the alert.
         if not created.force and self.stored.has(key_of(image, self.model.name), notify=created.notify):
-            self.telemetry.info("prediction already stored", image=str(image))
-            return None
+            return Detection(image=image)
         started = perf_counter()
         labels = self.model.labels(image, self.rules.lowest_threshold)
         milliseconds = (perf_counter() - started) * 1000
-        self.telemetry.count("ImagesDetected")
-        self.telemetry.count("Labels", len(labels))
-        self.telemetry.time("ModelTime", milliseconds)
-        self.telemetry.info("labels detected", image=str(image), labels=len(labels), milliseconds=round(milliseconds))
-        return Prediction(
+        prediction = Prediction(
             image=image,
             model=self.model.name,
             min_confidence=self.rules.lowest_threshold,
@@ -155,19 +153,31 @@ class Detect(Struct, frozen=True, kw_only=True):
             detected_at=self.now(),
             notify=created.notify,
         )
+        return Detection(image=image, prediction=prediction, milliseconds=milliseconds)
+
+    def _report(self, detection: Detection) -> None:
+        image = str(detection.image)
+        if not detection.prediction:
+            self.telemetry.info("prediction already stored", image=image)
+            return
+        labels = len(detection.prediction.labels)
+        self.telemetry.count("ImagesDetected")
+        self.telemetry.count("Labels", labels)
+        self.telemetry.time("ModelTime", detection.milliseconds)
+        self.telemetry.info("labels detected", image=image, labels=labels, milliseconds=round(detection.milliseconds))
 
 
 def encoded(prediction: Prediction) -> str:
-    """The prediction as a message body, in ASCII: SQS refuses some of the characters that a key may hold."""
+    """The prediction as a message body, in ASCII: SQS refuses some of the characters that a key may have."""
     return json.dumps(msgspec.to_builtins(prediction), separators=(",", ":"))
 
 
 def _send(message_sender: MessageSender, bodies: Sequence[tuple[str, str]]) -> dict[str, Fault]:
-    """Sends the bodies, each given with its message's id, and gives the faults by those ids."""
+    """Sends the bodies, each given with its message's id; returns the faults by message id."""
     if not bodies:
         return {}
     try:
         failed = message_sender.send([body for _, body in bodies])
-    except Exception as problem:  # noqa: BLE001 - whatever it is, these messages come back and the others are finished
+    except Exception as problem:  # noqa: BLE001 - these messages come back, and the others are finished
         failed = dict.fromkeys(range(len(bodies)), fault_of(problem))
-    return {bodies[place][0]: fault for place, fault in failed.items()}
+    return {bodies[index][0]: fault for index, fault in failed.items()}

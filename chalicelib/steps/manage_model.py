@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.model import ModelPolicy, ModelState
+from chalicelib.queues.event_source import EventSource
 from chalicelib.telemetry import Telemetry
 
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
@@ -37,13 +38,6 @@ class ModelVersion(Protocol):
 
     def stop(self) -> bool:
         """Has it stopped; False where somebody else was faster."""
-
-
-class EventSource(Protocol):
-    """Whether images are taken from their queue. Raises a Fault where that cannot be asked or changed now."""
-
-    def turn(self, *, on: bool) -> bool:
-        """Has them taken, or left there; whether that changed anything."""
 
 
 class Backlog(Protocol):
@@ -90,7 +84,7 @@ class ManageModel(Struct, frozen=True, kw_only=True):
         status = self.model.status()
         self.telemetry.count("ModelRunning", int(status == RUNNING))
         try:
-            if self.event_source.turn(on=status == RUNNING):
+            if self.event_source.enable() if status == RUNNING else self.event_source.disable():
                 self.telemetry.info("polling resumed" if status == RUNNING else "polling paused", model=status)
         finally:  # what a model costs must not hang on the other
             self._keep(status)

@@ -200,7 +200,7 @@ class Reader:
             while asked:
                 answer = self._dynamodb.batch_get_item(RequestItems=asked)
                 items = answer["Responses"].get(self._outputs["TableName"], [])
-                told |= {one["id"]["S"] for one in items if "told_at" in one}
+                told |= {one["id"]["S"] for one in items if "completed_at" in one}
                 asked = answer.get("UnprocessedKeys")
         return frozenset(told)
 

@@ -57,7 +57,7 @@ class Letter(Struct, frozen=True, kw_only=True):
     @property
     def is_rejected(self) -> bool:
         """Whether it was set aside for good: however often it is tried, it is dead again."""
-        return self.said.get("fate") == Disposition.REJECT
+        return self.said.get("disposition") == Disposition.REJECT
 
     @property
     def images(self) -> tuple[ObjectCreated, ...]:

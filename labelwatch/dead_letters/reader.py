@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib.adapters.faults import told_as_faults
+from chalicelib.adapters.faults import raising_faults
 from chalicelib.adapters.sqs import MAX_MESSAGES
 from chalicelib.domain.errors import Fault
 from labelwatch.dead_letters.dead_letter import Box, Letter, in_batches, letter, number_of
@@ -95,7 +95,7 @@ class Held:
         for box, few in in_batches(letters):
             entries = [{"Id": str(place), "ReceiptHandle": one.receipt_handle, **more} for place, one in enumerate(few)]
             try:
-                with told_as_faults():
+                with raising_faults():
                     answer = call(QueueUrl=box.url, Entries=entries)
             except Fault as fault:
                 failed |= {one.id: str(fault) for one in few}

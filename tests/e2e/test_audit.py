@@ -79,7 +79,7 @@ def test_a_told_mark_that_is_taken_away_is_missed(audited: Pipeline) -> None:
     row_key = audited.predictions[COMPLETED].row_key
     key = {"kind": {"S": "alert"}, "id": {"S": row_key.rpartition("/")[2].removesuffix(".json")}}
     item = dynamodb.get_item(TableName=table, Key=key)["Item"]
-    claimed = {name: value for name, value in item.items() if name != "told_at"}
+    claimed = {name: value for name, value in item.items() if name != "completed_at"}
     dynamodb.put_item(TableName=table, Item=claimed)
     told = verdict(audited, "--prefix", PREFIX)
     dynamodb.put_item(TableName=table, Item=item)

@@ -41,7 +41,7 @@ def test_the_record_of_an_alert_is_completed_and_expires(pipeline: Pipeline) -> 
     pipeline.wait_for_alert("once.jpg")
     pipeline.wait_until_empty()
     record = table_item(pipeline, pipeline.predictions["once.jpg"].row_key)
-    assert {"told_at", "expires_at"} <= set(record)
+    assert {"completed_at", "expires_at"} <= set(record)
 
 
 def table_item(pipeline: Pipeline, row_key: str) -> dict[str, Any]:

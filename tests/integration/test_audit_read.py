@@ -63,8 +63,8 @@ class Stack:
     def tell(self, one: Prediction) -> None:
         now = datetime.now(UTC)
         claims = IdempotencyTable(self.dynamodb, TABLE, "alert")
-        claims.claim(one.id, "somebody", now, now + timedelta(seconds=65))
-        claims.told(one.id, now)
+        claims.acquire(one.id, "somebody", now, now + timedelta(seconds=65))
+        claims.complete(one.id, now)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_claim_is_no_note(stack: Stack) -> None:
     one = stack.upload("leaf.jpg")
     stack.store(one)
     now = datetime.now(UTC)
-    IdempotencyTable(stack.dynamodb, TABLE, "alert").claim(one.id, "somebody", now, now + timedelta(seconds=65))
+    IdempotencyTable(stack.dynamodb, TABLE, "alert").acquire(one.id, "somebody", now, now + timedelta(seconds=65))
     assert [untold.id for untold in compare(stack.reader.read(TODAY)).untold] == [one.id]
 
 
@@ -162,12 +162,12 @@ def test_dead_letters_of_both_queues_are_known_by_their_images_and_stay(stack: S
         return notification(s3_record(one.image.key, object={"versionId": one.image.version_id}))
 
     letters, url = stack.sqs, stack.outputs["ImagesDeadLettersUrl"]
-    DeadLetterQueue(letters, url).put(message(about(spoilt)), fault, "spoilt")
+    DeadLetterQueue(letters, url).send(message(about(spoilt)), fault, "spoilt")
     letters.send_message(QueueUrl=url, MessageBody=about(crashed))  # as the queue's own redrive does
     letters.send_message(QueueUrl=url, MessageBody="no notification")
     of_predictions = DeadLetterQueue(letters, stack.outputs["PredictionsDeadLettersUrl"])
-    of_predictions.put(message(encoded(untellable)), Rejected("NobodyThere", "x"), "untellable")
-    of_predictions.put(message("no prediction"), fault, "unknown")
+    of_predictions.send(message(encoded(untellable)), Rejected("NobodyThere", "x"), "untellable")
+    of_predictions.send(message("no prediction"), fault, "unknown")
     for _ in range(2):
         verdict = compare(stack.reader.read(TODAY))
         assert verdict.reasons == {"EmptyImage": 1, "NobodyThere": 1, NOT_RECORDED: 1}

@@ -80,7 +80,7 @@ class Place:
 
     def set_aside(self, *bodies: str, queue: str = "ImagesDeadLetters", fault: Fault = DENIED) -> None:
         for body in bodies:
-            DeadLetterQueue(self.sqs, self.urls[queue]).put(builders.message(body), fault, "s3://images/leaf.jpg")
+            DeadLetterQueue(self.sqs, self.urls[queue]).send(builders.message(body), fault, "s3://images/leaf.jpg")
 
     def held(self, sqs: Any = None, **options: Any) -> Held:
         held = Held(sqs or self.sqs, self.boxes, **options)

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import Fault, Rejected
 from chalicelib.domain.messages import Message
-from chalicelib.queues.dead_letters import OneDeadLetter
+from chalicelib.queues.dead_letters import IdempotentDeadLetters
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.builders import NOW, message, notification, s3_record
 from tests.support.fakes import FakeIdempotencyRecords, FakeTelemetry
@@ -198,9 +198,9 @@ def aws_request(service: str, operation: str, **parameters: Any) -> Request:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ("SET claimed_by = :a, claimed_until = :b", ACQUIRE_ALERT),
-        ("SET told_at = :a", COMPLETE_ALERT),
-        ("SET claimed_until = :a", RELEASE_ALERT),
+        ("SET owner_id = :a, in_progress_until = :b", ACQUIRE_ALERT),
+        ("SET completed_at = :a", COMPLETE_ALERT),
+        ("SET in_progress_until = :a", RELEASE_ALERT),
     ],
 )
 def test_the_calls_to_the_table_are_distinguished(change: str, name: str) -> None:
@@ -224,12 +224,17 @@ def test_a_dead_letter_has_the_id_of_the_record_that_the_function_acquires() -> 
     body = notification(s3_record())
     for _ in range(3):  # the second and third as redriven dead letters
         sent, records = FakeDeadLetters(), FakeIdempotencyRecords()
-        once = OneDeadLetter(queue=QUEUE_URL, letters=sent, claims=records, telemetry=FakeTelemetry(), now=lambda: NOW)
-        once.put(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
-        (record_id,), (body,) = records.claimed, sent.bodies
+        once = IdempotentDeadLetters(
+            queue_url=QUEUE_URL, queue=sent, records=records, telemetry=FakeTelemetry(), now=lambda: NOW
+        )
+        once.send(message(body), Rejected("EmptyImage", "no bytes"), "unknown")
+        (record_id,), (body,) = records.locks, sent.bodies
         sending = aws_request("sqs", "send_message", QueueUrl=QUEUE_URL, MessageBody=body)
         key = {"kind": {"S": "dead-letter"}, "id": {"S": record_id}}
-        for change, name in (("SET claimed_by = :a", ACQUIRE_DEAD_LETTER), ("SET told_at = :a", COMPLETE_DEAD_LETTER)):
+        for change, name in (
+            ("SET owner_id = :a", ACQUIRE_DEAD_LETTER),
+            ("SET completed_at = :a", COMPLETE_DEAD_LETTER),
+        ):
             request = aws_request("dynamodb", "update_item", TableName="t", Key=key, UpdateExpression=change)
             assert call_of(request) == name
             assert ids_of(request, name) == ids_of(sending, SEND_DEAD_LETTER) == {DEAD_LETTER + record_id}
@@ -240,7 +245,7 @@ class FakeDeadLetters:
     def __init__(self) -> None:
         self.bodies: list[str] = []
 
-    def put(self, message: Message, fault: Fault, image: str) -> None:  # noqa: ARG002 - the port's parameters
+    def send(self, message: Message, fault: Fault, image: str) -> None:  # noqa: ARG002 - the port's parameters
         self.bodies.append(message.body)
 
 

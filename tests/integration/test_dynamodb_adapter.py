@@ -1,4 +1,4 @@
-"""Upload tokens and told predictions on moto, in a table as the deployment's template makes it."""
+"""Upload tokens, the model's state and idempotency records on moto, in the table of the deployment's template."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.builders import NOW
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-CLAIM = TokenCredential("camera-north", "a" * 64)
+CREDENTIAL = TokenCredential("camera-north", "a" * 64)
 LATER = NOW + timedelta(days=1)
 # Kept to the second.
 THEN, THEN_LATER = NOW.replace(microsecond=0), LATER.replace(microsecond=0)
@@ -30,62 +30,62 @@ def tokens(dynamodb: DynamoDBClient) -> TokenTable:
     return TokenTable(dynamodb, TABLE)
 
 
-def test_a_token_that_was_added_may_be_used_and_its_use_is_noted(tokens: TokenTable) -> None:
-    assert tokens.add(CLAIM, NOW)
+def test_a_token_that_was_added_may_be_used_and_its_use_is_written(tokens: TokenTable) -> None:
+    assert tokens.add(CREDENTIAL, NOW)
     assert tokens.all() == [TokenRecord("camera-north", THEN)]
-    assert tokens.use(CLAIM, LATER)
+    assert tokens.use(CREDENTIAL, LATER)
     assert tokens.all() == [TokenRecord("camera-north", THEN, last_used_at=THEN_LATER)]
 
 
 @pytest.mark.parametrize(
-    "claim", [TokenCredential("camera-north", "b" * 64), TokenCredential("camera-south", "a" * 64)]
+    "credential", [TokenCredential("camera-north", "b" * 64), TokenCredential("camera-south", "a" * 64)]
 )
-def test_no_other_secret_and_no_other_client_is_let_in_and_nothing_is_written(
-    tokens: TokenTable, claim: TokenCredential
+def test_no_other_secret_and_no_other_client_is_accepted_and_nothing_is_written(
+    tokens: TokenTable, credential: TokenCredential
 ) -> None:
-    tokens.add(CLAIM, NOW)
-    assert not tokens.use(claim, LATER)
+    tokens.add(CREDENTIAL, NOW)
+    assert not tokens.use(credential, LATER)
     assert tokens.all() == [TokenRecord("camera-north", THEN)]
 
 
 def test_a_client_has_one_token_at_a_time(tokens: TokenTable) -> None:
-    tokens.add(CLAIM, NOW)
+    tokens.add(CREDENTIAL, NOW)
     assert not tokens.add(TokenCredential("camera-north", "b" * 64), LATER)
-    assert tokens.use(CLAIM, LATER)
+    assert tokens.use(CREDENTIAL, LATER)
 
 
-def test_a_write_whose_answer_was_lost_may_be_done_again(tokens: TokenTable) -> None:
-    assert [tokens.add(CLAIM, NOW), tokens.add(CLAIM, NOW)] == [True, True]
+def test_a_write_whose_answer_was_lost_may_be_repeated(tokens: TokenTable) -> None:
+    assert [tokens.add(CREDENTIAL, NOW), tokens.add(CREDENTIAL, NOW)] == [True, True]
 
 
-def test_a_revoked_token_is_refused_and_still_listed_without_its_hash(
+def test_a_revoked_token_is_refused_and_still_listed_without_its_digest(
     tokens: TokenTable, dynamodb: DynamoDBClient
 ) -> None:
-    tokens.add(CLAIM, NOW)
+    tokens.add(CREDENTIAL, NOW)
     assert tokens.revoke("camera-north", LATER)
-    assert not tokens.use(CLAIM, LATER)
+    assert not tokens.use(CREDENTIAL, LATER)
     assert tokens.all() == [TokenRecord("camera-north", THEN, revoked_at=THEN_LATER)]
     assert "digest" not in dynamodb.scan(TableName=TABLE)["Items"][0]
 
 
 def test_a_client_whose_token_was_revoked_may_have_a_new_one(tokens: TokenTable) -> None:
-    tokens.add(CLAIM, NOW)
+    tokens.add(CREDENTIAL, NOW)
     tokens.revoke("camera-north", NOW)
     new = TokenCredential("camera-north", "b" * 64)
     assert tokens.add(new, LATER)
-    assert (tokens.use(CLAIM, LATER), tokens.use(new, LATER)) == (False, True)
+    assert (tokens.use(CREDENTIAL, LATER), tokens.use(new, LATER)) == (False, True)
 
 
 @pytest.mark.parametrize("revoked_before", [False, True])
-def test_what_is_not_in_force_cannot_be_revoked(tokens: TokenTable, revoked_before: bool) -> None:  # noqa: FBT001
+def test_a_token_that_is_not_in_force_cannot_be_revoked(tokens: TokenTable, revoked_before: bool) -> None:  # noqa: FBT001
     if revoked_before:
-        tokens.add(CLAIM, NOW)
+        tokens.add(CREDENTIAL, NOW)
         tokens.revoke("camera-north", NOW)
     assert not tokens.revoke("camera-north", LATER)
 
 
 def test_a_use_that_comes_after_the_end_does_not_bring_a_token_back(tokens: TokenTable) -> None:
-    assert not tokens.use(CLAIM, NOW)
+    assert not tokens.use(CREDENTIAL, NOW)
     assert tokens.all() == []
 
 
@@ -93,14 +93,14 @@ def test_all_clients_are_listed_and_nothing_else_of_the_table(tokens: TokenTable
     for client in ("b", "a", "c"):
         tokens.add(TokenCredential(client, "a" * 64), NOW)
     dynamodb.put_item(TableName=TABLE, Item={"kind": {"S": "another"}, "id": {"S": "x"}})
-    assert [one.client for one in tokens.all()] == ["a", "b", "c"]
+    assert [token.client for token in tokens.all()] == ["a", "b", "c"]
 
 
 def test_a_refusal_of_the_service_is_a_fault_that_keeps_its_name(dynamodb: DynamoDBClient) -> None:
     with Stubber(dynamodb) as stub:
         stub.add_client_error("update_item", "ProvisionedThroughputExceededException", "slow down")
         with pytest.raises(Retryable, match="ProvisionedThroughputExceededException: slow down"):
-            TokenTable(dynamodb, TABLE).use(CLAIM, NOW)
+            TokenTable(dynamodb, TABLE).use(CREDENTIAL, NOW)
 
 
 UNTIL = NOW + timedelta(seconds=65)
@@ -109,98 +109,115 @@ A_DAY_LATER = NOW + timedelta(days=1)
 
 
 @pytest.fixture
-def claims(dynamodb: DynamoDBClient) -> IdempotencyTable:
+def records(dynamodb: DynamoDBClient) -> IdempotencyTable:
     return IdempotencyTable(dynamodb, TABLE, "alert")
 
 
-def test_one_of_two_deliveries_tells(claims: IdempotencyTable) -> None:
-    standing = [claims.claim("p1", owner, NOW, UNTIL) for owner in ("one", "another")]
-    assert standing == [RecordState.ACQUIRED, RecordState.IN_PROGRESS]
+def test_one_of_two_deliveries_acquires_the_record(records: IdempotencyTable) -> None:
+    states = [records.acquire("p1", owner, NOW, UNTIL) for owner in ("one", "another")]
+    assert states == [RecordState.ACQUIRED, RecordState.IN_PROGRESS]
 
 
-def test_what_was_told_is_told_for_good(claims: IdempotencyTable) -> None:
-    claims.claim("p1", "one", NOW, UNTIL)
-    claims.told("p1", NOW)
-    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER) is RecordState.COMPLETED
-    assert claims.claim("p1", "one", NOW, UNTIL) is RecordState.COMPLETED
+def test_a_completed_record_stays_completed(records: IdempotencyTable) -> None:
+    records.acquire("p1", "one", NOW, UNTIL)
+    records.complete("p1", NOW)
+    assert records.acquire("p1", "another", A_DAY_LATER, A_DAY_LATER) is RecordState.COMPLETED
+    assert records.acquire("p1", "one", NOW, UNTIL) is RecordState.COMPLETED
 
 
-def test_a_claim_ends_with_its_time_and_not_before(claims: IdempotencyTable) -> None:
-    claims.claim("p1", "one", NOW, UNTIL)
-    assert claims.claim("p1", "another", UNTIL, AFTER) is RecordState.IN_PROGRESS
-    assert claims.claim("p1", "another", AFTER, AFTER) is RecordState.ACQUIRED
+def test_a_lock_ends_with_its_time_and_not_before(records: IdempotencyTable) -> None:
+    records.acquire("p1", "one", NOW, UNTIL)
+    assert records.acquire("p1", "another", UNTIL, AFTER) is RecordState.IN_PROGRESS
+    assert records.acquire("p1", "another", AFTER, AFTER) is RecordState.ACQUIRED
 
 
-def test_a_claim_that_was_given_up_is_anybody_s(claims: IdempotencyTable) -> None:
-    claims.claim("p1", "one", NOW, UNTIL)
-    claims.release("p1")
-    assert claims.claim("p1", "another", NOW, UNTIL) is RecordState.ACQUIRED
+def test_a_released_record_may_be_acquired_by_another_owner(records: IdempotencyTable) -> None:
+    records.acquire("p1", "one", NOW, UNTIL)
+    records.release("p1", "one")
+    assert records.acquire("p1", "another", NOW, UNTIL) is RecordState.ACQUIRED
 
 
-def test_the_same_owner_may_ask_again_as_after_an_answer_that_was_lost(claims: IdempotencyTable) -> None:
-    assert [claims.claim("p1", "one", NOW, UNTIL) for _ in range(2)] == [RecordState.ACQUIRED, RecordState.ACQUIRED]
+def test_a_late_release_frees_no_lock_of_another_owner(records: IdempotencyTable) -> None:
+    records.acquire("p1", "one", NOW, UNTIL)
+    records.acquire("p1", "another", AFTER, A_DAY_LATER)
+    records.release("p1", "one")
+    assert records.acquire("p1", "a third", AFTER, A_DAY_LATER) is RecordState.IN_PROGRESS
 
 
-def test_what_was_told_before_a_moment_may_be_told_again_where_that_is_asked_for(claims: IdempotencyTable) -> None:
-    claims.claim("p1", "one", NOW, UNTIL)
-    claims.told("p1", NOW)
-    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW - timedelta(seconds=1)) is RecordState.COMPLETED
-    assert claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is RecordState.ACQUIRED
+def test_a_late_acquire_takes_no_record_that_was_acquired_or_completed_since(records: IdempotencyTable) -> None:
+    records.acquire("p1", "another", AFTER, A_DAY_LATER)
+    assert records.acquire("p1", "late", NOW, UNTIL) is RecordState.IN_PROGRESS
+    records.complete("p1", AFTER)
+    assert records.acquire("p1", "late", NOW, UNTIL) is RecordState.COMPLETED
+
+
+def test_the_same_owner_may_repeat_acquire_as_after_an_answer_that_was_lost(records: IdempotencyTable) -> None:
+    assert [records.acquire("p1", "one", NOW, UNTIL) for _ in range(2)] == [RecordState.ACQUIRED, RecordState.ACQUIRED]
+
+
+def test_a_record_that_was_completed_before_since_may_be_acquired_once_more(records: IdempotencyTable) -> None:
+    records.acquire("p1", "one", NOW, UNTIL)
+    records.complete("p1", NOW)
     assert (
-        claims.claim("p1", "a third", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is RecordState.IN_PROGRESS
+        records.acquire("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW - timedelta(seconds=1)) is RecordState.COMPLETED
+    )
+    assert (
+        records.acquire("p1", "another", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1)) is RecordState.ACQUIRED
+    )
+    assert (
+        records.acquire("p1", "a third", A_DAY_LATER, A_DAY_LATER, NOW + timedelta(seconds=1))
+        is RecordState.IN_PROGRESS
     )
 
 
-def test_what_was_told_longer_ago_than_it_is_remembered_may_be_told_again(claims: IdempotencyTable) -> None:
+def test_a_completed_record_that_should_have_expired_may_be_acquired_once_more(records: IdempotencyTable) -> None:
     """DynamoDB deletes late."""
-    claims.claim("p1", "one", NOW, UNTIL)
-    claims.told("p1", NOW)
-    assert claims.claim("p1", "another", NOW + REMEMBERED, AFTER) is RecordState.COMPLETED
-    assert claims.claim("p1", "another", NOW + REMEMBERED + timedelta(seconds=1), AFTER) is RecordState.ACQUIRED
+    records.acquire("p1", "one", NOW, UNTIL)
+    records.complete("p1", NOW)
+    assert records.acquire("p1", "another", NOW + REMEMBERED, AFTER) is RecordState.COMPLETED
+    assert records.acquire("p1", "another", NOW + REMEMBERED + timedelta(seconds=1), AFTER) is RecordState.ACQUIRED
 
 
-def test_a_repeat_is_remembered_to_have_been_told_for_as_long_as_any_other(
-    claims: IdempotencyTable, dynamodb: DynamoDBClient
-) -> None:
-    claims.claim("p1", "one", NOW, UNTIL)
-    claims.told("p1", NOW)
-    claims.claim("p1", "another", A_DAY_LATER, A_DAY_LATER)
+def test_a_repeat_extends_the_expiry_of_a_completed_record(records: IdempotencyTable, dynamodb: DynamoDBClient) -> None:
+    records.acquire("p1", "one", NOW, UNTIL)
+    records.complete("p1", NOW)
+    records.acquire("p1", "another", A_DAY_LATER, A_DAY_LATER)
     (item,) = dynamodb.scan(TableName=TABLE)["Items"]
     assert int(item["expires_at"]["N"]) == int((A_DAY_LATER + REMEMBERED).timestamp())
-    assert item["told_at"]["S"] == THEN.isoformat()
+    assert item["completed_at"]["S"] == THEN.isoformat()
 
 
-def test_a_claim_is_of_one_prediction(claims: IdempotencyTable) -> None:
-    claims.claim("p1", "one", NOW, UNTIL)
-    assert claims.claim("p2", "another", NOW, UNTIL) is RecordState.ACQUIRED
+def test_each_prediction_has_a_record_of_its_own(records: IdempotencyTable) -> None:
+    records.acquire("p1", "one", NOW, UNTIL)
+    assert records.acquire("p2", "another", NOW, UNTIL) is RecordState.ACQUIRED
 
 
-def test_what_was_told_is_forgotten_after_two_months_by_the_attribute_that_the_table_expires_by(
-    claims: IdempotencyTable, dynamodb: DynamoDBClient, template: dict[str, Any]
+def test_a_record_expires_after_two_months_by_the_attribute_that_the_table_expires_by(
+    records: IdempotencyTable, dynamodb: DynamoDBClient, template: dict[str, Any]
 ) -> None:
-    claims.claim("p1", "one", NOW, UNTIL)
-    claims.told("p1", NOW)
+    records.acquire("p1", "one", NOW, UNTIL)
+    records.complete("p1", NOW)
     (item,) = dynamodb.scan(TableName=TABLE)["Items"]
     expires = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
     assert int(item[expires]["N"]) == int((NOW + timedelta(days=60)).timestamp())
 
 
-def test_tokens_and_told_predictions_do_not_meet(claims: IdempotencyTable, tokens: TokenTable) -> None:
-    tokens.add(CLAIM, NOW)
-    claims.claim(CLAIM.client, "one", NOW, UNTIL)
+def test_a_token_and_a_record_of_the_same_id_are_separate(records: IdempotencyTable, tokens: TokenTable) -> None:
+    tokens.add(CREDENTIAL, NOW)
+    records.acquire(CREDENTIAL.client, "one", NOW, UNTIL)
     assert tokens.all() == [TokenRecord("camera-north", THEN)]
-    assert tokens.use(CLAIM, LATER)
+    assert tokens.use(CREDENTIAL, LATER)
 
 
-@pytest.mark.parametrize("call", ["claim", "told", "release"])
-def test_a_table_that_refuses_a_claim_is_a_fault_to_retry(dynamodb: DynamoDBClient, call: str) -> None:
-    claims = IdempotencyTable(dynamodb, "no-such-table", "alert")
-    arguments = {"claim": ("p1", "one", NOW, UNTIL), "told": ("p1", NOW), "release": ("p1",)}[call]
+@pytest.mark.parametrize("call", ["acquire", "complete", "release"])
+def test_a_table_that_does_not_exist_is_a_fault_to_retry(dynamodb: DynamoDBClient, call: str) -> None:
+    records = IdempotencyTable(dynamodb, "no-such-table", "alert")
+    arguments = {"acquire": ("p1", "one", NOW, UNTIL), "complete": ("p1", NOW), "release": ("p1", "one")}[call]
     with pytest.raises(Retryable, match="ResourceNotFoundException"):
-        getattr(claims, call)(*arguments)
+        getattr(records, call)(*arguments)
 
 
-def test_what_is_remembered_of_the_model_comes_back_as_it_was_kept(dynamodb: DynamoDBClient) -> None:
+def test_the_model_s_state_is_loaded_as_it_was_kept(dynamodb: DynamoDBClient) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
     assert (model_states.load(), model_states.last_used()) == (ModelState(), None)
     kept = ModelState(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
@@ -209,7 +226,7 @@ def test_what_is_remembered_of_the_model_comes_back_as_it_was_kept(dynamodb: Dyn
     assert (model_states.load(), model_states.last_used()) == (kept, NOW)
 
 
-def test_what_is_no_longer_so_is_forgotten(dynamodb: DynamoDBClient) -> None:
+def test_an_attribute_that_the_new_state_has_not_is_removed(dynamodb: DynamoDBClient) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
     started = ModelState(model="arn:of:a:model", started_at=NOW, counted_until=NOW)
     model_states.keep(started, ModelState())
@@ -217,19 +234,19 @@ def test_what_is_no_longer_so_is_forgotten(dynamodb: DynamoDBClient) -> None:
     assert model_states.load().started_at is None
 
 
-def test_what_another_look_noted_of_a_run_meanwhile_stays(dynamodb: DynamoDBClient) -> None:
+def test_the_run_that_another_check_has_written_meanwhile_stays(dynamodb: DynamoDBClient) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
     before = ModelState(model="arn:of:a:model", counted_until=NOW)
     model_states.keep(before, ModelState())
-    noted = ModelState(model="arn:of:a:model", started_at=LATER, counted_until=LATER)
+    newer = ModelState(model="arn:of:a:model", started_at=LATER, counted_until=LATER)
     # The second time as after an answer that was lost.
-    assert [model_states.keep(noted, before) for _ in range(2)] == [True, True]
+    assert [model_states.keep(newer, before) for _ in range(2)] == [True, True]
     assert not model_states.keep(ModelState(model="arn:of:a:model"), before)
     assert not model_states.keep(ModelState(model="arn:of:a:model"), ModelState())
-    assert model_states.load() == noted
+    assert model_states.load() == newer
 
 
-def test_what_is_remembered_of_the_model_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTable) -> None:
+def test_the_model_s_state_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTable) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
     model_states.keep(ModelState(model="arn:of:a:model"), ModelState())
     model_states.used(NOW)

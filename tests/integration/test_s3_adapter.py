@@ -82,7 +82,7 @@ def link(of: ImageReference, region: str = "eu-central-1") -> str:
 
 
 @pytest.mark.usefixtures("versioned")
-def test_the_reference_is_what_the_object_says_of_itself(s3: S3Client) -> None:
+def test_the_reference_has_the_metadata_of_the_object(s3: S3Client) -> None:
     version = upload(s3, b"leaf", ContentType="image/png", Metadata={"field": "7"})
     seen = head(s3)
     assert seen == ImageReference(
@@ -110,27 +110,27 @@ def test_an_object_without_versions_has_none(s3: S3Client) -> None:
 
 
 @pytest.mark.usefixtures("versioned")
-def test_a_named_version_is_looked_at_though_a_newer_one_is_there(s3: S3Client) -> None:
+def test_a_named_version_is_read_though_there_is_a_newer_one(s3: S3Client) -> None:
     older = upload(s3, b"older")
     upload(s3, b"the newer one")
     assert (head(s3, older).version_id, head(s3, older).size) == (older, 5)
 
 
 @pytest.mark.usefixtures("versioned")
-def test_the_newest_version_is_looked_at_where_none_is_named(s3: S3Client) -> None:
+def test_the_newest_version_is_read_where_none_is_named(s3: S3Client) -> None:
     upload(s3, b"older")
     newer = upload(s3, b"the newer one")
     assert head(s3).version_id == newer
 
 
 @pytest.mark.usefixtures("bucket")
-def test_an_object_that_is_missing_is_rejected_as_gone(s3: S3Client) -> None:
+def test_an_object_that_is_missing_is_rejected(s3: S3Client) -> None:
     with pytest.raises(Rejected, match=r"^ImageGone: "):
         head(s3)
 
 
 @pytest.mark.usefixtures("versioned")
-def test_a_version_that_was_removed_is_rejected_as_gone(s3: S3Client) -> None:
+def test_a_version_that_was_deleted_is_rejected(s3: S3Client) -> None:
     removed = upload(s3)
     upload(s3)
     s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=removed)
@@ -139,7 +139,7 @@ def test_a_version_that_was_removed_is_rejected_as_gone(s3: S3Client) -> None:
 
 
 @pytest.mark.usefixtures("versioned")
-def test_a_deleted_object_is_rejected_as_gone(s3: S3Client) -> None:
+def test_a_deleted_object_is_rejected(s3: S3Client) -> None:
     upload(s3)
     s3.delete_object(Bucket=BUCKET, Key=KEY)
     with pytest.raises(Rejected, match=r"^ImageGone: "):
@@ -162,9 +162,9 @@ def test_any_other_refusal_of_head_is_retryable_and_one_by_the_service_s_fault_f
     with Stubber(s3) as stub:
         # HeadObject has no body: all that botocore can say is the status.
         stub.add_client_error("head_object", str(status), http_status_code=status)
-        with pytest.raises(Retryable, match=rf"^{status}: ") as told:
+        with pytest.raises(Retryable, match=rf"^{status}: ") as raised:
             head(s3)
-    assert type(told.value) is kind
+    assert type(raised.value) is kind
 
 
 def test_a_request_that_cannot_be_made_is_retryable(s3: S3Client) -> None:
@@ -182,7 +182,7 @@ class AboutToSendError(Exception):
 @example("//")
 @example("line\nfeed")
 @example("nul\0")
-def test_whatever_the_key_it_is_what_s3_is_asked_for(key: str) -> None:
+def test_any_key_is_the_key_of_the_request(key: str) -> None:
     def stop(request: AWSPreparedRequest, **_: object) -> None:
         raise AboutToSendError(request.url)
 
@@ -198,13 +198,13 @@ def test_rows_are_stored_as_they_are(s3: S3Client, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="predictions/dt=2026-11-22/0.json")["Body"].read() == b'{"image":"a"}\n'
 
 
-def test_rows_that_were_there_are_overwritten(s3: S3Client, bucket: str) -> None:
+def test_existing_rows_are_overwritten(s3: S3Client, bucket: str) -> None:
     for content in (b"first\n", b"second\n"):
         RowObjects(s3, bucket).put("row", content, notify=True)
     assert s3.get_object(Bucket=bucket, Key="row")["Body"].read() == b"second\n"
 
 
-def test_rows_say_that_they_are_lines_of_json(s3: S3Client, bucket: str) -> None:
+def test_rows_have_the_content_type_of_newline_delimited_json(s3: S3Client, bucket: str) -> None:
     RowObjects(s3, bucket).put("row", b"{}\n", notify=True)
     assert s3.head_object(Bucket=bucket, Key="row")["ContentType"] == "application/x-ndjson"
 
@@ -225,15 +225,15 @@ def test_a_link_is_signed_as_every_region_takes_it(region: str) -> None:
     assert (query["X-Amz-Algorithm"], f"/{region}/s3/" in query["X-Amz-Credential"][0]) == (["AWS4-HMAC-SHA256"], True)
 
 
-def test_a_link_holds_for_the_hours_that_the_alert_names() -> None:
+def test_a_link_works_for_the_hours_that_the_alert_names() -> None:
     assert parse_qs(urlsplit(link(image())).query)["X-Amz-Expires"] == [str(picture(image()).link_hours * 3600)]
 
 
-def test_a_link_asks_for_no_longer_than_s3_grants() -> None:
+def test_a_link_lasts_no_longer_than_s3_allows() -> None:
     assert 1 <= LINK_HOURS <= 7 * 24
 
 
-def test_a_link_is_to_the_version_that_was_looked_at() -> None:
+def test_a_link_is_to_the_version_that_was_analysed() -> None:
     assert parse_qs(urlsplit(link(image(version_id="v+1/x"))).query)["versionId"] == ["v+1/x"]
 
 
@@ -266,24 +266,24 @@ def test_links_that_are_turned_off_are_none() -> None:
     assert picture(image(), links=False).link is None
 
 
-def test_the_console_is_there_where_links_are_turned_off() -> None:
+def test_the_console_s_address_stays_where_links_are_turned_off() -> None:
     assert picture(image(), links=False).console == picture(image()).console
 
 
-def test_rows_that_are_stored_are_known(s3: S3Client, bucket: str) -> None:
+def test_stored_rows_are_found(s3: S3Client, bucket: str) -> None:
     rows = RowObjects(s3, bucket)
     assert not rows.has("predictions/a+b.json", notify=True)
     rows.put("predictions/a+b.json", b"{}\n", notify=True)
     assert rows.has("predictions/a+b.json", notify=True)
 
 
-def test_rows_of_which_nobody_was_to_be_told_are_none_to_whoever_is_to_tell(s3: S3Client, bucket: str) -> None:
+def test_suppressed_rows_do_not_count_where_people_may_be_notified(s3: S3Client, bucket: str) -> None:
     rows = RowObjects(s3, bucket)
     rows.put("row", b"{}\n", notify=False)
     assert (rows.has("row", notify=True), rows.has("row", notify=False)) == (False, True)
 
 
-def test_whether_rows_are_stored_is_not_guessed_where_s3_does_not_say(s3: S3Client) -> None:
+def test_whether_rows_are_stored_is_not_guessed_where_s3_refuses_to_answer(s3: S3Client) -> None:
     with Stubber(s3) as stubber:
         stubber.add_client_error("head_object", "403", http_status_code=403)
         with pytest.raises(Retryable):

@@ -29,7 +29,7 @@ def alert(subject: str = "Labelwatch: leaf-smut", text: str = "leaf-smut 99.5 %\
 
 
 def subscribe(sns: SNSClient, sqs: SQSClient, topic: str, **policy: Any) -> str:
-    """A queue that listens to the topic, under this filter policy if there is one; gives its URL."""
+    """A queue that is subscribed to the topic, with this filter policy if there is one; returns its URL."""
     url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     attributes = {"FilterPolicy": json.dumps(policy)} if policy else {}
@@ -50,7 +50,7 @@ def arrived(sns: SNSClient, sqs: SQSClient, topic: str, published: Alert) -> dic
     return envelope
 
 
-def hears(sns: SNSClient, sqs: SQSClient, topic: str, published: Alert, **policy: Any) -> bool:
+def receives(sns: SNSClient, sqs: SQSClient, topic: str, published: Alert, **policy: Any) -> bool:
     """Whether a subscriber with this filter policy gets the alert."""
     url = subscribe(sns, sqs, topic, **policy)
     AlertTopic(sns, topic).publish(published)
@@ -80,45 +80,45 @@ def test_the_subject_arrives(sns: SNSClient, sqs: SQSClient, topic: str) -> None
 def test_an_attribute_has_the_type_of_its_value(
     sns: SNSClient, sqs: SQSClient, topic: str, value: str | float | list[str], attribute: dict[str, str]
 ) -> None:
-    assert arrived(sns, sqs, topic, alert(told=value))["MessageAttributes"]["told"] == attribute
+    assert arrived(sns, sqs, topic, alert(attribute=value))["MessageAttributes"]["attribute"] == attribute
 
 
-def test_a_subscriber_to_one_of_the_labels_hears_of_it(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
-    assert hears(sns, sqs, topic, alert(labels=["rust", "leaf-smut"]), labels=["leaf-smut"])
+def test_a_subscriber_to_one_of_the_labels_receives_it(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
+    assert receives(sns, sqs, topic, alert(labels=["rust", "leaf-smut"]), labels=["leaf-smut"])
 
 
-def test_a_subscriber_to_another_label_hears_nothing(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
-    assert not hears(sns, sqs, topic, alert(labels=["rust", "leaf-smut"]), labels=["mildew"])
+def test_a_subscriber_to_another_label_receives_nothing(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
+    assert not receives(sns, sqs, topic, alert(labels=["rust", "leaf-smut"]), labels=["mildew"])
 
 
 def test_a_part_of_a_label_is_another_label(sns: SNSClient, sqs: SQSClient, topic: str) -> None:
-    assert not hears(sns, sqs, topic, alert(labels=["leaf-smut"]), labels=["leaf"])
+    assert not receives(sns, sqs, topic, alert(labels=["leaf-smut"]), labels=["leaf"])
 
 
 @pytest.mark.parametrize("confidence", [90.0, 99.99, 100.0])
-def test_a_subscriber_hears_of_what_reaches_its_confidence(
+def test_a_subscriber_receives_an_alert_that_reaches_its_confidence(
     sns: SNSClient, sqs: SQSClient, topic: str, confidence: float
 ) -> None:
-    assert hears(sns, sqs, topic, alert(confidence=confidence), confidence=[{"numeric": [">=", 90]}])
+    assert receives(sns, sqs, topic, alert(confidence=confidence), confidence=[{"numeric": [">=", 90]}])
 
 
 @pytest.mark.parametrize("confidence", [89.99, 9.5, 0.0])
-def test_a_subscriber_hears_nothing_of_what_does_not_reach_its_confidence(
+def test_a_subscriber_receives_nothing_under_its_confidence(
     sns: SNSClient, sqs: SQSClient, topic: str, confidence: float
 ) -> None:
-    assert not hears(sns, sqs, topic, alert(confidence=confidence), confidence=[{"numeric": [">=", 90]}])
+    assert not receives(sns, sqs, topic, alert(confidence=confidence), confidence=[{"numeric": [">=", 90]}])
 
 
-@pytest.mark.parametrize("buckets", ["leaves-in", ["leaves-in", "adopted"]])
+@pytest.mark.parametrize("buckets", ["leaves-in", ["leaves-in", "existing"]])
 def test_one_bucket_and_several_are_filtered_alike(
     sns: SNSClient, sqs: SQSClient, topic: str, buckets: str | list[str]
 ) -> None:
-    assert hears(sns, sqs, topic, alert(bucket=buckets), bucket=["leaves-in"])
+    assert receives(sns, sqs, topic, alert(bucket=buckets), bucket=["leaves-in"])
 
 
-def test_a_topic_that_is_not_there_is_retryable(sns: SNSClient, topic: str) -> None:
+def test_a_topic_that_does_not_exist_is_retryable(sns: SNSClient, topic: str) -> None:
     with pytest.raises(Retryable, match=r"^NotFound: "):
-        AlertTopic(sns, topic + "-gone").publish(alert())
+        AlertTopic(sns, topic + "-missing").publish(alert())
 
 
 def test_a_subject_that_sns_refuses_is_retryable(sns: SNSClient, topic: str) -> None:
@@ -126,10 +126,13 @@ def test_a_subject_that_sns_refuses_is_retryable(sns: SNSClient, topic: str) -> 
         AlertTopic(sns, topic).publish(alert(subject="x" * 101))
 
 
-def test_an_address_that_is_subscribed_is_known_by_its_whole_name(sns: SNSClient, topic: str) -> None:
+def test_a_subscribed_address_is_found_by_its_whole_name(sns: SNSClient, topic: str) -> None:
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="grower@example.com")
     subscriptions = TopicSubscriptions(sns, topic)
-    assert [subscriptions.has_email(one) for one in ("grower@example.com", "grower@example.co")] == [True, False]
+    assert [subscriptions.has_email(address) for address in ("grower@example.com", "grower@example.co")] == [
+        True,
+        False,
+    ]
 
 
 def test_an_address_is_found_on_a_later_page(sns: SNSClient, topic: str) -> None:
@@ -138,7 +141,7 @@ def test_an_address_is_found_on_a_later_page(sns: SNSClient, topic: str) -> None
     assert TopicSubscriptions(sns, topic).has_email("grower-149@example.com")
 
 
-def test_a_subscription_that_was_deleted_but_is_listed_still_tells_nobody(topic: str) -> None:
+def test_a_deleted_subscription_that_is_still_listed_does_not_count(topic: str) -> None:
     sns = boto3.client("sns")
     listed = {"TopicArn": topic, "Protocol": "email", "Endpoint": "grower@example.com", "SubscriptionArn": "Deleted"}
     with Stubber(sns) as stub:
@@ -146,14 +149,14 @@ def test_a_subscription_that_was_deleted_but_is_listed_still_tells_nobody(topic:
         assert not TopicSubscriptions(sns, topic).has_email("grower@example.com")
 
 
-def test_those_that_wait_for_a_confirmation_are_counted(topic: str) -> None:
+def test_subscriptions_that_wait_for_a_confirmation_are_counted(topic: str) -> None:
     sns = boto3.client("sns")
     with Stubber(sns) as stub:
         stub.add_response("get_topic_attributes", {"Attributes": {"SubscriptionsPending": "2"}}, {"TopicArn": topic})
         assert TopicSubscriptions(sns, topic).unconfirmed() == 2
 
 
-def test_a_topic_that_cannot_be_asked_is_a_fault(sns: SNSClient) -> None:
-    subscriptions = TopicSubscriptions(sns, "arn:aws:sns:eu-central-1:123456789012:gone")
+def test_a_topic_that_cannot_be_read_is_a_fault(sns: SNSClient) -> None:
+    subscriptions = TopicSubscriptions(sns, "arn:aws:sns:eu-central-1:123456789012:missing")
     with pytest.raises(Retryable):
         subscriptions.unconfirmed()

@@ -77,21 +77,22 @@ def prediction(*labels: Label, key: str = "leaf.jpg", **changes: Any) -> Predict
     return Prediction(image=changes.pop("image", image(key)), labels=labels, **fields | changes)
 
 
-def rules(*wanted: tuple[str, float | None], min_confidence: float = 80) -> Rules:
-    return Rules(tuple(LabelOfInterest(*one) for one in wanted), min_confidence)
+def rules(*labels: tuple[str, float | None], min_confidence: float = 80) -> Rules:
+    """Each label of interest with its threshold, None for the general one."""
+    return Rules(tuple(LabelOfInterest(*label) for label in labels), min_confidence)
 
 
 def sqs_event(*messages: Message) -> dict[str, Any]:
-    """What Lambda hands to a function for a batch of these messages."""
+    """The event by which Lambda invokes a function with a batch of these messages."""
     return {
         "Records": [
             {
-                "messageId": one.id,
-                "receiptHandle": one.receipt_handle,
-                "body": one.body,
+                "messageId": message.id,
+                "receiptHandle": message.receipt_handle,
+                "body": message.body,
                 "attributes": {
-                    "ApproximateReceiveCount": str(one.receives),
-                    "SentTimestamp": str(int(one.sent.timestamp() * 1000)),
+                    "ApproximateReceiveCount": str(message.receives),
+                    "SentTimestamp": str(int(message.sent.timestamp() * 1000)),
                     "ApproximateFirstReceiveTimestamp": "1763805600000",
                 },
                 "messageAttributes": {},
@@ -99,13 +100,13 @@ def sqs_event(*messages: Message) -> dict[str, Any]:
                 "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:images",
                 "awsRegion": "eu-west-1",
             }
-            for one in messages
+            for message in messages
         ]
     }
 
 
 def scheduled_event() -> dict[str, Any]:
-    """As EventBridge hands it over: https://docs.aws.amazon.com/lambda/latest/dg/with-scheduled-events.html."""
+    """As EventBridge sends it: https://docs.aws.amazon.com/lambda/latest/dg/with-scheduled-events.html."""
     return {
         "version": "0",
         "id": "12345678-1234-1234-1234-123456789012",

@@ -1,4 +1,4 @@
-"""Hand-written fakes of the steps' ports: they keep what they were given, and fail when a test says so."""
+"""Hand-written fakes of the steps' ports: they keep the arguments of their calls, and fail when a test says so."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from chalicelib.domain.errors import Fault
 from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.images import ImageReference, ObjectCreated
 from chalicelib.domain.messages import Message
-from chalicelib.domain.model import LONG_AGO, ModelState
+from chalicelib.domain.model import ModelState
 from chalicelib.domain.predictions import Label
 from chalicelib.domain.tokens import TokenCredential
 from chalicelib.domain.uploads import PresignedPost
@@ -22,13 +22,13 @@ class Failing:
 
     fault: Exception | None = None
 
-    def _fail_if_told(self) -> None:
+    def _fail(self) -> None:
         if self.fault:
             raise self.fault
 
 
 class FakeQueue(Failing):
-    """A queue as an outbox and as the source of a batch."""
+    """A queue to send to, and the source of a batch."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -37,45 +37,45 @@ class FakeQueue(Failing):
         self.unsendable: dict[str, Fault] = {}
 
     def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
-        self._fail_if_told()
+        self._fail()
         failed = {
-            place: fault for place, body in enumerate(bodies) for part, fault in self.unsendable.items() if part in body
+            index: fault for index, body in enumerate(bodies) for part, fault in self.unsendable.items() if part in body
         }
-        self.sent += [body for place, body in enumerate(bodies) if place not in failed]
+        self.sent += [body for index, body in enumerate(bodies) if index not in failed]
         return failed
 
     def delete(self, messages: Sequence[Message]) -> None:
-        self._fail_if_told()
+        self._fail()
         self.deleted += [message.id for message in messages]
 
     def delay(self, message: Message, seconds: int) -> None:
-        self._fail_if_told()
+        self._fail()
         self.delays[message.id] = seconds
 
 
 class FakeDeadLetters(Failing):
-    """Keeps one for each message; `before` is called before each."""
+    """Keeps reason and image of one dead letter for each message; `before` is called before each."""
 
     def __init__(self) -> None:
-        self.letters: dict[str, tuple[str, str]] = {}
+        self.sent: dict[str, tuple[str, str]] = {}
         self.before: Callable[[], object] = lambda: None
 
-    def put(self, message: Message, fault: Fault, image: str) -> bool:
-        self._fail_if_told()
+    def send(self, message: Message, fault: Fault, image: str) -> bool:
+        self._fail()
         self.before()
-        new = message.id not in self.letters
-        self.letters[message.id] = (fault.reason, image)
+        new = message.id not in self.sent
+        self.sent[message.id] = (fault.reason, image)
         return new
 
 
 class FakeImages(Failing):
-    """Every object is there, of 1 KiB, unless `objects` says otherwise."""
+    """Every object exists, of 1 KiB, unless `objects` says otherwise."""
 
     def __init__(self) -> None:
         self.objects: dict[str, ImageReference | Fault] = {}
 
     def head(self, created: ObjectCreated) -> ImageReference:
-        self._fail_if_told()
+        self._fail()
         found = self.objects.get(created.key, image(created.key, bucket=created.bucket, version_id=created.version_id))
         if isinstance(found, Fault):
             raise found
@@ -83,17 +83,17 @@ class FakeImages(Failing):
 
 
 class FakeModel(Failing):
-    """Sees a leaf-smut of 95 in everything, unless `answers` says otherwise."""
+    """Detects a leaf-smut of 95 in everything, unless `answers` says otherwise."""
 
     name = MODEL
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[Label, ...] | Exception] = {}
-        self.asked: list[tuple[str, float]] = []
+        self.requests: list[tuple[str, float]] = []
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
-        self._fail_if_told()
-        self.asked.append((image.key, min_confidence))
+        self._fail()
+        self.requests.append((image.key, min_confidence))
         answer = self.answers.get(image.key, (Label("leaf-smut", 95.0),))
         if isinstance(answer, Exception):
             raise answer
@@ -103,20 +103,20 @@ class FakeModel(Failing):
 class FakeStore(Failing):
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
-        self.quiet: set[str] = set()
+        self.suppressed: set[str] = set()
         self.refused: dict[str, Fault] = {}
 
     def has(self, key: str, *, notify: bool) -> bool:
-        self._fail_if_told()
-        return key in self.objects and not (notify and key in self.quiet)
+        self._fail()
+        return key in self.objects and not (notify and key in self.suppressed)
 
     def put(self, key: str, content: bytes, *, notify: bool) -> None:
-        self._fail_if_told()
+        self._fail()
         for part, fault in self.refused.items():
             if part in content.decode():
                 raise fault
         self.objects[key] = content
-        (self.quiet.discard if notify else self.quiet.add)(key)
+        (self.suppressed.discard if notify else self.suppressed.add)(key)
 
 
 class FakePictures(Failing):
@@ -124,7 +124,7 @@ class FakePictures(Failing):
         self.unsignable: dict[str, Fault] = {}
 
     def picture(self, image: ImageReference) -> Picture:
-        self._fail_if_told()
+        self._fail()
         if image.key in self.unsignable:
             raise self.unsignable[image.key]
         return Picture(f"https://link/{image.key}", 6, f"https://console/{image.key}")
@@ -135,48 +135,50 @@ class FakeTopic(Failing):
         self.alerts: list[Alert] = []
 
     def publish(self, alert: Alert) -> None:
-        self._fail_if_told()
+        self._fail()
         self.alerts.append(alert)
 
 
 class FakeIdempotencyRecords(Failing):
-    """Remembers who claimed what, until when, and what was told; `unnotable` fails at what comes after the claim.
+    """`locks` has owner and end of each record in progress, `completed` the time of each that is completed.
 
-    `bad_moments` is how often, where it does not do so for good.
+    `write_fault` is the fault of complete and release, of the first `failing_writes` of them.
     """
 
     def __init__(self) -> None:
-        self.claimed: dict[str, tuple[str, datetime]] = {}
-        self.remembered: dict[str, datetime] = {}
-        self.unnotable: Fault | None = None
-        self.bad_moments = 1000
+        self.locks: dict[str, tuple[str, datetime]] = {}
+        self.completed: dict[str, datetime] = {}
+        self.write_fault: Fault | None = None
+        self.failing_writes = 1000
 
-    def claim(
-        self, prediction: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
+    def acquire(
+        self, record_id: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
     ) -> RecordState:
-        self._fail_if_told()
-        if self.remembered.get(prediction, LONG_AGO) > (since or LONG_AGO):
+        self._fail()
+        completed = self.completed.get(record_id)
+        if completed and (since is None or completed > since):
             return RecordState.COMPLETED
-        self.remembered.pop(prediction, None)
-        holder, end = self.claimed.get(prediction, (owner, now))
+        self.completed.pop(record_id, None)
+        holder, end = self.locks.get(record_id, (owner, now))
         if holder != owner and end >= now:
             return RecordState.IN_PROGRESS
-        self.claimed[prediction] = (owner, until)
+        self.locks[record_id] = (owner, until)
         return RecordState.ACQUIRED
 
-    def told(self, prediction: str, now: datetime) -> None:
-        self._fail_to_note()
-        assert self.claimed[prediction][1] > now
-        self.remembered[prediction] = now
+    def complete(self, record_id: str, now: datetime) -> None:
+        self._fail_write()
+        assert self.locks[record_id][1] > now
+        self.completed[record_id] = now
 
-    def release(self, prediction: str) -> None:
-        self._fail_to_note()
-        self.claimed.pop(prediction, None)
+    def release(self, record_id: str, owner: str) -> None:
+        self._fail_write()
+        if self.locks[record_id][0] == owner:
+            del self.locks[record_id]
 
-    def _fail_to_note(self) -> None:
-        self.bad_moments -= 1
-        if self.unnotable and self.bad_moments >= 0:
-            raise self.unnotable
+    def _fail_write(self) -> None:
+        self.failing_writes -= 1
+        if self.write_fault and self.failing_writes >= 0:
+            raise self.write_fault
 
 
 class FakeSigner(Failing):
@@ -184,22 +186,22 @@ class FakeSigner(Failing):
         self.signed: list[tuple[str, str, int]] = []
 
     def sign(self, key: str, content_type: str, seconds: int) -> PresignedPost:
-        self._fail_if_told()
+        self._fail()
         self.signed.append((key, content_type, seconds))
         return PresignedPost("https://images.s3/", {"key": key})
 
 
 class FakeTokens(Failing):
-    """Knows the claims of `known`, with the time of their last use."""
+    """The tokens of `known` are in force; their values are the times of their last use."""
 
     def __init__(self) -> None:
         self.known: dict[TokenCredential, datetime | None] = {}
 
-    def use(self, claim: TokenCredential, now: datetime) -> bool:
-        self._fail_if_told()
-        if claim not in self.known:
+    def use(self, credential: TokenCredential, now: datetime) -> bool:
+        self._fail()
+        if credential not in self.known:
             return False
-        self.known[claim] = now
+        self.known[credential] = now
         return True
 
 
@@ -212,23 +214,29 @@ class FakeSubscriptions(Failing):
         self._pending = pending
 
     def unconfirmed(self) -> int:
-        self._fail_if_told()
+        self._fail()
         return self._pending
 
     def has_email(self, address: str) -> bool:
-        self._fail_if_told()
+        self._fail()
         return address in self._addresses
 
 
 class FakeEventSource(Failing):
-    """Images are taken, until somebody turns that off."""
+    """Lambda polls while `enabled`."""
 
     def __init__(self) -> None:
-        self.on = True
+        self.enabled = True
 
-    def turn(self, *, on: bool) -> bool:
-        self._fail_if_told()
-        changed, self.on = on is not self.on, on
+    def enable(self) -> bool:
+        return self._change(enabled=True)
+
+    def disable(self) -> bool:
+        return self._change(enabled=False)
+
+    def _change(self, *, enabled: bool) -> bool:
+        self._fail()
+        changed, self.enabled = enabled is not self.enabled, enabled
         return changed
 
 
@@ -237,7 +245,7 @@ class FakeBacklog(Failing):
         self.images = 0
 
     def waiting(self) -> int:
-        self._fail_if_told()
+        self._fail()
         return self.images
 
 
@@ -248,11 +256,11 @@ class FakeModelVersion(Failing):
 
     def __init__(self, state: str = "STOPPED") -> None:
         self.state = state
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.unstartable: Fault | None = None
 
     def status(self) -> str:
-        self._fail_if_told()
+        self._fail()
         return self.state
 
     def start(self) -> bool:
@@ -263,10 +271,10 @@ class FakeModelVersion(Failing):
     def stop(self) -> bool:
         return self._change("stop", {"RUNNING"}, "STOPPING")
 
-    def _change(self, what: str, allowed: set[str], state: str) -> bool:
+    def _change(self, call: str, allowed: set[str], state: str) -> bool:
         if self.state not in allowed:
             return False
-        self.told.append(what)
+        self.calls.append(call)
         self.state = state
         return True
 
@@ -278,11 +286,11 @@ class FakeModelStates(Failing):
         self._used: datetime | None = None
 
     def load(self) -> ModelState:
-        self._fail_if_told()
+        self._fail()
         return self.memory
 
     def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
-        self._fail_if_told()
+        self._fail()
         if self.memory.counted_until not in {None, instead_of.counted_until}:
             return False
         self.memory = memory
@@ -290,7 +298,7 @@ class FakeModelStates(Failing):
         return True
 
     def used(self, now: datetime) -> None:
-        self._fail_if_told()
+        self._fail()
         self._used = now
 
     def last_used(self) -> datetime | None:

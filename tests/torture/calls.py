@@ -38,7 +38,7 @@ def call_of(request: Request) -> str:
         return name
     update = json.loads(request.body)
     change = update["UpdateExpression"]
-    act = "acquire" if "claimed_by" in change else "complete" if "told_at" in change else "release"
+    act = "acquire" if "owner_id" in change else "complete" if "completed_at" in change else "release"
     return f"dynamodb {act} {update['Key']['kind']['S']}"
 
 

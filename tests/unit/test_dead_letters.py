@@ -28,7 +28,7 @@ KNOWN = {
 
 def letter(key: str = "leaf.jpg", reason: str | None = "AccessDeniedException", **changes: Any) -> Letter:
     """A dead letter of the images, given up after its tries; without a reason it is SQS's own."""
-    said = {"reason": reason, "detail": "in AWS's words", "fate": Disposition.RETRY} if reason else {}
+    said = {"reason": reason, "detail": "in AWS's words", "disposition": Disposition.RETRY} if reason else {}
     fields: dict[str, Any] = {
         "box": IMAGES,
         "id": "6b0e71bd-7e97-4d97-80ce-4a0994e55286",
@@ -41,7 +41,7 @@ def letter(key: str = "leaf.jpg", reason: str | None = "AccessDeniedException", 
 
 
 def rejected(key: str = "notes.jpg", reason: str = "InvalidImageFormatException") -> Letter:
-    return letter(key, reason, said={"fate": Disposition.REJECT})
+    return letter(key, reason, said={"disposition": Disposition.REJECT})
 
 
 def keys(one: Letter) -> list[str]:

@@ -58,7 +58,7 @@ class Bench:
 
     @property
     def reasons(self) -> dict[str, str]:
-        return {message_id: reason for message_id, (reason, _) in self.dead_letters.letters.items()}
+        return {message_id: reason for message_id, (reason, _) in self.dead_letters.sent.items()}
 
 
 @pytest.fixture
@@ -84,25 +84,25 @@ def test_an_upload_becomes_a_prediction(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("notify", [True, False])
-def test_whether_people_are_told_goes_on_with_the_prediction(bench: Bench, notify: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_choice_of_notify_is_in_the_prediction(bench: Bench, notify: bool) -> None:  # noqa: FBT001 - a parameter
     bench(upload(labelwatch={"notify": notify}))
-    assert [one.notify for one in bench.predictions] == [notify]
+    assert [found.notify for found in bench.predictions] == [notify]
 
 
-def test_the_model_is_not_asked_again_while_its_prediction_is_stored(bench: Bench) -> None:
+def test_the_model_analyses_no_image_whose_prediction_is_stored(bench: Bench) -> None:
     bench.stored.objects[key_of(image(), MODEL)] = b"rows"
     assert bench(upload(), upload("other.jpg", "m2")) == []
-    assert [key for key, _ in bench.model.asked] == ["other.jpg"]
-    assert [one.image.key for one in bench.predictions] == ["other.jpg"]
+    assert [key for key, _ in bench.model.requests] == ["other.jpg"]
+    assert [found.image.key for found in bench.predictions] == ["other.jpg"]
 
 
-@pytest.mark.parametrize(("notify", "asked"), [(True, 1), (False, 0)])
-def test_what_a_silent_backfill_found_first_does_not_silence_the_upload_s_own_event(
-    bench: Bench, *, notify: bool, asked: int
+@pytest.mark.parametrize(("notify", "count"), [(True, 1), (False, 0)])
+def test_the_rows_of_a_backfill_without_alerts_do_not_suppress_the_upload_s_own_event(
+    bench: Bench, *, notify: bool, count: int
 ) -> None:
     bench.stored.put(key_of(image(), MODEL), b"rows", notify=False)
     assert bench(upload(labelwatch={"notify": notify})) == []
-    assert len(bench.predictions) == asked
+    assert len(bench.predictions) == count
 
 
 @pytest.mark.parametrize("change", [{"etag": "another"}, {"uploaded_at": NOW + timedelta(days=1)}])
@@ -113,37 +113,37 @@ def test_another_image_under_the_same_name_is_another_prediction(bench: Bench, c
     assert len(bench.predictions) == 1
 
 
-def test_whoever_says_again_has_the_model_asked_again(bench: Bench) -> None:
+def test_force_analyses_an_image_whose_prediction_is_stored(bench: Bench) -> None:
     bench.stored.objects[key_of(image(), MODEL)] = b"rows"
     bench(upload(labelwatch={"force": True}))
     assert len(bench.predictions) == 1
 
 
-def test_the_model_is_asked_from_the_lowest_threshold_in_force(bench: Bench) -> None:
+def test_the_request_to_the_model_has_the_lowest_threshold(bench: Bench) -> None:
     bench(upload())
-    assert bench.model.asked == [("leaf.jpg", 60)]
+    assert bench.model.requests == [("leaf.jpg", 60)]
 
 
-def test_what_is_known_of_the_image_comes_from_the_object_and_not_from_the_event(bench: Bench) -> None:
+def test_etag_and_size_come_from_the_object_and_not_from_the_event(bench: Bench) -> None:
     bench.images.objects["leaf.jpg"] = image(etag="the-object-s", size=77)
     bench(upload(object={"eTag": "the-event-s", "size": 5}))
     assert (bench.predictions[0].image.etag, bench.predictions[0].image.size) == ("the-object-s", 77)
 
 
-def test_predictions_go_on_in_ascii(bench: Bench) -> None:
+def test_predictions_are_sent_in_ascii(bench: Bench) -> None:
     bench(upload("稲/\uffff葉.jpg"))
     assert bench.predictions_queue.sent[0].isascii()
     assert bench.predictions[0].image.key == "稲/\uffff葉.jpg"
 
 
-def test_several_records_are_split_into_messages_of_one_each_and_not_looked_at_yet(bench: Bench) -> None:
+def test_several_records_are_split_into_messages_of_one_each_and_not_analysed_yet(bench: Bench) -> None:
     records = [s3_record("a.jpg"), s3_record("b.jpg"), {"odd": True}]
     assert bench(message(notification(*records))) == []
     assert [json.loads(body) for body in bench.images_queue.sent] == [{"Records": [record]} for record in records]
-    assert bench.model.asked == []
+    assert bench.model.requests == []
 
 
-def test_a_message_whose_parts_did_not_all_go_comes_back(bench: Bench) -> None:
+def test_a_message_whose_parts_were_not_all_sent_comes_back(bench: Bench) -> None:
     bench.images_queue.unsendable["b.jpg"] = Retryable("InternalError", "try again")
     assert bench(message(notification(s3_record("a.jpg"), s3_record("b.jpg")), "both")) == ["both"]
 
@@ -156,23 +156,23 @@ def test_a_message_whose_parts_did_not_all_go_comes_back(bench: Bench) -> None:
         notification(s3_record("field 1/", object={"size": 0})),
     ],
 )
-def test_what_tells_of_no_image_is_passed_over_quietly(bench: Bench, body: str) -> None:
+def test_an_event_of_no_image_is_skipped_without_a_log_line(bench: Bench, body: str) -> None:
     assert bench(message(body)) == []
     assert bench.telemetry.log == []
-    assert bench.dead_letters.letters == {}
+    assert bench.dead_letters.sent == {}
 
 
-def test_what_is_no_event_is_a_dead_letter_and_takes_no_neighbour_with_it(bench: Bench) -> None:
+def test_a_body_that_is_no_event_is_a_dead_letter_and_its_neighbours_are_analysed(bench: Bench) -> None:
     assert bench(upload("a.jpg", "a"), message("hello", "odd"), upload("b.jpg", "b")) == []
-    assert bench.dead_letters.letters == {"odd": ("NotAnS3Event", "unknown")}
-    assert [one.image.key for one in bench.predictions] == ["a.jpg", "b.jpg"]
+    assert bench.dead_letters.sent == {"odd": ("NotAnS3Event", "unknown")}
+    assert [found.image.key for found in bench.predictions] == ["a.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize("bucket", ["predictions", "predictions-workspace"])
-def test_an_event_of_a_bucket_that_labelwatch_writes_to_is_refused(bench: Bench, bucket: str) -> None:
+def test_an_event_of_a_bucket_that_labelwatch_writes_to_is_rejected(bench: Bench, bucket: str) -> None:
     assert bench(upload(bucket=bucket)) == []
-    assert bench.dead_letters.letters == {"m1": ("OwnBucket", f"s3://{bucket}/leaf.jpg")}
-    assert bench.model.asked == []
+    assert bench.dead_letters.sent == {"m1": ("OwnBucket", f"s3://{bucket}/leaf.jpg")}
+    assert bench.model.requests == []
 
 
 @pytest.mark.parametrize(("size", "reason"), [(0, "EmptyImage"), (MAX_IMAGE_BYTES + 1, "ImageTooLarge")])
@@ -180,20 +180,20 @@ def test_an_object_that_no_model_takes_is_rejected_without_a_call_to_it(bench: B
     bench.images.objects["leaf.jpg"] = image(size=size)
     assert bench(upload()) == []
     assert bench.reasons == {"m1": reason}
-    assert bench.model.asked == []
+    assert bench.model.requests == []
 
 
 @pytest.mark.parametrize("size", [1, MAX_IMAGE_BYTES])
-def test_an_object_of_a_size_that_the_model_takes_is_looked_at(bench: Bench, size: int) -> None:
+def test_an_object_of_a_size_that_the_model_takes_is_analysed(bench: Bench, size: int) -> None:
     bench.images.objects["leaf.jpg"] = image(size=size)
     bench(upload())
-    assert bench.model.asked
+    assert bench.model.requests
 
 
 @pytest.mark.parametrize("key", ["notes.txt", "x%2Fy", "a b+c", "folder/", "葉"])
-def test_a_name_never_rejects(bench: Bench, key: str) -> None:
+def test_no_key_is_rejected(bench: Bench, key: str) -> None:
     bench(upload(key))
-    assert [one.image.key for one in bench.predictions] == [key]
+    assert [found.image.key for found in bench.predictions] == [key]
 
 
 PORTS = ["images", "stored", "model", "images_queue", "predictions_queue"]
@@ -205,8 +205,8 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("port", PORTS)
-@pytest.mark.parametrize("fault", FAULTS, ids=["retry", "wait", "reject"])
-def test_whichever_port_fails_and_how_the_message_meets_the_fate_of_the_fault(
+@pytest.mark.parametrize("fault", FAULTS, ids=["retry", "defer", "reject"])
+def test_whichever_port_fails_the_message_has_the_disposition_of_the_fault(
     bench: Bench, port: str, fault: Exception
 ) -> None:
     getattr(bench, port).fault = fault
@@ -220,13 +220,13 @@ def test_whichever_port_fails_and_how_the_message_meets_the_fate_of_the_fault(
 
 
 @pytest.mark.parametrize("port", PORTS)
-def test_a_fault_that_nobody_foresaw_loses_no_message(bench: Bench, port: str) -> None:
+def test_an_unexpected_exception_loses_no_message(bench: Bench, port: str) -> None:
     getattr(bench, port).fault = KeyError("a bug")
     split = message(notification(s3_record("a.jpg"), s3_record("b.jpg")), "m1")
     assert bench(split if port == "images_queue" else upload()) == ["m1"]
 
 
-def test_each_image_of_a_batch_meets_its_own_fate(bench: Bench) -> None:
+def test_each_image_of_a_batch_has_its_own_outcome(bench: Bench) -> None:
     bench.model.answers = {
         "slow.jpg": Retryable("ThrottlingException", "slow down"),
         "none.jpg": Rejected("InvalidImageFormatException", "no image"),
@@ -234,15 +234,15 @@ def test_each_image_of_a_batch_meets_its_own_fate(bench: Bench) -> None:
     names = ("good.jpg", "slow.jpg", "none.jpg", "fine.jpg")
     assert bench(*(upload(name, name) for name in names)) == ["slow.jpg"]
     assert bench.reasons == {"none.jpg": "InvalidImageFormatException"}
-    assert sorted(one.image.key for one in bench.predictions) == ["fine.jpg", "good.jpg"]
+    assert sorted(found.image.key for found in bench.predictions) == ["fine.jpg", "good.jpg"]
 
 
-def test_a_prediction_that_did_not_go_comes_back_alone(bench: Bench) -> None:
+def test_a_prediction_that_was_not_sent_comes_back_alone(bench: Bench) -> None:
     bench.predictions_queue.unsendable["a.jpg"] = Retryable("InternalError", "try again")
     assert bench(upload("a.jpg", "a"), upload("b.jpg", "b")) == ["a"]
 
 
-def test_what_was_detected_is_counted_and_its_time_at_the_model_measured(bench: Bench) -> None:
+def test_detections_are_counted_and_the_model_s_time_is_measured(bench: Bench) -> None:
     bench.model.answers = {"b.jpg": (Label("x", 90), Label("y", 80))}
     bench(upload("a.jpg", "a"), upload("b.jpg", "b"))
     assert bench.telemetry.counts == {"ImagesDetected": 2, "Labels": 3}
@@ -259,20 +259,20 @@ def stopped(bench: Bench, key: str) -> None:
     bench.model.answers[key] = ModelNotRunning("ResourceNotReadyException", "stopped")
 
 
-def test_one_refusal_of_a_stopped_model_has_no_more_images_taken(bench: Bench) -> None:
+def test_one_refusal_of_a_stopped_model_pauses_polling(bench: Bench) -> None:
     stopped(bench, "late.jpg")
     assert bench(upload("leaf.jpg", "m1"), upload("late.jpg", "m2")) == ["m2"]
-    assert not bench.event_source.on
-    assert [one.image.key for one in bench.predictions] == ["leaf.jpg"]
+    assert not bench.event_source.enabled
+    assert [found.image.key for found in bench.predictions] == ["leaf.jpg"]
 
 
-def test_no_other_failure_has_the_images_left(bench: Bench) -> None:
+def test_no_other_failure_pauses_polling(bench: Bench) -> None:
     bench.model.answers["leaf.jpg"] = Retryable("ThrottlingException", "slow down")
     bench(upload())
-    assert bench.event_source.on
+    assert bench.event_source.enabled
 
 
-def test_a_circuit_that_cannot_be_opened_does_not_hold_up_what_was_detected(bench: Bench) -> None:
+def test_predictions_are_sent_even_if_polling_cannot_be_paused(bench: Bench) -> None:
     bench.event_source.fault = Retryable("AccessDeniedException", "no")
     stopped(bench, "late.jpg")
     assert bench(upload("leaf.jpg", "m1"), upload("late.jpg", "m2")) == ["m2"]
@@ -280,7 +280,7 @@ def test_a_circuit_that_cannot_be_opened_does_not_hold_up_what_was_detected(benc
     assert "model use not recorded" in [event for event, _ in bench.telemetry.log]
 
 
-def test_it_is_noted_when_the_model_was_of_use(bench: Bench) -> None:
+def test_the_model_s_last_use_is_written(bench: Bench) -> None:
     stopped(bench, "late.jpg")
     bench(upload("late.jpg"))
     assert bench.model_states.last_used() is None

@@ -57,14 +57,14 @@ def test_as_many_records_as_a_body_may_have_are_read() -> None:
     assert len(events.records('{"Records":[' + "1," * (MAX_RECORDS - 1) + "1]}")) == MAX_RECORDS
 
 
-def test_people_are_told_unless_the_record_says_otherwise() -> None:
+def test_people_are_notified_unless_the_record_suppresses_it() -> None:
     alerts = [created_by(record).notify for record in (s3_record(), s3_record(labelwatch={"notify": False}))]  # type: ignore[union-attr]
     assert alerts == [True, False]
 
 
-def test_what_a_record_says_of_alerts_stays_with_it_where_its_body_is_split() -> None:
-    quiet = s3_record("a.jpg", labelwatch={"notify": False})
-    parts = [events.body_of(raw) for raw in events.records(notification(quiet, s3_record("b.jpg")))]
+def test_a_record_keeps_its_choice_of_notify_where_its_body_is_split() -> None:
+    suppressed = s3_record("a.jpg", labelwatch={"notify": False})
+    parts = [events.body_of(raw) for raw in events.records(notification(suppressed, s3_record("b.jpg")))]
     created = [events.object_created(raw) for part in parts for raw in events.records(part)]
     assert created == [ObjectCreated("images", "a.jpg", "v1", notify=False), ObjectCreated("images", "b.jpg", "v1")]
 
@@ -83,23 +83,23 @@ def test_every_way_of_creating_an_object_counts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "ObjectTagging:Put"])
-def test_what_creates_nothing_is_passed_over(name: str) -> None:
+def test_an_event_that_creates_nothing_is_skipped(name: str) -> None:
     assert created_by(s3_record(eventName=name)) is None
 
 
-def test_the_folder_marker_of_the_console_is_passed_over() -> None:
+def test_the_folder_marker_of_the_console_is_skipped() -> None:
     assert created_by(s3_record("field 1/", object={"size": 0})) is None
 
 
-def test_a_name_that_ends_like_a_folder_does_not_pass_over_an_image() -> None:
+def test_an_image_whose_key_ends_like_a_folder_s_is_not_skipped() -> None:
     assert created_by(s3_record("field 1/")) is not None
 
 
-def test_an_empty_object_is_not_passed_over_for_its_size_alone() -> None:
+def test_an_empty_object_is_not_skipped_for_its_size_alone() -> None:
     assert created_by(s3_record("leaf.jpg", object={"size": 0})) is not None
 
 
-def test_the_test_event_of_s3_holds_no_records() -> None:
+def test_the_test_event_of_s3_has_no_records() -> None:
     assert events.records('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"images"}') == []
 
 
@@ -117,7 +117,7 @@ def test_the_test_event_of_s3_holds_no_records() -> None:
         '{"detail-type":"Object Created","source":"aws.s3"}',
         '{"Type":"Notification","Message":"{}"}',
         '{"x":' + "[" * 100_000,
-        "half a letter: \ud800",
+        "half a character: \ud800",
         '{"Records":[' + "1," * MAX_RECORDS + "1]}",
     ],
 )
@@ -142,7 +142,7 @@ def test_a_body_that_is_no_notification_is_rejected_with_its_reason(body: str) -
         s3_record(object={"key": "%20" * 1024 + "k"}),
     ],
 )
-def test_a_record_of_another_shape_is_rejected_with_the_place_that_is_wrong(record: Any) -> None:
+def test_a_record_of_another_shape_is_rejected_with_the_member_that_is_wrong(record: Any) -> None:
     with pytest.raises(Rejected, match=r"^NotAnS3Event: the record is not one of S3: ."):
         events.object_created(msgspec.Raw(json.dumps(record).encode()))
 

@@ -44,9 +44,9 @@ class Place:
     def run_by_labelwatch(self, hours: float = 0) -> None:
         """The model is started, and then runs for so long."""
         self.look("STOPPED", images=1)
-        assert self.model.told == ["start"]
+        assert self.model.calls == ["start"]
         self.look("RUNNING", images=1, after=timedelta(hours=hours))
-        self.model.told.clear()
+        self.model.calls.clear()
 
 
 STARTS = ModelPolicy(auto_start=True)
@@ -56,24 +56,24 @@ STARTS = ModelPolicy(auto_start=True)
 def test_images_are_left_in_their_queue_while_the_model_does_not_run(state: str) -> None:
     place = Place()
     place.look(state)
-    assert not place.event_source.on
+    assert not place.event_source.enabled
 
 
 def test_images_are_taken_again_when_the_model_runs() -> None:
     place = Place()
     place.look("STOPPED")
     place.look("RUNNING")
-    assert place.event_source.on
+    assert place.event_source.enabled
 
 
 @pytest.mark.parametrize("on", [True, False])
 def test_what_cannot_be_known_changes_nothing_and_is_an_error(*, on: bool) -> None:
     place = Place(STARTS)
-    place.event_source.on = on
+    place.event_source.enabled = on
     place.model.fault = REFUSED
     with pytest.raises(Retryable):
         place.look(images=1)
-    assert (place.event_source.on, place.model.told, dict(place.telemetry.counts)) == (on, [], {})
+    assert (place.event_source.enabled, place.model.calls, dict(place.telemetry.counts)) == (on, [], {})
 
 
 def test_a_model_is_left_to_people_where_nothing_else_is_wanted() -> None:
@@ -81,23 +81,23 @@ def test_a_model_is_left_to_people_where_nothing_else_is_wanted() -> None:
     place.look("STOPPED", images=7)
     for _ in range(100):
         place.look("RUNNING", after=timedelta(hours=1))
-    assert place.model.told == []
+    assert place.model.calls == []
 
 
 @pytest.mark.parametrize("state", ["STOPPED", "TRAINING_COMPLETED"])
 def test_a_model_is_started_when_images_wait_where_that_is_wanted(state: str) -> None:
     place = Place(STARTS)
     place.look(state)
-    assert place.model.told == []
+    assert place.model.calls == []
     place.look(images=1)
-    assert place.model.told == ["start"]
+    assert place.model.calls == ["start"]
 
 
 @pytest.mark.parametrize("state", ["FAILED", "TRAINING_FAILED", "STARTING", "STOPPING", "DELETING", "RUNNING"])
 def test_what_cannot_be_started_is_not(state: str) -> None:
     place = Place(STARTS)
     place.look(state, images=1)
-    assert place.model.told == []
+    assert place.model.calls == []
 
 
 def test_a_start_is_remembered_before_it_is_made_so_that_no_run_is_nobody_s() -> None:
@@ -140,10 +140,10 @@ def test_a_run_belongs_to_labelwatch_whichever_of_two_looks_at_once_started_it(i
     place = Place(IDLE)
     late = Place(IDLE, model=SeenBefore(place), model_states=place.model_states, now=place.now + timedelta(seconds=5))
     late.look(images=images, after=timedelta())
-    assert place.model.told == ["start"]
+    assert place.model.calls == ["start"]
     place.look("RUNNING")
     idle(place, 10)
-    assert place.model.told == ["start", "stop"]
+    assert place.model.calls == ["start", "stop"]
 
 
 class RecalledBefore(FakeModelStates):
@@ -168,10 +168,10 @@ def test_a_look_that_was_overtaken_does_not_strike_out_the_run_that_another_star
     place.run_by_labelwatch()
     late = Place(IDLE, model_states=RecalledBefore(place), now=place.now + timedelta(seconds=5))
     late.look("STOPPED", images=images, after=timedelta())
-    assert (place.model.told, late.model.told) == (["start"], [])
+    assert (place.model.calls, late.model.calls) == (["start"], [])
     place.look("RUNNING")
     idle(place, 10)
-    assert place.model.told == ["start", "stop"]
+    assert place.model.calls == ["start", "stop"]
 
 
 IDLE = ModelPolicy(auto_start=True, idle_minutes=10)
@@ -179,16 +179,16 @@ IDLE = ModelPolicy(auto_start=True, idle_minutes=10)
 
 def idle(place: Place, minutes: int) -> None:
     for _ in range(minutes):
-        place.look("RUNNING" if not place.model.told else None)
+        place.look("RUNNING" if not place.model.calls else None)
 
 
 def test_a_model_that_has_had_nothing_to_do_is_stopped() -> None:
     place = Place(IDLE)
     place.run_by_labelwatch()
     idle(place, 10)
-    assert place.model.told == []
+    assert place.model.calls == []
     idle(place, 1)
-    assert place.model.told == ["stop"]
+    assert place.model.calls == ["stop"]
 
 
 def test_an_image_that_waits_makes_the_minutes_begin_anew() -> None:
@@ -197,7 +197,7 @@ def test_an_image_that_waits_makes_the_minutes_begin_anew() -> None:
     idle(place, 10)
     place.look(images=1)
     idle(place, 10)
-    assert place.model.told == []
+    assert place.model.calls == []
 
 
 def test_images_that_came_and_went_between_two_looks_count_as_something_to_do() -> None:
@@ -206,9 +206,9 @@ def test_images_that_came_and_went_between_two_looks_count_as_something_to_do() 
     idle(place, 9)
     place.model_states.used(place.now)
     idle(place, 9)
-    assert place.model.told == []
+    assert place.model.calls == []
     idle(place, 1)
-    assert place.model.told == ["stop"]
+    assert place.model.calls == ["stop"]
 
 
 def test_the_last_use_of_an_earlier_run_stops_no_model_that_has_just_started() -> None:
@@ -216,19 +216,19 @@ def test_the_last_use_of_an_earlier_run_stops_no_model_that_has_just_started() -
     place.model_states.used(MORNING - timedelta(days=1))
     place.run_by_labelwatch()
     idle(place, 5)
-    assert place.model.told == []
+    assert place.model.calls == []
 
 
 def test_a_model_that_a_person_started_is_not_stopped() -> None:
     place = Place(IDLE)
     idle(place, 60)
-    assert place.model.told == []
+    assert place.model.calls == []
 
 
 def test_unless_any_model_is_to_be_stopped() -> None:
     place = Place(ModelPolicy(idle_minutes=10, idle_stops_any=True))
     idle(place, 11)
-    assert place.model.told == ["stop"]
+    assert place.model.calls == ["stop"]
 
 
 def test_a_model_that_a_person_stopped_and_started_again_is_theirs() -> None:
@@ -236,7 +236,7 @@ def test_a_model_that_a_person_stopped_and_started_again_is_theirs() -> None:
     place.run_by_labelwatch()
     place.look("STOPPED")
     idle(place, 60)
-    assert place.model.told == []
+    assert place.model.calls == []
 
 
 def test_another_model_is_not_taken_for_the_one_that_was_started_and_its_hours_count_on() -> None:
@@ -244,7 +244,7 @@ def test_another_model_is_not_taken_for_the_one_that_was_started_and_its_hours_c
     place.run_by_labelwatch(hours=3)
     place.model.name = MODEL.replace("rice.1", "rice.2")
     idle(place, 60)
-    assert (place.model.told, place.telemetry.counts["ModelHoursThisMonth"]) == ([], 3)
+    assert (place.model.calls, place.telemetry.counts["ModelHoursThisMonth"]) == ([], 3)
 
 
 CEILING = ModelPolicy(auto_start=True, max_hours=5)
@@ -263,23 +263,23 @@ def test_a_model_is_stopped_at_the_ceiling_and_not_started_again_that_month() ->
     place = Place(CEILING)
     place.run_by_labelwatch(hours=4.9)
     place.look(images=1, after=timedelta(minutes=7))
-    assert place.model.told == ["stop"]
+    assert place.model.calls == ["stop"]
     place.look("STOPPED", images=1)
-    assert place.model.told == ["stop"]
+    assert place.model.calls == ["stop"]
 
 
 def test_the_ceiling_stops_no_model_that_a_person_started() -> None:
     place = Place(CEILING)
     place.model_states.memory = ModelState(model=MODEL, month="2026-11", seconds=6 * 3600)
     place.look("RUNNING", images=1)
-    assert place.model.told == []
+    assert place.model.calls == []
 
 
 def test_a_new_month_begins_at_nought_with_what_has_run_in_it() -> None:
     place = Place(CEILING, now=datetime(2026, 11, 30, 20, tzinfo=UTC))
     place.run_by_labelwatch(hours=4.5)
     assert place.model_states.memory.seconds == pytest.approx(31 * 60)
-    assert (place.model_states.memory.month, place.model.told) == ("2026-12", [])
+    assert (place.model_states.memory.month, place.model.calls) == ("2026-12", [])
 
 
 def test_a_run_that_stopped_while_nobody_looked_is_not_counted_until_now() -> None:

@@ -95,7 +95,7 @@ def test_without_consent_nothing_is_started_or_stopped() -> None:
     for act in (stopped.start, runs.stop):
         with pytest.raises(UserError, match="nothing is created, changed or deleted"):
             act()
-    assert stopped.life.told + runs.life.told == []
+    assert stopped.life.calls + runs.life.calls == []
 
 
 def test_one_that_starts_already_is_only_waited_for() -> None:
@@ -113,7 +113,7 @@ def test_only_one_that_is_stopped_can_be_started(state: str) -> None:
 def test_one_that_runs_already_is_left_as_it_runs() -> None:
     hand = Hand(FakeModelVersion("RUNNING"))
     hand.start(units=2)
-    assert (hand.asked, hand.life.told) == ([], [])
+    assert (hand.asked, hand.life.calls) == ([], [])
     assert hand.said == "The model runs already, on the inference units that it was started with.\n"
 
 
@@ -135,7 +135,7 @@ def test_a_model_is_stopped_and_whoever_starts_it_again_is_told_of(*, auto_start
 def test_one_that_is_stopped_already_is_no_mistake_to_stop(state: str, *, auto_start: bool, starts: bool) -> None:
     hand = Hand(FakeModelVersion(state), auto_start=auto_start)
     hand.stop()
-    assert (hand.asked, hand.life.told) == ([], [])
+    assert (hand.asked, hand.life.calls) == ([], [])
     assert hand.said.startswith("The model is stopped already.\n")
     assert ("ModelAutoStart is yes" in hand.said) is starts
 

@@ -22,14 +22,14 @@ class SlowIntake(FakeEventSource):
         super().__init__()
         self.becoming: bool | None = None
 
-    def turn(self, *, on: bool) -> bool:
-        if self.becoming is not None or on is self.on:
+    def _change(self, *, enabled: bool) -> bool:
+        if self.becoming is not None or enabled is self.enabled:
             return False
-        self.becoming = on
+        self.becoming = enabled
         return True
 
     def settle(self) -> None:
-        self.on, self.becoming = self.on if self.becoming is None else self.becoming, None
+        self.enabled, self.becoming = self.enabled if self.becoming is None else self.becoming, None
 
 
 class LifeOfAModel(RuleBasedStateMachine):
@@ -97,7 +97,7 @@ class LifeOfAModel(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def somebody_turns_the_mapping(self, *, on: bool) -> None:
-        self.event_source.on, self.event_source.becoming = on, None
+        self.event_source.enabled, self.event_source.becoming = on, None
         self.wrong_for = 0  # of whoever turned it back; the looks begin anew
 
     @rule(images=st.integers(1, 30))
@@ -106,18 +106,18 @@ class LifeOfAModel(RuleBasedStateMachine):
 
     @rule()
     def an_image_comes_and_goes_between_two_looks(self) -> None:
-        if self.event_source.on and self.model.state == "RUNNING":
+        if self.event_source.enabled and self.model.state == "RUNNING":
             self.model_states.used(self.now)
             self.quiet_for = 0
 
     @rule()
     def the_model_cannot_be_asked_for_a_minute(self) -> None:
-        before = self.event_source.on, self.event_source.becoming
+        before = self.event_source.enabled, self.event_source.becoming
         self.model.fault = Retryable("ThrottlingException", "slow down")
         try:
             self.looks()
         except Retryable:
-            assert (self.event_source.on, self.event_source.becoming) == before
+            assert (self.event_source.enabled, self.event_source.becoming) == before
         self.model.fault = None
 
     def _minute(self) -> None:
@@ -132,24 +132,24 @@ class LifeOfAModel(RuleBasedStateMachine):
         self.quiet_for = self.quiet_for + 1 if seen == "RUNNING" and not self.backlog.images else 0
         self.event_source.settle()
         self.looks()
-        told, self.model.told[:] = list(self.model.told), []
+        told, self.model.calls[:] = list(self.model.calls), []
         if told:
             {"start": self._was_started, "stop": self._was_stopped}[told[0]]()
         assert not (self.ours and self._spent() and self.model.state == "RUNNING")
         runs = self.model.state == "RUNNING"
-        if self.event_source.on is runs or seen != self.model.state:
+        if self.event_source.enabled is runs or seen != self.model.state:
             self.wrong_for = 0
         else:  # left on for a stopped model and left off for a running one are two wrongs, each with its own looks
             self.wrong_for = self.wrong_for + 1 if runs is self.ran else 1
         self.ran = runs
 
     def _detect(self) -> None:
-        if self.event_source.on and self.backlog.images:
+        if self.event_source.enabled and self.backlog.images:
             if self.model.state == "RUNNING":
                 self.backlog.images = max(0, self.backlog.images - 10)
                 self.model_states.used(self.now)
             else:
-                self.event_source.turn(on=False)
+                self.event_source.disable()
 
     def _was_started(self) -> None:
         assert self.model_policy.auto_start

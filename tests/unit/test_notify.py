@@ -32,19 +32,15 @@ class Bench:
     """The step with a fake in each port."""
 
     def __init__(self) -> None:
-        self.store, self.pictures, self.topic, self.claims = (
-            FakeStore(),
-            FakePictures(),
-            FakeTopic(),
-            FakeIdempotencyRecords(),
-        )
+        self.store, self.pictures, self.topic = FakeStore(), FakePictures(), FakeTopic()
+        self.records = FakeIdempotencyRecords()
         self.clock = NOW
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.step = Notify(
             store=self.store,
             pictures=self.pictures,
             topic=self.topic,
-            claims=self.claims,
+            records=self.records,
             rules=rules(("leaf-smut", 90)),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
             telemetry=self.telemetry,
@@ -56,7 +52,8 @@ class Bench:
         return [item["itemIdentifier"] for item in self.step(messages, 60)["batchItemFailures"]]
 
     @property
-    def told(self) -> list[object]:
+    def alerted(self) -> list[object]:
+        """The images of each alert."""
         return [alert.attributes["images"] for alert in self.topic.alerts]
 
 
@@ -65,180 +62,182 @@ def bench() -> Bench:
     return Bench()
 
 
-def arriving(one: Prediction, message_id: str = "m1") -> Message:
-    return message(encoded(one), message_id)
+def predicted(prediction: Prediction, message_id: str = "m1") -> Message:
+    return message(encoded(prediction), message_id)
 
 
 def test_a_prediction_is_stored_under_its_key(bench: Bench) -> None:
     seen = prediction(SMUT, SPOT)
-    assert bench(arriving(seen)) == []
+    assert bench(predicted(seen)) == []
     lines = bench.store.objects[row_key(seen)].decode().splitlines()
     assert [json.loads(line)["label"] for line in lines] == ["leaf-smut", "brown-spot"]
 
 
-def test_a_repeat_overwrites_and_never_doubles(bench: Bench) -> None:
+def test_a_repeat_overwrites_its_rows(bench: Bench) -> None:
     for _ in range(2):
-        bench(arriving(prediction(SMUT)))
+        bench(predicted(prediction(SMUT)))
     assert len(bench.store.objects) == 1
 
 
-def test_a_label_of_interest_is_told(bench: Bench) -> None:
-    bench(arriving(prediction(SMUT, SPOT)))
+def test_a_label_of_interest_is_in_an_alert(bench: Bench) -> None:
+    bench(predicted(prediction(SMUT, SPOT)))
     (alert,) = bench.topic.alerts
     assert alert.attributes["labels"] == ["leaf-smut"]
     assert "https://link/leaf.jpg" in alert.text
 
 
 @pytest.mark.parametrize("labels", [(), (SPOT,), (Label("leaf-smut", 89.9),)])
-def test_what_nobody_asked_for_is_stored_and_not_told(bench: Bench, labels: tuple[Label, ...]) -> None:
-    bench(arriving(prediction(*labels)))
+def test_a_prediction_without_a_label_of_interest_is_stored_without_an_alert(
+    bench: Bench, labels: tuple[Label, ...]
+) -> None:
+    bench(predicted(prediction(*labels)))
     assert len(bench.store.objects) == 1
     assert bench.topic.alerts == []
 
 
-def test_of_a_prediction_without_alert_nobody_is_told_and_its_neighbours_are_told_of(bench: Bench) -> None:
+def test_a_suppressed_prediction_has_no_alert_and_its_neighbours_have(bench: Bench) -> None:
     past = prediction(SMUT, key="past.jpg", notify=False)
-    assert bench(arriving(past, "past"), arriving(prediction(SMUT), "new")) == []
-    assert bench.told == [["leaf.jpg"]]
+    assert bench(predicted(past, "past"), predicted(prediction(SMUT), "new")) == []
+    assert bench.alerted == [["leaf.jpg"]]
     assert json.loads(bench.store.objects[row_key(past)])["of_interest"] is True
-    assert bench.store.quiet == {row_key(past)}
+    assert bench.store.suppressed == {row_key(past)}
 
 
-def test_where_no_prediction_is_to_be_told_nothing_is_published(bench: Bench) -> None:
-    bench(arriving(prediction(SMUT, notify=False)))
+def test_without_a_prediction_to_alert_of_nothing_is_published(bench: Bench) -> None:
+    bench(predicted(prediction(SMUT, notify=False)))
     assert bench.topic.alerts == []
 
 
-def test_a_prediction_sent_before_there_was_such_a_choice_is_told(bench: Bench) -> None:
+def test_a_prediction_without_the_field_notify_has_an_alert(bench: Bench) -> None:
     old = json.loads(encoded(prediction(SMUT)))
     del old["notify"]
     assert bench(message(json.dumps(old))) == []
-    assert bench.told == [["leaf.jpg"]]
+    assert bench.alerted == [["leaf.jpg"]]
 
 
-def test_the_predictions_of_one_invocation_are_told_in_one_alert(bench: Bench) -> None:
-    bench(*(arriving(prediction(SMUT, key=f"{number}.jpg"), str(number)) for number in range(100)))
-    assert [len(images) for images in bench.told if isinstance(images, list)] == [100]
+def test_the_predictions_of_one_invocation_are_in_one_alert(bench: Bench) -> None:
+    bench(*(predicted(prediction(SMUT, key=f"{number}.jpg"), str(number)) for number in range(100)))
+    assert [len(images) for images in bench.alerted if isinstance(images, list)] == [100]
 
 
-def test_a_prediction_that_came_twice_at_once_is_told_once(bench: Bench) -> None:
-    assert bench(arriving(prediction(SMUT), "m1"), arriving(prediction(SMUT), "m2")) == []
-    assert bench.told == [["leaf.jpg"]]
+def test_a_prediction_in_two_messages_of_a_batch_is_in_the_alert_once(bench: Bench) -> None:
+    assert bench(predicted(prediction(SMUT), "m1"), predicted(prediction(SMUT), "m2")) == []
+    assert bench.alerted == [["leaf.jpg"]]
 
 
-def test_a_repeat_is_told_of_by_nobody_and_is_finished(bench: Bench) -> None:
-    bench(arriving(prediction(SMUT)))
+def test_a_repeat_has_no_second_alert_and_is_finished(bench: Bench) -> None:
+    bench(predicted(prediction(SMUT)))
     bench.clock += timedelta(days=30)
-    assert bench(arriving(prediction(SMUT)), arriving(prediction(SMUT, key="other.jpg"), "m2")) == []
-    assert bench.told == [["leaf.jpg"], ["other.jpg"]]
+    assert bench(predicted(prediction(SMUT)), predicted(prediction(SMUT, key="other.jpg"), "m2")) == []
+    assert bench.alerted == [["leaf.jpg"], ["other.jpg"]]
 
 
-def test_what_another_delivery_is_about_to_tell_comes_back(bench: Bench) -> None:
+def test_a_prediction_in_progress_in_another_delivery_comes_back(bench: Bench) -> None:
     seen = prediction(SMUT)
-    bench.claims.claimed[seen.id] = ("another", NOW + timedelta(seconds=65))
-    assert bench(arriving(seen, "m1"), arriving(prediction(SMUT, key="other.jpg"), "m2")) == ["m1"]
-    assert bench.told == [["other.jpg"]]
+    bench.records.locks[seen.id] = ("another", NOW + timedelta(seconds=65))
+    assert bench(predicted(seen, "m1"), predicted(prediction(SMUT, key="other.jpg"), "m2")) == ["m1"]
+    assert bench.alerted == [["other.jpg"]]
 
 
-def test_what_another_claimed_and_died_with_is_told_once_it_must_be_dead(bench: Bench) -> None:
+def test_a_prediction_whose_delivery_died_has_its_alert_after_the_end_of_the_lock(bench: Bench) -> None:
     seen = prediction(SMUT)
-    bench.claims.claimed[seen.id] = ("another", NOW)
+    bench.records.locks[seen.id] = ("another", NOW)
     bench.clock += timedelta(seconds=1)
-    assert bench(arriving(seen)) == []
-    assert bench.told == [["leaf.jpg"]]
+    assert bench(predicted(seen)) == []
+    assert bench.alerted == [["leaf.jpg"]]
 
 
-def test_a_claim_outlives_the_function_that_has_it(bench: Bench) -> None:
-    bench.claims.unnotable = Retryable("ThrottlingException", "later")
-    bench(arriving(prediction(SMUT)))
-    ((_, end),) = bench.claims.claimed.values()
+def test_a_lock_ends_five_seconds_after_its_invocation_must_have_ended(bench: Bench) -> None:
+    bench.records.write_fault = Retryable("ThrottlingException", "later")
+    bench(predicted(prediction(SMUT)))
+    ((_, end),) = bench.records.locks.values()
     assert NOW + timedelta(seconds=64) < end <= NOW + timedelta(seconds=65)
 
 
-def test_an_alert_that_failed_is_claimed_no_longer_so_that_the_next_try_need_not_wait(bench: Bench) -> None:
+def test_an_alert_that_failed_releases_its_records_so_that_the_next_delivery_need_not_wait(bench: Bench) -> None:
     bench.topic.fault = Retryable("InternalError", "later")
-    bench(arriving(prediction(SMUT)))
+    bench(predicted(prediction(SMUT)))
     bench.topic.fault = None
-    assert bench(arriving(prediction(SMUT))) == []
-    assert bench.told == [["leaf.jpg"]]
+    assert bench(predicted(prediction(SMUT))) == []
+    assert bench.alerted == [["leaf.jpg"]]
 
 
-def test_a_message_whose_alert_is_out_is_finished_though_that_could_not_be_remembered(bench: Bench) -> None:
-    bench.claims.unnotable = Retryable("ThrottlingException", "later")
-    assert bench(arriving(prediction(SMUT))) == []
+def test_a_message_whose_alert_is_out_is_finished_even_if_its_record_is_not_completed(bench: Bench) -> None:
+    bench.records.write_fault = Retryable("ThrottlingException", "later")
+    assert bench(predicted(prediction(SMUT))) == []
     assert bench.telemetry.counts["Alerts"] == 1
 
 
-def test_an_alert_that_could_not_be_remembered_in_a_bad_moment_is_in_the_next(bench: Bench) -> None:
-    bench.claims.unnotable, bench.claims.bad_moments = Retryable("ThrottlingException", "later"), 1
-    bench(arriving(prediction(SMUT)))
-    assert bench.claims.remembered.keys() == {prediction(SMUT).id}
+def test_a_record_that_cannot_be_completed_at_first_is_completed_at_the_second_attempt(bench: Bench) -> None:
+    bench.records.write_fault, bench.records.failing_writes = Retryable("ThrottlingException", "later"), 1
+    bench(predicted(prediction(SMUT)))
+    assert bench.records.completed.keys() == {prediction(SMUT).id}
     assert "idempotency records not completed" not in [event for event, _ in bench.telemetry.log]
 
 
-class Measuring(Batch, frozen=True):
-    """Tells how many seconds each round of work was given."""
+class TimedBatch(Batch, frozen=True):
+    """Keeps how many seconds each attempt has."""
 
     def attempt[I, O](
         self, work: Callable[[I], O], items: Mapping[str, I], *, threads: int, seconds_left: float
     ) -> tuple[dict[str, O], dict[str, Fault]]:
-        GIVEN.append(seconds_left)
+        SECONDS_LEFT.append(seconds_left)
         return super().attempt(work, items, threads=threads, seconds_left=seconds_left)
 
 
-GIVEN: list[float] = []
+SECONDS_LEFT: list[float] = []
 
 
-def test_each_round_of_work_is_given_what_the_rounds_before_have_left(bench: Bench) -> None:
-    bench.claims.unnotable = Retryable("ThrottlingException", "later")
+def test_each_attempt_has_the_seconds_that_the_attempts_before_have_left(bench: Bench) -> None:
+    bench.records.write_fault = Retryable("ThrottlingException", "later")
     batch = bench.step.batch
-    measuring = Measuring(**{name: getattr(batch, name) for name in batch.__struct_fields__})
-    GIVEN.clear()
-    msgspec.structs.replace(bench.step, batch=measuring)([arriving(prediction(SMUT))], 60)
-    assert len(GIVEN) == 4  # the rows, the claim, the note twice
-    assert sorted(set(GIVEN), reverse=True) == GIVEN
+    timed = TimedBatch(**{name: getattr(batch, name) for name in batch.__struct_fields__})
+    SECONDS_LEFT.clear()
+    msgspec.structs.replace(bench.step, batch=timed)([predicted(prediction(SMUT))], 60)
+    assert len(SECONDS_LEFT) == 4  # the rows, acquire, complete and its second attempt
+    assert sorted(set(SECONDS_LEFT), reverse=True) == SECONDS_LEFT
 
 
-def test_what_is_not_worth_an_alert_is_claimed_by_nobody(bench: Bench) -> None:
-    bench(arriving(prediction(SPOT)))
-    assert bench.claims.claimed == {}
+def test_a_prediction_that_is_worth_no_alert_has_no_record(bench: Bench) -> None:
+    bench(predicted(prediction(SPOT)))
+    assert bench.records.locks == {}
 
 
-def test_what_could_not_be_stored_is_not_told_and_comes_back(bench: Bench) -> None:
+def test_a_prediction_that_could_not_be_stored_has_no_alert_and_comes_back(bench: Bench) -> None:
     bench.store.refused["bad.jpg"] = Retryable("SlowDown", "later")
-    returned = bench(arriving(prediction(SMUT, key="bad.jpg"), "bad"), arriving(prediction(SMUT), "good"))
+    returned = bench(predicted(prediction(SMUT, key="bad.jpg"), "bad"), predicted(prediction(SMUT), "good"))
     assert returned == ["bad"]
-    assert bench.told == [["leaf.jpg"]]
+    assert bench.alerted == [["leaf.jpg"]]
 
 
-def test_where_the_alert_fails_only_what_it_would_have_told_of_comes_back(bench: Bench) -> None:
+def test_where_the_alert_fails_only_its_own_predictions_come_back(bench: Bench) -> None:
     bench.topic.fault = Retryable("InternalError", "later")
-    returned = bench(arriving(prediction(SMUT), "worth"), arriving(prediction(SPOT, key="other.jpg"), "not"))
+    returned = bench(predicted(prediction(SMUT), "worth"), predicted(prediction(SPOT, key="other.jpg"), "not"))
     assert returned == ["worth"]
     assert len(bench.store.objects) == 2
 
 
-def test_a_picture_that_cannot_be_linked_to_silences_no_other(bench: Bench) -> None:
+def test_a_picture_without_a_link_keeps_back_no_other_alert(bench: Bench) -> None:
     bench.pictures.unsignable["bad.jpg"] = Retryable("NoCredentialsError", "later")
-    returned = bench(arriving(prediction(SMUT, key="bad.jpg"), "bad"), arriving(prediction(SMUT), "good"))
+    returned = bench(predicted(prediction(SMUT, key="bad.jpg"), "bad"), predicted(prediction(SMUT), "good"))
     assert returned == ["bad"]
-    assert bench.told == [["leaf.jpg"]]
+    assert bench.alerted == [["leaf.jpg"]]
 
 
-def test_what_is_no_prediction_is_a_dead_letter_and_takes_no_neighbour_with_it(bench: Bench) -> None:
-    assert bench(message("hello", "odd"), message('{"x":' + "[" * 100_000, "deep"), arriving(prediction(SMUT))) == []
-    assert bench.dead_letters.letters == {"odd": ("NotAPrediction", "unknown"), "deep": ("NotAPrediction", "unknown")}
-    assert bench.told == [["leaf.jpg"]]
+def test_a_body_that_is_no_prediction_is_a_dead_letter_and_its_neighbours_have_their_alert(bench: Bench) -> None:
+    assert bench(message("hello", "odd"), message('{"x":' + "[" * 100_000, "deep"), predicted(prediction(SMUT))) == []
+    assert bench.dead_letters.sent == {"odd": ("NotAPrediction", "unknown"), "deep": ("NotAPrediction", "unknown")}
+    assert bench.alerted == [["leaf.jpg"]]
 
 
-def test_what_another_delivery_is_about_to_tell_of_comes_back_however_late_it_is(bench: Bench) -> None:
-    one = prediction(SMUT)
-    bench.claims.claim(one.id, "another", NOW, NOW + timedelta(minutes=1))
-    late = message(encoded(one), "late", MAX_TRIES)
-    assert (bench(late), bench.dead_letters.letters, bench.topic.alerts) == (["late"], {}, [])
+def test_a_prediction_in_progress_in_another_delivery_comes_back_even_after_ten_tries(bench: Bench) -> None:
+    seen = prediction(SMUT)
+    bench.records.acquire(seen.id, "another", NOW, NOW + timedelta(minutes=1))
+    late = message(encoded(seen), "late", MAX_TRIES)
+    assert (bench(late), bench.dead_letters.sent, bench.topic.alerts) == (["late"], {}, [])
 
 
-PORTS = ["store", "pictures", "claims", "topic"]
+PORTS = ["store", "pictures", "records", "topic"]
 FAULTS = [
     Retryable("SlowDown", "later"),
     ModelNotRunning("ResourceNotReadyException", "stopped"),
@@ -247,35 +246,35 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("odd", [{"bucket": ""}, {"bucket": "b" * 256}, {"key": ""}, {"key": "k" * 1025}])
-def test_a_prediction_of_what_cannot_be_in_s3_is_a_dead_letter_and_is_told_of_in_no_alert(
+def test_a_prediction_of_an_impossible_object_is_a_dead_letter_and_in_no_alert(
     bench: Bench, odd: dict[str, str]
 ) -> None:
-    assert bench(arriving(prediction(SMUT, image=image(**odd)), "odd"), arriving(prediction(SMUT), "good")) == []
-    assert bench.dead_letters.letters == {"odd": ("NotAPrediction", "unknown")}
-    assert bench.told == [["leaf.jpg"]]
+    assert bench(predicted(prediction(SMUT, image=image(**odd)), "odd"), predicted(prediction(SMUT), "good")) == []
+    assert bench.dead_letters.sent == {"odd": ("NotAPrediction", "unknown")}
+    assert bench.alerted == [["leaf.jpg"]]
 
 
 @pytest.mark.parametrize("port", PORTS)
-@pytest.mark.parametrize("fault", FAULTS, ids=["retry", "wait", "reject"])
-def test_whichever_port_fails_and_how_the_message_meets_the_fate_of_the_fault(
+@pytest.mark.parametrize("fault", FAULTS, ids=["retry", "defer", "reject"])
+def test_whichever_port_fails_the_message_has_the_disposition_of_the_fault(
     bench: Bench, port: str, fault: Exception
 ) -> None:
     getattr(bench, port).fault = fault
-    returned = bench(arriving(prediction(SMUT)))
+    returned = bench(predicted(prediction(SMUT)))
     assert bench.topic.alerts == []
     if isinstance(fault, Rejected):
-        assert (returned, bench.dead_letters.letters) == ([], {"m1": ("InvalidParameter", "s3://images/leaf.jpg")})
+        assert (returned, bench.dead_letters.sent) == ([], {"m1": ("InvalidParameter", "s3://images/leaf.jpg")})
     else:
-        assert (returned, bench.dead_letters.letters) == (["m1"], {})
+        assert (returned, bench.dead_letters.sent) == (["m1"], {})
         assert bench.source.delays == {"m1": 300 if isinstance(fault, ModelNotRunning) else 30}
 
 
 @pytest.mark.parametrize("port", PORTS)
-def test_a_fault_that_nobody_foresaw_loses_no_message(bench: Bench, port: str) -> None:
+def test_an_unexpected_exception_loses_no_message(bench: Bench, port: str) -> None:
     getattr(bench, port).fault = KeyError("a bug")
-    assert bench(arriving(prediction(SMUT))) == ["m1"]
+    assert bench(predicted(prediction(SMUT))) == ["m1"]
 
 
-def test_what_was_stored_and_told_is_counted(bench: Bench) -> None:
-    bench(arriving(prediction(SMUT), "a"), arriving(prediction(SPOT, key="b.jpg"), "b"))
+def test_stored_and_alerted_predictions_are_counted(bench: Bench) -> None:
+    bench(predicted(prediction(SMUT), "a"), predicted(prediction(SPOT, key="b.jpg"), "b"))
     assert bench.telemetry.counts == {"PredictionsStored": 2, "Alerts": 1, "PredictionsAlerted": 1}

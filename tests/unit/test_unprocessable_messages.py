@@ -46,36 +46,36 @@ anything = st.recursive(
 )
 deep = st.sampled_from(["[", '{"x":']).map(lambda opening: '{"x":' + opening * 100_000)
 # Surrogates, which are no text: SQS does not take them, but nothing here relies on that.
-half_letters = st.text(st.characters(categories=["Cs"]), min_size=1)
-texts = st.text() | anything.map(json.dumps) | deep | half_letters
+lone_surrogates = st.text(st.characters(categories=["Cs"]), min_size=1)
+texts = st.text() | anything.map(json.dumps) | deep | lone_surrogates
 
 
 @st.composite
-def bent(draw: st.DrawFn, body: str) -> str:
+def altered(draw: st.DrawFn, body: str) -> str:
     """A good body of which one member has another value, or none, or which is cut short."""
     content = json.loads(body)
-    place = content
-    while isinstance(place, dict | list) and place:
-        inner = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
-        if not isinstance(place[inner], dict | list) or draw(st.booleans()):
+    parent = content
+    while isinstance(parent, dict | list) and parent:
+        member = draw(st.sampled_from(sorted(parent) if isinstance(parent, dict) else range(len(parent))))
+        if not isinstance(parent[member], dict | list) or draw(st.booleans()):
             break
-        place = place[inner]
+        parent = parent[member]
     if draw(st.booleans()):
-        place[inner] = draw(anything)
+        parent[member] = draw(anything)
     else:
-        del place[inner]
+        del parent[member]
     whole = json.dumps(content)
     return whole[: draw(st.integers(1, len(whole)))] if draw(st.booleans()) else whole
 
 
-events_of_s3 = bent(notification(s3_record("bent.jpg")))
-predictions = bent(encoded(prediction(SMUT, key="bent.jpg")))
-# How many good ones stand before each poison, and the poison.
+events_of_s3 = altered(notification(s3_record("altered.jpg")))
+predictions = altered(encoded(prediction(SMUT, key="altered.jpg")))
+# How many good messages come before each poison message, and the body of that one.
 mixtures = st.lists(st.tuples(st.integers(0, 2), texts | events_of_s3 | predictions), min_size=1, max_size=4)
 
 
-class Place:
-    """Both steps with fakes in their ports; `settled` is what the last batch left of each message."""
+class Bench:
+    """Both steps with a fake in each port."""
 
     def __init__(self, *, partial: bool) -> None:
         self.images, self.model, self.store = FakeImages(), FakeModel(), FakeStore()
@@ -101,7 +101,7 @@ class Place:
             store=self.store,
             pictures=FakePictures(),
             topic=self.topic,
-            claims=FakeIdempotencyRecords(),
+            records=FakeIdempotencyRecords(),
             rules=rules(("*", 60)),
             batch=batch,
             telemetry=self.telemetry,
@@ -109,24 +109,29 @@ class Place:
         )
 
     def settled(self, step: Callable[[list[Message], float], BatchResponse], messages: list[Message]) -> dict[str, str]:
-        """The fate of each message by its id; as Lambda would see it, and as SQS would."""
+        """The outcome of each message by its id: finished, comes back, or the reason of its dead letter."""
+        returned = self._returned(step, messages)
+        assert set(self.source.delays) == returned
+        assert not returned & set(self.dead_letters.sent)
+        return {
+            message.id: "comes back" if message.id in returned
+            else self.dead_letters.sent[message.id][0] if message.id in self.dead_letters.sent
+            else "finished"
+            for message in messages
+        }  # fmt: skip
+
+    def _returned(self, step: Callable[[list[Message], float], BatchResponse], messages: list[Message]) -> set[str]:
+        """The ids of the messages that come back, as Lambda reads it from the response, or SQS from the deletions."""
+        ids = {message.id for message in messages}
         try:
-            answer = step(messages_of(sqs_event(*messages)), 60)
+            response = step(messages_of(sqs_event(*messages)), 60)
         except BatchIncomplete:
             assert not self.partial
-            returned = {one.id for one in messages} - set(self.source.deleted)
-        else:
-            returned = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
-            assert self.partial or not returned
-        assert returned <= {one.id for one in messages}
-        assert set(self.source.delays) == returned
-        assert not returned & set(self.dead_letters.letters)
-        return {
-            one.id: "comes back" if one.id in returned
-            else self.dead_letters.letters[one.id][0] if one.id in self.dead_letters.letters
-            else "finished"
-            for one in messages
-        }  # fmt: skip
+            return ids - set(self.source.deleted)
+        returned = {item["itemIdentifier"] for item in response["batchItemFailures"]}
+        assert returned <= ids
+        assert self.partial or not returned
+        return returned
 
     @property
     def predicted(self) -> list[str]:
@@ -138,63 +143,63 @@ class Place:
 
 
 def mixed(mixture: list[tuple[int, str]], good: Callable[[str], str]) -> tuple[list[Message], list[str]]:
-    """The messages of a batch, the last of them a good one, and the keys of the good ones, which are their ids too."""
+    """The messages of a batch, and the keys of its good messages, which are their ids too."""
     messages, keys = [], []
-    for place, (neighbours, poison) in enumerate([*mixture, (1, "")]):
-        for key in (f"good {place} {number}.jpg" for number in range(neighbours)):
+    for index, (neighbours, poison) in enumerate([*mixture, (1, "")]):
+        for key in (f"good {index} {number}.jpg" for number in range(neighbours)):
             messages.append(message(good(key), key))
             keys.append(key)
-        messages.append(message(poison, f"poison {place}"))
+        messages.append(message(poison, f"poison {index}"))
     return messages, keys
 
 
 @pytest.mark.parametrize("partial", [True, False])
 @given(mixtures)
-def test_detect_finishes_all_good_ones_whatever_stands_between_them(
+def test_detect_finishes_all_good_messages_of_any_mixture(
     partial: bool,  # noqa: FBT001 - a parameter
     mixture: list[tuple[int, str]],
 ) -> None:
-    place = Place(partial=partial)
+    bench = Bench(partial=partial)
     messages, good = mixed(mixture, lambda key: notification(s3_record(key)))
-    fates = place.settled(place.detect, messages)
-    assert [fates.pop(key) for key in good] == ["finished"] * len(good)
-    assert set(fates.values()) <= {"finished", "NotAnS3Event", "OwnBucket"}
-    assert [key for key in place.predicted if key.startswith("good ")] == good
+    outcomes = bench.settled(bench.detect, messages)
+    assert [outcomes.pop(key) for key in good] == ["finished"] * len(good)
+    assert set(outcomes.values()) <= {"finished", "NotAnS3Event", "OwnBucket"}
+    assert [key for key in bench.predicted if key.startswith("good ")] == good
 
 
 @pytest.mark.parametrize("partial", [True, False])
 @given(mixtures)
-def test_notify_stores_and_tells_of_all_good_ones_whatever_stands_between_them(
+def test_notify_stores_and_alerts_of_all_good_messages_of_any_mixture(
     partial: bool,  # noqa: FBT001 - a parameter
     mixture: list[tuple[int, str]],
 ) -> None:
-    place = Place(partial=partial)
+    bench = Bench(partial=partial)
     messages, good = mixed(mixture, lambda key: encoded(prediction(SMUT, key=key)))
-    fates = place.settled(place.notify, messages)
-    assert [fates.pop(key) for key in good] == ["finished"] * len(good)
-    assert set(fates.values()) <= {"finished", "NotAPrediction"}
-    assert sorted(key for key in place.stored if key.startswith("good ")) == good  # rows are written side by side
-    (alert,) = place.topic.alerts
+    outcomes = bench.settled(bench.notify, messages)
+    assert [outcomes.pop(key) for key in good] == ["finished"] * len(good)
+    assert set(outcomes.values()) <= {"finished", "NotAPrediction"}
+    assert sorted(key for key in bench.stored if key.startswith("good ")) == good  # rows are written in parallel
+    (alert,) = bench.topic.alerts
     assert {quote(key) for key in good} <= set(alert.attributes["images"])  # type: ignore[arg-type]
     assert 0 <= alert.attributes["confidence"] <= 100  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("partial", [True, False])
 @given(st.lists(st.none() | st.sampled_from(FAULTS), min_size=1, max_size=10), st.data())
-def test_whatever_the_model_says_of_each_image_it_is_the_fate_of_that_image_alone(
+def test_a_fault_of_the_model_is_the_outcome_of_that_image_alone(
     partial: bool,  # noqa: FBT001 - a parameter
     faults: list[Exception | None],
     data: st.DataObject,
 ) -> None:
-    place = Place(partial=partial)
+    bench = Bench(partial=partial)
     keys = [f"{number}.jpg" for number in range(len(faults))]
-    place.model.answers = {key: fault for key, fault in zip(keys, faults, strict=True) if fault}
+    bench.model.answers = {key: fault for key, fault in zip(keys, faults, strict=True) if fault}
     receives = data.draw(st.lists(st.integers(1, 20), min_size=len(keys), max_size=len(keys)))
     messages = [message(notification(s3_record(key)), key, tried) for key, tried in zip(keys, receives, strict=True)]
-    assert place.settled(place.detect, messages) == {
+    assert bench.settled(bench.detect, messages) == {
         key: expected(fault, tried) for key, fault, tried in zip(keys, faults, receives, strict=True)
     }
-    assert place.predicted == [key for key, fault in zip(keys, faults, strict=True) if fault is None]
+    assert bench.predicted == [key for key, fault in zip(keys, faults, strict=True) if fault is None]
 
 
 def expected(fault: Exception | None, receives: int) -> str:
