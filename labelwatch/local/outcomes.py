@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Hashable
-from itertools import batched
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
 
 from labelwatch.local.session import INPUT_BUCKET, Session
+from labelwatch.shared.queues import Message, QueueReader, ReceiveOptions, queue_depth
 
 PREFIX = "predictions/"
 # For as long as one look takes.
@@ -17,7 +16,6 @@ _SECONDS_OUT_OF_SIGHT = 5
 # A queue that holds as many messages as at the last look is looked at this often only: whoever looks takes them out of
 # sight of everybody else.
 _SECONDS_BETWEEN_LOOKS = 30
-_COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
 class Predicted(Struct, frozen=True):
@@ -89,34 +87,20 @@ class Watch:
             return None
         return prediction_of(row_key, content)
 
-    def _looked_at(self, url: str) -> list[dict[str, Any]]:
+    def _looked_at(self, url: str) -> list[Message]:
         """All that are in sight, where there may be new ones; they are in sight again afterwards."""
-        counts = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
-        depth, now = sum(map(int, counts.values())), time.monotonic()
+        depth, now = queue_depth(self._sqs, url), time.monotonic()
         before, then = self._looks.get(url, (0, now))
         if depth == before and now < then + _SECONDS_BETWEEN_LOOKS:
             return []
         self._looks[url] = depth, now
-        found: list[dict[str, Any]] = []
-        while few := self._received(url):
-            found += few
-        for some in batched(found, 10):
-            entries = [
-                {"Id": str(place), "ReceiptHandle": one["ReceiptHandle"], "VisibilityTimeout": 0}
-                for place, one in enumerate(some)
-            ]
-            self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
-        return found
-
-    def _received(self, url: str) -> list[dict[str, Any]]:
-        answer = self._sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=10,
-            MessageAttributeNames=["All"],
-            VisibilityTimeout=_SECONDS_OUT_OF_SIGHT,
-        )
-        messages: list[dict[str, Any]] = answer.get("Messages", [])
-        return messages
+        # The local AWS has one server, which a short poll reads whole.
+        reader = QueueReader(self._sqs, url, ReceiveOptions(hidden_seconds=_SECONDS_OUT_OF_SIGHT, long_poll_seconds=0))
+        try:
+            reader.receive_all()
+        finally:
+            reader.release()
+        return list(reader.messages.values())
 
 
 def prediction_of(row_key: str, content: bytes) -> Predicted | None:
@@ -136,7 +120,7 @@ def prediction_of(row_key: str, content: bytes) -> Predicted | None:
     )
 
 
-def _set_aside(message: dict[str, Any]) -> DeadLetterImage:
+def _set_aside(message: Message) -> DeadLetterImage:
     attributes = message.get("MessageAttributes", {})
     said = {
         name: attributes.get(name, {}).get("StringValue", "not recorded") for name in DeadLetterImage.__struct_fields__
