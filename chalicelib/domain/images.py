@@ -30,6 +30,11 @@ class ObjectCreated(Struct, frozen=True):
         return f"s3://{self.bucket}/{self.key}"
 
 
+def is_folder_marker(key: str, size: int | None) -> bool:
+    """Whether this is the empty object that the S3 console makes for a folder."""
+    return key.endswith("/") and size == 0
+
+
 class ImageReference(Struct, frozen=True, kw_only=True):
     """Which object, and which version of it: all of it as HeadObject tells it, so that every path gives the same."""
 

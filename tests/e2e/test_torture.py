@@ -32,14 +32,14 @@ def test_a_function_that_is_killed_loses_nothing_and_tells_twice_only_what_it_co
     outcome = scenarios.run(place, Scenario("killed", scenarios.killed_at(KILLS), 6, 4))
     assert outcome.faults == []
     assert outcome.mischief[KILLED] == len(KILLS)
-    assert (outcome.verdict.predicted, outcome.verdict.told) == (len(KILLS), len(KILLS))
+    assert (outcome.verdict.predicted, outcome.verdict.notified) == (len(KILLS), len(KILLS))
     assert outcome.told_twice >= 1
 
 
 def test_repeats_refusals_and_a_model_that_stops_cost_time_and_nothing_else(place: Place) -> None:
     outcome = scenarios.run(place, Scenario("all", all_of_it, 10, 6))
     assert outcome.faults == []
-    assert (outcome.verdict.predicted, outcome.verdict.aside, outcome.verdict.due) == (18, 2, 10)
+    assert (outcome.verdict.predicted, outcome.verdict.dead_letters, outcome.verdict.expected_alerts) == (18, 2, 10)
     assert outcome.mischief[NOT_RUNNING] > 0
     assert outcome.mischief[COME_AGAIN] > 0
     assert outcome.mischief.keys() & set(WAYS_TO_FAIL)
@@ -59,7 +59,7 @@ def test_functions_that_delete_what_is_finished_themselves_lose_nothing_when_the
     outcome = scenarios.run(place, Scenario("deleting", deleting, 6, 4))
     assert outcome.faults == []
     assert outcome.mischief[KILLED] == 1
-    assert (outcome.verdict.predicted, outcome.verdict.aside) == (2, 1)
+    assert (outcome.verdict.predicted, outcome.verdict.dead_letters) == (2, 1)
 
 
 def deleting(place: Place, prefix: str) -> None:

@@ -50,7 +50,7 @@ def outcome_of(
         verdict=verdict,
         letters_twice=letters_twice,
         told_twice=sum(mails[one] - 1 for one in due if mails[one] > 1),
-        unnoted=sum(one.id in unnoted for one in verdict.untold),
+        unnoted=sum(one.id in unnoted for one in verdict.not_notified),
         mischief=dict(sorted(mischief.items())),
         faults=[
             *faults_of(found, verdict, mails, explained, place.doubts.unexplained, unnoted),
@@ -70,14 +70,14 @@ def faults_of(  # noqa: PLR0917 - all that there is to say of it
     """What must not be; `mails` counts the mails that tell of a prediction, by its id."""
     due = {one.id: str(one) for one in found.predictions if one.of_interest}
     return [
-        *(f"no fate: {one}" for one in verdict.without_fate),
-        *(f"not remembered as told: {one}" for one in verdict.untold if one.id not in unnoted),
-        *(f"rows of nothing uploaded: {one}" for one in verdict.unknown),
+        *(f"unaccounted for: {one}" for one in verdict.unaccounted_for),
+        *(f"not remembered as told: {one}" for one in verdict.not_notified if one.id not in unnoted),
+        *(f"rows of nothing uploaded: {one}" for one in verdict.unknown_rows),
         *(f"no mail: {due[one]}" for one in due if not mails[one]),
         *(f"told twice without a reason: {due[one]}" for one in sorted(due.keys() & unexplained)),
         *(f"{mails[one]} mails: {due[one]}" for one in due if mails[one] > 1 + explained[one]),
-        *([f"{verdict.twice} images have a prediction and are dead letters too"] if verdict.twice else []),
-        *([f"{verdict.on_the_way} messages are on the way still"] if verdict.on_the_way else []),
+        *([f"{verdict.duplicates} images have a prediction and are dead letters too"] if verdict.duplicates else []),
+        *([f"{verdict.in_progress} messages are in progress still"] if verdict.in_progress else []),
     ]
 
 

@@ -32,9 +32,9 @@ def whole(outcomes: list[Outcome], about: str) -> str:
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     verdict = outcome.verdict
     done = ", ".join(f"{count:,} {kind}" for kind, count in outcome.mischief.items())
-    lost = len(verdict.without_fate) + len(verdict.untold) - outcome.unnoted
+    lost = len(verdict.unaccounted_for) + len(verdict.not_notified) - outcome.unnoted
     figures = (
-        verdict.images, verdict.predicted, verdict.aside, lost, verdict.due, verdict.told + outcome.unnoted,
-        outcome.told_twice, outcome.unnoted, outcome.letters_twice, round(outcome.seconds),
+        verdict.images, verdict.predicted, verdict.dead_letters, lost, verdict.expected_alerts,
+        verdict.notified + outcome.unnoted, outcome.told_twice, outcome.unnoted, outcome.letters_twice, round(outcome.seconds),
     )  # fmt: skip
     return (outcome.name, done, *(f"{figure:,}" for figure in figures))

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from labelwatch.audit.compare import compare
-from tests.support.audit_builders import aside, found, stored, uploaded
+from tests.support.audit_builders import dead_letter, found, stored, uploaded
 from tests.torture import page
 from tests.torture.calls import ASIDE
 from tests.torture.outcome import Outcome, faults_of, faults_of_letters
@@ -105,7 +105,7 @@ def test_a_dead_letter_beyond_the_first_needs_a_reason_of_its_own_kind() -> None
 def faults(mails: int, explained: int = 0, unexplained: frozenset[str] = frozenset()) -> list[str]:
     """Of one image that is worth an alert and remembered as told."""
     image, one = uploaded(), stored(uploaded(), id="leaf")
-    seen = found(uploads=[image], predictions=[one], told=["leaf"])
+    seen = found(uploads=[image], predictions=[one], notified=["leaf"])
     return faults_of(seen, compare(seen), Counter(leaf=mails), Counter(leaf=explained), set(unexplained), frozenset())
 
 
@@ -131,11 +131,11 @@ def test_what_the_audit_finds_is_a_fault() -> None:
     seen = found(
         uploads=[lost, both],
         predictions=[stored(stranger, of_interest=False), stored(both)],
-        image_dead_letters=[aside(both)],
-        on_the_way=1,
+        image_dead_letters=[dead_letter(both)],
+        in_progress=1,
     )
     said = faults_of(seen, compare(seen), Counter({"id of both.jpg": 1}), Counter(), set(), frozenset())
-    assert [fault.split(" ")[0] for fault in said] == ["no", "not", "rows", "1", "1"]
+    assert [fault.split(" ")[0] for fault in said] == ["unaccounted", "not", "rows", "1", "1"]
 
 
 def test_an_alert_that_is_not_remembered_as_told_is_a_fault_unless_it_has_a_reason() -> None:
