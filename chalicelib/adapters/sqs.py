@@ -110,11 +110,11 @@ class DeadLetterQueue:
         self._url = url
 
     def put(self, message: Message, fault: Fault, image: str) -> None:
-        """Keeps a copy of the message with the attributes `reason`, `detail`, `fate` and `image` (percent-encoded)."""
+        """Keeps a copy with the attributes `reason`, `detail`, `disposition` and `image` (percent-encoded)."""
         attributes = {
             "reason": fault.reason,
             "detail": _sayable(fault.detail),
-            "fate": fault.fate,  # whether it was given up or can never be done: the reason alone does not say
+            "disposition": fault.fate,  # whether it was given up or can never be done: the reason alone does not say
             "image": quote(image, safe=":/"),
         }
         with told_as_faults():

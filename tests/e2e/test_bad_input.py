@@ -11,8 +11,8 @@ from urllib.parse import unquote
 from chalicelib.domain.predictions import Label
 from chalicelib.queues.batch import MAX_TRIES
 from chalicelib.steps.detect import encoded
-from labelwatch.dead_letters.dead_letter import Letter, boxes
-from labelwatch.dead_letters.reader import Held
+from labelwatch.dead_letters import DeadLetter, dead_letter_queues
+from labelwatch.dead_letters.reader import DeadLetterReader
 from labelwatch.local.outcomes import Watch
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.builders import image, notification, prediction, s3_record
@@ -235,21 +235,24 @@ class Burst:
             self.neighbours.append(neighbour)
             self.upload({neighbour: (picture(), PREDICTED)})
 
-    def _dead_letters(self) -> list[Letter]:
+    def _dead_letters(self) -> list[DeadLetter]:
         """All that there are, as soon as nobody else holds any."""
         until = time.monotonic() + self.pipeline.patience
         while time.monotonic() < until:
-            held = Held(self._sqs, boxes(self.pipeline.outputs))
-            held.read()
-            letters = held.letters
-            held.give_back()
-            if not held.elsewhere:
-                return letters
+            reader = DeadLetterReader(self._sqs, dead_letter_queues(self.pipeline.outputs))
+            reader.receive_all()
+            reader.release()
+            if not reader.hidden_by_others:
+                return reader.dead_letters
         raise AssertionError("somebody else has received dead letters, and does not give them back")
 
-    def _name_of(self, letter: Letter) -> str:
-        named = [name for name in self._bodies if name in letter.body]
-        return max(named, key=len) if named else unquote(letter.said["image"]).removeprefix(f"s3://{INPUT_BUCKET}/")
+    def _name_of(self, dead_letter: DeadLetter) -> str:
+        named = [name for name in self._bodies if name in dead_letter.body]
+        return (
+            max(named, key=len)
+            if named
+            else unquote(dead_letter.attributes["image"]).removeprefix(f"s3://{INPUT_BUCKET}/")
+        )
 
 
 @contextmanager

@@ -149,7 +149,7 @@ def test_one_is_shown_whole_by_its_image_or_its_id(place: Place) -> None:
     for name in (place.key, one["id"], one["id"][:8]):
         shown = place.said("show", name).splitlines()
         assert "to do: nothing, or upload it in another form" in shown
-        assert "attribute fate: reject" in shown
+        assert "attribute disposition: reject" in shown
         assert '   "eventSource": "aws:s3",' in shown
 
 

@@ -253,7 +253,7 @@ def test_a_dead_letter_says_why_and_of_which_image(sqs: SQSClient, url: str) -> 
     assert said == {
         "reason": "EmptyImage",
         "detail": "the object has zero bytes",
-        "fate": "reject",
+        "disposition": "reject",
         "image": "s3://leaves/a.jpg",
     }
 

@@ -35,6 +35,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
     lost = len(verdict.unaccounted_for) + len(verdict.not_notified) - outcome.unnoted
     figures = (
         verdict.images, verdict.predicted, verdict.dead_letters, lost, verdict.expected_alerts,
-        verdict.notified + outcome.unnoted, outcome.told_twice, outcome.unnoted, outcome.letters_twice, round(outcome.seconds),
+        verdict.notified + outcome.unnoted, outcome.told_twice, outcome.unnoted, outcome.letters_twice,
+        round(outcome.seconds),
     )  # fmt: skip
     return (outcome.name, done, *(f"{figure:,}" for figure in figures))
