@@ -49,7 +49,7 @@ def test_patience_ends(sqs: SQSClient, url: str) -> None:
     assert 2 <= time.monotonic() - started_at < 10
 
 
-def test_receiving_ends_when_the_first_messages_are_visible_again(sqs: SQSClient, url: str) -> None:
+def test_receiving_ends_when_the_first_messages_may_have_become_visible(sqs: SQSClient, url: str) -> None:
     seconds = iter(range(100))  # passing one with each look at the clock
     reader = QueueReader(sqs, url, ReceiveOptions(hidden_seconds=1, limit=1000), lambda: next(seconds))
     reader.receive_all()
