@@ -181,32 +181,23 @@ class _Comparison:
         return [image for image in self._unpredicted() if not self._all.reason(image)]
 
     def expected_alerts(self) -> list[StoredPrediction]:
-        """A backfill without alerts may come to an image whose alert was published before: that one counts."""
-        return [
-            prediction
-            for prediction in self._worth_an_alert()
-            if not prediction.suppressed or self._is_notified(prediction)
-        ]
+        return [prediction for prediction in self._worth_an_alert() if not self._is_suppressed(prediction)]
 
     def suppressed(self) -> list[StoredPrediction]:
-        return [
-            prediction
-            for prediction in self._worth_an_alert()
-            if prediction.suppressed and not self._is_notified(prediction)
-        ]
+        return [prediction for prediction in self._worth_an_alert() if self._is_suppressed(prediction)]
 
     def notified(self) -> list[StoredPrediction]:
         return [prediction for prediction in self.expected_alerts() if self._is_notified(prediction)]
 
     def alert_dead_letters(self) -> list[StoredPrediction]:
-        """Only dead letters of predictions: one of an image says nothing of an alert."""
+        """Only dead letters of predictions count: one of an image says nothing of an alert."""
         return [prediction for prediction in self._without_alert() if self._of_predictions.reason(prediction)]
 
     def not_notified(self) -> list[StoredPrediction]:
         return [prediction for prediction in self._without_alert() if not self._of_predictions.reason(prediction)]
 
     def deleted(self) -> list[StoredPrediction]:
-        """In a bucket without versions, rows of a deleted image look like rows of nothing uploaded."""
+        """Without versions, rows of a deleted image cannot be told from rows of nothing uploaded."""
         return [prediction for prediction in self._without_upload() if prediction.version_id is None]
 
     def unknown_rows(self) -> list[StoredPrediction]:
@@ -215,23 +206,23 @@ class _Comparison:
     def _unpredicted(self) -> list[Uploaded]:
         return [image for image in self._found.uploads if _content(image) not in self._predicted_contents]
 
-    def _worth_an_alert(self) -> list[StoredPrediction]:
-        return [
-            prediction
-            for prediction in self._found.predictions
-            if prediction.of_interest and prediction.day >= self._found.alerts_since
-        ]
+    def _without_upload(self) -> list[StoredPrediction]:
+        predictions = self._found.predictions
+        return [prediction for prediction in predictions if _content(prediction) not in self._uploaded_contents]
 
-    def _is_notified(self, prediction: StoredPrediction) -> bool:
-        return prediction.id in self._found.notified
+    def _worth_an_alert(self) -> list[StoredPrediction]:
+        recorded = (prediction for prediction in self._found.predictions if prediction.day >= self._found.alerts_since)
+        return [prediction for prediction in recorded if prediction.of_interest]
 
     def _without_alert(self) -> list[StoredPrediction]:
         return [prediction for prediction in self.expected_alerts() if not self._is_notified(prediction)]
 
-    def _without_upload(self) -> list[StoredPrediction]:
-        return [
-            prediction for prediction in self._found.predictions if _content(prediction) not in self._uploaded_contents
-        ]
+    def _is_notified(self, prediction: StoredPrediction) -> bool:
+        return prediction.id in self._found.notified
+
+    def _is_suppressed(self, prediction: StoredPrediction) -> bool:
+        """An alert that was published before a backfill came to the image counts all the same."""
+        return prediction.suppressed and not self._is_notified(prediction)
 
 
 def _content(image: Uploaded | StoredPrediction) -> tuple[str, str, str, date]:

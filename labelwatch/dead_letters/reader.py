@@ -63,10 +63,8 @@ class DeadLetterReader:
 
     def release(self) -> dict[str, str]:
         """Makes all that were not deleted visible; returns SQS's reason for each that stays hidden, by id."""
-        failed: dict[str, str] = {}
-        for reader in self._readers.values():
-            failed |= reader.release()
-        return failed
+        readers = self._readers.values()
+        return {dead_letter_id: reason for reader in readers for dead_letter_id, reason in reader.release().items()}
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from labelwatch.dead_letters.reader import DeadLetterReader
 from labelwatch.dead_letters.selection import reasons
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.text import counted
 
 
 class Outcome(NamedTuple):
@@ -24,7 +25,13 @@ class Outcome(NamedTuple):
     duplicated: dict[str, str]
 
 
-type Action = Callable[[DeadLetterReader, Sequence[DeadLetter]], Outcome]
+class Change(NamedTuple):
+    """What happens to dead letters, a batch of one queue at a time, and how that is put into words."""
+
+    apply: Callable[[DeadLetterReader, Sequence[DeadLetter]], Outcome]
+    question: str
+    done: str
+    if_dry_run: str
 
 
 def redrive(
@@ -46,15 +53,13 @@ def redrive(
         )
         if not dead_letters:
             terminal.print("Nothing is moved.")
-    if not dead_letters:
-        return
-    terminal.console.print(output.summary_table(dead_letters))
-    if dry_run:
-        terminal.print(f"Nothing is moved: {number_of(dead_letters)} would be.")
-        return
-    pronoun = "it" if len(dead_letters) == 1 else "they"
-    terminal.confirm(f"Put {number_of(dead_letters)} back where {pronoun} came from?")
-    _apply(_send_back, reader, dead_letters, terminal, "Put back")
+    change = Change(
+        _send_back,
+        f"Put {number_of(dead_letters)} back where {'it' if len(dead_letters) == 1 else 'they'} came from?",
+        "Put back",
+        f"Nothing is moved: {number_of(dead_letters)} would be.",
+    )
+    _confirm_and_apply(change, reader, dead_letters, terminal, dry_run=dry_run)
 
 
 def purge(
@@ -66,44 +71,52 @@ def purge(
     dry_run: bool,
 ) -> None:
     """Deletes them for good, and records their images as purged; raises UserError where a part fails."""
-    if not dead_letters:
-        return
-    terminal.console.print(output.summary_table(dead_letters))
-    if dry_run:
-        terminal.print(f"Nothing is deleted: {number_of(dead_letters)} would be. The images stay.")
-        return
-    terminal.confirm(f"Delete {number_of(dead_letters)} for good? The images stay.")
 
     def delete(reader: DeadLetterReader, batch: Sequence[DeadLetter]) -> Outcome:
         purged.record(batch)  # first: an image whose dead letter is deleted and not recorded would look lost
         unchanged = reader.delete(batch)
         return Outcome(len(batch) - len(unchanged), unchanged, {})
 
-    _apply(delete, reader, dead_letters, terminal, "Deleted")
+    change = Change(
+        delete,
+        f"Delete {number_of(dead_letters)} for good? The images stay.",
+        "Deleted",
+        f"Nothing is deleted: {number_of(dead_letters)} would be. The images stay.",
+    )
+    _confirm_and_apply(change, reader, dead_letters, terminal, dry_run=dry_run)
 
 
-def _apply(
-    action: Action, reader: DeadLetterReader, dead_letters: Sequence[DeadLetter], terminal: Terminal, verb: str
+def _confirm_and_apply(
+    change: Change, reader: DeadLetterReader, dead_letters: Sequence[DeadLetter], terminal: Terminal, *, dry_run: bool
 ) -> None:
-    unchanged: dict[str, str] = {}
-    duplicated: dict[str, str] = {}
-    finished = 0
+    if not dead_letters:
+        return
+    terminal.console.print(output.summary_table(dead_letters))
+    if dry_run:
+        terminal.print(change.if_dry_run)
+        return
+    terminal.confirm(change.question)
+    outcomes: list[Outcome] = []
     with terminal.progress() as bars:
         bar = bars.add_task("", total=len(dead_letters))
         for queue, batch in in_batches(dead_letters):
             if reader.is_expired:
                 break
             bars.update(bar, description=queue.name)
-            outcome = action(reader, batch)
-            finished += outcome.finished
-            unchanged |= outcome.unchanged
-            duplicated |= outcome.duplicated
+            outcomes.append(change.apply(reader, batch))
             bars.advance(bar, len(batch))
-    terminal.print(f"{verb}: {finished} of {number_of(dead_letters)}.")
-    untried = len(dead_letters) - finished - len(unchanged) - len(duplicated)
+    _report(outcomes, len(dead_letters), terminal, change.done)
+
+
+def _report(outcomes: Sequence[Outcome], total: int, terminal: Terminal, done: str) -> None:
+    finished = sum(outcome.finished for outcome in outcomes)
+    terminal.print(f"{done}: {finished} of {counted(total, 'dead letter')}.")
+    unchanged = [reason for outcome in outcomes for reason in outcome.unchanged.values()]
+    duplicated = [reason for outcome in outcomes for reason in outcome.duplicated.values()]
+    untried = total - finished - len(unchanged) - len(duplicated)
     problems = [
-        f"left as they were: {len(unchanged)} ({_first(unchanged)})" if unchanged else "",
-        f"on their queue again, but not deleted here: {len(duplicated)} ({_first(duplicated)})" if duplicated else "",
+        f"left as they were: {len(unchanged)} ({unchanged[0]})" if unchanged else "",
+        f"on their queue again, but not deleted here: {len(duplicated)} ({duplicated[0]})" if duplicated else "",
         f"not tried, since half an hour is over and others may see them: {untried}" if untried else "",
     ]
     if any(problems):
@@ -117,7 +130,3 @@ def _send_back(reader: DeadLetterReader, batch: Sequence[DeadLetter]) -> Outcome
     sent = [dead_letter for dead_letter in batch if dead_letter.id not in unchanged]
     duplicated = reader.delete(sent)
     return Outcome(len(sent) - len(duplicated), unchanged, duplicated)
-
-
-def _first(failed: dict[str, str]) -> str:
-    return next(iter(failed.values()))

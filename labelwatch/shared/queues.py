@@ -1,4 +1,4 @@
-"""SQS queues as commands read them: how many messages a queue holds, and what they say, without consuming any."""
+"""SQS queues as commands read them: how many messages a queue holds, and their content, without consuming any."""
 
 import time
 from collections.abc import Callable, Sequence
