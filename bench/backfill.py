@@ -26,14 +26,14 @@ from chalicelib.domain.predictions import prediction_id
 from chalicelib.domain.rows import day_prefix
 from labelwatch.backfill.listing import Listing, Predictions
 from labelwatch.backfill.send import Batch, Sender, batches, body_of
-from labelwatch.backfill.target import Place
 from labelwatch.local import ministack
 from labelwatch.local.ministack import REGION, LocalAws
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.s3_uri import S3Location
 
 IN, OUT = "images", "predictions"
 MODEL = "general"
-EVERYTHING = Place(IN, "")
+EVERYTHING = S3Location(IN, "")
 LOOP = "a loop: HeadObject of the row, SendMessage"
 LISTED = "backfill: listed and counted"
 SENT = "backfill: listed and sent"

@@ -20,6 +20,7 @@ from labelwatch.local.model import CALLS_PER_SECOND, Classifier, RateLimit
 from labelwatch.local.outcomes import OutcomeReader
 from labelwatch.local.session import Session
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.queues import queue_depth
 from labelwatch.uploads import tokens
 from tests.support.call_counter import UPLOADER, Call, Calls, counting_proxy
 
@@ -212,10 +213,8 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
 
 def waiting(session: Session) -> int:
     """How many messages both queues hold, in sight or not."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     client = session.local_aws.client("sqs")
-    answers = [client.get_queue_attributes(QueueUrl=session.outputs[url], AttributeNames=names) for url in _QUEUES]
-    return sum(int(answer["Attributes"][name]) for answer in answers for name in names)
+    return sum(queue_depth(client, session.outputs[url]) for url in _QUEUES)
 
 
 def _functions(session: Session) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Every uploaded image against what became of it."""
+"""Audit: every uploaded image against its prediction or dead letter, every prediction against its alert."""

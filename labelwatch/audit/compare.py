@@ -1,8 +1,9 @@
-"""What was uploaded against what became of it: a comparison of what was found, which does no I/O."""
+"""What was uploaded against its predictions, dead letters and alerts: a comparison without I/O."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import date
+from itertools import chain
 
 from msgspec import Struct
 
@@ -21,10 +22,10 @@ class Uploaded(Struct, frozen=True):
         return f"s3://{self.bucket}/{self.key}{version}"
 
 
-class Stored(Struct, frozen=True):
+class StoredPrediction(Struct, frozen=True):
     """A prediction whose rows are stored under `row_key`, and the image that they are of.
 
-    It is worth an alert if it is `of_interest`; then one is due, but not where it is `quiet`, as a backfill is.
+    It is worth an alert if it is `of_interest`; one is expected unless alerts were `suppressed`, as a backfill does.
     """
 
     id: str
@@ -35,16 +36,16 @@ class Stored(Struct, frozen=True):
     etag: str
     day: date
     of_interest: bool
-    quiet: bool = False
+    suppressed: bool = False
 
     def __str__(self) -> str:
         return f"{self.row_key}, of s3://{self.bucket}/{self.key}"
 
 
 class DeadLetterImage(Struct, frozen=True):
-    """A dead letter that names an image; without a version it is any of that key.
+    """An image that a dead letter names; without a version it may be any of that key.
 
-    It is of no upload after the day `until`, on which it was sent, or purged: its successors have fates of their own.
+    It is of no upload after the day `until`, on which the dead letter was sent, or purged.
     """
 
     bucket: str
@@ -55,113 +56,175 @@ class DeadLetterImage(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """All that was found. Dead letters are of images, or of predictions; `told` are the ids of predictions.
+    """All that was read. Dead letters are of images, or of predictions; those that were purged count as well.
 
-    Those that are `purged` are dead letters no longer, but were.
-    Who was told of uploads before `alerts_since` is forgotten. `on_the_way` are messages that have no end yet, or
-    whose end cannot be seen now. `unreadable` are objects among the rows that hold none.
+    `notified` are the ids of the predictions whose alert is recorded as published. These records are kept for the
+    uploads since `alerts_since` only. `in_progress` are messages that are not settled yet, or dead letters that another
+    consumer hides now. `unreadable_rows` are the keys of objects among the rows that hold no rows.
     """
 
     uploads: Sequence[Uploaded]
-    predictions: Sequence[Stored]
+    predictions: Sequence[StoredPrediction]
     image_dead_letters: Sequence[DeadLetterImage]
     prediction_dead_letters: Sequence[DeadLetterImage]
     images_purged: Sequence[DeadLetterImage] = ()
     predictions_purged: Sequence[DeadLetterImage] = ()
-    told: Collection[str]
+    notified: Collection[str]
     alerts_since: date
-    on_the_way: int
-    unreadable: Sequence[str] = ()
+    in_progress: int
+    unreadable_rows: Sequence[str] = ()
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """The counts, and what each of them leaves over.
+    """The counts, and the lists of what they do not explain.
 
-    Each image is `predicted`, `aside` or in `without_fate`; each prediction that is `due` an alert is `told`,
-    `due_aside` or in `untold`; of `quiet` ones nobody is to be told. `twice` are dead letters of images that have a
-    prediction as well.
+    Each image is `predicted`, one of the `dead_letters`, or `unaccounted_for`; `duplicates` are predicted images that
+    are dead letters as well. Each of the `expected_alerts` is `notified`, one of the `alert_dead_letters`, or
+    `not_notified`; `suppressed` are predictions that are worth an alert, but of a backfill without alerts.
     """
 
     images: int
     predicted: int
-    aside: int
+    dead_letters: int
     reasons: dict[str, int]
-    twice: int
-    quiet: int
-    due: int
-    told: int
-    due_aside: int
-    on_the_way: int
-    gone: int
-    without_fate: list[Uploaded]
-    untold: list[Stored]
-    unknown: list[Stored]
-    unreadable: list[str]
+    duplicates: int
+    expected_alerts: int
+    notified: int
+    alert_dead_letters: int
+    suppressed: int
+    in_progress: int
+    deleted: int
+    unaccounted_for: list[Uploaded]
+    not_notified: list[StoredPrediction]
+    unknown_rows: list[StoredPrediction]
+    unreadable_rows: list[str]
 
     @property
-    def left_over(self) -> bool:
-        """Whether something has not come to its end."""
-        return bool(self.without_fate or self.untold)
+    def is_complete(self) -> bool:
+        """Whether each image and each expected alert is accounted for."""
+        return not self.unaccounted_for and not self.not_notified
 
     @property
-    def adds_up(self) -> bool:
-        """What has not come to its end may be on the way; rows of nothing that was uploaded are no arithmetic."""
-        return not self.unknown and not self.unreadable and len(self.without_fate) + len(self.untold) <= self.on_the_way
+    def is_balanced(self) -> bool:
+        """Whether messages in progress may account for the rest; rows of nothing uploaded have no such excuse."""
+        unsettled = len(self.unaccounted_for) + len(self.not_notified)
+        return not self.unknown_rows and not self.unreadable_rows and unsettled <= self.in_progress
 
 
 def compare(found: Found) -> Verdict:
-    """By what images are, and not by their names: a key holds many of them in the course of time."""
-    image_dead_letters = _by_place(found.image_dead_letters)
-    of_predictions = [*found.predictions_purged, *found.prediction_dead_letters]
-    prediction_dead_letters = _by_place(of_predictions)
-    ends = _by_place([*found.images_purged, *of_predictions, *found.image_dead_letters])
-    stored = {_content(one) for one in found.predictions}
-    unstored = [one for one in found.uploads if _content(one) not in stored]
-    aside = [reason for one in unstored if (reason := _reason(one, ends))]
-    worth = [one for one in found.predictions if one.of_interest and one.day >= found.alerts_since]
-    # A backfill may have come to an image that was told of before.
-    due = [one for one in worth if not one.quiet or one.id in found.told]
-    not_told = [one for one in due if one.id not in found.told]
-    untold = [one for one in not_told if not _reason(one, prediction_dead_letters)]
-    uploaded = {_content(one) for one in found.uploads}
-    strangers = [one for one in found.predictions if _content(one) not in uploaded]
+    """The verdict on what was found; images are compared by content, since a key holds many of them over time."""
+    comparison = _Comparison(found)
+    reasons = comparison.dead_letter_reasons()
     return Verdict(
         images=len(found.uploads),
-        predicted=len(found.uploads) - len(unstored),
-        aside=len(aside),
-        reasons=dict(sorted(Counter(aside).items())),
-        twice=sum(bool(_reason(one, image_dead_letters)) for one in found.uploads if _content(one) in stored),
-        quiet=len(worth) - len(due),
-        due=len(due),
-        told=len(due) - len(not_told),
-        due_aside=len(not_told) - len(untold),
-        on_the_way=found.on_the_way,
-        # In a bucket without versions nothing tells what was deleted from what never was.
-        gone=sum(one.version_id is None for one in strangers),
-        without_fate=[one for one in unstored if not _reason(one, ends)],
-        untold=untold,
-        unknown=[one for one in strangers if one.version_id is not None],
-        unreadable=list(found.unreadable),
+        predicted=len(comparison.predicted()),
+        dead_letters=len(reasons),
+        reasons=dict(sorted(Counter(reasons).items())),
+        duplicates=len(comparison.duplicates()),
+        expected_alerts=len(comparison.expected_alerts()),
+        notified=len(comparison.notified()),
+        alert_dead_letters=len(comparison.alert_dead_letters()),
+        suppressed=len(comparison.suppressed()),
+        in_progress=found.in_progress,
+        deleted=len(comparison.deleted()),
+        unaccounted_for=comparison.unaccounted_for(),
+        not_notified=comparison.not_notified(),
+        unknown_rows=comparison.unknown_rows(),
+        unreadable_rows=list(found.unreadable_rows),
     )
 
 
-type _Place = tuple[str, str, str | None]
+class _DeadLetters:
+    """Dead letters by the image that they name."""
+
+    def __init__(self, *groups: Sequence[DeadLetterImage]) -> None:
+        # The last dead letter of an image counts: it is of every upload that an earlier one is of.
+        by_day = sorted(chain(*groups), key=lambda dead_letter: dead_letter.until)
+        self._by_image = {
+            (dead_letter.bucket, dead_letter.key, dead_letter.version_id): dead_letter for dead_letter in by_day
+        }
+
+    def reason(self, image: Uploaded | StoredPrediction) -> str | None:
+        """Why this image is a dead letter; None where it is none."""
+        for version_id in (image.version_id, None):
+            dead_letter = self._by_image.get((image.bucket, image.key, version_id))
+            if dead_letter and image.day <= dead_letter.until:
+                return dead_letter.reason
+        return None
 
 
-def _content(one: Uploaded | Stored) -> tuple[str, str, str, date]:
-    """What a prediction is of. Its day too: the same content again on another day has rows of its own."""
-    return one.bucket, one.key, one.etag, one.day
+class _Comparison:
+    """One method for each verdict."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self._uploaded_contents = {_content(image) for image in found.uploads}
+        self._predicted_contents = {_content(prediction) for prediction in found.predictions}
+        self._of_images = _DeadLetters(found.image_dead_letters)
+        self._of_predictions = _DeadLetters(found.predictions_purged, found.prediction_dead_letters)
+        self._all = _DeadLetters(
+            found.images_purged, found.predictions_purged, found.prediction_dead_letters, found.image_dead_letters
+        )
+
+    def predicted(self) -> list[Uploaded]:
+        return [image for image in self._found.uploads if _content(image) in self._predicted_contents]
+
+    def duplicates(self) -> list[Uploaded]:
+        """Images with a prediction that are dead letters now as well; a purged one has done no harm."""
+        return [image for image in self.predicted() if self._of_images.reason(image)]
+
+    def dead_letter_reasons(self) -> list[str]:
+        """The reason of each image that has no prediction and is, or was, a dead letter of either queue."""
+        return [reason for image in self._unpredicted() if (reason := self._all.reason(image))]
+
+    def unaccounted_for(self) -> list[Uploaded]:
+        return [image for image in self._unpredicted() if not self._all.reason(image)]
+
+    def expected_alerts(self) -> list[StoredPrediction]:
+        return [prediction for prediction in self._worth_an_alert() if not self._is_suppressed(prediction)]
+
+    def suppressed(self) -> list[StoredPrediction]:
+        return [prediction for prediction in self._worth_an_alert() if self._is_suppressed(prediction)]
+
+    def notified(self) -> list[StoredPrediction]:
+        return [prediction for prediction in self.expected_alerts() if self._is_notified(prediction)]
+
+    def alert_dead_letters(self) -> list[StoredPrediction]:
+        """Only dead letters of predictions count: one of an image says nothing of an alert."""
+        return [prediction for prediction in self._without_alert() if self._of_predictions.reason(prediction)]
+
+    def not_notified(self) -> list[StoredPrediction]:
+        return [prediction for prediction in self._without_alert() if not self._of_predictions.reason(prediction)]
+
+    def deleted(self) -> list[StoredPrediction]:
+        """Without versions, rows of a deleted image cannot be told from rows of nothing uploaded."""
+        return [prediction for prediction in self._without_upload() if prediction.version_id is None]
+
+    def unknown_rows(self) -> list[StoredPrediction]:
+        return [prediction for prediction in self._without_upload() if prediction.version_id is not None]
+
+    def _unpredicted(self) -> list[Uploaded]:
+        return [image for image in self._found.uploads if _content(image) not in self._predicted_contents]
+
+    def _without_upload(self) -> list[StoredPrediction]:
+        predictions = self._found.predictions
+        return [prediction for prediction in predictions if _content(prediction) not in self._uploaded_contents]
+
+    def _worth_an_alert(self) -> list[StoredPrediction]:
+        recorded = (prediction for prediction in self._found.predictions if prediction.day >= self._found.alerts_since)
+        return [prediction for prediction in recorded if prediction.of_interest]
+
+    def _without_alert(self) -> list[StoredPrediction]:
+        return [prediction for prediction in self.expected_alerts() if not self._is_notified(prediction)]
+
+    def _is_notified(self, prediction: StoredPrediction) -> bool:
+        return prediction.id in self._found.notified
+
+    def _is_suppressed(self, prediction: StoredPrediction) -> bool:
+        """An alert that was published before a backfill came to the image counts all the same."""
+        return prediction.suppressed and not self._is_notified(prediction)
 
 
-def _by_place(letters: Sequence[DeadLetterImage]) -> dict[_Place, DeadLetterImage]:
-    """The last of each place: it is of every upload that an earlier one is of."""
-    return {(one.bucket, one.key, one.version_id): one for one in sorted(letters, key=lambda one: one.until)}
-
-
-def _reason(one: Uploaded | Stored, letters: dict[_Place, DeadLetterImage]) -> str | None:
-    """Why this image is a dead letter; None where it is none."""
-    for version in (one.version_id, None):
-        letter = letters.get((one.bucket, one.key, version))
-        if letter and one.day <= letter.until:
-            return letter.reason
-    return None
+def _content(image: Uploaded | StoredPrediction) -> tuple[str, str, str, date]:
+    """What a prediction is of. Its day too: the same content on another day has rows of its own."""
+    return image.bucket, image.key, image.etag, image.day

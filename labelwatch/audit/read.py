@@ -1,11 +1,6 @@
-"""What an audit looks at, read from where the pipeline leaves it; nothing is taken away or changed.
+"""Reads what an audit compares: uploads, queues, dead letters, rows and alerts. Nothing is deleted or changed."""
 
-The order makes it right while images come and go: what is counted as uploaded, or as on the way, has moved on at most
-by the time that its end is looked for, and never back.
-"""
-
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -17,34 +12,40 @@ from msgspec import Struct
 
 from chalicelib.adapters.dynamodb import REMEMBERED
 from chalicelib.adapters.s3 import SUPPRESSED
-from labelwatch.audit.compare import DeadLetterImage, Found, Stored, Uploaded
-from labelwatch.dead_letters.dead_letter import OUTPUTS, Box, Letter, boxes, letter
-from labelwatch.dead_letters.purged import Purged, PurgedImage
+from chalicelib.domain.images import is_folder_marker
+from labelwatch.audit.compare import DeadLetterImage, Found, StoredPrediction, Uploaded
+from labelwatch.dead_letters import (
+    OUTPUTS,
+    DeadLetter,
+    DeadLetterQueue,
+    PurgedImage,
+    PurgedImages,
+    dead_letter_queues,
+    receiving,
+)
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
-from labelwatch.shared.interrupts import uninterrupted
+from labelwatch.shared.queues import ReceiveOptions, queue_depth
 
 ROWS_AT_ONCE = 10
-# Dead letters are out of sight for so long, should nobody be there any more to give them back.
-SECONDS_OUT_OF_SIGHT = 120
-# Whoever looks at dead letters as well hides them for a while.
-SECONDS_FOR_OTHER_READERS = 10
+# Another reader of dead letters, such as `labelwatch dead-letters`, hides them for a while.
+_RECEIVE_OPTIONS = ReceiveOptions(hidden_seconds=120, patience_seconds=10)
 # DynamoDB's limit: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_ITEMS = 100
-_ROWS = "predictions/"
+_ROW_PREFIX = "predictions/"
 _OUTPUTS = ("InputBucket", "OutputBucket", "TableName")
-# What is remembered of the first day ends in the course of today.
-_SURELY_REMEMBERED = REMEMBERED - timedelta(days=1)
+# The records of the first day expire in the course of today.
+_SURELY_RECORDED = REMEMBERED - timedelta(days=1)
 
 
 class Scope(Struct, frozen=True):
-    """Which uploads: those of this day (UTC), those whose keys begin so, or those of which both is true."""
+    """The uploads of this day (UTC), with keys that begin with the prefix; without a day, of all days."""
 
     day: date | None = None
     prefix: str = ""
 
-    def holds(self, key: str, day: date) -> bool:
-        """Whether an image of this key that was uploaded on this day is meant."""
+    def includes(self, key: str, day: date) -> bool:
+        """Whether an image of this key that was uploaded on this day is in the scope."""
         return self.day in {None, day} and key.startswith(self.prefix)
 
     def __str__(self) -> str:
@@ -65,46 +66,51 @@ _decode_rows = msgspec.json.Decoder(_Row).decode_lines
 
 
 class Reader:
-    """Reads one stack, whose outputs are given."""
+    """Reads one stack, whose outputs are given; `warn` gets a sentence where dead letters could not be released."""
 
-    def __init__(self, s3: Any, sqs: Any, dynamodb: Any, outputs: dict[str, str]) -> None:  # noqa: ANN401 - of any endpoint
+    def __init__(
+        self,
+        s3: Any,  # noqa: ANN401 - the client of any endpoint
+        sqs: Any,  # noqa: ANN401 - the same
+        dynamodb: Any,  # noqa: ANN401 - the same
+        outputs: dict[str, str],
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._s3 = s3
         self._sqs = sqs
         self._dynamodb = dynamodb
         self._outputs = outputs
+        self._warn = warn
 
     def read(self, scope: Scope) -> Found:
-        """All of it. Rows are looked for in the days of the uploads; those that came in the meantime do not count."""
-        before = set(self._row_keys(scope))
+        """Reads in three phases, whose order makes the audit right while images move through the pipeline.
+
+        Before: the keys of the rows that exist. Only these may turn out to be rows of nothing uploaded; rows that come
+        later may be of a later upload. Then: the uploads and the queues. After: dead letters, rows and alerts. Messages
+        move forwards only, so whatever an upload or a queue showed is found where it ended, or was counted in progress.
+        """
+        rows_before = set(self._row_keys(scope))
+
         uploads = list(self._uploads(scope))
-        days = {one.day for one in uploads} | ({scope.day} if scope.day else set())
-        of_images, of_predictions = boxes(self._outputs)
-        on_the_way = self._depth(of_images.source) + self._depth(of_predictions.source)
-        images, unseen_images = self._dead_letters(of_images)
-        predictions, unseen_predictions = self._dead_letters(of_predictions)
-        purged = Purged(self._dynamodb, self._outputs["TableName"]).all()
-        keys = [key for key in self._row_keys(scope) if _day_of(key) in {None, *days}]
-        places = {(one.bucket, one.key, one.etag) for one in uploads}
-        with ThreadPoolExecutor(ROWS_AT_ONCE) as pool:
-            read = dict(zip(keys, pool.map(self._stored, keys), strict=True))
-            stored = [
-                one
-                for one in read.values()
-                if one
-                and scope.holds(one.key, one.day)
-                and (one.row_key in before or (one.bucket, one.key, one.etag) in places)
-            ]
+        images, predictions = dead_letter_queues(self._outputs)
+        queued = sum(queue_depth(self._sqs, queue.source_url) for queue in (images, predictions))
+
+        image_dead_letters, hidden_images = self._dead_letters(images)
+        prediction_dead_letters, hidden_predictions = self._dead_letters(predictions)
+        purged = PurgedImages(self._dynamodb, self._outputs["TableName"]).all()
+        rows = self._rows(scope, uploads)
+        stored = _known_before(filter(None, rows.values()), scope, rows_before, uploads)
         return Found(
             uploads=uploads,
             predictions=stored,
-            image_dead_letters=[aside for one in images for aside in _set_aside(one)],
-            prediction_dead_letters=[aside for one in predictions for aside in _set_aside(one)],
-            images_purged=[_purged(one) for one in purged if one.box == "images"],
-            predictions_purged=[_purged(one) for one in purged if one.box == "predictions"],
-            told=self._told(one.id for one in stored if one.of_interest),
-            alerts_since=datetime.now(UTC).date() - _SURELY_REMEMBERED,
-            on_the_way=on_the_way + unseen_images + unseen_predictions,
-            unreadable=[key for key, one in read.items() if not one],
+            image_dead_letters=image_dead_letters,
+            prediction_dead_letters=prediction_dead_letters,
+            images_purged=_purged_from(images, purged),
+            predictions_purged=_purged_from(predictions, purged),
+            notified=self._notified(prediction.id for prediction in stored if prediction.of_interest),
+            alerts_since=datetime.now(UTC).date() - _SURELY_RECORDED,
+            in_progress=queued + hidden_images + hidden_predictions,
+            unreadable_rows=[key for key, prediction in rows.items() if not prediction],
         )
 
     def _uploads(self, scope: Scope) -> Iterator[Uploaded]:
@@ -112,122 +118,114 @@ class Reader:
         pages = self._s3.get_paginator("list_object_versions")
         for bucket in filter(None, buckets):
             for page in pages.paginate(Bucket=bucket, Prefix=scope.prefix):
-                for one in page.get("Versions", []):
-                    day = one["LastModified"].date()
-                    is_folder = one["Key"].endswith("/") and one["Size"] == 0
-                    if scope.holds(one["Key"], day) and not is_folder:
-                        yield Uploaded(bucket, one["Key"], _version(one["VersionId"]), one["ETag"].strip('"'), day)
+                for version in page.get("Versions", []):
+                    key, day = version["Key"], version["LastModified"].date()
+                    if scope.includes(key, day) and not is_folder_marker(key, version["Size"]):
+                        yield Uploaded(bucket, key, _version_id(version["VersionId"]), version["ETag"].strip('"'), day)
 
     def _row_keys(self, scope: Scope) -> list[str]:
-        prefix = f"{_ROWS}dt={scope.day}/" if scope.day else _ROWS
+        prefix = f"{_ROW_PREFIX}dt={scope.day}/" if scope.day else _ROW_PREFIX
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._outputs["OutputBucket"], Prefix=prefix)
-        # A marker that the console makes for a folder is nothing.
-        found = [one for page in pages for one in page.get("Contents", [])]
-        return [one["Key"] for one in found if one["Size"] or not one["Key"].endswith("/")]
+        objects = [row_object for page in pages for row_object in page.get("Contents", [])]
+        return [
+            row_object["Key"] for row_object in objects if not is_folder_marker(row_object["Key"], row_object["Size"])
+        ]
 
-    def _stored(self, row_key: str) -> Stored | None:
-        """None where the object holds no rows, or is none of a day."""
+    def _rows(self, scope: Scope, uploads: Sequence[Uploaded]) -> dict[str, StoredPrediction | None]:
+        """The prediction of each row key, of the uploads' days; None where the object holds no rows."""
+        days = {None, scope.day} | {image.day for image in uploads}
+        keys = [key for key in self._row_keys(scope) if _day_of(key) in days]
+        with ThreadPoolExecutor(ROWS_AT_ONCE) as pool:
+            return dict(zip(keys, pool.map(self._stored, keys), strict=True))
+
+    def _stored(self, row_key: str) -> StoredPrediction | None:
+        """None where the key has no day, or the object holds no rows."""
         day = _day_of(row_key)
         if not day:
             return None
-        answer = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)
+        response = self._s3.get_object(Bucket=self._outputs["OutputBucket"], Key=row_key)
         try:
-            rows = _decode_rows(answer["Body"].read())
+            rows = _decode_rows(response["Body"].read())
             first = rows[0]
         except (ValueError, IndexError, RecursionError):
             return None
-        return Stored(
+        return StoredPrediction(
             id=first.prediction_id,
             row_key=row_key,
             bucket=first.bucket,
             key=first.image,
-            version_id=_version(first.version_id),
+            version_id=_version_id(first.version_id),
             etag=first.etag,
             day=day,
             of_interest=any(row.of_interest for row in rows),
-            quiet=answer["Metadata"].items() >= SUPPRESSED.items(),
+            suppressed=response["Metadata"].items() >= SUPPRESSED.items(),
         )
 
-    def _depth(self, url: str) -> int:
-        kinds = ("", "NotVisible", "Delayed")
-        names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
-        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
-        return sum(int(answer["Attributes"][name]) for name in names)
+    def _dead_letters(self, queue: DeadLetterQueue) -> tuple[list[DeadLetterImage], int]:
+        """The images of the queue's dead letters, and about how many dead letters other consumers hide."""
+        with receiving(self._sqs, [queue], self._warn, _RECEIVE_OPTIONS) as reader:
+            reader.receive_all()
+            images = [image for dead_letter in reader.dead_letters for image in _images_of(dead_letter)]
+            return images, reader.hidden_by_others
 
-    def _dead_letters(self, box: Box) -> tuple[list[Letter], int]:
-        """Each that is there, in sight again when this returns, and how many are in other hands for now."""
-        url = box.url
-        seen: dict[str, Letter] = {}
-        until = time.monotonic() + SECONDS_FOR_OTHER_READERS
-        try:
-            while True:
-                with uninterrupted():  # or what is received just then could not be given back
-                    new = {one.id: one for one in self._received(box)}
-                    again = new.keys() & seen.keys()  # the first are back in sight: so long has it taken
-                    seen |= new
-                if again or (not new and (len(seen) >= self._depth(url) or time.monotonic() > until)):
-                    break
-        finally:
-            in_other_hands = max(0, self._depth(url) - len(seen))
-            self._give_back(url, list(seen.values()))
-        return list(seen.values()), in_other_hands
-
-    def _give_back(self, url: str, letters: list[Letter]) -> None:
-        for few in batched(letters, 10):
-            entries = [
-                {"Id": str(place), "ReceiptHandle": one.receipt_handle, "VisibilityTimeout": 0}
-                for place, one in enumerate(few)
-            ]
-            self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
-
-    def _received(self, box: Box) -> list[Letter]:
-        # A wait, however short, makes SQS ask all of its servers, so that nothing means nothing.
-        answer = self._sqs.receive_message(
-            QueueUrl=box.url,
-            MaxNumberOfMessages=10,
-            MessageAttributeNames=["reason"],
-            MessageSystemAttributeNames=["SentTimestamp"],
-            VisibilityTimeout=SECONDS_OUT_OF_SIGHT,
-            WaitTimeSeconds=1,
-        )
-        return [letter(box, one) for one in answer.get("Messages", [])]
-
-    def _told(self, ids: Iterable[str]) -> frozenset[str]:
-        told: set[str] = set()
-        for few in batched(dict.fromkeys(ids), MAX_ITEMS):
-            keys = [{"kind": {"S": "alert"}, "id": {"S": one}} for one in few]
-            asked = {self._outputs["TableName"]: {"Keys": keys, "ConsistentRead": True}}
-            while asked:
-                answer = self._dynamodb.batch_get_item(RequestItems=asked)
-                items = answer["Responses"].get(self._outputs["TableName"], [])
-                told |= {one["id"]["S"] for one in items if "completed_at" in one}
-                asked = answer.get("UnprocessedKeys")
-        return frozenset(told)
+    def _notified(self, ids: Iterable[str]) -> frozenset[str]:
+        """The predictions of these whose alert is recorded as published."""
+        notified: set[str] = set()
+        table = self._outputs["TableName"]
+        for batch in batched(dict.fromkeys(ids), MAX_ITEMS):
+            keys = [{"kind": {"S": "alert"}, "id": {"S": prediction_id}} for prediction_id in batch]
+            request = {table: {"Keys": keys, "ConsistentRead": True}}
+            while request:
+                response = self._dynamodb.batch_get_item(RequestItems=request)
+                items = response["Responses"].get(table, [])
+                notified |= {item["id"]["S"] for item in items if "completed_at" in item}
+                request = response.get("UnprocessedKeys")
+        return frozenset(notified)
 
 
-def from_stack(account: Account, stack_name: str) -> Reader:
+def from_stack(account: Account, stack_name: str, warn: Callable[[str], None]) -> Reader:
     """The reader of this stack; raises UserError without one, or one of a version without what is read."""
     outputs = stacks.outputs(account.client("cloudformation"), stack_name, *_OUTPUTS, *OUTPUTS)
-    return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs)
+    return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs, warn)
+
+
+def _known_before(
+    predictions: Iterable[StoredPrediction], scope: Scope, rows_before: set[str], uploads: Sequence[Uploaded]
+) -> list[StoredPrediction]:
+    """The predictions of the scope, without those of images that were uploaded after the uploads were read."""
+    contents = {(image.bucket, image.key, image.etag) for image in uploads}
+    return [
+        prediction
+        for prediction in predictions
+        if scope.includes(prediction.key, prediction.day)
+        and (prediction.row_key in rows_before or (prediction.bucket, prediction.key, prediction.etag) in contents)
+    ]
 
 
 def _day_of(row_key: str) -> date | None:
-    """None where it is no key of rows."""
+    """The day in a row's key; None where the key is not one of a row."""
     with suppress(ValueError):
-        return date.fromisoformat(row_key.removeprefix(f"{_ROWS}dt=").partition("/")[0])
+        return date.fromisoformat(row_key.removeprefix(f"{_ROW_PREFIX}dt=").partition("/")[0])
     return None
 
 
-def _set_aside(one: Letter) -> list[DeadLetterImage]:
-    """The images that it is about; none where it was never about one of the uploads."""
-    until = one.sent.astimezone(UTC).date()
-    return [DeadLetterImage(its.bucket, its.key, _version(its.version_id), one.reason, until) for its in one.images]
+def _images_of(dead_letter: DeadLetter) -> list[DeadLetterImage]:
+    """The images that a dead letter names; none where it was never about an upload."""
+    until = dead_letter.sent_at.astimezone(UTC).date()
+    return [
+        DeadLetterImage(image.bucket, image.key, _version_id(image.version_id), dead_letter.reason, until)
+        for image in dead_letter.images
+    ]
 
 
-def _purged(one: PurgedImage) -> DeadLetterImage:
-    return DeadLetterImage(one.bucket, one.key, _version(one.version_id), f"{one.reason} (purged)", one.day)
+def _purged_from(queue: DeadLetterQueue, purged: Iterable[PurgedImage]) -> list[DeadLetterImage]:
+    return [
+        DeadLetterImage(image.bucket, image.key, _version_id(image.version_id), f"{image.reason} (purged)", image.day)
+        for image in purged
+        if image.queue == queue.name
+    ]
 
 
-def _version(said: str | None) -> str | None:
-    """What S3 calls null in some places and nothing in others: the version from when there were none."""
-    return None if said == "null" else said
+def _version_id(version_id: str | None) -> str | None:
+    """The version from before versioning is `null` in some answers of S3 and missing in others."""
+    return None if version_id == "null" else version_id

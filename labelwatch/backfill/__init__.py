@@ -1,1 +1,1 @@
-"""Images that were there before, onto the images queue."""
+"""Backfill: images that were in a bucket before the stack, sent to the images queue."""

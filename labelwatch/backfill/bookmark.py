@@ -1,4 +1,4 @@
-"""Where an interrupted backfill goes on: a small file, gone when all is sent."""
+"""Where an interrupted backfill goes on: a small file, which is removed when all is sent."""
 
 import hashlib
 import json
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 class Bookmark:
-    """The key up to which all is sent, kept for whatever makes a backfill the same one."""
+    """The key up to which all is sent; backfills with the same `identity` share it."""
 
-    def __init__(self, folder: Path, same: Iterable[object]) -> None:
-        name = hashlib.sha256(json.dumps([str(one) for one in same]).encode()).hexdigest()[:16]
+    def __init__(self, folder: Path, identity: Iterable[object]) -> None:
+        name = hashlib.sha256(json.dumps([str(part) for part in identity]).encode()).hexdigest()[:16]
         self.file = folder / f"{name}.json"
 
     def read(self) -> str:
@@ -22,12 +22,12 @@ class Bookmark:
         return key
 
     def write(self, key: str) -> None:
-        """Keeps the key, whole or not at all."""
+        """Writes the key, whole or not at all."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         new = self.file.with_suffix(".new")
         new.write_text(json.dumps({"sent_until": key}))
         new.replace(self.file)
 
     def remove(self) -> None:
-        """Forgets it."""
+        """Removes the file."""
         self.file.unlink(missing_ok=True)

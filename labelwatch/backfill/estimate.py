@@ -16,10 +16,10 @@ CALLS = PROJECT / "bench" / "calls.json"
 _CENT = 0.01
 
 
-class Expected(NamedTuple):
-    """In words, and the hours that the last image waits; None of a model whose speed nobody has to buy."""
+class Estimate(NamedTuple):
+    """In words, and the hours that the last image waits; None for Rekognition's own labels, which need no units."""
 
-    said: str
+    sentence: str
     hours: float | None
 
 
@@ -27,7 +27,7 @@ class _Calls(Struct):
     model_images_a_second: float
 
 
-def expected(images: int, model: str, units: int) -> Expected:
+def estimate(images: int, model: str, units: int) -> Estimate:
     """Time and cost of the model alone; raises UserError where there is no price for so many."""
     known = pricing.known()
     if model == GENERAL_MODEL:
@@ -35,15 +35,15 @@ def expected(images: int, model: str, units: int) -> Expected:
             usd = known.general_labels.of(images)
         except ValueError as problem:
             raise UserError(f"{problem}; send one prefix at a time.") from None
-        return Expected(f"Rekognition's own labels cost {_dollars(usd)} by the price of {known.region}.", None)
+        return Estimate(f"Rekognition's own labels cost {_dollars(usd)} by the price of {known.region}.", None)
     rate = msgspec.json.decode(CALLS.read_bytes(), type=_Calls).model_images_a_second
     hours = images / (rate * units * 3600)
     usd = known.of({"model hours": hours * units})
-    said = (
+    sentence = (
         f"About {_in_words(hours)} on {counted(units, 'inference unit')}, {_dollars(usd)} (price of {known.region}; it "
         f"assumes {rate:g} images a second for each unit: AWS gives no figure)."
     )
-    return Expected(said, hours)
+    return Estimate(sentence, hours)
 
 
 def _in_words(hours: float) -> str:

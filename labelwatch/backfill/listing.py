@@ -1,13 +1,14 @@
-"""What is in the bucket, and what of it has been predicted."""
+"""The objects of a bucket, and which of them have a prediction."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from chalicelib.domain.images import is_folder_marker
 from chalicelib.domain.predictions import prediction_id
 from chalicelib.domain.rows import day_prefix
-from labelwatch.backfill.target import Place
+from labelwatch.shared.s3_uri import S3Location
 
 # As many as a client of boto3 keeps connections for.
 CALLS_AT_ONCE = 10
@@ -22,14 +23,14 @@ class Listed(NamedTuple):
 
 
 class Page(NamedTuple):
-    """As many objects as S3 lists at once, in the order of their keys, and those of them that are to be sent."""
+    """The objects that S3 lists in one call, in the order of their keys, and those of them to send."""
 
     objects: list[Listed]
     to_send: list[Listed]
 
 
 class Predictions:
-    """The predictions of a model that are stored, read a whole day at once: a request for each image would be slow."""
+    """The stored predictions of a model, listed by whole days: a request for each image would be slow."""
 
     def __init__(self, s3: Any, output_bucket: str, model: str) -> None:  # noqa: ANN401 - the client of any endpoint
         self._s3 = s3
@@ -38,39 +39,41 @@ class Predictions:
         self._ids: dict[str, frozenset[str]] = {}
 
     def missing(self, bucket: str, listed: list[Listed]) -> list[Listed]:
-        """Those of the bucket's objects that have no prediction."""
-        days = {day_prefix(one.uploaded_at) for one in listed} - self._ids.keys()
+        """The bucket's objects that have no prediction."""
+        days = {day_prefix(item.uploaded_at) for item in listed} - self._ids.keys()
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             self._ids |= zip(days, pool.map(self._of_day, days), strict=True)
         return [
-            one
-            for one in listed
-            if prediction_id(bucket, one.key, one.etag, self._model) not in self._ids[day_prefix(one.uploaded_at)]
+            item
+            for item in listed
+            if prediction_id(bucket, item.key, item.etag, self._model) not in self._ids[day_prefix(item.uploaded_at)]
         ]
 
     def _of_day(self, prefix: str) -> frozenset[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._output_bucket, Prefix=prefix)
         return frozenset(
-            one["Key"].removeprefix(prefix).removesuffix(".json") for page in pages for one in page.get("Contents", [])
+            row_object["Key"].removeprefix(prefix).removesuffix(".json")
+            for page in pages
+            for row_object in page.get("Contents", [])
         )
 
 
 class Listing:
-    """A place's objects; without `predictions` all are to be sent."""
+    """The objects of a location; without `predictions` all are to send."""
 
-    def __init__(self, s3: Any, place: Place, predictions: Predictions | None) -> None:  # noqa: ANN401 - the same
+    def __init__(self, s3: Any, location: S3Location, predictions: Predictions | None) -> None:  # noqa: ANN401 - the same
         self._s3 = s3
-        self._place = place
+        self._location = location
         self._predictions = predictions
 
     def after(self, key: str) -> Iterator[Page]:
-        """The objects whose keys come after this one; not folder markers, which `detect` leaves out as well."""
+        """The objects whose keys come after this one; without folder markers, which `detect` leaves out too."""
         pages = self._s3.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self._place.bucket, Prefix=self._place.prefix, StartAfter=key):
+        for page in pages.paginate(Bucket=self._location.bucket, Prefix=self._location.prefix, StartAfter=key):
             objects = [
-                Listed(one["Key"], one["ETag"].strip('"'), one["LastModified"])
-                for one in page.get("Contents", [])
-                if one["Size"] or not one["Key"].endswith("/")
+                Listed(item["Key"], item["ETag"].strip('"'), item["LastModified"])
+                for item in page.get("Contents", [])
+                if not is_folder_marker(item["Key"], item["Size"])
             ]
-            missing = self._predictions.missing(self._place.bucket, objects) if self._predictions else objects
+            missing = self._predictions.missing(self._location.bucket, objects) if self._predictions else objects
             yield Page(objects, missing)

@@ -1,8 +1,9 @@
-"""`labelwatch backfill`: what is there is listed and counted, then asked about, then sent."""
+"""`labelwatch backfill`: lists and counts the images, asks for a confirmation, and sends them."""
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.sqs import Queue
@@ -10,17 +11,19 @@ from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
 from chalicelib.steps.manage_model import RUNNING, STARTABLE, STARTING, STOPPING
 from labelwatch.backfill.bookmark import Bookmark
-from labelwatch.backfill.estimate import expected
+from labelwatch.backfill.estimate import estimate
 from labelwatch.backfill.listing import Listing, Predictions
 from labelwatch.backfill.send import Batch, Sender, batches
-from labelwatch.backfill.target import Place, check
+from labelwatch.backfill.target import check
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import CtrlCError, UserError
+from labelwatch.shared.queues import queue_depth
+from labelwatch.shared.s3_uri import S3Location
 from labelwatch.shared.text import counted
 
-NEEDED = (
+_OUTPUTS = (
     "InputBucket",
     "OutputBucket",
     "ImagesQueueUrl",
@@ -29,108 +32,123 @@ NEEDED = (
     "ModelMaxHoursPerMonth",
     "DashboardUrl",
 )
-RETENTION = "MessageRetentionPeriod"
+_RETENTION = "MessageRetentionPeriod"
 
 
-class Wanted(NamedTuple):
-    """What is asked for. `force`: what is predicted already, too; `units`: the inference units to reckon with."""
+class Request(NamedTuple):
+    """The options. `force` sends predicted images too; `units` are the inference units of the estimate."""
 
     stack: str
-    place: Place
+    target: S3Location
     force: bool = False
     notify: bool = False
     units: int = 1
     dry_run: bool = False
 
 
-class Counted(NamedTuple):
-    """So many objects, and so many of them to send."""
+class Counts(NamedTuple):
+    """The number of objects, and of those to send."""
 
     objects: int
     to_send: int
 
 
-def run(account: Account, wanted: Wanted, terminal: Terminal, folder: Path) -> None:
-    """Does it; `folder` keeps where it was stopped. Raises UserError where it cannot be done, or not to its end."""
-    outputs = stacks.outputs(account.client("cloudformation"), wanted.stack, *NEEDED)
-    check(wanted.place, wanted.stack, outputs)
-    s3, sqs = account.client("s3"), account.client("sqs")
+def run(account: Account, request: Request, terminal: Terminal, folder: Path) -> None:
+    """Runs a backfill whose bookmark is in the folder; raises UserError where it cannot begin, or not finish."""
+    outputs = stacks.outputs(account.client("cloudformation"), request.stack, *_OUTPUTS)
+    check(request.target, request.stack, outputs)
     url, model = outputs["ImagesQueueUrl"], outputs["CustomModelARN"]
-    bookmark = Bookmark(folder, (url, model, wanted.place, wanted.force, wanted.notify))
+    bookmark = Bookmark(folder, (url, model, request.target, request.force, request.notify))
     after = bookmark.read()
     if after:
         terminal.print(f"This goes on after {after!r}, where it was stopped; without {bookmark.file} it begins anew.")
-    listing = Listing(s3, wanted.place, None if wanted.force else Predictions(s3, outputs["OutputBucket"], model))
-    found = _count(listing, after, terminal)
-    if not found.objects and not after:
-        raise UserError(f"there is nothing at {wanted.place}.")
-    _tell(found, wanted, terminal)
-    if not found.to_send:
-        if not wanted.dry_run:
-            bookmark.remove()
+    s3 = account.client("s3")
+    predictions = None if request.force else Predictions(s3, outputs["OutputBucket"], model)
+    listing = Listing(s3, request.target, predictions)
+    counts = _count(listing, after, terminal)
+    if not counts.objects and not after:
+        raise UserError(f"there is nothing at {request.target}.")
+    terminal.print(_counts_sentence(counts, request))
+    if counts.to_send:
+        for sentence in _forecast(account, outputs, counts.to_send, request.units):
+            terminal.print(sentence)
+    if request.dry_run:
         return
-    expects = expected(found.to_send, model, wanted.units)
-    terminal.print(expects.said)
-    if model != GENERAL_MODEL:
-        terminal.print(_model_s_part(account, model, auto_start=outputs["ModelAutoStart"] == "yes"))
-    if ends := _month_s_end(outputs, expects.hours, wanted.units):
-        terminal.print(ends)
-    if waiting := Queue(sqs, url).waiting():
-        terminal.print(
-            f"On that queue already: {counted(waiting, 'message')}. Images that wait there, of an earlier run say, are "
-            "not predicted yet and are sent once more: wait until that is done to leave them out."
-        )
-    _refuse_what_would_expire(sqs, url, expects.hours)
-    if wanted.dry_run:
-        return
-    terminal.confirm("Send them?")
-    sender = Sender(Queue(sqs, url), wanted.place.bucket, datetime.now(UTC), wanted.notify, wanted.force)
-    _send(listing, sender, bookmark, found.to_send, terminal)
-    terminal.print(f"On the images queue: {counted(found.to_send, 'image')}; where they are: {outputs['DashboardUrl']}")
+    if counts.to_send:
+        terminal.confirm("Send them?")
+        queue = Queue(account.client("sqs"), url)
+        sender = Sender(queue, request.target.bucket, datetime.now(UTC), request.notify, request.force)
+        _send(listing, sender, bookmark, counts.to_send, terminal)
+        images = counted(counts.to_send, "image")
+        terminal.print(f"On the images queue: {images}; where they are: {outputs['DashboardUrl']}")
     bookmark.remove()
 
 
-def _count(listing: Listing, after: str, terminal: Terminal) -> Counted:
+def _count(listing: Listing, after: str, terminal: Terminal) -> Counts:
     objects = to_send = 0
     with terminal.progress() as bars:
         bar = bars.add_task("listed", total=None)
         for page in listing.after(after):
             objects, to_send = objects + len(page.objects), to_send + len(page.to_send)
             bars.update(bar, completed=objects)
-    return Counted(objects, to_send)
+    return Counts(objects, to_send)
 
 
-def _tell(found: Counted, wanted: Wanted, terminal: Terminal) -> None:
-    predicted = "" if wanted.force else f", {found.objects - found.to_send:,} of them predicted already"
-    alerts = "with" if wanted.notify else "without"
-    prefix = wanted.place.prefix
-    # It looks like a folder's name, and takes more than that folder.
-    begin = f" (keys that begin with {prefix!r})" if prefix and not prefix.endswith("/") else ""
-    terminal.print(
-        f"{wanted.place}{begin}: {counted(found.objects, 'object')}{predicted}; {found.to_send:,} to send, {alerts} "
-        "alerts."
+def _counts_sentence(counts: Counts, request: Request) -> str:
+    predicted = "" if request.force else f", {counts.objects - counts.to_send:,} of them predicted already"
+    alerts = "with" if request.notify else "without"
+    prefix = request.target.prefix
+    # A prefix that looks like a folder's name matches more than that folder.
+    beginning = f" (keys that begin with {prefix!r})" if prefix and not prefix.endswith("/") else ""
+    return (
+        f"{request.target}{beginning}: {counted(counts.objects, 'object')}{predicted}; {counts.to_send:,} to send, "
+        f"{alerts} alerts."
     )
 
 
-def _model_s_part(account: Account, model: str, *, auto_start: bool) -> str:
-    """When they are looked at; whoever may not ask for the model's status may send them all the same."""
+def _forecast(account: Account, outputs: Mapping[str, str], images: int, units: int) -> Iterator[str]:
+    """When the images are analysed and what that costs; raises UserError where they would expire before."""
+    sqs, url, model = account.client("sqs"), outputs["ImagesQueueUrl"], outputs["CustomModelARN"]
+    sentence, hours = estimate(images, model, units)
+    yield sentence
+    if model != GENERAL_MODEL:
+        yield _model_sentence(account, model, auto_start=outputs["ModelAutoStart"] == "yes")
+    if limit := _monthly_limit_sentence(outputs, hours, units):
+        yield limit
+    if waiting := queue_depth(sqs, url):
+        yield (
+            f"On that queue already: {counted(waiting, 'message')}. Images that wait there, of an earlier run say, are "
+            "not predicted yet and are sent once more: wait until that is done to leave them out."
+        )
+    # SQS drops messages that have waited too long without a word.
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[_RETENTION])["Attributes"]
+    retention_hours = int(attributes[_RETENTION]) / 3600
+    if hours and hours > retention_hours:
+        raise UserError(
+            f"that is more than the {retention_hours:,.0f} hours for which the queue keeps a message; send one prefix "
+            "at a time, or run the model on more inference units and say how many: --units."
+        )
+
+
+def _model_sentence(account: Account, model: str, *, auto_start: bool) -> str:
+    """Whether the model runs; a person without the right to read its status may send images all the same."""
     try:
         status = ModelVersion(account.client("rekognition"), model).status()
     except Fault as fault:
         return f"Whether the model runs is not known ({fault.reason}); where it does not, they wait on their queue."
     if status == RUNNING:
         return "The model runs: they are looked at as they come."
-    by_itself = auto_start and status in STARTABLE | {STOPPING}
-    starts = "ModelAutoStart has it started for them" if by_itself else "`labelwatch model start` starts it"
+    starts_itself = auto_start and status in STARTABLE | {STOPPING}
+    start = "ModelAutoStart has it started for them" if starts_itself else "`labelwatch model start` starts it"
     return f"The model is {status}: they wait on their queue until it runs" + (
-        "." if status == STARTING else f"; {starts}."
+        "." if status == STARTING else f"; {start}."
     )
 
 
-def _month_s_end(outputs: dict[str, str], hours: float | None, units: int) -> str | None:
-    """That Labelwatch ends its run of the model before all are looked at; None where it does not, or starts none."""
+def _monthly_limit_sentence(outputs: Mapping[str, str], hours: float | None, units: int) -> str | None:
+    """Where Labelwatch stops the model that it started before all images are analysed; None where it does not."""
     most = int(outputs["ModelMaxHoursPerMonth"])
-    # On these units; what Labelwatch starts has one.
+    # `hours` are on these units; a model that Labelwatch starts has one.
     if outputs["ModelAutoStart"] != "yes" or not 0 < most < (hours or 0) * units:
         return None
     return (
@@ -140,43 +158,32 @@ def _month_s_end(outputs: dict[str, str], hours: float | None, units: int) -> st
     )
 
 
-def _refuse_what_would_expire(sqs: Any, url: str, hours: float | None) -> None:  # noqa: ANN401 - of any endpoint
-    """SQS drops what has waited for too long, and says nothing."""
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[RETENTION])
-    kept = int(answer["Attributes"][RETENTION]) / 3600
-    if hours and hours > kept:
-        raise UserError(
-            f"that is more than the {kept:,.0f} hours for which the queue keeps a message; send one prefix at a time, "
-            "or run the model on more inference units and say how many: --units."
-        )
-
-
 def _send(listing: Listing, sender: Sender, bookmark: Bookmark, total: int, terminal: Terminal) -> None:
-    """Sends all of the listing after the bookmark, which is moved on with it."""
-    done, until = 0, bookmark.read()
+    """Sends the listing from the bookmark on, which moves with it."""
+    sent, until = 0, bookmark.read()
 
-    def sent(batch: Batch) -> None:
-        nonlocal done, until
-        done, until = done + len(batch.keys), batch.until
-        bars.update(bar, completed=done)
-        if not batch.keys:  # the end of a page; for each call would be often
+    def confirm(batch: Batch) -> None:
+        nonlocal sent, until
+        sent, until = sent + len(batch.keys), batch.until
+        bars.update(bar, completed=sent)
+        if not batch.keys:  # the end of a page; a write for each call would be too many
             bookmark.write(until)
 
     with terminal.progress() as bars:
         bar = bars.add_task("sent", total=total)
         to_send = (batch for page in listing.after(until) for batch in batches(page))
         try:
-            failed = sender.send(to_send, sent)
+            faults = sender.send(to_send, confirm)
         except KeyboardInterrupt:
             raise CtrlCError(
-                f"stopped: {done:,} of {counted(total, 'image')} sent; the same command goes on from there."
+                f"stopped: {sent:,} of {counted(total, 'image')} sent; the same command goes on from there."
             ) from None
         finally:
             bookmark.write(until)
-    for key, fault in failed.items():
+    for key, fault in faults.items():
         terminal.print(f"not sent: {key!r}: {fault}")
-    if failed:
+    if faults:
         raise UserError(
-            f"SQS did not take {counted(len(failed), 'image')}, named above; what comes after is not sent. The same "
+            f"SQS did not take {counted(len(faults), 'image')}, named above; what comes after is not sent. The same "
             "command goes on from there."
         )

@@ -1,4 +1,4 @@
-"""Objects as the messages that `detect` reads, sent in order, several calls at once."""
+"""Sends listed objects to the images queue as event notifications: several calls at once, confirmed in order."""
 
 import json
 import time
@@ -16,31 +16,34 @@ from chalicelib.queues.batch import MessageSender
 from labelwatch.backfill.listing import CALLS_AT_ONCE, Page
 
 # Enough for all threads while the next page of the bucket is listed.
-MAX_BEGUN = 20 * CALLS_AT_ONCE
-# Between the tries of what SQS did not take.
+MAX_UNCONFIRMED = 20 * CALLS_AT_ONCE
+# In seconds, before each retry of the messages that SQS refused.
 PAUSES = (1, 2, 4)
+
+# The faults of the keys that were not sent.
+type Faults = dict[str, Fault]
 
 
 class Batch(NamedTuple):
-    """What one call sends; once it and all before it are sent, all is done up to the key `until`."""
+    """The keys of one call; once it and all before it are sent, the listing is done up to the key `until`."""
 
     keys: tuple[str, ...]
     until: str
 
 
 def batches(page: Page) -> Iterator[Batch]:
-    """The batches of a page, and an empty one at its end: what is not to be sent is done with, too."""
-    for few in batched((one.key for one in page.to_send), MAX_MESSAGES):
-        yield Batch(few, few[-1])
+    """The batches of a page, and an empty one for the objects at its end that need no message."""
+    for keys in batched((listed.key for listed in page.to_send), MAX_MESSAGES):
+        yield Batch(keys, keys[-1])
     if page.objects:
         yield Batch((), page.objects[-1].key)
 
 
 def body_of(bucket: str, key: str, at: datetime, *, notify: bool, force: bool) -> str:
-    """An event notification in S3's own form, with what S3 never says: `notify` and `force`, as ObjectCreated has them.
+    """An event notification in S3's own form, with a member that S3 never sends: see ObjectCreated.
 
-    Without a version: `detect` looks at the current one. With the time, which tells it from another backfill's: what is
-    said in the very same words is a repeat to `detect`, and has one dead letter.
+    It names no version: `detect` reads the current one. It has the time of the backfill: `detect` takes a notification
+    of the very same words for a repeat, which has one dead letter.
     """
     record = {
         "eventVersion": "2.1",
@@ -63,51 +66,80 @@ class Sender(NamedTuple):
     force: bool
     pause: Callable[[float], None] = time.sleep
 
-    def send(self, to_send: Iterable[Batch], sent: Callable[[Batch], None]) -> dict[str, Fault]:
-        """Sends the batches; `sent` hears, in order, of each that is done and has none before it that is not.
+    def send(self, to_send: Iterable[Batch], confirm: Callable[[Batch], None]) -> Faults:
+        """Sends the batches; `confirm` gets each that is sent, in order, up to the first that is not.
 
-        Ends at the first batch that SQS does not take, and gives the faults by keys. When it is interrupted, what has
-        begun is finished and told of, and nothing else begins; a call that is caught as it begins is sent and not told.
+        Ends at the first batch that SQS refuses, and returns the faults by key. At an interruption nothing else begins,
+        and what has begun is finished and confirmed; a call that is interrupted as it begins is sent, unconfirmed.
         """
-        begun: deque[tuple[Batch, Future[dict[str, Fault]]]] = deque()
-        failed: dict[str, Fault] = {}
-        pool = ThreadPoolExecutor(CALLS_AT_ONCE)
+        window = _OrderedWindow(self._send_with_retries, confirm)
         try:
             for batch in to_send:
-                begun.append((batch, pool.submit(self._try, batch.keys)))
-                if len(begun) > MAX_BEGUN:
-                    first, future = begun[0]
-                    if future.result():
-                        break
-                    sent(first)
-                    begun.popleft()
+                if not window.begin(batch):
+                    break
             else:
-                wait([future for _, future in begun])
+                window.wait()
         finally:
-            pool.shutdown(cancel_futures=True)
-            # They begin in order, so all that were cancelled come after those that were not.
-            for batch, future in begun:
-                if not future.cancelled():
-                    failed |= future.result()
-                    if not failed:
-                        sent(batch)
-        return failed
+            faults = window.close()
+        return faults
 
-    def _try(self, keys: tuple[str, ...]) -> dict[str, Fault]:
-        """Sends these, and what was not taken again after a pause; gives the faults that are left, by keys."""
-        failed = self._once(keys)
+    def _send_with_retries(self, keys: tuple[str, ...]) -> Faults:
+        faults = self._send_once(keys)
         for seconds in PAUSES:
-            if not failed:
+            if not faults:
                 break
             self.pause(seconds)
-            failed = self._once(tuple(failed))
-        return failed
+            faults = self._send_once(tuple(faults))
+        return faults
 
-    def _once(self, keys: tuple[str, ...]) -> dict[str, Fault]:
+    def _send_once(self, keys: tuple[str, ...]) -> Faults:
         try:
             faults = self.message_sender.send(
                 [body_of(self.bucket, key, self.at, notify=self.notify, force=self.force) for key in keys]
             )
-        except Exception as problem:  # noqa: BLE001 - whatever it is, these keys are told, and the others go on
+        except Exception as problem:  # noqa: BLE001 - whatever it is, it is the fault of these keys, and others go on
             faults = dict.fromkeys(range(len(keys)), fault_of(problem))
-        return {keys[place]: fault for place, fault in faults.items()}
+        return {keys[index]: fault for index, fault in faults.items()}
+
+
+class _OrderedWindow:
+    """Batches that have begun, in several threads, and are not confirmed yet: the oldest is confirmed first.
+
+    A bookmark moves with each confirmation, so that none may overtake a batch that can still fail. The window holds
+    MAX_UNCONFIRMED batches; a full one waits for its oldest.
+    """
+
+    def __init__(self, send: Callable[[tuple[str, ...]], Faults], confirm: Callable[[Batch], None]) -> None:
+        self._send = send
+        self._confirm = confirm
+        self._pool = ThreadPoolExecutor(CALLS_AT_ONCE)
+        self._begun: deque[tuple[Batch, Future[Faults]]] = deque()
+
+    def begin(self, batch: Batch) -> bool:
+        """Begins a batch; False where the oldest one failed, so that no other may begin."""
+        self._begun.append((batch, self._pool.submit(self._send, batch.keys)))
+        return len(self._begun) <= MAX_UNCONFIRMED or self._confirm_oldest()
+
+    def wait(self) -> None:
+        """Waits for all that have begun."""
+        wait([future for _, future in self._begun])
+
+    def close(self) -> Faults:
+        """Finishes the calls that have begun, cancels the others, and confirms the batches up to the first fault."""
+        self._pool.shutdown(cancel_futures=True)
+        faults: Faults = {}
+        # The threads take the batches in order, so that every cancelled one comes after those that were not.
+        for batch, future in self._begun:
+            if not future.cancelled():
+                faults |= future.result()
+                if not faults:
+                    self._confirm(batch)
+        return faults
+
+    def _confirm_oldest(self) -> bool:
+        batch, future = self._begun[0]
+        if future.result():
+            return False
+        self._confirm(batch)
+        self._begun.popleft()
+        return True

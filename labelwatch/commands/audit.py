@@ -1,4 +1,4 @@
-"""The command that holds what was uploaded against what became of it."""
+"""The command that accounts for every uploaded image and every expected alert."""
 
 import sys
 from datetime import UTC, datetime
@@ -31,29 +31,30 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Hold each uploaded image against its prediction or dead letter, and each prediction against who was told.
+    """Hold each uploaded image against its prediction or dead letter, and each prediction against its alert.
 
-    Lists each image that has met no fate, each prediction that nobody was told of, and rows of nothing uploaded. Exit
-    code 1 where it does not add up, 3 where what is left over may be on the way still. Nothing is changed: dead letters
-    are read and given back.
+    Lists each image that is unaccounted for, each prediction whose alert is missing, and rows of nothing uploaded. Exit
+    code 1 where it does not add up, 3 where what is left over may be in progress still. Nothing is changed: dead
+    letters are read and given back.
     """
     from labelwatch.analytics.queries import day_of
     from labelwatch.audit import compare, output, read
     from labelwatch.shared.account import Account
 
     today = datetime.now(UTC).date()
-    chosen = day_of(day, "--day") if day else None if prefix else today
-    if chosen and chosen > today:
-        raise UserError(f"--day {chosen} has not come yet: it is {today} (UTC).")
+    scope_day = day_of(day, "--day") if day else None if prefix else today
+    if scope_day and scope_day > today:
+        raise UserError(f"--day {scope_day} has not come yet: it is {today} (UTC).")
     if prefix.startswith("s3://"):
         raise UserError(f"--prefix {prefix!r} must be the beginning of keys, such as 'field 7/', without the bucket.")
-    scope = read.Scope(chosen, prefix)
-    reader = read.from_stack(Account(profile, region), stack)
-    with Console(stderr=True).status("reading ..."):
+    scope = read.Scope(scope_day, prefix)
+    stderr = Console(stderr=True, markup=False)
+    reader = read.from_stack(Account(profile, region), stack, warn=stderr.print)
+    with stderr.status("reading ..."):
         verdict = compare.compare(reader.read(scope))
     write = output.as_json if form == Form.JSON else output.as_text
     sys.stdout.write(write(scope, verdict))
-    if not verdict.adds_up:
+    if not verdict.is_balanced:
         raise typer.Exit(1)
-    if verdict.left_over:
+    if not verdict.is_complete:
         raise typer.Exit(3)

@@ -1,4 +1,4 @@
-"""The command for images that were there before."""
+"""The command for images that were in a bucket before the stack."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ BOOKMARKS = PROJECT / ".labelwatch" / "backfill"
 
 
 def backfill(  # noqa: PLR0913 - a command's options, by name
-    place: Annotated[
+    target: Annotated[
         str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="A bucket that the stack looks at, or a part of it.")
     ],
     *,
@@ -35,14 +35,14 @@ def backfill(  # noqa: PLR0913 - a command's options, by name
     What is predicted already is left out, and no alert tells of the past. Stopped with Ctrl-C, the same command goes
     on where it was.
     """
-    from labelwatch.backfill.run import Wanted, run
-    from labelwatch.backfill.target import place_of
+    from labelwatch.backfill.run import Request, run
+    from labelwatch.backfill.target import target_of
     from labelwatch.shared.account import Account
     from labelwatch.shared.console import Terminal
 
     run(
         Account(profile, region),
-        Wanted(stack, place_of(place), force=force, notify=notify, units=units, dry_run=dry_run),
+        Request(stack, target_of(target), force=force, notify=notify, units=units, dry_run=dry_run),
         Terminal(console(), accepts=agreement(yes=yes, default=False)),
         BOOKMARKS,
     )

@@ -12,11 +12,15 @@ from rich.console import Console
 from labelwatch.commands.options import Profile, Region, Stack, Yes, agreement, console
 from labelwatch.shared.errors import UserError
 
-if TYPE_CHECKING:  # a command loads what it needs, so that --help is quick
-    from labelwatch.dead_letters.reader import Held
+if TYPE_CHECKING:  # a command imports what it needs, so that --help is quick
+    from labelwatch.dead_letters.dead_letter import DeadLetter
+    from labelwatch.dead_letters.reader import DeadLetterReader
+    from labelwatch.dead_letters.selection import Filter
+    from labelwatch.shared.account import Account
+    from labelwatch.shared.console import Terminal
 
 app = typer.Typer(
-    help="What was set aside, and why. Region and credentials as the AWS tools take them.",
+    help="Messages that failed for good, and why. Region and credentials as the AWS tools take them.",
     no_args_is_help=True,
 )
 
@@ -44,20 +48,21 @@ def list_(  # noqa: PLR0913 - a command's options, by name
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Show what was set aside, and why. Nothing is taken: all are given back at the end.
+    """Show the dead letters, and why each failed. Nothing is taken: all are given back at the end.
 
     While they are looked at, for some seconds, nobody else can receive them. Times are UTC.
     """
     from labelwatch.dead_letters import output, selection
+    from labelwatch.shared.account import Account
 
-    with _held(stack, profile, region) as held:
-        letters = selection.chosen(held.letters, selection.Filter(reason, key))
-        told = output.counted(letters, held.letters, held.elsewhere)
+    with _received(Account(profile, region), stack) as reader:
+        dead_letters = selection.matching(reader.dead_letters, selection.Filter(reason, key))
+        counts = output.count_sentence(dead_letters, reader.dead_letters, reader.hidden_by_others)
     if form == Form.JSON:
-        sys.stdout.write(output.as_json(letters))
-    elif letters:
-        console().print(output.as_table(letters))
-    _say(told)
+        sys.stdout.write(output.as_json(dead_letters))
+    elif dead_letters:
+        console().print(output.table(dead_letters))
+    _print_error(counts)
 
 
 @app.command()
@@ -71,10 +76,11 @@ def show(
 ) -> None:
     """Show one whole: what its reason means, what to do, every attribute, the body."""
     from labelwatch.dead_letters import output, selection
+    from labelwatch.shared.account import Account
 
-    with _held(stack, profile, region) as held:
-        letter = selection.the_one(held.letters, name, held.elsewhere)
-    console().print(output.whole(letter), soft_wrap=True)
+    with _received(Account(profile, region), stack) as reader:
+        dead_letter = selection.find(reader.dead_letters, name, reader.hidden_by_others)
+    console().print(output.details(dead_letter), soft_wrap=True)
 
 
 @app.command()
@@ -97,13 +103,12 @@ def redrive(  # noqa: PLR0913 - a command's options, by name
     labelwatch dead-letters redrive --reason ResourceNotReadyException
     """
     from labelwatch.dead_letters import redrive, selection
-    from labelwatch.shared.console import Terminal
+    from labelwatch.shared.account import Account
 
-    asked = selection.wanted(reason, key, everything=everything)
-    with _counted(stack, profile, region) as held:
-        letters, left_out = selection.parted(selection.chosen(held.letters, asked), force=force)
-        terminal = Terminal(console(), accepts=agreement(yes=yes, default=False))
-        redrive.redrive(held, letters, left_out, terminal, dry=dry_run)
+    filter_ = selection.filter_of(reason, key, everything=everything)
+    with _selected(Account(profile, region), stack, filter_, yes=yes) as (reader, dead_letters, terminal):
+        redrivable, rejected = selection.split_rejected(dead_letters, force=force)
+        redrive.redrive(reader, redrivable, rejected, terminal, dry_run=dry_run)
 
 
 @app.command()
@@ -124,46 +129,51 @@ def purge(  # noqa: PLR0913 - a command's options, by name
     """
     from labelwatch.dead_letters import purged, redrive, selection
     from labelwatch.shared.account import Account
+
+    filter_ = selection.filter_of(reason, key, everything=everything)
+    account = Account(profile, region)
+    with _selected(account, stack, filter_, yes=yes) as (reader, dead_letters, terminal):
+        redrive.purge(reader, dead_letters, purged.from_stack(account, stack), terminal, dry_run=dry_run)
+
+
+@contextmanager
+def _received(account: "Account", stack: str) -> "Iterator[DeadLetterReader]":
+    """The dead letters of the stack, which are released at the end."""
+    from labelwatch import dead_letters
+    from labelwatch.shared import stacks
+
+    outputs = stacks.outputs(account.client("cloudformation"), stack, *dead_letters.OUTPUTS)
+    queues = dead_letters.dead_letter_queues(outputs)
+    with dead_letters.receiving(account.client("sqs"), queues, _print_error) as reader:
+        with _stderr().status("") as status:
+            reader.receive_all(lambda count: status.update(f"{count} dead letters"))
+        yield reader
+
+
+@contextmanager
+def _selected(
+    account: "Account", stack: str, filter_: "Filter", *, yes: bool
+) -> "Iterator[tuple[DeadLetterReader, list[DeadLetter], Terminal]]":
+    """The dead letters to move or to delete, and the terminal that asks for a confirmation.
+
+    The counts are printed first: a dead letter that another consumer hides is not moved either.
+    """
+    from labelwatch.dead_letters import output, selection
     from labelwatch.shared.console import Terminal
 
-    asked = selection.wanted(reason, key, everything=everything)
-    with _counted(stack, profile, region) as held:
-        letters = selection.chosen(held.letters, asked)
-        terminal = Terminal(console(), accepts=agreement(yes=yes, default=False))
-        redrive.purge(held, letters, purged.from_stack(Account(profile, region), stack), terminal, dry=dry_run)
+    with _received(account, stack) as reader:
+        counts = output.count_sentence(reader.dead_letters, reader.dead_letters, reader.hidden_by_others)
+        if reader.hidden_by_others and not reader.dead_letters:
+            raise UserError(counts)
+        _print_error(counts)
+        dead_letters = selection.matching(reader.dead_letters, filter_)
+        yield reader, dead_letters, Terminal(console(), accepts=agreement(yes=yes, default=False))
 
 
-@contextmanager
-def _held(stack: str, profile: str | None, region: str | None) -> "Iterator[Held]":
-    from labelwatch.dead_letters import dead_letter, reader
-    from labelwatch.shared import stacks
-    from labelwatch.shared.account import Account
-
-    account = Account(profile, region)
-    outputs = stacks.outputs(account.client("cloudformation"), stack, *dead_letter.OUTPUTS)
-    with reader.held(account.client("sqs"), dead_letter.boxes(outputs), _say) as held:
-        with _aside().status("") as status:
-            held.read(lambda count: status.update(f"{count} dead letters"))
-        yield held
+def _print_error(sentence: str) -> None:
+    _stderr().print(sentence, soft_wrap=True)
 
 
-@contextmanager
-def _counted(stack: str, profile: str | None, region: str | None) -> "Iterator[Held]":
-    """The same, told of at once: what is not seen is not moved either."""
-    from labelwatch.dead_letters import output
-
-    with _held(stack, profile, region) as held:
-        told = output.counted(held.letters, held.letters, held.elsewhere)
-        if held.elsewhere and not held.letters:
-            raise UserError(told)
-        _say(told)
-        yield held
-
-
-def _say(sentence: str) -> None:
-    _aside().print(sentence, soft_wrap=True)
-
-
-def _aside() -> Console:
-    """Beside what goes to standard output, which may be read by a program."""
+def _stderr() -> Console:
+    """For all that must not mix with standard output, which programs may read."""
     return Console(stderr=True, markup=False, emoji=False, highlight=False)

@@ -1,4 +1,4 @@
-"""What each reason means, and what to do: the one place that knows; docs/operations.md has it as a table."""
+"""What each reason means, and what to do about it; docs/operations.md has the same as a table."""
 
 from typing import NamedTuple
 
@@ -13,25 +13,25 @@ class Advice(NamedTuple):
     to_do: str
 
 
-_FAILED_BY_ITSELF = (
+_SERVICE_FAILURES = (
     "InternalServerError", "InternalError", "InternalFailure", "ServiceUnavailable", "500", "502", "504",
     "EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError",
 )  # fmt: skip
-_UNFIT = Advice("the model can never look at this object", "nothing, or upload it in another form")
-_FOREIGN = Advice("somebody else wrote to the queue", "find out who, then purge")
-_SET_UP = Advice("the set-up: a permission, the model's ARN or its Region", "mend it, then redrive")
+_UNUSABLE_IMAGE = Advice("the model can never look at this object", "nothing, or upload it in another form")
+_FOREIGN_MESSAGE = Advice("somebody else wrote to the queue", "find out who, then purge")
+_CONFIGURATION = Advice("the set-up: a permission, the model's ARN or its Region", "mend it, then redrive")
 ADVICE = {
-    "InvalidImageFormatException": _UNFIT,
-    "ImageTooLargeException": _UNFIT,
-    "ImageTooLarge": _UNFIT,
+    "InvalidImageFormatException": _UNUSABLE_IMAGE,
+    "ImageTooLargeException": _UNUSABLE_IMAGE,
+    "ImageTooLarge": _UNUSABLE_IMAGE,
     "InvalidParameterException": Advice(
         "a side under 64 pixels, or one side over 20 times the other; where that is not so, the set-up: see the detail",
         "nothing, or upload it in another size; or mend it, then redrive",
     ),
-    "EmptyImage": _UNFIT,
+    "EmptyImage": _UNUSABLE_IMAGE,
     "ImageGone": Advice("the object was removed before it was looked at", "nothing"),
-    "NotAnS3Event": _FOREIGN,
-    "NotAPrediction": _FOREIGN,
+    "NotAnS3Event": _FOREIGN_MESSAGE,
+    "NotAPrediction": _FOREIGN_MESSAGE,
     "OwnBucket": Advice(
         "the output or workspace bucket sends events to the images queue", "take that notification away, then purge"
     ),
@@ -40,11 +40,11 @@ ADVICE = {
         "pause polling; their logs say why",
         "mend it, start the model, then redrive",
     ),
-    "AccessDeniedException": _SET_UP,
-    "AccessDenied": _SET_UP,
-    "AuthorizationError": _SET_UP,
-    "403": _SET_UP,
-    "ResourceNotFoundException": _SET_UP,
+    "AccessDeniedException": _CONFIGURATION,
+    "AccessDenied": _CONFIGURATION,
+    "AuthorizationError": _CONFIGURATION,
+    "403": _CONFIGURATION,
+    "ResourceNotFoundException": _CONFIGURATION,
     "InvalidS3ObjectException": Advice(
         "the model could not read the object: a permission, its Region, or it lies in an archive (Glacier)",
         "mend it, or restore the object, then redrive",
@@ -61,7 +61,7 @@ ADVICE = {
         ),
     ),
     **dict.fromkeys(
-        _FAILED_BY_ITSELF,
+        _SERVICE_FAILURES,
         Advice(
             "a service failed by itself, or could not be reached, for over two hours",
             "see whether AWS has trouble in this Region (AWS Health), then redrive",
@@ -79,6 +79,6 @@ ANY_OTHER = Advice(
 )
 
 
-def on(reason: str) -> Advice:
-    """What is to be said of this reason."""
+def for_reason(reason: str) -> Advice:
+    """The advice for this reason."""
     return ADVICE.get(reason, ANY_OTHER)

@@ -1,10 +1,10 @@
-"""A dead letter: a message that was set aside, and what it says of itself."""
+"""A dead letter: a message in a dead-letter queue, with the reason why it is there."""
 
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import batched
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -14,104 +14,106 @@ from chalicelib.domain import events
 from chalicelib.domain.errors import Disposition, Rejected
 from chalicelib.domain.images import ObjectCreated
 from chalicelib.domain.predictions import Prediction
+from labelwatch.shared.queues import Message
 from labelwatch.shared.text import counted
 
-# The queue's own redrive took it: the function that was at it could not say why.
+# The queue's own redrive policy moved it: the function that failed on it could not write a reason.
 NOT_RECORDED = "not recorded"
 _OUTPUTS = {
     "images": ("ImagesDeadLettersUrl", "ImagesQueueUrl"),
     "predictions": ("PredictionsDeadLettersUrl", "PredictionsQueueUrl"),
 }
-# What a stack must tell.
-OUTPUTS = [name for pair in _OUTPUTS.values() for name in pair]
+# The outputs that a stack must have.
+OUTPUTS = [output for pair in _OUTPUTS.values() for output in pair]
 
 
-class Box(NamedTuple):
-    """A dead-letter queue: what it is called here, its URL, and the URL of the queue that its letters come from."""
+class DeadLetterQueue(NamedTuple):
+    """A dead-letter queue: its short name, its URL, and the URL of the queue that its messages come from."""
 
     name: str
     url: str
-    source: str
+    source_url: str
 
 
-class Letter(Struct, frozen=True, kw_only=True):
-    """One message of a box; `said` is what the function wrote that set it aside, `known` what SQS knows of it."""
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """One message of a dead-letter queue.
 
-    box: Box
+    The function that moved it there wrote the `attributes`; the `system_attributes` are SQS's own.
+    """
+
+    queue: DeadLetterQueue
     id: str
-    receipt_handle: str
     body: str
-    said: dict[str, str]
-    known: dict[str, str]
+    attributes: dict[str, str]
+    system_attributes: dict[str, str]
 
     @property
     def reason(self) -> str:
         """The stable word for why it is dead."""
-        return self.said.get("reason", NOT_RECORDED)
+        return self.attributes.get("reason", NOT_RECORDED)
 
     @property
     def detail(self) -> str:
-        """The sentence beside it; empty where nobody wrote one."""
-        return self.said.get("detail", "")
+        """The sentence beside the reason; empty where nobody wrote one."""
+        return self.attributes.get("detail", "")
 
     @property
     def is_rejected(self) -> bool:
-        """Whether it was set aside for good: however often it is tried, it is dead again."""
-        return self.said.get("disposition") == Disposition.REJECT
+        """Whether it can never succeed: however often it is retried, it is dead again."""
+        return self.attributes.get("disposition") == Disposition.REJECT
 
     @property
     def images(self) -> tuple[ObjectCreated, ...]:
-        """The images that it is about, by its body: several in a batch notification, none where it is neither kind."""
-        return tuple(_predicted(self.body) if self.box.name == "predictions" else _created(self.body))
+        """The images that its body names: several in a batch notification, none where it is neither kind."""
+        return tuple(_predicted(self.body) if self.queue.name == "predictions" else _created(self.body))
 
     @property
-    def sent(self) -> datetime:
-        """When it was set aside; where SQS did so, when it was first sent to its queue, which SQS keeps."""
-        return self._moment("SentTimestamp")
+    def sent_at(self) -> datetime:
+        """When a function moved it; where SQS did so, when it was first sent to its source queue, which SQS keeps."""
+        return self._time("SentTimestamp")
 
     @property
-    def first_received(self) -> datetime:
-        """When anybody first received it."""
-        return self._moment("ApproximateFirstReceiveTimestamp")
+    def first_received_at(self) -> datetime:
+        """When it was first received."""
+        return self._time("ApproximateFirstReceiveTimestamp")
 
     @property
-    def received(self) -> int:
-        """How often it was received, each look at it included."""
-        return int(self.known["ApproximateReceiveCount"])
+    def receive_count(self) -> int:
+        """How often it was received, by this command too."""
+        return int(self.system_attributes["ApproximateReceiveCount"])
 
-    def _moment(self, name: str) -> datetime:
-        return datetime.fromtimestamp(int(self.known[name]) / 1000, UTC)
-
-
-def boxes(outputs: dict[str, str]) -> list[Box]:
-    """The boxes of a stack with these outputs."""
-    return [Box(name, outputs[url], outputs[source]) for name, (url, source) in _OUTPUTS.items()]
+    def _time(self, name: str) -> datetime:
+        return datetime.fromtimestamp(int(self.system_attributes[name]) / 1000, UTC)
 
 
-def letter(box: Box, message: dict[str, Any]) -> Letter:
-    """What SQS gave of one message."""
-    return Letter(
-        box=box,
+def dead_letter_queues(outputs: dict[str, str]) -> list[DeadLetterQueue]:
+    """The queues for images and for predictions of a stack with these outputs."""
+    return [DeadLetterQueue(name, outputs[url], outputs[source_url]) for name, (url, source_url) in _OUTPUTS.items()]
+
+
+def dead_letter_of(queue: DeadLetterQueue, message: Message) -> DeadLetter:
+    """The dead letter that SQS returned as this message."""
+    attributes = message.get("MessageAttributes", {})
+    return DeadLetter(
+        queue=queue,
         id=message["MessageId"],
-        receipt_handle=message["ReceiptHandle"],
         body=message["Body"],
-        said={
-            name: value.get("StringValue", "(binary)") for name, value in message.get("MessageAttributes", {}).items()
-        },
-        known=message["Attributes"],
+        attributes={name: value.get("StringValue", "(binary)") for name, value in attributes.items()},
+        system_attributes=message["Attributes"],
     )
 
 
-def in_batches(letters: Sequence[Letter]) -> Iterator[tuple[Box, tuple[Letter, ...]]]:
-    """As many as one call to SQS takes, each time of one box."""
-    for box in dict.fromkeys(one.box for one in letters):
-        for few in batched([one for one in letters if one.box == box], MAX_MESSAGES):
-            yield box, few
+def in_batches(dead_letters: Sequence[DeadLetter]) -> Iterator[tuple[DeadLetterQueue, tuple[DeadLetter, ...]]]:
+    """As many as one call to SQS takes, each time of one queue."""
+    for queue in dict.fromkeys(dead_letter.queue for dead_letter in dead_letters):
+        of_queue = [dead_letter for dead_letter in dead_letters if dead_letter.queue == queue]
+        for batch in batched(of_queue, MAX_MESSAGES):
+            yield queue, batch
 
 
-def number_of(letters: Sized) -> str:
-    """How many they are, in words."""
-    return counted(len(letters), "dead letter")
+def number_of(dead_letters: Sized) -> str:
+    """How many there are, in words."""
+    return counted(len(dead_letters), "dead letter")
 
 
 def _created(body: str) -> Iterator[ObjectCreated]:

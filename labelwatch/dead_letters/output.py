@@ -8,91 +8,95 @@ from typing import Any
 from rich.table import Column, Table
 
 from labelwatch.dead_letters import advice
-from labelwatch.dead_letters.dead_letter import Letter, number_of
+from labelwatch.dead_letters.dead_letter import DeadLetter, number_of
 from labelwatch.dead_letters.selection import SHORTEST_ID
 from labelwatch.shared.text import printable
 
 _EXAMPLES = 3
 
 
-def as_table(letters: Sequence[Letter]) -> Table:
+def table(dead_letters: Sequence[DeadLetter]) -> Table:
     """A row each, of cells with several lines: side by side they would not fit a terminal."""
-    names = ("id, queue", "image", "reason, detail", "sent, first received,\nhow often received")
-    table = Table(*(Column(name, overflow="fold") for name in names), show_lines=True)
-    for one in letters:
-        table.add_row(
-            f"{one.id[:SHORTEST_ID]}\n{one.box.name}",
-            _images(one),
-            f"{printable(one.reason)}\n{printable(one.detail)}",
-            f"{_time(one.sent)}\n{_time(one.first_received)}\n{one.received}",
+    rows = _table("id, queue", "image", "reason, detail", "sent, first received,\nhow often received", show_lines=True)
+    for dead_letter in dead_letters:
+        rows.add_row(
+            f"{dead_letter.id[:SHORTEST_ID]}\n{dead_letter.queue.name}",
+            _images(dead_letter),
+            f"{printable(dead_letter.reason)}\n{printable(dead_letter.detail)}",
+            f"{_time(dead_letter.sent_at)}\n{_time(dead_letter.first_received_at)}\n{dead_letter.receive_count}",
         )
-    return table
+    return rows
 
 
-def as_json(letters: Sequence[Letter]) -> str:
+def as_json(dead_letters: Sequence[DeadLetter]) -> str:
     """A list of objects."""
-    return json.dumps([_object(one) for one in letters], ensure_ascii=False, indent=1) + "\n"
+    return json.dumps([_object(dead_letter) for dead_letter in dead_letters], ensure_ascii=False, indent=1) + "\n"
 
 
-def summed(letters: Sequence[Letter]) -> Table:
+def summary_table(dead_letters: Sequence[DeadLetter]) -> Table:
     """How many there are of each queue and reason, and the first images of them."""
-    table = Table(*(Column(name, overflow="fold") for name in ("queue", "reason", "dead letters", "images")))
-    groups: dict[tuple[str, str], list[Letter]] = {}
-    for one in letters:
-        groups.setdefault((one.box.name, one.reason), []).append(one)
-    for (queue, reason), some in groups.items():
-        examples = [_images(one) for one in some[:_EXAMPLES]]
-        more = [f"and {len(some) - _EXAMPLES} more"] if len(some) > _EXAMPLES else []
-        table.add_row(queue, printable(reason), str(len(some)), "\n".join(examples + more))
-    return table
+    rows = _table("queue", "reason", "dead letters", "images")
+    groups: dict[tuple[str, str], list[DeadLetter]] = {}
+    for dead_letter in dead_letters:
+        groups.setdefault((dead_letter.queue.name, dead_letter.reason), []).append(dead_letter)
+    for (queue, reason), group in groups.items():
+        examples = [_images(dead_letter) for dead_letter in group[:_EXAMPLES]]
+        more = [f"and {len(group) - _EXAMPLES} more"] if len(group) > _EXAMPLES else []
+        rows.add_row(queue, printable(reason), str(len(group)), "\n".join(examples + more))
+    return rows
 
 
-def whole(letter: Letter) -> str:
-    """All that there is of one, and what its reason means."""
-    said = advice.on(letter.reason)
-    images = letter.images or ("unknown",)
+def details(dead_letter: DeadLetter) -> str:
+    """All that there is of a dead letter, and what its reason means."""
+    meaning, to_do = advice.for_reason(dead_letter.reason)
+    images = dead_letter.images or ("unknown",)
     lines = [
-        ("id", letter.id),
-        ("queue", letter.box.name),
-        *(("image", str(one)) for one in images),
-        ("reason", letter.reason),
-        ("it means", said.meaning),
-        ("to do", said.to_do),
-        ("sent", _time(letter.sent)),
-        ("first received", _time(letter.first_received)),
-        ("received", f"{letter.received} times, looks at it included"),
-        *((f"attribute {name}", value) for name, value in sorted(letter.said.items())),
-        *((f"SQS's {name}", value) for name, value in sorted(letter.known.items())),
+        ("id", dead_letter.id),
+        ("queue", dead_letter.queue.name),
+        *(("image", str(image)) for image in images),
+        ("reason", dead_letter.reason),
+        ("it means", meaning),
+        ("to do", to_do),
+        ("sent", _time(dead_letter.sent_at)),
+        ("first received", _time(dead_letter.first_received_at)),
+        ("received", f"{dead_letter.receive_count} times, looks at it included"),
+        *((f"attribute {name}", value) for name, value in sorted(dead_letter.attributes.items())),
+        *((f"SQS's {name}", value) for name, value in sorted(dead_letter.system_attributes.items())),
     ]
     named = "\n".join(f"{name}: {printable(value)}" for name, value in lines)
-    return f"{named}\nbody:\n{_pretty(letter.body)}"
+    return f"{named}\nbody:\n{_pretty(dead_letter.body)}"
 
 
-def counted(shown: Sized, seen: Sized, elsewhere: int) -> str:
-    """How many there are, and whether all were seen."""
-    there = f"{len(shown)} of {number_of(seen)}" if len(shown) < len(seen) else number_of(seen)
-    if elsewhere:
+def count_sentence(shown: Sized, received: Sized, hidden_by_others: int) -> str:
+    """How many there are, and whether all were received."""
+    count = f"{len(shown)} of {number_of(received)}" if len(shown) < len(received) else number_of(received)
+    if hidden_by_others:
         return (
-            f"{there}; about {elsewhere} more out of sight: somebody else has received them. Run it again in a while."
+            f"{count}; about {hidden_by_others} more out of sight: somebody else has received them. Run it again in a "
+            "while."
         )
-    return f"{there}; all were seen." if seen else "There are no dead letters."
+    return f"{count}; all were seen." if received else "There are no dead letters."
 
 
-def _images(letter: Letter) -> str:
-    return "\n".join(printable(image.key) for image in letter.images) or "unknown"
+def _table(*names: str, show_lines: bool = False) -> Table:
+    return Table(*(Column(name, overflow="fold") for name in names), show_lines=show_lines)
 
 
-def _object(letter: Letter) -> dict[str, Any]:
+def _images(dead_letter: DeadLetter) -> str:
+    return "\n".join(printable(image.key) for image in dead_letter.images) or "unknown"
+
+
+def _object(dead_letter: DeadLetter) -> dict[str, Any]:
     return {
-        "queue": letter.box.name,
-        "id": letter.id,
-        "reason": letter.reason,
-        "detail": letter.detail or None,
-        "rejected": letter.is_rejected,
-        "images": [{"bucket": image.bucket, "key": image.key} for image in letter.images],
-        "sent": letter.sent.isoformat(),
-        "first_received": letter.first_received.isoformat(),
-        "received": letter.received,
+        "queue": dead_letter.queue.name,
+        "id": dead_letter.id,
+        "reason": dead_letter.reason,
+        "detail": dead_letter.detail or None,
+        "rejected": dead_letter.is_rejected,
+        "images": [{"bucket": image.bucket, "key": image.key} for image in dead_letter.images],
+        "sent_at": dead_letter.sent_at.isoformat(),
+        "first_received_at": dead_letter.first_received_at.isoformat(),
+        "receive_count": dead_letter.receive_count,
     }
 
 
@@ -103,5 +107,5 @@ def _pretty(body: str) -> str:
         return printable(body)
 
 
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}"

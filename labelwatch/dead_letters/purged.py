@@ -1,4 +1,4 @@
-"""What was purged, remembered in the stack's table: nothing else tells it from what was lost."""
+"""The images whose dead letters were purged, in the stack's table: nothing else tells them from lost images."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from itertools import batched
 from typing import Any, NamedTuple
 
 from chalicelib.domain.images import ObjectCreated
-from labelwatch.dead_letters.dead_letter import Letter
+from labelwatch.dead_letters.dead_letter import DeadLetter
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 
@@ -20,10 +20,10 @@ _KIND = {"S": "purged"}
 class PurgedImage(NamedTuple):
     """An image, which is one version of an object, whose dead letter was purged; without a version it is any.
 
-    `box` is where the dead letter was; `day` (UTC) is when it was purged last.
+    `queue` is the short name of its dead-letter queue; `day` (UTC) is when it was purged last.
     """
 
-    box: str
+    queue: str
     bucket: str
     key: str
     version_id: str | None
@@ -31,24 +31,24 @@ class PurgedImage(NamedTuple):
     day: date
 
 
-class Purged:
-    """The images whose dead letters were purged. The items do not expire: an audit may ask for any day."""
+class PurgedImages:
+    """The images whose dead letters were purged. The items do not expire: an audit may be of any day."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:  # noqa: ANN401 - the client of any endpoint
         self._dynamodb = dynamodb
         self._table = table
 
-    def note(self, letters: Sequence[Letter]) -> None:
-        """Remembers the images that they are about."""
-        items = [_item(one, image) for one in letters for image in one.images]
+    def record(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Records the images that they are about."""
+        items = [_item(dead_letter, image) for dead_letter in dead_letters for image in dead_letter.images]
         # An upload and a backfill may have a dead letter each, and DynamoDB takes no item twice in a call.
-        for few in batched({item["id"]["S"]: item for item in items}.values(), MAX_ITEMS):
-            asked = {self._table: [{"PutRequest": {"Item": item}} for item in few]}
-            while asked:
-                asked = self._dynamodb.batch_write_item(RequestItems=asked)["UnprocessedItems"]
+        for batch in batched({item["id"]["S"]: item for item in items}.values(), MAX_ITEMS):
+            request = {self._table: [{"PutRequest": {"Item": item}} for item in batch]}
+            while request:
+                request = self._dynamodb.batch_write_item(RequestItems=request)["UnprocessedItems"]
 
     def all(self) -> list[PurgedImage]:
-        """All that were ever purged."""
+        """All images whose dead letters were ever purged."""
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="kind = :kind",
@@ -58,22 +58,24 @@ class Purged:
         return [_image(item) for page in pages for item in page["Items"]]
 
 
-def from_stack(account: Account, name: str) -> Purged:
-    """Those of the stack; raises UserError where there is no such stack."""
+def from_stack(account: Account, name: str) -> PurgedImages:
+    """The purged images of the stack; raises UserError where there is no such stack."""
     table = stacks.outputs(account.client("cloudformation"), name, "TableName")["TableName"]
-    return Purged(account.client("dynamodb"), table)
+    return PurgedImages(account.client("dynamodb"), table)
 
 
-def _item(letter: Letter, image: ObjectCreated) -> dict[str, Any]:
-    of = {"box": letter.box.name, "bucket": image.bucket, "key": image.key, "version_id": image.version_id}
-    # A key may be as long as an id may be, and the rest comes on top.
-    identity = hashlib.sha256(json.dumps(of).encode()).hexdigest()
-    names = of | {"reason": letter.reason}
-    item = {"kind": _KIND, "id": {"S": identity}, "purged_at": {"S": datetime.now(UTC).isoformat(timespec="seconds")}}
-    return item | {name: {"S": value} for name, value in names.items() if value}
+def _item(dead_letter: DeadLetter, image: ObjectCreated) -> dict[str, Any]:
+    identity = {
+        "queue": dead_letter.queue.name, "bucket": image.bucket, "key": image.key, "version_id": image.version_id,
+    }  # fmt: skip
+    # Hashed: a key alone may be as long as an item's id may be.
+    item_id = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    texts = identity | {"reason": dead_letter.reason}
+    item = {"kind": _KIND, "id": {"S": item_id}, "purged_at": {"S": datetime.now(UTC).isoformat(timespec="seconds")}}
+    return item | {name: {"S": value} for name, value in texts.items() if value}
 
 
 def _image(item: dict[str, Any]) -> PurgedImage:
     texts = {name: value["S"] for name, value in item.items()}
     day = datetime.fromisoformat(texts["purged_at"]).date()
-    return PurgedImage(texts["box"], texts["bucket"], texts["key"], texts.get("version_id"), texts["reason"], day)
+    return PurgedImage(texts["queue"], texts["bucket"], texts["key"], texts.get("version_id"), texts["reason"], day)

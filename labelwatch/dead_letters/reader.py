@@ -1,122 +1,87 @@
-"""Reading a queue without taking from it: each message is received once, and all are given back at the end."""
+"""Reading dead letters without consuming them: each is received once, and released at the end."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib.adapters.faults import raising_faults
-from chalicelib.adapters.sqs import MAX_MESSAGES
-from chalicelib.domain.errors import Fault
-from labelwatch.dead_letters.dead_letter import Box, Letter, in_batches, letter, number_of
-from labelwatch.shared.interrupts import uninterrupted
+from labelwatch.dead_letters.dead_letter import DeadLetter, DeadLetterQueue, dead_letter_of, number_of
+from labelwatch.shared.queues import QueueReader, ReceiveOptions
 
-# For the reading, an answer to a question, and the moving. Killed, this command leaves them out of sight for as long.
-SECONDS_HELD = 1800
-# SQS lets 120,000 messages of a queue be out of sight at once.
-MAX_HELD = 100_000
-_COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+# Enough to read, to answer a question and to move them. A command that is killed leaves them hidden for as long.
+OPTIONS = ReceiveOptions(hidden_seconds=1800)
 
 
-class Held:
-    """The dead letters of these boxes, out of sight of everybody else until they are given back."""
+class DeadLetterReader:
+    """Receives the dead letters of these queues, which are hidden from other consumers until they are released."""
 
     def __init__(
         self,
-        sqs: Any,  # noqa: ANN401 - of any endpoint
-        of: Sequence[Box],
-        *,
-        most: int = MAX_HELD,
+        sqs: Any,  # noqa: ANN401 - the client of any endpoint
+        queues: Sequence[DeadLetterQueue],
+        options: ReceiveOptions = OPTIONS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sqs = sqs
-        self._boxes = of
-        self._most = most
-        self._clock = clock
-        self._until = clock() + SECONDS_HELD
-        self._letters: dict[str, Letter] = {}
-        self.elsewhere = 0
+        self._readers = {queue: QueueReader(sqs, queue.url, options, clock) for queue in queues}
 
     @property
-    def letters(self) -> list[Letter]:
-        """What is held, the oldest first."""
-        return sorted(self._letters.values(), key=lambda one: one.sent)
+    def dead_letters(self) -> list[DeadLetter]:
+        """The dead letters that were received and not deleted, the oldest first."""
+        received = [
+            dead_letter_of(queue, message)
+            for queue, reader in self._readers.items()
+            for message in reader.messages.values()
+        ]
+        return sorted(received, key=lambda dead_letter: dead_letter.sent_at)
 
     @property
-    def is_late(self) -> bool:
-        """Whether others may see by now what was held first."""
-        return self._clock() >= self._until
+    def hidden_by_others(self) -> int:
+        """About how many more there are, by SQS's own count, which other consumers have received."""
+        return sum(reader.hidden_by_others for reader in self._readers.values())
 
-    def read(self, watch: Callable[[int], None] = lambda _: None) -> None:
-        """Receives all that is in sight; `watch` hears how many there are so far.
+    @property
+    def is_expired(self) -> bool:
+        """Whether other consumers may receive some of them by now."""
+        return any(reader.is_expired for reader in self._readers.values())
 
-        `elsewhere` is about how many more there are, by SQS's own count: out of sight, since somebody else has them.
-        """
-        for box in self._boxes:
-            before = len(self._letters)
-            self._receive(box, watch)
-            counts = self.sqs.get_queue_attributes(QueueUrl=box.url, AttributeNames=_COUNTS)["Attributes"]
-            self.elsewhere += max(0, sum(map(int, counts.values())) - (len(self._letters) - before))
+    def receive_all(self, report: Callable[[int], None] = lambda _: None) -> None:
+        """Receives all that are visible; `report` gets the count so far."""
 
-    def delete(self, letters: Sequence[Letter]) -> dict[str, str]:
-        """Deletes them; gives what SQS says of those that it did not delete, by their ids."""
-        failed = self._settle(self.sqs.delete_message_batch, letters)
-        for one in letters:
-            if one.id not in failed:
-                del self._letters[one.id]
-        return failed
+        def report_total(_: int) -> None:
+            report(sum(len(reader.messages) for reader in self._readers.values()))
 
-    def give_back(self) -> dict[str, str]:
-        """Lets everybody see what is still held; gives what SQS says of those that it did not do so with."""
-        return self._settle(self.sqs.change_message_visibility_batch, self.letters, VisibilityTimeout=0)
+        for reader in self._readers.values():
+            reader.receive_all(report_total)
 
-    def _receive(self, box: Box, watch: Callable[[int], None]) -> None:
-        most = len(self._letters) + self._most
-        idle = 0
-        while idle < 2 and len(self._letters) < most:
-            known = len(self._letters)
-            with uninterrupted():  # or what SQS is about to answer is out of sight, and nobody could give it back
-                answer = self.sqs.receive_message(
-                    QueueUrl=box.url,
-                    MaxNumberOfMessages=MAX_MESSAGES,
-                    VisibilityTimeout=SECONDS_HELD,
-                    # Without a wait SQS asks some of its servers only; the last look is at all of them.
-                    WaitTimeSeconds=idle,
-                    MessageAttributeNames=["All"],
-                    MessageSystemAttributeNames=["All"],
-                )
-                # One may come twice, and then its newest receipt is the one that counts.
-                self._letters |= {message["MessageId"]: letter(box, message) for message in answer.get("Messages", [])}
-            idle = 0 if len(self._letters) > known else idle + 1
-            watch(len(self._letters))
-
-    def _settle(self, call: Callable[..., Any], letters: Sequence[Letter], **more: int) -> dict[str, str]:
+    def delete(self, dead_letters: Sequence[DeadLetter]) -> dict[str, str]:
+        """Deletes them; returns SQS's reason for each that it did not delete, by id."""
         failed: dict[str, str] = {}
-        for box, few in in_batches(letters):
-            entries = [{"Id": str(place), "ReceiptHandle": one.receipt_handle, **more} for place, one in enumerate(few)]
-            try:
-                with raising_faults():
-                    answer = call(QueueUrl=box.url, Entries=entries)
-            except Fault as fault:
-                failed |= {one.id: str(fault) for one in few}
-            else:
-                failed |= {
-                    few[int(entry["Id"])].id: f"{entry['Code']}: {entry.get('Message', '')}"
-                    for entry in answer.get("Failed", [])
-                }
+        for queue, reader in self._readers.items():
+            failed |= reader.delete([dead_letter.id for dead_letter in dead_letters if dead_letter.queue == queue])
         return failed
+
+    def release(self) -> dict[str, str]:
+        """Makes all that were not deleted visible; returns SQS's reason for each that stays hidden, by id."""
+        readers = self._readers.values()
+        return {dead_letter_id: reason for reader in readers for dead_letter_id, reason in reader.release().items()}
 
 
 @contextmanager
-def held(sqs: Any, of: Sequence[Box], say: Callable[[str], None]) -> Iterator[Held]:  # noqa: ANN401 - of any endpoint
-    """The dead letters of these boxes, still to be read; whatever is not deleted is given back at the end."""
-    letters = Held(sqs, of)
+def receiving(
+    sqs: Any,  # noqa: ANN401 - the client of any endpoint
+    queues: Sequence[DeadLetterQueue],
+    warn: Callable[[str], None],
+    options: ReceiveOptions = OPTIONS,
+) -> Iterator[DeadLetterReader]:
+    """A reader of these queues, which has received nothing yet; whatever is not deleted is released at the end."""
+    reader = DeadLetterReader(sqs, queues, options)
     try:
-        yield letters
+        yield reader
     finally:  # also of a Ctrl-C, and of an error
-        failed = letters.give_back()
+        failed = reader.release()
         if failed:
-            say(
+            warn(
                 f"{number_of(failed)} could not be given back ({next(iter(failed.values()))}): in sight again within "
-                f"{SECONDS_HELD // 60} minutes."
+                f"{options.hidden_seconds // 60} minutes."
             )

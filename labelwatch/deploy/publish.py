@@ -10,7 +10,7 @@ from chalicelib import __version__
 from chalicelib.adapters.s3 import console_address
 from labelwatch.deploy.buckets import is_there
 from labelwatch.deploy.package import Package
-from labelwatch.shared import stacks
+from labelwatch.shared import s3_uri, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
@@ -48,10 +48,11 @@ def publish(account: Account, package: Package, place: str) -> Published:
 
 
 def _parts(place: str) -> tuple[str, str]:
-    match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([\w!.*'()/-]*))?", place, re.ASCII)
-    if not match:
+    location = s3_uri.parse(place)
+    # The prefix becomes a part of URLs, without an encoding.
+    if not location or not re.fullmatch(r"[\w!.*'()/-]*", location.prefix, re.ASCII):
         raise UserError(
             f"--publish {place!r} must be s3://bucket or s3://bucket/prefix, with plain letters, digits and !_.*'()-/."
         )
-    prefix = (match[2] or "").strip("/")
-    return match[1], f"{prefix}/" if prefix else ""
+    prefix = location.prefix.strip("/")
+    return location.bucket, f"{prefix}/" if prefix else ""

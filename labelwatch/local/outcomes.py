@@ -2,21 +2,19 @@
 
 import time
 from collections.abc import Hashable
-from itertools import batched
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
 
 from labelwatch.local.session import INPUT_BUCKET, Session
+from labelwatch.shared.queues import Message, QueueReader, ReceiveOptions, queue_depth
 
 PREFIX = "predictions/"
 # As long as reading a dead-letter queue takes.
 _VISIBILITY_SECONDS = 5
 # A queue with an unchanged number of messages is read this often only: messages are invisible to others meanwhile.
 _SECONDS_BETWEEN_READS = 30
-_COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
 class PredictionOutcome(Struct, frozen=True):
@@ -88,34 +86,20 @@ class OutcomeReader:
             return None
         return prediction_of(row_key, content)
 
-    def _read(self, url: str) -> list[dict[str, Any]]:
+    def _read(self, url: str) -> list[Message]:
         """All visible messages, where there may be new ones; they are visible again afterwards."""
-        counts = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
-        depth, now = sum(map(int, counts.values())), time.monotonic()
+        depth, now = queue_depth(self._sqs, url), time.monotonic()
         last_depth, last_read = self._last_reads.get(url, (0, now))
         if depth == last_depth and now < last_read + _SECONDS_BETWEEN_READS:
             return []
         self._last_reads[url] = depth, now
-        found: list[dict[str, Any]] = []
-        while messages := self._received(url):
-            found += messages
-        for chunk in batched(found, 10):
-            entries = [
-                {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
-                for index, message in enumerate(chunk)
-            ]
-            self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
-        return found
-
-    def _received(self, url: str) -> list[dict[str, Any]]:
-        answer = self._sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=10,
-            MessageAttributeNames=["All"],
-            VisibilityTimeout=_VISIBILITY_SECONDS,
-        )
-        messages: list[dict[str, Any]] = answer.get("Messages", [])
-        return messages
+        # The local AWS has one server, which a short poll reads whole.
+        reader = QueueReader(self._sqs, url, ReceiveOptions(hidden_seconds=_VISIBILITY_SECONDS, long_poll_seconds=0))
+        try:
+            reader.receive_all()
+        finally:
+            reader.release()
+        return list(reader.messages.values())
 
 
 def prediction_of(row_key: str, content: bytes) -> PredictionOutcome | None:
@@ -135,7 +119,7 @@ def prediction_of(row_key: str, content: bytes) -> PredictionOutcome | None:
     )
 
 
-def _dead_letter(message: dict[str, Any]) -> DeadLetterOutcome:
+def _dead_letter(message: Message) -> DeadLetterOutcome:
     attributes = message.get("MessageAttributes", {})
     recorded = {
         name: attributes.get(name, {}).get("StringValue", "not recorded")

@@ -1,4 +1,4 @@
-"""The audit on the running pipeline: it adds up, and cries out over each thing that is taken away."""
+"""The audit on the running pipeline: it adds up, and reports each thing that is removed."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.pipeline import Pipeline, picture, run_labelwatch, run_manage_model
 
 PREFIX = "audited/"
-COMPLETED, SUPPRESSED, BAD = f"{PREFIX}told leaf.jpg", f"{PREFIX}quiet+leaf.jpg", f"{PREFIX}notes.jpg"
+ALERTED, OTHER, BAD = f"{PREFIX}alerted leaf.jpg", f"{PREFIX}other+leaf.jpg", f"{PREFIX}notes.jpg"
 FOLDER = f"{PREFIX}folder/"
 
 
@@ -22,75 +22,78 @@ def audit(pipeline: Pipeline, *options: str) -> subprocess.CompletedProcess[str]
 def verdict(pipeline: Pipeline, *options: str) -> dict[str, Any]:
     done = audit(pipeline, "--format", "json", *options)
     assert done.stdout, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    may_come_yet = len(told["without_fate"]) + len(told["untold"]) <= told["on_the_way"] and not told["unknown"]
-    assert done.returncode == (0 if told["adds_up"] else 3 if may_come_yet else 1)
-    return told
+    result: dict[str, Any] = json.loads(done.stdout)
+    unsettled = len(result["unaccounted_for"]) + len(result["not_notified"])
+    may_follow = unsettled <= result["in_progress"] and not result["unknown_rows"]
+    assert done.returncode == (0 if result["balanced"] else 3 if may_follow else 1)
+    return result
 
 
 @pytest.fixture(scope="module")
 def audited(running: Pipeline) -> Pipeline:
-    """One image of each fate, and a folder marker."""
-    running.upload(COMPLETED)
-    running.upload(SUPPRESSED, content=picture("brown-spot"))
+    """An image of each outcome, and a folder marker."""
+    running.upload(ALERTED)
+    running.upload(OTHER, content=picture("brown-spot"))
     running.upload(BAD, content=b"Spray on Tuesday.")
     running.upload(FOLDER, content=b"")
-    running.wait_for(COMPLETED, SUPPRESSED, BAD)
-    running.wait_for_alert(COMPLETED)
+    running.wait_for(ALERTED, OTHER, BAD)
+    running.wait_for_alert(ALERTED)
     running.wait_until_empty()
     return running
 
 
-def test_what_is_whole_adds_up_and_can_be_asked_again(audited: Pipeline) -> None:
-    for _ in range(2):  # the dead letters were given back
-        told = verdict(audited, "--prefix", PREFIX)
-        counts = {name: told[name] for name in ("images", "predicted", "aside", "due", "told", "on_the_way")}
-        assert counts == {"images": 3, "predicted": 2, "aside": 1, "due": 1, "told": 1, "on_the_way": 0}
-        assert told["reasons"] == {"InvalidImageFormatException": 1}
-        assert told["adds_up"]
+def test_a_complete_set_adds_up_and_a_second_audit_says_the_same(audited: Pipeline) -> None:
+    for _ in range(2):  # the dead letters are released
+        result = verdict(audited, "--prefix", PREFIX)
+        counts = {
+            "images": 3, "predicted": 2, "dead_letters": 1, "expected_alerts": 1, "notified": 1, "in_progress": 0,
+        }  # fmt: skip
+        assert {name: result[name] for name in counts} == counts
+        assert result["reasons"] == {"InvalidImageFormatException": 1}
+        assert result["balanced"]
 
 
 def test_the_day_has_its_uploads_and_another_day_has_none(audited: Pipeline) -> None:
-    day = audited.predictions[COMPLETED].row_key.split("/")[1].removeprefix("dt=")
+    day = audited.predictions[ALERTED].row_key.split("/")[1].removeprefix("dt=")
     assert verdict(audited, "--day", day, "--prefix", PREFIX)["images"] == 3
     assert verdict(audited, "--day", "2026-01-01", "--prefix", PREFIX)["images"] == 0
     assert verdict(audited, "--day", day)["images"] >= 3
 
 
-def test_a_dead_letter_in_the_hands_of_another_reader_is_waited_for(audited: Pipeline) -> None:
+def test_a_dead_letter_that_another_reader_hides_is_waited_for(audited: Pipeline) -> None:
     sqs = audited.session.local_aws.client("sqs")
-    held = sqs.receive_message(QueueUrl=audited.outputs["ImagesDeadLettersUrl"], VisibilityTimeout=4)
-    assert held["Messages"]
-    assert verdict(audited, "--prefix", PREFIX)["aside"] == 1
+    received = sqs.receive_message(QueueUrl=audited.outputs["ImagesDeadLettersUrl"], VisibilityTimeout=4)
+    assert received["Messages"]
+    assert verdict(audited, "--prefix", PREFIX)["dead_letters"] == 1
 
 
-def test_rows_that_are_taken_away_are_missed(audited: Pipeline) -> None:
-    s3, key = audited.session.local_aws.client("s3"), audited.predictions[SUPPRESSED].row_key
+def test_removed_rows_are_reported(audited: Pipeline) -> None:
+    s3, key = audited.session.local_aws.client("s3"), audited.predictions[OTHER].row_key
     content = s3.get_object(Bucket=OUTPUT_BUCKET, Key=key)["Body"].read()
     s3.delete_object(Bucket=OUTPUT_BUCKET, Key=key)
     done = audit(audited, "--prefix", PREFIX)
     s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=content)
     assert done.returncode == 1
-    assert f"no fate: s3://{INPUT_BUCKET}/{SUPPRESSED} (version " in done.stdout
+    assert f"unaccounted for: s3://{INPUT_BUCKET}/{OTHER} (version " in done.stdout
 
 
-def test_a_told_mark_that_is_taken_away_is_missed(audited: Pipeline) -> None:
+def test_a_record_of_an_alert_that_is_no_longer_completed_is_reported(audited: Pipeline) -> None:
     dynamodb, table = audited.session.local_aws.client("dynamodb"), audited.outputs["TableName"]
-    row_key = audited.predictions[COMPLETED].row_key
+    row_key = audited.predictions[ALERTED].row_key
     key = {"kind": {"S": "alert"}, "id": {"S": row_key.rpartition("/")[2].removesuffix(".json")}}
     item = dynamodb.get_item(TableName=table, Key=key)["Item"]
-    claimed = {name: value for name, value in item.items() if name != "completed_at"}
-    dynamodb.put_item(TableName=table, Item=claimed)
-    told = verdict(audited, "--prefix", PREFIX)
+    acquired = {name: value for name, value in item.items() if name != "completed_at"}
+    dynamodb.put_item(TableName=table, Item=acquired)
+    result = verdict(audited, "--prefix", PREFIX)
     dynamodb.put_item(TableName=table, Item=item)
-    assert told["untold"] == [f"{row_key}, of s3://{INPUT_BUCKET}/{COMPLETED}"]
-    assert not told["adds_up"]
+    assert result["not_notified"] == [f"{row_key}, of s3://{INPUT_BUCKET}/{ALERTED}"]
+    assert not result["balanced"]
 
 
-def test_a_dead_letter_that_is_taken_away_is_missed(audited: Pipeline) -> None:
+def test_a_removed_dead_letter_is_reported(audited: Pipeline) -> None:
     sqs, url = audited.session.local_aws.client("sqs"), audited.outputs["ImagesDeadLettersUrl"]
     taken = taken_from(sqs, url, lambda message: BAD in message["Body"])
-    told = verdict(audited, "--prefix", PREFIX)
+    result = verdict(audited, "--prefix", PREFIX)
     for message in taken:
         attributes = {
             name: {"DataType": "String", "StringValue": value["StringValue"]}
@@ -98,18 +101,18 @@ def test_a_dead_letter_that_is_taken_away_is_missed(audited: Pipeline) -> None:
         }
         sqs.send_message(QueueUrl=url, MessageBody=message["Body"], MessageAttributes=attributes)
     assert len(taken) == 1
-    assert [BAD in one for one in told["without_fate"]] == [True]
-    assert not told["adds_up"]
+    assert [BAD in image for image in result["unaccounted_for"]] == [True]
+    assert not result["balanced"]
 
 
-def test_an_upload_that_is_taken_away_leaves_rows_of_nothing(audited: Pipeline) -> None:
-    s3, key = audited.session.local_aws.client("s3"), f"{PREFIX}gone.jpg"
+def test_a_removed_upload_leaves_unknown_rows(audited: Pipeline) -> None:
+    s3, key = audited.session.local_aws.client("s3"), f"{PREFIX}deleted.jpg"
     audited.upload(key)
     audited.wait_for_alert(key)
     audited.wait_until_empty()
     version = s3.head_object(Bucket=INPUT_BUCKET, Key=key)["VersionId"]
     s3.delete_object(Bucket=INPUT_BUCKET, Key=key)  # hidden by a delete marker it is there still
-    assert verdict(audited, "--prefix", PREFIX)["adds_up"]
+    assert verdict(audited, "--prefix", PREFIX)["balanced"]
     s3.delete_object(Bucket=INPUT_BUCKET, Key=key, VersionId=version)
     row_key = audited.predictions[key].row_key
     done = audit(audited, "--prefix", PREFIX)
@@ -121,20 +124,20 @@ def test_an_upload_that_is_taken_away_leaves_rows_of_nothing(audited: Pipeline) 
     )
 
 
-def test_what_is_on_the_way_may_come_yet(audited: Pipeline) -> None:
-    """A prediction whose rows are not stored: the message of its image is put away while the model is stopped."""
+def test_messages_in_progress_may_explain_what_is_missing(audited: Pipeline) -> None:
+    """A prediction whose rows are not stored: the message of its image is deferred while the model is stopped."""
     key = f"{PREFIX}patient.jpg"
     audited.local_model.status = "STOPPED"
     audited.upload(key)
     audited.wait_until(lambda: audited.depth("ImagesQueueUrl") == 1, "a message that waits")
-    told = verdict(audited, "--prefix", PREFIX)
+    result = verdict(audited, "--prefix", PREFIX)
     audited.local_model.status = "RUNNING"
     run_manage_model(audited.session)
     audited.wait_for_alert(key)
     audited.wait_until_empty()
-    assert [key in one for one in told["without_fate"]] == [True]
-    assert told["on_the_way"] == 1
-    assert not told["adds_up"]  # a program must not take it for done, and its exit code tells it from what is lost
+    assert [key in image for image in result["unaccounted_for"]] == [True]
+    assert result["in_progress"] == 1
+    assert not result["balanced"]  # a program must not take this for success; the exit code tells it from a loss
 
 
 @pytest.mark.parametrize(
@@ -145,33 +148,33 @@ def test_what_is_on_the_way_may_come_yet(audited: Pipeline) -> None:
         ("--prefix", "s3://images/a", "--prefix 's3://images/a' must be the beginning of keys, such as"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence(audited: Pipeline, option: str, value: str, sentence: str) -> None:
+def test_a_mistake_is_one_sentence(audited: Pipeline, option: str, value: str, sentence: str) -> None:
     done = audit(audited, option, value)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert sentence in done.stderr
 
 
-def test_rows_that_are_none_are_told_with_all_else(audited: Pipeline) -> None:
-    s3, key = audited.session.local_aws.client("s3"), audited.predictions[SUPPRESSED].row_key
+def test_an_object_without_rows_is_reported_beside_the_rest(audited: Pipeline) -> None:
+    s3, key = audited.session.local_aws.client("s3"), audited.predictions[OTHER].row_key
     content = s3.get_object(Bucket=OUTPUT_BUCKET, Key=key)["Body"].read()
     s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=b"{}")
     done = audit(audited, "--prefix", PREFIX)
     s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=content)
     assert done.returncode == 1
     assert f"no rows; take it away, and see whose prediction is missing: {key}\n" in done.stdout
-    assert f"no fate: s3://{INPUT_BUCKET}/{SUPPRESSED} (version " in done.stdout
+    assert f"unaccounted for: s3://{INPUT_BUCKET}/{OTHER} (version " in done.stdout
 
 
-def taken_from(sqs: Any, url: str, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-    """Takes away what is wanted and gives the rest back."""
+def taken_from(sqs: Any, url: str, is_meant: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+    """Deletes the messages that are meant, and releases the others."""
     messages: list[dict[str, Any]] = []
-    while few := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+    while chunk := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
         "Messages"
     ):
-        messages += few
-    for one in messages:
-        if wanted(one):
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+        messages += chunk
+    for message in messages:
+        if is_meant(message):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         else:
-            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"], VisibilityTimeout=0)
-    return [one for one in messages if wanted(one)]
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
+    return [message for message in messages if is_meant(message)]

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 from chalicelib.domain.predictions import Label
 from chalicelib.queues.batch import MAX_TRIES
 from chalicelib.steps.detect import encoded
-from labelwatch.dead_letters.dead_letter import Letter, boxes
-from labelwatch.dead_letters.reader import Held
+from labelwatch.dead_letters import DeadLetter, dead_letter_queues
+from labelwatch.dead_letters.reader import DeadLetterReader
 from labelwatch.local.outcomes import OutcomeReader
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.builders import image, notification, prediction, s3_record
@@ -243,22 +243,23 @@ class Burst:
             self.neighbours.append(neighbour)
             self.upload({neighbour: (picture(), PREDICTION)})
 
-    def _dead_letters(self) -> list[Letter]:
+    def _dead_letters(self) -> list[DeadLetter]:
         """All dead letters, as soon as none is received by another reader."""
         until = time.monotonic() + self.pipeline.wait_seconds
         while time.monotonic() < until:
-            reader = Held(self._sqs, boxes(self.pipeline.outputs))
-            reader.read()
-            dead_letters = reader.letters
-            reader.give_back()
-            if not reader.elsewhere:
-                return dead_letters
+            reader = DeadLetterReader(self._sqs, dead_letter_queues(self.pipeline.outputs))
+            reader.receive_all()
+            reader.release()
+            if not reader.hidden_by_others:
+                return reader.dead_letters
         raise AssertionError("another reader has received dead letters and does not return them")
 
-    def _name_of(self, dead_letter: Letter) -> str:
+    def _name_of(self, dead_letter: DeadLetter) -> str:
         names = [name for name in self._bodies if name in dead_letter.body]
         return (
-            max(names, key=len) if names else unquote(dead_letter.said["image"]).removeprefix(f"s3://{INPUT_BUCKET}/")
+            max(names, key=len)
+            if names
+            else unquote(dead_letter.attributes["image"]).removeprefix(f"s3://{INPUT_BUCKET}/")
         )
 
 

@@ -35,14 +35,14 @@ def test_a_killed_function_loses_nothing_and_repeats_only_alerts_that_it_could_n
     outcome = scenarios.run(environment, Scenario("killed", scenarios.killing(KILLS), 6, 4))
     assert outcome.faults == []
     assert outcome.disruptions[KILLED] == len(KILLS)
-    assert (outcome.verdict.predicted, outcome.verdict.told) == (len(KILLS), len(KILLS))
+    assert (outcome.verdict.predicted, outcome.verdict.notified) == (len(KILLS), len(KILLS))
     assert outcome.duplicate_alerts >= 1
 
 
 def test_repeated_events_failed_calls_and_a_stopped_model_cost_time_and_nothing_else(environment: Environment) -> None:
     outcome = scenarios.run(environment, Scenario("all", all_without_kills, 10, 6))
     assert outcome.faults == []
-    assert (outcome.verdict.predicted, outcome.verdict.aside, outcome.verdict.due) == (18, 2, 10)
+    assert (outcome.verdict.predicted, outcome.verdict.dead_letters, outcome.verdict.expected_alerts) == (18, 2, 10)
     assert outcome.disruptions[NOT_RUNNING] > 0
     assert outcome.disruptions[REPEATED] > 0
     assert outcome.disruptions.keys() & set(FAILURE_WEIGHTS)
@@ -65,4 +65,4 @@ def test_functions_that_delete_finished_messages_themselves_lose_nothing_when_ki
     )
     assert outcome.faults == []
     assert outcome.disruptions[KILLED] == 1
-    assert (outcome.verdict.predicted, outcome.verdict.aside) == (2, 1)
+    assert (outcome.verdict.predicted, outcome.verdict.dead_letters) == (2, 1)

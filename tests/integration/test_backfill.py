@@ -1,4 +1,4 @@
-"""The backfill on moto: pages, what is predicted already, what SQS does not take, and going on after a stop."""
+"""The backfill on moto: pages, predicted images, messages that SQS refuses, and going on after a stop."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from chalicelib.adapters.s3 import ImageObjects
 from chalicelib.domain import events, rows
 from chalicelib.domain.images import ObjectCreated
 from labelwatch.backfill.listing import Listing, Predictions
-from labelwatch.backfill.run import Wanted, run
-from labelwatch.backfill.target import Place
+from labelwatch.backfill.run import Request, run
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.s3_uri import S3Location
 from tests.integration.conftest import REGION
 from tests.support import builders
 from tests.support.builders import MODEL
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 IN, OUT = "leaves-in", "leaves-out"
-EVERYTHING = Place(IN, "")
+EVERYTHING = S3Location(IN, "")
 ODD_KEYS = ["a b+c.jpg", "100%25.jpg", "x%2Fy.jpg", "稲 田/葉.jpg", "tab\tand\nline\x01.jpg", "&<'\">.jpg", "a/"]
 
 
@@ -72,7 +72,7 @@ class Models:
 
 
 class Clients(Account):
-    """An account, with these clients in place of its own."""
+    """An account with some other clients."""
 
     def __init__(self, **clients: Any) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Clients(Account):
 
 
 class Bench:
-    """A stack with its buckets and its queue, and whoever runs the command."""
+    """A stack with its buckets and its queue, and a person who answers."""
 
     def __init__(self, s3: S3Client, sqs: SQSClient, folder: Path) -> None:
         self.s3, self.sqs, self.folder = s3, sqs, folder
@@ -94,7 +94,7 @@ class Bench:
         self.models = Models()
         self.account = Clients(cloudformation=self.deployed, rekognition=self.models)
         self.questions: list[str] = []
-        self.said = io.StringIO()
+        self.output = io.StringIO()
         self.accepts = True
 
     def upload(self, *keys: str, content: bytes = b"leaf") -> None:
@@ -108,20 +108,20 @@ class Bench:
             row_key = rows.row_key(builders.prediction(image=image, model=model))
             self.s3.put_object(Bucket=OUT, Key=row_key, Body=b"{}\n")
 
-    def run(self, place: Place = EVERYTHING, **wanted: Any) -> str:
-        """Runs it and gives what was said."""
-        self.said = io.StringIO()
-        terminal = Terminal(Console(file=self.said, width=400, markup=False, highlight=False), self._agree)
-        run(self.account, Wanted("labelwatch", place, **wanted), terminal, self.folder)
-        return self.said.getvalue()
+    def run(self, target: S3Location = EVERYTHING, **options: Any) -> str:
+        """Runs a backfill and gives its output."""
+        self.output = io.StringIO()
+        terminal = Terminal(Console(file=self.output, width=400, markup=False, highlight=False), self._agree)
+        run(self.account, Request("labelwatch", target, **options), terminal, self.folder)
+        return self.output.getvalue()
 
     def received(self) -> list[ObjectCreated]:
-        """What is on the queue, in the order of keys; it is gone then."""
+        """Takes all from the queue, in the order of keys."""
         found: list[ObjectCreated] = []
-        while some := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
-            for one in some:
-                found += filter(None, map(events.object_created, events.records(one["Body"])))
-                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=one["ReceiptHandle"])
+        while chunk := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
+            for message in chunk:
+                found += filter(None, map(events.object_created, events.records(message["Body"])))
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
         return sorted(found, key=lambda created: created.key)
 
     def keys_received(self) -> list[str]:
@@ -142,7 +142,7 @@ def names(count: int) -> list[str]:
 
 
 def with_pages_of(s3: S3Client, size: int) -> Callable[[], int]:
-    """Has S3 list so many at once; what it gives says how many listings there were."""
+    """Makes S3 list so many objects in a call; returns a function that counts the calls."""
     listings = 0
 
     def shorten(params: dict[str, Any], **_: object) -> None:
@@ -154,21 +154,21 @@ def with_pages_of(s3: S3Client, size: int) -> Callable[[], int]:
     return lambda: listings
 
 
-def test_all_that_is_there_is_sent_once_and_without_alerts(bench: Bench) -> None:
+def test_all_objects_are_sent_once_and_without_alerts(bench: Bench) -> None:
     bench.upload(*names(23))
-    said = bench.run()
+    printed = bench.run()
     assert bench.received() == [ObjectCreated(IN, key, None, notify=False) for key in names(23)]
-    assert f"s3://{IN}/: 23 objects, 0 of them predicted already; 23 to send, without alerts." in said
-    assert "On the images queue: 23 images; where they are: https://dashboard" in said
+    assert f"s3://{IN}/: 23 objects, 0 of them predicted already; 23 to send, without alerts." in printed
+    assert "On the images queue: 23 images; where they are: https://dashboard" in printed
 
 
-def test_keys_of_any_letters_come_as_they_are(bench: Bench) -> None:
+def test_keys_of_any_characters_are_kept(bench: Bench) -> None:
     bench.upload(*ODD_KEYS)
     bench.run()
     assert bench.keys_received() == sorted(ODD_KEYS)
 
 
-def test_alerts_are_asked_for(bench: Bench) -> None:
+def test_notify_sends_images_with_alerts(bench: Bench) -> None:
     bench.upload("leaf.jpg")
     assert "with alerts" in bench.run(notify=True)
     assert bench.received() == [ObjectCreated(IN, "leaf.jpg", None, notify=True)]
@@ -181,26 +181,26 @@ def test_folder_markers_are_left_out_and_nothing_else_is(bench: Bench) -> None:
     assert bench.keys_received() == ["empty.jpg", "leaf/", "notes.txt"]
 
 
-def test_a_prefix_is_what_keys_begin_with(bench: Bench) -> None:
+def test_a_prefix_selects_the_keys_that_begin_with_it(bench: Bench) -> None:
     bench.upload("a/1.jpg", "a+/2.jpg", "a+b/3.jpg", "b/4.jpg")
-    said = bench.run(Place(IN, "a+"))
-    assert f"s3://{IN}/a+ (keys that begin with 'a+'): 2 objects, " in said
+    printed = bench.run(S3Location(IN, "a+"))
+    assert f"s3://{IN}/a+ (keys that begin with 'a+'): 2 objects, " in printed
     assert bench.keys_received() == ["a+/2.jpg", "a+b/3.jpg"]
 
 
-def test_a_prefix_that_ends_with_a_slash_means_what_it_looks_like(bench: Bench) -> None:
+def test_a_prefix_that_ends_with_a_slash_needs_no_explanation(bench: Bench) -> None:
     bench.upload("a/1.jpg")
-    assert f"s3://{IN}/a/: 1 object, " in bench.run(Place(IN, "a/"))
+    assert f"s3://{IN}/a/: 1 object, " in bench.run(S3Location(IN, "a/"))
 
 
-def test_what_this_model_has_predicted_is_left_out(bench: Bench) -> None:
+def test_images_that_this_model_has_predicted_are_left_out(bench: Bench) -> None:
     bench.upload(*ODD_KEYS, *names(3))
     bench.predict(*ODD_KEYS, "001.jpg")
     assert "10 objects, 8 of them predicted already; 2 to send" in bench.run()
     assert bench.keys_received() == ["000.jpg", "002.jpg"]
 
 
-def test_what_another_model_has_predicted_and_what_was_replaced_since_is_sent(bench: Bench) -> None:
+def test_images_that_another_model_has_predicted_or_that_were_replaced_since_are_sent(bench: Bench) -> None:
     bench.upload("other.jpg", "replaced.jpg")
     bench.predict("other.jpg", model="general")
     bench.predict("replaced.jpg")
@@ -219,30 +219,30 @@ def test_of_a_bucket_with_versions_the_current_ones_count(bench: Bench) -> None:
     assert bench.keys_received() == ["replaced.jpg"]
 
 
-def test_again_leaves_nothing_out(bench: Bench) -> None:
+def test_force_leaves_nothing_out(bench: Bench) -> None:
     bench.upload(*names(2))
     bench.predict(*names(2))
     assert "2 objects; 2 to send" in bench.run(force=True)
     assert bench.keys_received() == names(2)
 
 
-def test_where_all_is_predicted_nothing_is_asked_or_sent(bench: Bench) -> None:
+def test_where_all_is_predicted_nothing_is_sent_and_there_is_no_question(bench: Bench) -> None:
     bench.upload("leaf.jpg")
     bench.predict("leaf.jpg")
     bench.run()
     assert (bench.questions, bench.received()) == ([], [])
 
 
-def test_a_dry_run_says_what_there_is_and_what_it_would_cost_and_sends_nothing(bench: Bench) -> None:
+def test_a_dry_run_prints_counts_and_costs_and_sends_nothing(bench: Bench) -> None:
     bench.upload(*names(3))
     bench.predict("000.jpg")
-    said = bench.run(dry_run=True, units=2)
-    assert "3 objects, 1 of them predicted already; 2 to send, without alerts." in said
-    assert "About 1 minute on 2 inference units, under 0.01 USD (price of us-east-1; it assumes" in said
+    printed = bench.run(dry_run=True, units=2)
+    assert "3 objects, 1 of them predicted already; 2 to send, without alerts." in printed
+    assert "About 1 minute on 2 inference units, under 0.01 USD (price of us-east-1; it assumes" in printed
     assert (bench.questions, bench.received(), bench.folder.exists()) == ([], [], False)
 
 
-def test_who_does_not_agree_has_nothing_sent(bench: Bench) -> None:
+def test_without_agreement_nothing_is_sent(bench: Bench) -> None:
     bench.upload("leaf.jpg")
     bench.accepts = False
     with pytest.raises(UserError, match="nothing is created"):
@@ -250,7 +250,7 @@ def test_who_does_not_agree_has_nothing_sent(bench: Bench) -> None:
     assert (bench.questions, bench.received()) == (["Send them?"], [])
 
 
-def test_what_would_wait_for_longer_than_the_queue_keeps_it_is_refused(bench: Bench) -> None:
+def test_a_backfill_that_takes_longer_than_the_retention_of_the_queue_is_refused(bench: Bench) -> None:
     bench.upload(*names(241))  # a minute of work, and a second
     bench.sqs.set_queue_attributes(QueueUrl=bench.url, Attributes={"MessageRetentionPeriod": "60"})
     with pytest.raises(UserError, match=r"more than the 0 hours for which the queue keeps .* --units\.$"):
@@ -260,25 +260,25 @@ def test_what_would_wait_for_longer_than_the_queue_keeps_it_is_refused(bench: Be
     assert len(bench.received()) == 241
 
 
-def test_a_bucket_that_the_stack_does_not_look_at_is_refused(bench: Bench) -> None:
+def test_a_bucket_that_the_stack_may_not_read_is_refused(bench: Bench) -> None:
     with pytest.raises(UserError, match=f"rights to read {IN} only, not another"):
-        bench.run(Place("another", ""))
+        bench.run(S3Location("another", ""))
 
 
-def test_where_nothing_is_there_that_is_a_mistake(bench: Bench) -> None:
+def test_a_target_without_objects_is_refused(bench: Bench) -> None:
     bench.upload("a.jpg")
     with pytest.raises(UserError, match=rf"there is nothing at s3://{IN}/b/\."):
-        bench.run(Place(IN, "b/"))
+        bench.run(S3Location(IN, "b/"))
 
 
-def test_what_waits_on_the_queue_already_is_told_before_the_question(bench: Bench) -> None:
+def test_messages_that_wait_on_the_queue_are_counted_before_the_question(bench: Bench) -> None:
     bench.upload("a.jpg")
     assert "on that queue already" not in bench.run()
     assert "On that queue already: 1 message. Images that wait there" in bench.run(dry_run=True)
 
 
 @pytest.mark.parametrize(
-    ("status", "auto_start", "said"),
+    ("status", "auto_start", "sentence"),
     [
         ("RUNNING", "no", "The model runs: they are looked at as they come.\n"),
         ("STARTING", "no", "The model is STARTING: they wait on their queue until it runs.\n"),
@@ -287,16 +287,16 @@ def test_what_waits_on_the_queue_already_is_told_before_the_question(bench: Benc
         ("FAILED", "yes", "The model is FAILED: they wait on their queue until it runs; `labelwatch model start`"),
     ],
 )
-def test_how_the_model_stands_is_told_before_the_question(
-    bench: Bench, status: str, auto_start: str, said: str
+def test_the_model_s_status_is_printed_before_the_question(
+    bench: Bench, status: str, auto_start: str, sentence: str
 ) -> None:
     bench.upload("a.jpg")
     bench.models.status, bench.deployed.outputs["ModelAutoStart"] = status, auto_start
-    assert said in bench.run()
+    assert sentence in bench.run()
 
 
 class Crowded:
-    """S3 with so many objects in whichever bucket: moto's would take its time."""
+    """S3 with so many objects in any bucket: moto's would be slow."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -309,7 +309,7 @@ class Crowded:
 
 
 @pytest.mark.parametrize(
-    ("auto_start", "most_hours", "images", "told"),
+    ("auto_start", "most_hours", "images", "printed"),
     [
         ("yes", "1", 4 * 3600 + 1, True),  # two units would do in an hour, but Labelwatch starts one
         ("yes", "1", 4 * 3600, False),
@@ -317,24 +317,24 @@ class Crowded:
         ("no", "1", 4 * 3600 + 1, False),
     ],
 )
-def test_that_the_hours_of_a_month_end_before_the_work_does_is_told(
+def test_a_monthly_limit_that_ends_before_the_backfill_is_printed(
     bench: Bench,
     auto_start: str,
     most_hours: str,
     images: int,
-    told: bool,  # noqa: FBT001 - a case
+    printed: bool,  # noqa: FBT001 - a case
 ) -> None:
     bench.account.clients["s3"] = Crowded(images)
     bench.deployed.outputs |= {"ModelAutoStart": auto_start, "ModelMaxHoursPerMonth": most_hours}
-    ends = (
+    sentence = (
         "A run that Labelwatch starts is on 1 inference unit and ends after 1 hour a month (ModelMaxHoursPerMonth): "
         "what is left then waits, for 14 days at most. A run by hand is not held by that: `labelwatch model start "
         "--units 2`."
     )
-    assert (ends in bench.run(force=True, dry_run=True, units=2)) is told
+    assert (sentence in bench.run(force=True, dry_run=True, units=2)) is printed
 
 
-def test_who_may_not_ask_how_the_model_stands_may_send_all_the_same(bench: Bench) -> None:
+def test_a_person_who_may_not_read_the_model_s_status_may_send_images_all_the_same(bench: Bench) -> None:
     bench.upload("a.jpg")
     bench.models.forbidden = True
     assert "Whether the model runs is not known (AccessDeniedException); where it does not, they wait" in bench.run()
@@ -360,7 +360,7 @@ def test_a_stack_of_something_else_is_refused(bench: Bench, missing: str) -> Non
 
 
 class Refusing:
-    """A client of SQS, but that the entry with this key in it is not taken while `on`."""
+    """A client of SQS that refuses the message with this key in it while `on`."""
 
     def __init__(self, client: SQSClient, part: str) -> None:
         self._client = client
@@ -371,20 +371,22 @@ class Refusing:
         return getattr(self._client, name)
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's
-        refused = [one for one in Entries if self.on and self._part in one["MessageBody"]]
-        taken = [one for one in Entries if one not in refused]
-        if taken:
-            self._client.send_message_batch(QueueUrl=QueueUrl, Entries=taken)  # type: ignore[arg-type]
-        failed = [{"Id": one["Id"], "SenderFault": False, "Code": "InternalError", "Message": "no"} for one in refused]
+        refused = [entry for entry in Entries if self.on and self._part in entry["MessageBody"]]
+        accepted = [entry for entry in Entries if entry not in refused]
+        if accepted:
+            self._client.send_message_batch(QueueUrl=QueueUrl, Entries=accepted)  # type: ignore[arg-type]
+        failed = [
+            {"Id": entry["Id"], "SenderFault": False, "Code": "InternalError", "Message": "no"} for entry in refused
+        ]
         return {"Failed": failed}
 
 
-def test_what_sqs_does_not_take_is_named_and_the_same_command_goes_on_before_it(bench: Bench) -> None:
+def test_a_refused_message_is_named_and_the_same_command_goes_on_before_it(bench: Bench) -> None:
     bench.upload(*names(23))
     refusing = bench.account.clients["sqs"] = Refusing(bench.sqs, "013.jpg")
     with pytest.raises(UserError, match=r"did not take 1 image, named above; .* goes on from there\.$"):
         bench.run()
-    assert "not sent: '013.jpg': InternalError: no" in bench.said.getvalue()
+    assert "not sent: '013.jpg': InternalError: no" in bench.output.getvalue()
     assert "013.jpg" not in bench.keys_received()
     refusing.on = False
     assert "This goes on after '009.jpg', where it was stopped" in bench.run()
@@ -393,7 +395,7 @@ def test_what_sqs_does_not_take_is_named_and_the_same_command_goes_on_before_it(
 
 @pytest.fixture
 def stopped(bench: Bench) -> Bench:
-    """Of 23 images ten were sent, and then somebody pressed Ctrl-C."""
+    """A backfill of 23 images that Ctrl-C stopped after ten."""
     bench.upload(*names(23))
     listings = with_pages_of(bench.s3, 10)
 
@@ -410,9 +412,9 @@ def stopped(bench: Bench) -> Bench:
 
 
 def test_after_a_stop_the_same_command_sends_the_rest_and_leaves_nothing_behind(stopped: Bench) -> None:
-    said = stopped.run()
-    assert "This goes on after '009.jpg', where it was stopped" in said
-    assert "13 objects, 0 of them predicted already; 13 to send" in said
+    printed = stopped.run()
+    assert "This goes on after '009.jpg', where it was stopped" in printed
+    assert "13 objects, 0 of them predicted already; 13 to send" in printed
     assert stopped.keys_received() == names(23)[10:]
     assert list(stopped.folder.iterdir()) == []
 
@@ -422,32 +424,32 @@ def test_another_command_does_not_go_on_where_this_one_was_stopped(stopped: Benc
     assert stopped.keys_received() == names(23)
 
 
-def test_a_dry_run_leaves_alone_where_it_was_stopped(stopped: Bench) -> None:
+def test_a_dry_run_does_not_move_the_bookmark(stopped: Bench) -> None:
     for _ in range(2):
         assert "goes on after '009.jpg'" in stopped.run(dry_run=True)
 
 
-def test_a_dry_run_leaves_it_alone_where_nothing_is_left_to_send_too(stopped: Bench) -> None:
+def test_a_dry_run_does_not_remove_the_bookmark_where_nothing_is_left_to_send(stopped: Bench) -> None:
     stopped.predict(*names(23))
     for _ in range(2):
         assert "0 to send" in stopped.run(dry_run=True)
-        assert "goes on after '009.jpg'" in stopped.said.getvalue()
+        assert "goes on after '009.jpg'" in stopped.output.getvalue()
 
 
 def test_a_listing_of_many_pages_is_whole_and_in_order(bench: Bench) -> None:
     bench.upload(*names(23))
     listings = with_pages_of(bench.s3, 7)
     pages = list(Listing(bench.s3, EVERYTHING, None).after("001.jpg"))
-    assert [one.key for page in pages for one in page.to_send] == names(23)[2:]
+    assert [listed.key for page in pages for listed in page.to_send] == names(23)[2:]
     assert (len(pages), listings()) == (3, 3)
 
 
-def test_the_predictions_of_a_day_are_read_once_and_no_image_is_asked_for_alone(bench: Bench) -> None:
+def test_the_predictions_of_a_day_are_listed_once_and_no_image_has_a_request_of_its_own(bench: Bench) -> None:
     bench.upload(*names(23))
     bench.predict(*names(20))
     calls: list[str] = []
     bench.s3.meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
     with_pages_of(bench.s3, 10)
     pages = list(Listing(bench.s3, EVERYTHING, Predictions(bench.s3, OUT, MODEL)).after(""))
-    assert [one.key for page in pages for one in page.to_send] == names(23)[20:]
+    assert [listed.key for page in pages for listed in page.to_send] == names(23)[20:]
     assert calls == ["ListObjectsV2"] * (3 + 2)  # of the images, and of the day's rows

@@ -1,4 +1,4 @@
-"""Dead letters on moto: each is seen once and given back, moved only when its queue took it, and never lost."""
+"""Dead letters on moto: each is received once and released, deleted only once its source queue has it, never lost."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from chalicelib.adapters.sqs import DeadLetterQueue
+from chalicelib.adapters import sqs as sqs_adapter
 from chalicelib.domain.errors import Fault, Rejected, Retryable
 from chalicelib.steps.detect import encoded
-from labelwatch.dead_letters import reader, redrive
-from labelwatch.dead_letters.dead_letter import Box, Letter
-from labelwatch.dead_letters.purged import MAX_ITEMS, Purged, PurgedImage
-from labelwatch.dead_letters.reader import SECONDS_HELD, Held
+from labelwatch.dead_letters import DeadLetter, DeadLetterQueue, PurgedImage, PurgedImages, receiving, redrive
+from labelwatch.dead_letters.purged import MAX_ITEMS
+from labelwatch.dead_letters.reader import OPTIONS, DeadLetterReader
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
 from tests.integration.conftest import TABLE
@@ -31,16 +30,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 DENIED = Retryable("AccessDeniedException", "no right to this model")
-NO_IMAGE = Rejected("InvalidImageFormatException", "not a JPEG")
+NOT_AN_IMAGE = Rejected("InvalidImageFormatException", "not a JPEG")
 NAMES = ("ImagesDeadLetters", "ImagesQueue", "PredictionsDeadLetters", "PredictionsQueue")
 IMAGE = builders.notification(builders.s3_record())
-BROKEN = {"SenderFault": False, "Code": "InternalError", "Message": "try again"}
+REFUSAL = {"SenderFault": False, "Code": "InternalError", "Message": "try again"}
 
 
-class Other:
-    """An SQS that answers one operation otherwise: `answer` gets the call and the real operation."""
+class ChangedSqs:
+    """An SQS with another answer to one operation: `answer` gets the real operation and the call."""
 
-    def __init__(self, sqs: SQSClient, operation: str, answer: Callable[..., Any]) -> None:
+    def __init__(self, sqs: SQSClient | ChangedSqs, operation: str, answer: Callable[..., Any]) -> None:
         self._sqs, self._operation, self._answer = sqs, operation, answer
 
     def __getattr__(self, name: str) -> Any:
@@ -48,239 +47,256 @@ class Other:
         return (lambda **call: self._answer(real, **call)) if name == self._operation else real
 
 
-def refuses(*bodies: str) -> Callable[..., Any]:
+def refusing(*bodies: str) -> Callable[..., Any]:
     """Takes all of a batch but these bodies."""
 
     def answer(real: Callable[..., Any], *, QueueUrl: str, Entries: list[dict[str, str]]) -> Any:  # noqa: N803 - AWS's
         good = [entry for entry in Entries if entry["MessageBody"] not in bodies]
-        bad = [{"Id": entry["Id"], **BROKEN} for entry in Entries if entry not in good]
+        bad = [{"Id": entry["Id"], **REFUSAL} for entry in Entries if entry not in good]
         return (real(QueueUrl=QueueUrl, Entries=good) if good else {}) | {"Failed": bad}
 
     return answer
 
 
-def refuses_the_first(real: Callable[..., Any], *, QueueUrl: str, Entries: list[dict[str, str]]) -> Any:  # noqa: N803 - AWS's
+def refusing_the_first(real: Callable[..., Any], *, QueueUrl: str, Entries: list[dict[str, str]]) -> Any:  # noqa: N803 - AWS's
     """Takes all of a batch but its first."""
     first, *others = Entries
-    return (real(QueueUrl=QueueUrl, Entries=others) if others else {}) | {"Failed": [{"Id": first["Id"], **BROKEN}]}
+    return (real(QueueUrl=QueueUrl, Entries=others) if others else {}) | {"Failed": [{"Id": first["Id"], **REFUSAL}]}
 
 
-class Place:
+class Stack:
     """The four queues of a stack."""
 
     def __init__(self, sqs: SQSClient, dynamodb: DynamoDBClient) -> None:
         self.sqs, self.dynamodb = sqs, dynamodb
-        self.purged = Purged(dynamodb, TABLE)
+        self.purged = PurgedImages(dynamodb, TABLE)
         self.urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in NAMES}
-        self.boxes = [
-            Box("images", self.urls["ImagesDeadLetters"], self.urls["ImagesQueue"]),
-            Box("predictions", self.urls["PredictionsDeadLetters"], self.urls["PredictionsQueue"]),
+        self.queues = [
+            DeadLetterQueue("images", self.urls["ImagesDeadLetters"], self.urls["ImagesQueue"]),
+            DeadLetterQueue("predictions", self.urls["PredictionsDeadLetters"], self.urls["PredictionsQueue"]),
         ]
-        self.said: list[str] = []
+        self.questions: list[str] = []
+        self.warnings: list[str] = []
 
-    def set_aside(self, *bodies: str, queue: str = "ImagesDeadLetters", fault: Fault = DENIED) -> None:
+    def add(self, *bodies: str, queue: str = "ImagesDeadLetters", fault: Fault = DENIED) -> None:
         for body in bodies:
-            DeadLetterQueue(self.sqs, self.urls[queue]).send(builders.message(body), fault, "s3://images/leaf.jpg")
+            sqs_adapter.DeadLetterQueue(self.sqs, self.urls[queue]).send(
+                builders.message(body), fault, "s3://images/leaf.jpg"
+            )
 
-    def held(self, sqs: Any = None, **options: Any) -> Held:
-        held = Held(sqs or self.sqs, self.boxes, **options)
-        held.read()
-        return held
+    def received(self, sqs: Any = None, **options: Any) -> DeadLetterReader:
+        reader = DeadLetterReader(sqs or self.sqs, self.queues, **options)
+        reader.receive_all()
+        return reader
 
     def redrive(
-        self, held: Held, *, left_out: list[Letter] | None = None, dry: bool = False, accepts: bool = True
+        self,
+        reader: DeadLetterReader,
+        *,
+        rejected: list[DeadLetter] | None = None,
+        dry_run: bool = False,
+        accepts: bool = True,
     ) -> str:
-        """What is said; a refusal is its last line."""
-        return self._told(
-            lambda terminal: redrive.redrive(held, held.letters, left_out or [], terminal, dry=dry), accepts=accepts
+        """The output, of which an error is the last line."""
+        return self._output(
+            lambda terminal: redrive.redrive(reader, reader.dead_letters, rejected or [], terminal, dry_run=dry_run),
+            accepts=accepts,
         )
 
-    def purge(self, held: Held, *, dry: bool = False, accepts: bool = True) -> str:
-        return self._told(
-            lambda terminal: redrive.purge(held, held.letters, self.purged, terminal, dry=dry), accepts=accepts
+    def purge(self, reader: DeadLetterReader, *, dry_run: bool = False, accepts: bool = True) -> str:
+        return self._output(
+            lambda terminal: redrive.purge(reader, reader.dead_letters, self.purged, terminal, dry_run=dry_run),
+            accepts=accepts,
         )
 
     def bodies(self, queue: str) -> list[str]:
-        """Of what anybody can see in the queue now, in order."""
-        return sorted(one["Body"] for one in self.messages(queue))
+        """The bodies of the messages that are visible in the queue now, in order."""
+        return sorted(message["Body"] for message in self.messages(queue))
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        while some := self.sqs.receive_message(
+        while chunk := self.sqs.receive_message(
             QueueUrl=self.urls[queue], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
-            found += [dict(one) for one in some]
+            found += [dict(message) for message in chunk]
         return found
 
-    def _told(self, do: Callable[[Terminal], None], *, accepts: bool) -> str:
+    def _output(self, command: Callable[[Terminal], None], *, accepts: bool) -> str:
         def answer(question: str) -> bool:
-            self.said.append(question)
+            self.questions.append(question)
             return accepts
 
         console = Console(width=200)
         with console.capture() as capture:
             try:
-                do(Terminal(console, answer))
-            except UserError as told:
-                console.print(str(told), soft_wrap=True, markup=False)
+                command(Terminal(console, answer))
+            except UserError as error:
+                console.print(str(error), soft_wrap=True, markup=False)
         return capture.get()
 
 
 @pytest.fixture
-def place(sqs: SQSClient, dynamodb: DynamoDBClient) -> Place:
+def stack(sqs: SQSClient, dynamodb: DynamoDBClient) -> Stack:
     # Moto has one server: there is nothing to wait for.
     sqs.meta.events.register(
         "provide-client-params.sqs.ReceiveMessage", lambda params, **_: params | {"WaitTimeSeconds": 0}
     )
-    return Place(sqs, dynamodb)
+    return Stack(sqs, dynamodb)
 
 
-def ids(letters: list[Letter]) -> set[str]:
-    return {one.id for one in letters}
-
-
-def test_every_dead_letter_of_both_queues_is_seen_once(place: Place) -> None:
-    place.set_aside(*(f"{number:02}" for number in range(23)))
-    place.set_aside("p1", "p2", queue="PredictionsDeadLetters")
-    held = place.held()
-    assert sorted((one.box.name, one.body) for one in held.letters) == [
+def test_every_dead_letter_of_both_queues_is_received_once(stack: Stack) -> None:
+    stack.add(*(f"{number:02}" for number in range(23)))
+    stack.add("p1", "p2", queue="PredictionsDeadLetters")
+    reader = stack.received()
+    assert sorted((dead_letter.queue.name, dead_letter.body) for dead_letter in reader.dead_letters) == [
         *(("images", f"{number:02}") for number in range(23)),
         ("predictions", "p1"),
         ("predictions", "p2"),
     ]
-    assert len(ids(held.letters)) == 25
-    assert held.elsewhere == 0
+    assert len({dead_letter.id for dead_letter in reader.dead_letters}) == 25
+    assert reader.hidden_by_others == 0
 
 
-def test_a_dead_letter_says_what_the_function_wrote_of_it(place: Place) -> None:
-    place.set_aside("body", fault=NO_IMAGE)
-    (one,) = place.held().letters
-    assert (one.reason, one.detail, one.is_rejected) == ("InvalidImageFormatException", "not a JPEG", True)
-    assert one.received == 1
-    assert one.sent <= one.first_received
+def test_a_dead_letter_has_the_reason_that_the_function_wrote(stack: Stack) -> None:
+    stack.add("body", fault=NOT_AN_IMAGE)
+    (dead_letter,) = stack.received().dead_letters
+    assert (dead_letter.reason, dead_letter.detail, dead_letter.is_rejected) == (
+        "InvalidImageFormatException",
+        "not a JPEG",
+        True,
+    )
+    assert dead_letter.receive_count == 1
+    assert dead_letter.sent_at <= dead_letter.first_received_at
 
 
-def test_a_retry_that_was_given_up_is_not_rejected(place: Place) -> None:
-    place.set_aside("body", fault=DENIED)
-    assert [one.is_rejected for one in place.held().letters] == [False]
+def test_a_dead_letter_after_the_last_retry_is_not_rejected(stack: Stack) -> None:
+    stack.add("body", fault=DENIED)
+    assert [dead_letter.is_rejected for dead_letter in stack.received().dead_letters] == [False]
 
 
-def test_what_somebody_else_wrote_has_its_attributes_and_no_reason(place: Place) -> None:
-    place.sqs.send_message(
-        QueueUrl=place.urls["ImagesDeadLetters"],
+def test_a_message_of_another_producer_has_its_attributes_and_no_reason(stack: Stack) -> None:
+    stack.sqs.send_message(
+        QueueUrl=stack.urls["ImagesDeadLetters"],
         MessageBody="theirs",
         MessageAttributes={"picture": {"DataType": "Binary", "BinaryValue": b"\x00"}},
     )
-    (one,) = place.held().letters
-    assert (one.reason, one.said) == ("not recorded", {"picture": "(binary)"})
+    (dead_letter,) = stack.received().dead_letters
+    assert (dead_letter.reason, dead_letter.attributes) == ("not recorded", {"picture": "(binary)"})
 
 
-def test_they_come_in_the_order_in_which_they_were_sent(place: Place) -> None:
-    place.set_aside("first", queue="PredictionsDeadLetters")
+def test_dead_letters_are_in_the_order_in_which_they_were_sent(stack: Stack) -> None:
+    stack.add("first", queue="PredictionsDeadLetters")
     time.sleep(0.01)
-    place.set_aside("second")
-    assert [one.body for one in place.held().letters] == ["first", "second"]
+    stack.add("second")
+    assert [dead_letter.body for dead_letter in stack.received().dead_letters] == ["first", "second"]
 
 
-def test_sqs_may_count_fewer_than_were_seen(place: Place) -> None:
-    place.set_aside("a")
+def test_sqs_may_count_fewer_than_were_received(stack: Stack) -> None:
+    stack.add("a")
 
     def nothing_yet(real: Callable[..., Any], **call: Any) -> Any:
         return {"Attributes": dict.fromkeys(real(**call)["Attributes"], "0")}
 
-    assert place.held(Other(place.sqs, "get_queue_attributes", nothing_yet)).elsewhere == 0
+    assert stack.received(ChangedSqs(stack.sqs, "get_queue_attributes", nothing_yet)).hidden_by_others == 0
 
 
-def test_the_last_look_asks_every_server_of_sqs(place: Place) -> None:
-    place.set_aside("a")
+def test_the_last_receive_is_a_long_poll_of_every_server_of_sqs(stack: Stack) -> None:
+    stack.add("a")
     waits: list[int] = []
 
     def answer(real: Callable[..., Any], **call: Any) -> Any:
         waits.append(call["WaitTimeSeconds"])
         return real(**call)
 
-    place.held(Other(place.sqs, "receive_message", answer))
+    stack.received(ChangedSqs(stack.sqs, "receive_message", answer))
     assert waits == [0, 0, 1, 0, 1]
 
 
-def test_while_they_are_held_nobody_else_sees_them(place: Place) -> None:
-    place.set_aside("a", "b")
-    place.held()
-    assert place.bodies("ImagesDeadLetters") == []
+def test_received_dead_letters_are_hidden_from_other_consumers(stack: Stack) -> None:
+    stack.add("a", "b")
+    stack.received()
+    assert stack.bodies("ImagesDeadLetters") == []
 
 
-def test_they_are_held_for_as_long_as_it_is_said(place: Place) -> None:
-    asked: set[int] = set()
+def test_received_dead_letters_are_hidden_for_half_an_hour(stack: Stack) -> None:
+    timeouts: set[int] = set()
 
     def answer(real: Callable[..., Any], **call: Any) -> Any:
-        asked.add(call["VisibilityTimeout"])
+        timeouts.add(call["VisibilityTimeout"])
         return real(**call)
 
-    place.held(Other(place.sqs, "receive_message", answer))
-    assert asked == {SECONDS_HELD}
+    stack.received(ChangedSqs(stack.sqs, "receive_message", answer))
+    assert timeouts == {1800}
 
 
 @pytest.mark.parametrize("queue", ["ImagesDeadLetters", "PredictionsDeadLetters"])
-def test_what_somebody_else_holds_is_counted_and_not_seen(place: Place, queue: str) -> None:
-    place.set_aside("a", "b")
-    place.set_aside("p1", "p2", queue="PredictionsDeadLetters")
-    place.sqs.receive_message(QueueUrl=place.urls[queue], MaxNumberOfMessages=1)
-    held = place.held()
-    assert (len(held.letters), held.elsewhere) == (3, 1)
+def test_dead_letters_that_other_consumers_hide_are_counted(stack: Stack, queue: str) -> None:
+    stack.add("a", "b")
+    stack.add("p1", "p2", queue="PredictionsDeadLetters")
+    stack.sqs.receive_message(QueueUrl=stack.urls[queue], MaxNumberOfMessages=1)
+    reader = stack.received()
+    assert (len(reader.dead_letters), reader.hidden_by_others) == (3, 1)
 
 
-def test_one_that_comes_twice_is_seen_once_and_goes_by_its_newest_receipt(place: Place) -> None:
-    place.set_aside("a")
+def test_a_repeated_message_is_one_dead_letter_that_is_deleted_by_its_newest_receipt(stack: Stack) -> None:
+    stack.add("a")
     receipts: list[str] = []
 
-    def twice(real: Callable[..., Any], **call: Any) -> Any:
-        # In sight again at once, for a queue may deliver again whatever it was told.
-        answer = real(**call | {"VisibilityTimeout": 0 if len(receipts) < 2 else SECONDS_HELD})
-        receipts.extend(one["ReceiptHandle"] for one in answer.get("Messages", []))
+    def repeat(real: Callable[..., Any], **call: Any) -> Any:
+        # Visible at once, since a queue may repeat a message whatever its visibility timeout.
+        answer = real(**call | {"VisibilityTimeout": 0 if len(receipts) < 2 else 1800})
+        receipts.extend(message["ReceiptHandle"] for message in answer.get("Messages", []))
         return answer
 
-    held = place.held(Other(place.sqs, "receive_message", twice))
-    assert [one.receipt_handle for one in held.letters] == receipts[-1:]
+    def delete(_: Callable[..., Any], *, QueueUrl: str, Entries: list[dict[str, str]]) -> Any:  # noqa: ARG001, N803 - AWS's
+        deleted.extend(entry["ReceiptHandle"] for entry in Entries)
+        return {}
+
+    deleted: list[str] = []
+    sqs = ChangedSqs(ChangedSqs(stack.sqs, "receive_message", repeat), "delete_message_batch", delete)
+    reader = stack.received(sqs)
+    assert reader.delete(reader.dead_letters) == {}
+    assert deleted == receipts[-1:]
     assert len(receipts) > 1
 
 
-def test_no_more_are_held_than_sqs_lets_be_out_of_sight_and_the_rest_is_counted(place: Place) -> None:
-    place.set_aside(*(f"{number:02}" for number in range(23)))
-    place.set_aside("p1", queue="PredictionsDeadLetters")
-    held = place.held(most=10)
-    assert [one.box.name for one in held.letters].count("images") == 10
-    assert (len(held.letters), held.elsewhere) == (11, 13)
+def test_no_more_are_received_than_sqs_allows_in_flight_and_the_rest_is_counted(stack: Stack) -> None:
+    stack.add(*(f"{number:02}" for number in range(23)))
+    stack.add("p1", queue="PredictionsDeadLetters")
+    reader = stack.received(options=OPTIONS._replace(limit=10))
+    assert [dead_letter.queue.name for dead_letter in reader.dead_letters].count("images") == 10
+    assert (len(reader.dead_letters), reader.hidden_by_others) == (11, 13)
 
 
 @pytest.mark.parametrize("ending", [None, KeyboardInterrupt, RuntimeError])
-def test_all_are_given_back_however_it_ends(place: Place, ending: type[BaseException] | None) -> None:
-    place.set_aside(*(f"{number:02}" for number in range(23)))
-    place.set_aside("p1", queue="PredictionsDeadLetters")
+def test_all_are_released_however_the_command_ends(stack: Stack, ending: type[BaseException] | None) -> None:
+    stack.add(*(f"{number:02}" for number in range(23)))
+    stack.add("p1", queue="PredictionsDeadLetters")
     with (
         pytest.raises(ending) if ending else nullcontext(),
-        reader.held(place.sqs, place.boxes, place.said.append) as held,
+        receiving(stack.sqs, stack.queues, stack.warnings.append) as reader,
     ):
-        held.read()
+        reader.receive_all()
         if ending:
             raise ending
-    assert len(place.bodies("ImagesDeadLetters")) == 23
-    assert place.bodies("PredictionsDeadLetters") == ["p1"]
-    assert place.said == []
+    assert len(stack.bodies("ImagesDeadLetters")) == 23
+    assert stack.bodies("PredictionsDeadLetters") == ["p1"]
+    assert stack.warnings == []
 
 
-def test_all_are_given_back_where_the_reading_itself_ends(place: Place) -> None:
-    place.set_aside("a", "b")
+def test_all_are_released_where_receiving_is_interrupted(stack: Stack) -> None:
+    stack.add("a", "b")
 
     def stop(_: int) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), reader.held(place.sqs, place.boxes, place.said.append) as held:
-        held.read(stop)
-    assert place.bodies("ImagesDeadLetters") == ["a", "b"]
+    with pytest.raises(KeyboardInterrupt), receiving(stack.sqs, stack.queues, stack.warnings.append) as reader:
+        reader.receive_all(stop)
+    assert stack.bodies("ImagesDeadLetters") == ["a", "b"]
 
 
-def test_what_is_received_just_as_somebody_presses_ctrl_c_is_given_back(place: Place) -> None:
-    place.set_aside("a", "b")
+def test_dead_letters_that_are_received_during_ctrl_c_are_released(stack: Stack) -> None:
+    stack.add("a", "b")
 
     def pressed(real: Callable[..., Any], **call: Any) -> Any:
         answer = real(**call)
@@ -289,191 +305,199 @@ def test_what_is_received_just_as_somebody_presses_ctrl_c_is_given_back(place: P
 
     with (
         pytest.raises(KeyboardInterrupt),
-        reader.held(Other(place.sqs, "receive_message", pressed), place.boxes, place.said.append) as held,
+        receiving(ChangedSqs(stack.sqs, "receive_message", pressed), stack.queues, stack.warnings.append) as reader,
     ):
-        held.read()
-    assert place.bodies("ImagesDeadLetters") == ["a", "b"]
+        reader.receive_all()
+    assert stack.bodies("ImagesDeadLetters") == ["a", "b"]
 
 
-def test_what_could_not_be_given_back_does_not_keep_the_others_and_is_told(place: Place) -> None:
-    place.set_aside(*(f"{number:02}" for number in range(12)))
-    with reader.held(place.sqs, place.boxes, place.said.append) as held:
-        held.read()
-        held.sqs = Other(held.sqs, "change_message_visibility_batch", refuses_the_first)
-    assert len(place.bodies("ImagesDeadLetters")) == 10
-    assert place.said == [
+def test_a_dead_letter_that_cannot_be_released_does_not_keep_the_others_and_is_reported(stack: Stack) -> None:
+    stack.add(*(f"{number:02}" for number in range(12)))
+    sqs = ChangedSqs(stack.sqs, "change_message_visibility_batch", refusing_the_first)
+    with receiving(sqs, stack.queues, stack.warnings.append) as reader:
+        reader.receive_all()
+    assert len(stack.bodies("ImagesDeadLetters")) == 10
+    assert stack.warnings == [
         "2 dead letters could not be given back (InternalError: try again): in sight again within 30 minutes."
     ]
 
 
-def test_a_queue_that_does_not_answer_does_not_keep_those_of_the_other(place: Place) -> None:
-    place.set_aside("a", "b")
-    place.set_aside("p1", queue="PredictionsDeadLetters")
-    with reader.held(place.sqs, place.boxes, place.said.append) as held:
-        held.read()
-        place.sqs.delete_queue(QueueUrl=place.urls["ImagesDeadLetters"])
-    assert place.bodies("PredictionsDeadLetters") == ["p1"]
-    assert [said[:41] for said in place.said] == ["2 dead letters could not be given back (A"]
+def test_a_queue_that_fails_does_not_keep_the_dead_letters_of_the_other(stack: Stack) -> None:
+    stack.add("a", "b")
+    stack.add("p1", queue="PredictionsDeadLetters")
+    with receiving(stack.sqs, stack.queues, stack.warnings.append) as reader:
+        reader.receive_all()
+        stack.sqs.delete_queue(QueueUrl=stack.urls["ImagesDeadLetters"])
+    assert stack.bodies("PredictionsDeadLetters") == ["p1"]
+    assert [warning[:41] for warning in stack.warnings] == ["2 dead letters could not be given back (A"]
 
 
-def test_redriven_they_are_on_the_queue_that_they_came_from_and_dead_no_more(place: Place) -> None:
-    place.set_aside(*(f"{number:02}" for number in range(12)))
-    place.set_aside("p1", queue="PredictionsDeadLetters")
-    said = place.redrive(place.held())
-    assert place.said == ["Put 13 dead letters back where they came from?"]
-    assert "Put back: 13 of 13 dead letters." in said
-    assert place.bodies("ImagesQueue") == [f"{number:02}" for number in range(12)]
-    assert place.bodies("PredictionsQueue") == ["p1"]
-    assert place.held().letters == []
+def test_redriven_messages_are_on_their_source_queue_and_no_longer_dead_letters(stack: Stack) -> None:
+    stack.add(*(f"{number:02}" for number in range(12)))
+    stack.add("p1", queue="PredictionsDeadLetters")
+    printed = stack.redrive(stack.received())
+    assert stack.questions == ["Put 13 dead letters back where they came from?"]
+    assert "Put back: 13 of 13 dead letters." in printed
+    assert stack.bodies("ImagesQueue") == [f"{number:02}" for number in range(12)]
+    assert stack.bodies("PredictionsQueue") == ["p1"]
+    assert stack.received().dead_letters == []
 
 
-def test_redriven_a_message_has_no_word_of_why_it_was_dead(place: Place) -> None:
-    place.set_aside("a")
-    place.redrive(place.held())
-    assert [one.get("MessageAttributes") for one in place.messages("ImagesQueue")] == [None]
+def test_a_redriven_message_has_no_attributes(stack: Stack) -> None:
+    stack.add("a")
+    stack.redrive(stack.received())
+    assert [message.get("MessageAttributes") for message in stack.messages("ImagesQueue")] == [None]
 
 
-def test_a_message_that_its_queue_did_not_take_stays_dead_and_running_it_again_goes_on(place: Place) -> None:
-    place.set_aside("a", "b", "c")
-    held = place.held(Other(place.sqs, "send_message_batch", refuses("b")))
-    said = place.redrive(held)
-    assert "Put back: 2 of 3 dead letters." in said
-    assert said.rstrip().endswith("left as they were: 1 (InternalError: try again). Run it again to go on.")
-    assert place.bodies("ImagesQueue") == ["a", "c"]
-    held.give_back()
-    place.redrive(place.held())
-    assert place.bodies("ImagesQueue") == ["b"]
+def test_a_message_that_its_source_queue_refuses_stays_a_dead_letter_until_a_second_run(stack: Stack) -> None:
+    stack.add("a", "b", "c")
+    reader = stack.received(ChangedSqs(stack.sqs, "send_message_batch", refusing("b")))
+    printed = stack.redrive(reader)
+    assert "Put back: 2 of 3 dead letters." in printed
+    assert printed.rstrip().endswith("left as they were: 1 (InternalError: try again). Run it again to go on.")
+    assert stack.bodies("ImagesQueue") == ["a", "c"]
+    reader.release()
+    stack.redrive(stack.received())
+    assert stack.bodies("ImagesQueue") == ["b"]
 
 
-def test_nothing_is_deleted_where_the_queue_takes_nothing(place: Place) -> None:
-    place.set_aside("a", "b")
-    held = place.held()
-    place.sqs.delete_queue(QueueUrl=place.urls["ImagesQueue"])
-    assert "Put back: 0 of 2 dead letters." in place.redrive(held)
-    held.give_back()
-    assert place.bodies("ImagesDeadLetters") == ["a", "b"]
+def test_nothing_is_deleted_where_the_source_queue_fails(stack: Stack) -> None:
+    stack.add("a", "b")
+    reader = stack.received()
+    stack.sqs.delete_queue(QueueUrl=stack.urls["ImagesQueue"])
+    assert "Put back: 0 of 2 dead letters." in stack.redrive(reader)
+    reader.release()
+    assert stack.bodies("ImagesDeadLetters") == ["a", "b"]
 
 
-def test_one_that_was_taken_and_not_deleted_is_told_of_as_being_in_both_places(place: Place) -> None:
-    place.set_aside("a", "b", "c")
-    held = place.held(Other(place.sqs, "delete_message_batch", refuses_the_first))
-    said = place.redrive(held)
-    assert "Put back: 2 of 3 dead letters." in said
-    assert "on their queue again, but not deleted here: 1 (InternalError: try again)." in said
-    assert place.bodies("ImagesQueue") == ["a", "b", "c"]
-    held.give_back()
-    assert len(place.bodies("ImagesDeadLetters")) == 1
+def test_a_message_that_was_sent_and_not_deleted_is_reported_as_in_both_queues(stack: Stack) -> None:
+    stack.add("a", "b", "c")
+    reader = stack.received(ChangedSqs(stack.sqs, "delete_message_batch", refusing_the_first))
+    printed = stack.redrive(reader)
+    assert "Put back: 2 of 3 dead letters." in printed
+    assert "on their queue again, but not deleted here: 1 (InternalError: try again)." in printed
+    assert stack.bodies("ImagesQueue") == ["a", "b", "c"]
+    reader.release()
+    assert len(stack.bodies("ImagesDeadLetters")) == 1
 
 
-def test_where_the_time_is_over_no_more_are_moved_since_others_may_see_them(place: Place) -> None:
-    place.set_aside(*(f"{number:02}" for number in range(12)))
-    times = iter([0.0, SECONDS_HELD - 1.0, SECONDS_HELD + 0.0])
-    said = place.redrive(place.held(clock=lambda: next(times)))
-    assert "Put back: 10 of 12 dead letters." in said
-    assert "not tried, since half an hour is over and others may see them: 2. Run it again to go on." in said
-    assert len(place.bodies("ImagesQueue")) == 10
+def test_after_half_an_hour_no_more_are_moved_since_other_consumers_may_receive_them(stack: Stack) -> None:
+    stack.add(*(f"{number:02}" for number in range(12)))
+    seconds = [0.0]
+
+    def delete_slowly(real: Callable[..., Any], **call: Any) -> Any:
+        seconds[0] = 1800
+        return real(**call)
+
+    sqs = ChangedSqs(stack.sqs, "delete_message_batch", delete_slowly)
+    reader = stack.received(sqs, clock=lambda: seconds[0])
+    seconds[0] = 1799
+    printed = stack.redrive(reader)
+    assert "Put back: 10 of 12 dead letters." in printed
+    assert "not tried, since half an hour is over and others may see them: 2. Run it again to go on." in printed
+    assert len(stack.bodies("ImagesQueue")) == 10
 
 
-def test_what_is_left_out_is_told_with_its_reasons(place: Place) -> None:
-    place.set_aside("x", "y", fault=NO_IMAGE)
-    said = place.redrive(Held(place.sqs, []), left_out=place.held().letters)
-    assert said.startswith("2 dead letters left out, rejected for good")
-    assert "InvalidImageFormatException (2). --force moves them too." in said
-    assert place.said == []
+def test_rejected_dead_letters_are_reported_with_their_reasons(stack: Stack) -> None:
+    stack.add("x", "y", fault=NOT_AN_IMAGE)
+    printed = stack.redrive(DeadLetterReader(stack.sqs, []), rejected=stack.received().dead_letters)
+    assert printed.startswith("2 dead letters left out, rejected for good")
+    assert "InvalidImageFormatException (2). --force moves them too." in printed
+    assert stack.questions == []
 
 
-def test_a_dry_run_asks_nothing_and_moves_nothing(place: Place) -> None:
-    place.set_aside("a")
-    held = place.held()
-    said = place.redrive(held, dry=True)
-    assert "AccessDeniedException" in said
-    assert "Nothing is moved: 1 dead letter would be." in said
-    assert (place.said, place.bodies("ImagesQueue"), len(held.letters)) == ([], [], 1)
+def test_a_dry_run_moves_nothing_without_a_question(stack: Stack) -> None:
+    stack.add("a")
+    reader = stack.received()
+    printed = stack.redrive(reader, dry_run=True)
+    assert "AccessDeniedException" in printed
+    assert "Nothing is moved: 1 dead letter would be." in printed
+    assert (stack.questions, stack.bodies("ImagesQueue"), len(reader.dead_letters)) == ([], [], 1)
 
 
-@pytest.mark.parametrize("do", [Place.redrive, Place.purge])
-def test_without_a_yes_nothing_is_moved_or_deleted(place: Place, do: Callable[..., str]) -> None:
-    place.set_aside("a")
-    held = place.held()
-    assert do(place, held, accepts=False).rstrip().endswith("nothing is created, changed or deleted.")
-    held.give_back()
-    assert (place.bodies("ImagesDeadLetters"), place.bodies("ImagesQueue")) == (["a"], [])
+@pytest.mark.parametrize("command", [Stack.redrive, Stack.purge])
+def test_without_a_yes_nothing_is_moved_or_deleted(stack: Stack, command: Callable[..., str]) -> None:
+    stack.add("a")
+    reader = stack.received()
+    assert command(stack, reader, accepts=False).rstrip().endswith("nothing is created, changed or deleted.")
+    reader.release()
+    assert (stack.bodies("ImagesDeadLetters"), stack.bodies("ImagesQueue")) == (["a"], [])
 
 
-@pytest.mark.parametrize("do", [Place.redrive, Place.purge])
-def test_where_there_is_nothing_nobody_is_asked(place: Place, do: Callable[..., str]) -> None:
-    assert do(place, place.held()) == ""
-    assert place.said == []
+@pytest.mark.parametrize("command", [Stack.redrive, Stack.purge])
+def test_without_dead_letters_there_is_no_question(stack: Stack, command: Callable[..., str]) -> None:
+    assert command(stack, stack.received()) == ""
+    assert stack.questions == []
 
 
-def test_purged_they_are_nowhere(place: Place) -> None:
-    place.set_aside(*(f"{number:02}" for number in range(12)))
-    held = place.held()
-    said = place.purge(held)
-    assert place.said == ["Delete 12 dead letters for good? The images stay."]
-    assert "Deleted: 12 of 12 dead letters." in said
-    assert held.give_back() == {}
-    assert [place.bodies(queue) for queue in NAMES] == [[], [], [], []]
+def test_purged_dead_letters_are_on_no_queue(stack: Stack) -> None:
+    stack.add(*(f"{number:02}" for number in range(12)))
+    reader = stack.received()
+    printed = stack.purge(reader)
+    assert stack.questions == ["Delete 12 dead letters for good? The images stay."]
+    assert "Deleted: 12 of 12 dead letters." in printed
+    assert reader.release() == {}
+    assert [stack.bodies(queue) for queue in NAMES] == [[], [], [], []]
 
 
-def test_the_images_of_what_is_purged_are_remembered_each_once(place: Place) -> None:
+def test_each_image_of_a_purged_dead_letter_is_recorded_once(stack: Stack) -> None:
     names = [f"{number:02}.jpg" for number in range(MAX_ITEMS + 1)]
-    place.set_aside(builders.notification(*map(builders.s3_record, names)), fault=NO_IMAGE)
+    stack.add(builders.notification(*map(builders.s3_record, names)), fault=NOT_AN_IMAGE)
     predicted = builders.prediction(image=builders.image("leaf.jpg", version_id=None))
-    place.set_aside(*[encoded(predicted)] * 2, queue="PredictionsDeadLetters")
-    place.set_aside("no image")
-    place.purge(place.held())
+    stack.add(*[encoded(predicted)] * 2, queue="PredictionsDeadLetters")
+    stack.add("no image")
+    stack.purge(stack.received())
     today = datetime.now(UTC).date()
-    assert sorted(place.purged.all(), key=lambda one: one.key) == [
+    assert sorted(stack.purged.all(), key=lambda purged: purged.key) == [
         *(PurgedImage("images", "images", name, "v1", "InvalidImageFormatException", today) for name in names),
         PurgedImage("predictions", "images", "leaf.jpg", None, "AccessDeniedException", today),
     ]
 
 
-def test_an_upload_s_dead_letter_and_a_backfill_s_of_the_same_image_are_purged_together(place: Place) -> None:
-    silent = builders.notification(builders.s3_record(labelwatch={"notify": False}))
-    place.set_aside(IMAGE, silent)
-    assert "Deleted: 2 of 2 dead letters." in place.purge(place.held())
-    assert [one.key for one in place.purged.all()] == ["leaf.jpg"]
+def test_an_upload_s_dead_letter_and_a_backfill_s_of_the_same_image_are_purged_together(stack: Stack) -> None:
+    from_backfill = builders.notification(builders.s3_record(labelwatch={"notify": False}))
+    stack.add(IMAGE, from_backfill)
+    assert "Deleted: 2 of 2 dead letters." in stack.purge(stack.received())
+    assert [image.key for image in stack.purged.all()] == ["leaf.jpg"]
 
 
-def test_what_cannot_be_remembered_is_not_deleted(place: Place) -> None:
-    place.set_aside(IMAGE)
-    place.purged = Purged(place.dynamodb, "no-such-table")
-    held = place.held()
+def test_a_dead_letter_that_cannot_be_recorded_is_not_deleted(stack: Stack) -> None:
+    stack.add(IMAGE)
+    stack.purged = PurgedImages(stack.dynamodb, "no-such-table")
+    reader = stack.received()
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        place.purge(held)
-    held.give_back()
-    assert place.bodies("ImagesDeadLetters") == [IMAGE]
+        stack.purge(reader)
+    reader.release()
+    assert stack.bodies("ImagesDeadLetters") == [IMAGE]
 
 
-def test_what_dynamodb_does_not_take_at_once_is_given_to_it_again(place: Place) -> None:
-    place.set_aside(IMAGE)
+def test_unprocessed_items_are_written_in_another_call(stack: Stack) -> None:
+    stack.add(IMAGE)
     calls: list[int] = []
 
     def slow(**call: Any) -> Any:
         calls.append(1)
         return (
-            {"UnprocessedItems": call["RequestItems"]} if len(calls) == 1 else place.dynamodb.batch_write_item(**call)
+            {"UnprocessedItems": call["RequestItems"]} if len(calls) == 1 else stack.dynamodb.batch_write_item(**call)
         )
 
-    place.purged = Purged(SimpleNamespace(batch_write_item=slow), TABLE)
-    place.purge(place.held())
-    assert (len(calls), len(Purged(place.dynamodb, TABLE).all())) == (2, 1)
+    stack.purged = PurgedImages(SimpleNamespace(batch_write_item=slow), TABLE)
+    stack.purge(stack.received())
+    assert (len(calls), len(PurgedImages(stack.dynamodb, TABLE).all())) == (2, 1)
 
 
-def test_a_dry_purge_only_says_what_would_be_deleted(place: Place) -> None:
-    place.set_aside("a", "b")
-    held = place.held()
-    assert "Nothing is deleted: 2 dead letters would be. The images stay." in place.purge(held, dry=True)
-    held.give_back()
-    assert place.bodies("ImagesDeadLetters") == ["a", "b"]
-    assert place.said == []
+def test_a_dry_run_of_purge_deletes_nothing(stack: Stack) -> None:
+    stack.add("a", "b")
+    reader = stack.received()
+    assert "Nothing is deleted: 2 dead letters would be. The images stay." in stack.purge(reader, dry_run=True)
+    reader.release()
+    assert stack.bodies("ImagesDeadLetters") == ["a", "b"]
+    assert stack.questions == []
 
 
-def test_one_that_could_not_be_deleted_is_told_of(place: Place) -> None:
-    place.set_aside("a", "b")
-    held = place.held(Other(place.sqs, "delete_message_batch", refuses_the_first))
-    said = place.purge(held)
-    assert "Deleted: 1 of 2 dead letters." in said
-    assert "left as they were: 1 (InternalError: try again)." in said
+def test_a_dead_letter_that_cannot_be_deleted_is_reported(stack: Stack) -> None:
+    stack.add("a", "b")
+    reader = stack.received(ChangedSqs(stack.sqs, "delete_message_batch", refusing_the_first))
+    printed = stack.purge(reader)
+    assert "Deleted: 1 of 2 dead letters." in printed
+    assert "left as they were: 1 (InternalError: try again)." in printed

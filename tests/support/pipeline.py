@@ -17,6 +17,7 @@ from PIL import Image
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import INPUT_BUCKET, Session
+from labelwatch.shared.queues import queue_depth
 from tests.support.builders import scheduled_event
 
 SECONDS_TO_WAIT = 60
@@ -84,11 +85,7 @@ class Pipeline:
 
     def depth(self, queue: str) -> int:
         """How many messages a queue has, visible or in flight."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self.session.local_aws.client("sqs").get_queue_attributes(
-            QueueUrl=self.outputs[queue], AttributeNames=names
-        )
-        return sum(int(answer["Attributes"][name]) for name in names)
+        return queue_depth(self.session.local_aws.client("sqs"), self.outputs[queue])
 
     def wait_until_empty(self) -> None:
         self.wait_until(lambda: self.depth("ImagesQueueUrl") + self.depth("PredictionsQueueUrl") == 0, "empty queues")

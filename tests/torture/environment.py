@@ -17,6 +17,7 @@ from labelwatch.local import rekognition_api
 from labelwatch.local import session as local
 from labelwatch.local.model import CALLS_PER_SECOND, LocalModel, RateLimit
 from labelwatch.local.session import INPUT_BUCKET, Session
+from labelwatch.shared.queues import queue_depth
 from tests.support.builders import notification, s3_record, scheduled_event
 from tests.support.pipeline import ColourClassifier, functions, picture, set_environment, set_mapping
 from tests.support.proxy import running_proxy
@@ -155,7 +156,11 @@ class Environment:
         """So many messages that the block causes reach this function in one batch."""
         self._set_mapping(function, Enabled=False)
         yield
-        self.wait_until(lambda: self._depth(QUEUES[function]) >= messages, f"{messages} messages", 30)
+        self.wait_until(
+            lambda: queue_depth(self._sqs, self.session.outputs[QUEUES[function]]) >= messages,
+            f"{messages} messages",
+            30,
+        )
         self._set_mapping(function, Enabled=True)
 
     def _set_mapping(self, function: str, **changes: Any) -> None:
@@ -163,12 +168,7 @@ class Environment:
 
     def depth(self) -> int:
         """How many messages both queues have, visible or in flight."""
-        return sum(self._depth(queue) for queue in QUEUES.values())
-
-    def _depth(self, queue: str) -> int:
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self._sqs.get_queue_attributes(QueueUrl=self.session.outputs[queue], AttributeNames=names)
-        return sum(int(answer["Attributes"][name]) for name in names)
+        return sum(queue_depth(self._sqs, self.session.outputs[queue]) for queue in QUEUES.values())
 
     def wait_until_empty(self, seconds: float) -> None:
         """Raises WaitTimeoutError where a queue has messages after so long; `manage_model` runs meanwhile."""

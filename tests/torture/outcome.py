@@ -58,7 +58,7 @@ def outcome_of(
         verdict=verdict,
         duplicate_dead_letters=duplicates,
         duplicate_alerts=sum(mails[id_] - 1 for id_ in expected if mails[id_] > 1),
-        not_completed=sum(prediction.id in not_completed for prediction in verdict.untold),
+        not_completed=sum(prediction.id in not_completed for prediction in verdict.not_notified),
         disruptions=dict(sorted(disruptions.items())),
         faults=[
             *faults_of_verdict(verdict, not_completed),
@@ -71,11 +71,11 @@ def outcome_of(
 def faults_of_verdict(verdict: Verdict, not_completed: frozenset[str]) -> list[str]:
     """The audit's findings, but for the alerts that a disruption kept from being completed."""
     return [
-        *(f"no outcome: {image}" for image in verdict.without_fate),
-        *(f"record not completed: {alert}" for alert in verdict.untold if alert.id not in not_completed),
-        *(f"rows of no upload: {prediction}" for prediction in verdict.unknown),
-        *([f"{verdict.twice} images have a prediction and a dead letter"] if verdict.twice else []),
-        *([f"{verdict.on_the_way} messages are in the queues"] if verdict.on_the_way else []),
+        *(f"unaccounted for: {image}" for image in verdict.unaccounted_for),
+        *(f"record not completed: {alert}" for alert in verdict.not_notified if alert.id not in not_completed),
+        *(f"rows of no upload: {prediction}" for prediction in verdict.unknown_rows),
+        *([f"{verdict.duplicates} images have a prediction and a dead letter"] if verdict.duplicates else []),
+        *([f"{verdict.in_progress} messages are in the queues"] if verdict.in_progress else []),
     ]
 
 

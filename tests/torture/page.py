@@ -34,9 +34,10 @@ def whole(outcomes: list[Outcome], about: str) -> str:
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     verdict = outcome.verdict
     disruptions = ", ".join(f"{count:,} {kind}" for kind, count in outcome.disruptions.items())
-    lost = len(verdict.without_fate) + len(verdict.untold) - outcome.not_completed
+    lost = len(verdict.unaccounted_for) + len(verdict.not_notified) - outcome.not_completed
     figures = (
-        verdict.images, verdict.predicted, verdict.aside, lost, verdict.due, verdict.told + outcome.not_completed,
-        outcome.duplicate_alerts, outcome.not_completed, outcome.duplicate_dead_letters, round(outcome.seconds),
+        verdict.images, verdict.predicted, verdict.dead_letters, lost, verdict.expected_alerts,
+        verdict.notified + outcome.not_completed, outcome.duplicate_alerts,
+        outcome.not_completed, outcome.duplicate_dead_letters, round(outcome.seconds),
     )  # fmt: skip
     return (outcome.name, disruptions, *(f"{figure:,}" for figure in figures))

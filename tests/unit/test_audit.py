@@ -1,4 +1,4 @@
-"""The audit's comparison: what adds up, and that it cries out over anything that is taken away."""
+"""The audit's comparison: what adds up, and that it finds whatever is missing."""
 
 import json
 from datetime import date, timedelta
@@ -9,54 +9,65 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelwatch.audit import output
-from labelwatch.audit.compare import DeadLetterImage, Found, Stored, Uploaded, compare
-from tests.support.audit_builders import DAY, aside, found, stored, uploaded
+from labelwatch.audit.compare import DeadLetterImage, Found, StoredPrediction, Uploaded, compare
+from tests.support.audit_builders import DAY, dead_letter, found, stored, uploaded
 
-FATES = ("quiet", "told", "untellable", "aside", "aside later", "purged")
+STORED = ("not of interest", "notified", "undeliverable")
+OUTCOMES = (*STORED, "dead letter", "dead letter of a prediction", "purged")
 
 
-def as_uploaded(prediction: Stored) -> Uploaded:
+def as_uploaded(prediction: StoredPrediction) -> Uploaded:
     return Uploaded(prediction.bucket, prediction.key, prediction.version_id, prediction.etag, prediction.day)
 
 
-def world(fates: list[str]) -> Found:
-    """So many images, each with its fate, and nothing on the way."""
-    images = [uploaded(str(number)) for number in range(len(fates))]
-    of = {fate: [image for image, its in zip(images, fates, strict=True) if its == fate] for fate in FATES}
-    worth = [stored(image) for image in of["told"] + of["untellable"]]
+def found_with(outcomes: list[str]) -> Found:
+    """An image for each outcome, and nothing in progress."""
+    images = [uploaded(str(number)) for number in range(len(outcomes))]
+    images_with = {
+        outcome: [image for image, its_outcome in zip(images, outcomes, strict=True) if its_outcome == outcome]
+        for outcome in OUTCOMES
+    }
+    undeliverable = images_with["undeliverable"]
     return found(
         uploads=images,
-        predictions=[*worth, *(stored(image, of_interest=False) for image in of["quiet"])],
-        image_dead_letters=[aside(image) for image in of["aside"]],
-        prediction_dead_letters=[aside(image) for image in of["untellable"] + of["aside later"]],
-        images_purged=[aside(image) for image in of["purged"]],
-        told=[f"id of {image.key}" for image in of["told"]],
+        predictions=[
+            *(stored(image) for image in images_with["notified"] + undeliverable),
+            *(stored(image, of_interest=False) for image in images_with["not of interest"]),
+        ],
+        image_dead_letters=[dead_letter(image) for image in images_with["dead letter"]],
+        prediction_dead_letters=[
+            dead_letter(image) for image in undeliverable + images_with["dead letter of a prediction"]
+        ],
+        images_purged=[dead_letter(image) for image in images_with["purged"]],
+        notified=[f"id of {image.key}" for image in images_with["notified"]],
     )
 
 
-@given(st.lists(st.sampled_from(FATES)))
-def test_whatever_met_its_fate_adds_up(fates: list[str]) -> None:
-    verdict = compare(world(fates))
-    assert verdict.adds_up
-    assert not verdict.left_over
-    assert verdict.predicted + verdict.aside == verdict.images == len(fates)
-    assert verdict.told + verdict.due_aside == verdict.due
+@given(st.lists(st.sampled_from(OUTCOMES)))
+def test_images_with_an_outcome_add_up(outcomes: list[str]) -> None:
+    verdict = compare(found_with(outcomes))
+    assert verdict.is_balanced
+    assert verdict.is_complete
+    assert verdict.predicted + verdict.dead_letters == verdict.images == len(outcomes)
+    assert verdict.notified + verdict.alert_dead_letters == verdict.expected_alerts
 
 
-@given(st.lists(st.sampled_from(FATES), min_size=1), st.data())
-def test_whatever_is_taken_away_is_cried_out(fates: list[str], data: st.DataObject) -> None:
-    whole = world(fates)
-    parts = ("predictions", "image_dead_letters", "prediction_dead_letters", "images_purged", "told")
+@given(st.lists(st.sampled_from(OUTCOMES), min_size=1), st.data())
+def test_anything_that_is_removed_is_reported(outcomes: list[str], data: st.DataObject) -> None:
+    whole = found_with(outcomes)
+    parts = ("predictions", "image_dead_letters", "prediction_dead_letters", "images_purged", "notified")
     pieces = [(part, piece) for part in parts for piece in getattr(whole, part)]
-    # Without its rows an image whose prediction is a dead letter has that one fate still.
+    # Without its rows an image whose prediction is a dead letter is still accounted for.
     excused = [
-        ("predictions", one) for one in whole.predictions if aside(as_uploaded(one)) in whole.prediction_dead_letters
+        ("predictions", prediction)
+        for prediction in whole.predictions
+        if dead_letter(as_uploaded(prediction)) in whole.prediction_dead_letters
     ]
-    part, piece = data.draw(st.sampled_from([one for one in pieces if one not in excused]))
-    left = [one for one in getattr(whole, part) if one != piece]
+    part, removed = data.draw(st.sampled_from([piece for piece in pieces if piece not in excused]))
+    left = [piece for piece in getattr(whole, part) if piece != removed]
     verdict = compare(msgspec.structs.replace(whole, **{part: left}))
-    assert not verdict.adds_up
-    assert len(verdict.without_fate) + len(verdict.untold) == 1
+    assert not verdict.is_balanced
+    assert len(verdict.unaccounted_for) + len(verdict.not_notified) == 1
 
 
 @pytest.mark.parametrize(
@@ -65,7 +76,7 @@ def test_whatever_is_taken_away_is_cried_out(fates: list[str], data: st.DataObje
 @pytest.mark.parametrize("version", ["v1", None])
 def test_a_dead_letter_is_of_no_later_upload_purged_or_not(version: str | None, part: str) -> None:
     early, late = uploaded(version=version), msgspec.structs.replace(uploaded(version=version), day=DAY + timedelta(1))
-    assert compare(found(uploads=[early, late], **{part: [aside(early)]})).without_fate == [late]
+    assert compare(found(uploads=[early, late], **{part: [dead_letter(early)]})).unaccounted_for == [late]
 
 
 @pytest.mark.parametrize(
@@ -73,136 +84,155 @@ def test_a_dead_letter_is_of_no_later_upload_purged_or_not(version: str | None, 
 )
 def test_of_two_dead_letters_of_a_name_without_versions_each_upload_has_one(first: str, second: str) -> None:
     early, late = uploaded(version=None), msgspec.structs.replace(uploaded(version=None), day=DAY + timedelta(1))
-    for letters in ({first: [aside(early)], second: [aside(late)]}, {first: [aside(late)], second: [aside(early)]}):
-        assert compare(found(uploads=[early, late], **letters)).without_fate == []
+    for of_first, of_second in ((early, late), (late, early)):
+        dead_letters = {first: [dead_letter(of_first)], second: [dead_letter(of_second)]}
+        assert compare(found(uploads=[early, late], **dead_letters)).unaccounted_for == []
 
 
-def test_an_image_whose_dead_letter_was_purged_and_that_was_predicted_since_is_to_be_told_of() -> None:
+def test_an_alert_is_expected_of_an_image_that_was_predicted_after_its_dead_letter_was_purged() -> None:
     image = uploaded()
-    whole = found(uploads=[image], predictions=[stored(image)], images_purged=[aside(image)])
-    assert len(compare(whole).untold) == 1
-    assert compare(found(uploads=[image], predictions=[stored(image)], predictions_purged=[aside(image)])).adds_up
+    whole = found(uploads=[image], predictions=[stored(image)], images_purged=[dead_letter(image)])
+    assert len(compare(whole).not_notified) == 1
+    of_prediction = found(uploads=[image], predictions=[stored(image)], predictions_purged=[dead_letter(image)])
+    assert compare(of_prediction).is_balanced
 
 
-@given(
-    st.lists(st.sampled_from([fate for fate in FATES if fate in {"quiet", "told", "untellable"}]), min_size=1),
-    st.data(),
-)
-def test_an_upload_that_is_taken_away_leaves_rows_of_nothing(fates: list[str], data: st.DataObject) -> None:
-    whole = world(fates)
+@given(st.lists(st.sampled_from(STORED), min_size=1), st.data())
+def test_an_upload_that_is_removed_leaves_unknown_rows(outcomes: list[str], data: st.DataObject) -> None:
+    whole = found_with(outcomes)
     left = list(whole.uploads)
-    lost = left.pop(data.draw(st.integers(0, len(left) - 1)))
+    removed = left.pop(data.draw(st.integers(0, len(left) - 1)))
     verdict = compare(msgspec.structs.replace(whole, uploads=left))
-    assert [one.key for one in verdict.unknown] == [lost.key]
-    assert not verdict.adds_up
+    assert [prediction.key for prediction in verdict.unknown_rows] == [removed.key]
+    assert not verdict.is_balanced
 
 
-def test_rows_of_what_a_bucket_without_versions_no_longer_has_are_counted_and_no_more() -> None:
+def test_rows_of_an_image_that_a_bucket_without_versions_no_longer_has_are_only_counted() -> None:
     verdict = compare(found(predictions=[stored(uploaded(version=None), of_interest=False)]))
-    assert (verdict.gone, verdict.unknown, verdict.adds_up) == (1, [], True)
+    assert (verdict.deleted, verdict.unknown_rows, verdict.is_balanced) == (1, [], True)
 
 
-@pytest.mark.parametrize(("on_the_way", "adds_up"), [(1, False), (2, True)])
-def test_what_is_left_over_may_be_on_the_way_if_so_many_are(on_the_way: int, *, adds_up: bool) -> None:
-    left = found(uploads=[uploaded("a"), uploaded("b")], predictions=[stored(uploaded("a"))], on_the_way=on_the_way)
-    verdict = compare(left)
-    assert verdict.left_over
-    assert verdict.adds_up is adds_up
+@pytest.mark.parametrize(("in_progress", "balanced"), [(1, False), (2, True)])
+def test_messages_in_progress_excuse_as_many_missing_results(in_progress: int, *, balanced: bool) -> None:
+    images = [uploaded("a"), uploaded("b")]
+    verdict = compare(found(uploads=images, predictions=[stored(images[0])], in_progress=in_progress))
+    assert not verdict.is_complete
+    assert verdict.is_balanced is balanced
 
 
-def test_rows_of_nothing_uploaded_are_not_excused_by_what_is_on_the_way() -> None:
-    verdict = compare(found(predictions=[stored(uploaded(), of_interest=False)], on_the_way=9))
-    assert not verdict.adds_up
+def test_messages_in_progress_do_not_excuse_unknown_rows() -> None:
+    verdict = compare(found(predictions=[stored(uploaded(), of_interest=False)], in_progress=9))
+    assert not verdict.is_balanced
 
 
-def test_the_same_content_twice_under_one_name_is_two_images_with_one_prediction() -> None:
-    twice = [uploaded(version="v1"), uploaded(version="v2")]
-    verdict = compare(found(uploads=twice, predictions=[stored(twice[1], of_interest=False)]))
-    assert (verdict.images, verdict.predicted, verdict.adds_up) == (2, 2, True)
+def test_two_uploads_of_the_same_content_under_one_name_are_two_images_with_one_prediction() -> None:
+    uploads = [uploaded(version="v1"), uploaded(version="v2")]
+    verdict = compare(found(uploads=uploads, predictions=[stored(uploads[1], of_interest=False)]))
+    assert (verdict.images, verdict.predicted, verdict.is_balanced) == (2, 2, True)
 
 
 def test_the_same_content_on_another_day_has_rows_of_its_own() -> None:
     first = uploaded()
     second = msgspec.structs.replace(first, version_id="v2", day=date(2026, 11, 23))
     verdict = compare(found(uploads=[first, second], predictions=[stored(first, of_interest=False)]))
-    assert verdict.without_fate == [second]
+    assert verdict.unaccounted_for == [second]
 
 
-def test_another_version_of_the_key_has_a_fate_of_its_own() -> None:
+def test_another_version_of_the_key_has_an_outcome_of_its_own() -> None:
     spoilt = msgspec.structs.replace(uploaded(), version_id="v2", etag="another")
-    verdict = compare(found(uploads=[uploaded(), spoilt], image_dead_letters=[aside(spoilt)]))
-    assert verdict.without_fate == [uploaded()]
+    verdict = compare(found(uploads=[uploaded(), spoilt], image_dead_letters=[dead_letter(spoilt)]))
+    assert verdict.unaccounted_for == [uploaded()]
 
 
 def test_a_dead_letter_without_a_version_is_of_any_image_of_that_name() -> None:
-    verdict = compare(
-        found(uploads=[uploaded()], image_dead_letters=[DeadLetterImage("images", "leaf.jpg", None, "ImageGone", DAY)])
-    )
-    assert (verdict.aside, verdict.reasons, verdict.adds_up) == (1, {"ImageGone": 1}, True)
+    without_version = DeadLetterImage("images", "leaf.jpg", None, "ImageGone", DAY)
+    verdict = compare(found(uploads=[uploaded()], image_dead_letters=[without_version]))
+    assert (verdict.dead_letters, verdict.reasons, verdict.is_balanced) == (1, {"ImageGone": 1}, True)
 
 
-def test_an_image_that_is_a_dead_letter_beside_its_prediction_is_counted_as_such() -> None:
+def test_an_image_that_is_a_dead_letter_beside_its_prediction_is_counted_as_a_duplicate() -> None:
     verdict = compare(
         found(
             uploads=[uploaded()],
             predictions=[stored(uploaded(), of_interest=False)],
-            image_dead_letters=[aside(uploaded())],
+            image_dead_letters=[dead_letter(uploaded())],
         )
     )
-    assert (verdict.predicted, verdict.aside, verdict.twice) == (1, 0, 1)
+    assert (verdict.predicted, verdict.dead_letters, verdict.duplicates) == (1, 0, 1)
 
 
-def test_who_was_told_of_what_is_older_than_the_memory_is_not_asked() -> None:
-    verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded())], alerts_since=date(2026, 11, 23)))
-    assert (verdict.due, verdict.adds_up) == (0, True)
-
-
-def test_who_was_told_before_a_backfill_is_not_forgotten() -> None:
+def test_a_purged_dead_letter_beside_a_prediction_is_no_duplicate() -> None:
     verdict = compare(
-        found(uploads=[uploaded()], predictions=[stored(uploaded(), quiet=True)], told=["id of leaf.jpg"])
+        found(uploads=[uploaded()], predictions=[stored(uploaded())], images_purged=[dead_letter(uploaded())])
     )
-    assert (verdict.due, verdict.told, verdict.quiet) == (1, 1, 0)
+    assert (verdict.predicted, verdict.duplicates) == (1, 0)
 
 
-def test_what_holds_no_rows_is_named_and_does_not_add_up() -> None:
-    verdict = compare(found(unreadable=["predictions/dt=2026-11-22/x.json"]))
-    assert not verdict.adds_up
+def test_no_alert_is_expected_of_images_whose_records_have_expired() -> None:
+    verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded())], alerts_since=date(2026, 11, 23)))
+    assert (verdict.expected_alerts, verdict.is_balanced) == (0, True)
+
+
+def test_an_alert_that_was_published_before_a_backfill_still_counts() -> None:
+    suppressed = stored(uploaded(), suppressed=True)
+    verdict = compare(found(uploads=[uploaded()], predictions=[suppressed], notified=[suppressed.id]))
+    assert (verdict.expected_alerts, verdict.notified, verdict.suppressed) == (1, 1, 0)
+
+
+def test_an_object_without_rows_is_named_and_does_not_add_up() -> None:
+    verdict = compare(found(unreadable_rows=["predictions/dt=2026-11-22/x.json"]))
+    assert not verdict.is_balanced
     assert "whose prediction is missing: predictions/dt=2026-11-22/x.json\n" in output.as_text("", verdict)
 
 
-def test_where_nothing_was_uploaded_that_is_said() -> None:
+def test_the_text_says_that_nothing_was_uploaded() -> None:
     assert output.as_text("", compare(found())).splitlines()[-1] == "Nothing was uploaded there."
 
 
-def test_a_program_does_not_take_what_is_on_the_way_for_done() -> None:
-    verdict = compare(found(uploads=[uploaded()], on_the_way=1))
-    assert (verdict.adds_up, json.loads(output.as_json("", verdict))["adds_up"]) == (True, False)
+def test_a_program_does_not_take_messages_in_progress_for_success() -> None:
+    verdict = compare(found(uploads=[uploaded()], in_progress=1))
+    assert (verdict.is_balanced, json.loads(output.as_json("", verdict))["balanced"]) == (True, False)
 
 
-def test_nobody_is_missed_who_was_not_to_be_told() -> None:
-    verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded(), quiet=True)]))
-    assert (verdict.due, verdict.quiet, verdict.adds_up) == (0, 1, True)
-    assert "1 predictions are worth one too, and of a backfill that was to tell nobody\n" in output.as_text("", verdict)
+def test_no_alert_is_expected_where_alerts_were_suppressed() -> None:
+    verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded(), suppressed=True)]))
+    assert (verdict.expected_alerts, verdict.suppressed, verdict.is_balanced) == (0, 1, True)
+    assert "1 predictions are worth one too, and of a backfill without alerts\n" in output.as_text("", verdict)
 
 
-LOST = found(uploads=[uploaded("lost"), uploaded("told")], predictions=[stored(uploaded("told"))])
+LOST = found(uploads=[uploaded("lost"), uploaded("silent")], predictions=[stored(uploaded("silent"))])
 
 
-def test_a_person_reads_what_was_counted_and_each_thing_that_is_left_over() -> None:
+def test_the_text_has_the_counts_and_each_thing_that_is_missing() -> None:
     text = output.as_text("uploads of a day", compare(LOST))
     assert "      2 images: uploads of a day\n" in text
-    assert "no fate: s3://images/lost.jpg (version v1)\n" in text
-    assert f"nobody was told of: predictions/dt={DAY}/id of told.jpg.json, of s3://images/told.jpg\n" in text
+    assert "\nunaccounted for: s3://images/lost.jpg (version v1)\n" in text
+    assert f"\nnot notified: predictions/dt={DAY}/id of silent.jpg.json, of s3://images/silent.jpg\n" in text
     assert text.endswith("\nIt does not add up.\n")
 
 
-def test_a_person_reads_that_what_is_on_the_way_may_come() -> None:
-    text = output.as_text("", compare(msgspec.structs.replace(LOST, on_the_way=2)))
-    assert text.endswith(f"\nWhat is left over may be on the way. {output.LATER}\n")
+def test_the_text_says_that_messages_in_progress_may_be_what_is_missing() -> None:
+    text = output.as_text("", compare(msgspec.structs.replace(LOST, in_progress=2)))
+    assert text.endswith(f"\nWhat is left over may be in progress. {output.RUN_LATER}\n")
 
 
-def test_a_program_reads_the_same() -> None:
-    told = json.loads(output.as_json("uploads of a day", compare(LOST)))
-    assert (told["scope"], told["images"], told["adds_up"]) == ("uploads of a day", 2, False)
-    assert told["without_fate"] == ["s3://images/lost.jpg (version v1)"]
-    assert len(told["untold"]) == 1
+def test_json_has_every_count_and_list_under_its_name() -> None:
+    assert json.loads(output.as_json("uploads of a day", compare(LOST))) == {
+        "scope": "uploads of a day",
+        "images": 2,
+        "predicted": 1,
+        "dead_letters": 0,
+        "reasons": {},
+        "duplicates": 0,
+        "expected_alerts": 1,
+        "notified": 0,
+        "alert_dead_letters": 0,
+        "suppressed": 0,
+        "in_progress": 0,
+        "deleted": 0,
+        "unaccounted_for": ["s3://images/lost.jpg (version v1)"],
+        "not_notified": [f"predictions/dt={DAY}/id of silent.jpg.json, of s3://images/silent.jpg"],
+        "unknown_rows": [],
+        "unreadable_rows": [],
+        "balanced": False,
+    }

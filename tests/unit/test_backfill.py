@@ -14,11 +14,12 @@ from chalicelib.domain.images import ObjectCreated
 from chalicelib.domain.predictions import prediction_id
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.backfill.bookmark import Bookmark
-from labelwatch.backfill.estimate import expected
+from labelwatch.backfill.estimate import Estimate, estimate
 from labelwatch.backfill.listing import CALLS_AT_ONCE, Listed, Page
-from labelwatch.backfill.send import PAUSES, Batch, Sender, batches, body_of
-from labelwatch.backfill.target import Place, check, place_of
+from labelwatch.backfill.send import MAX_UNCONFIRMED, PAUSES, Batch, Sender, batches, body_of
+from labelwatch.backfill.target import check, target_of
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.s3_uri import S3Location
 from tests.support.builders import MODEL, NOW, prediction
 from tests.support.fakes import FakeQueue
 
@@ -51,74 +52,71 @@ def test_another_backfill_of_the_same_image_is_no_repeat_of_the_first() -> None:
     assert first != second
 
 
-def test_the_id_of_a_prediction_is_known_before_there_is_one() -> None:
+def test_the_id_of_a_prediction_follows_from_a_listing() -> None:
     image = prediction().image
     assert prediction_id(image.bucket, image.key, image.etag, MODEL) == prediction().id
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("uri", "target"),
     [
-        ("s3://images", Place("images", "")),
-        ("s3://images/", Place("images", "")),
-        ("s3://images/field 7/ü", Place("images", "field 7/ü")),
-        ("s3://images//a\nb", Place("images", "/a\nb")),
+        ("s3://images", S3Location("images", "")),
+        ("s3://images/", S3Location("images", "")),
+        ("s3://images/field 7/ü", S3Location("images", "field 7/ü")),
+        ("s3://images//a\nb", S3Location("images", "/a\nb")),
     ],
 )
-def test_a_place_is_a_bucket_and_what_its_keys_begin_with(text: str, place: Place) -> None:
-    assert place_of(text) == place
+def test_a_target_is_a_bucket_or_a_prefix_in_it(uri: str, target: S3Location) -> None:
+    assert target_of(uri) == target
 
 
-@pytest.mark.parametrize("text", ["images", "s3://", "s3:///x", "S3://images", "s3://Images/x", "https://images"])
-def test_another_text_is_told_what_it_must_be(text: str) -> None:
+@pytest.mark.parametrize("uri", ["images", "s3://", "s3:///x", "S3://images", "s3://Images/x", "https://images"])
+def test_another_text_is_refused_with_the_form_of_a_target(uri: str) -> None:
     with pytest.raises(UserError, match=r"must be s3://bucket or s3://bucket/prefix\.$"):
-        place_of(text)
+        target_of(uri)
 
 
-@pytest.mark.parametrize("bucket", ["images", "adopted"])
-def test_the_stack_s_own_bucket_and_the_adopted_one_are_looked_at(bucket: str) -> None:
-    check(Place(bucket, ""), "labelwatch", {"InputBucket": "images", "ExistingBucketName": "adopted"})
+@pytest.mark.parametrize("bucket", ["images", "existing"])
+def test_the_stack_s_own_bucket_and_the_existing_one_are_accepted(bucket: str) -> None:
+    check(S3Location(bucket, ""), "labelwatch", {"InputBucket": "images", "ExistingBucketName": "existing"})
 
 
-@pytest.mark.parametrize("bucket", ["predictions", "adopted"])
-def test_another_bucket_is_refused_with_why_and_what_to_do(bucket: str) -> None:
-    why = f"only, not {bucket}; copy .* labelwatch up --existing-bucket {bucket}, then chalice deploy"
-    with pytest.raises(UserError, match=why):
-        check(Place(bucket, ""), "labelwatch", {"InputBucket": "images"})
+@pytest.mark.parametrize("bucket", ["predictions", "existing"])
+def test_another_bucket_is_refused_with_the_reason_and_what_to_do(bucket: str) -> None:
+    reason = f"only, not {bucket}; copy .* labelwatch up --existing-bucket {bucket}, then chalice deploy"
+    with pytest.raises(UserError, match=reason):
+        check(S3Location(bucket, ""), "labelwatch", {"InputBucket": "images"})
 
 
-@pytest.mark.parametrize(("bucket", "holds"), [("predictions", "rows"), ("workspace", "Athena's results and logs")])
-def test_of_the_stack_s_other_buckets_it_is_said_what_they_hold(bucket: str, holds: str) -> None:
+@pytest.mark.parametrize(("bucket", "content"), [("predictions", "rows"), ("workspace", "Athena's results and logs")])
+def test_the_stack_s_other_buckets_are_refused_with_their_content(bucket: str, content: str) -> None:
     outputs = {"InputBucket": "images", "OutputBucket": "predictions", "WorkspaceBucket": "workspace"}
-    with pytest.raises(UserError, match=f"{bucket} is where the stack labelwatch keeps {holds}"):
-        check(Place(bucket, ""), "labelwatch", outputs)
+    with pytest.raises(UserError, match=f"{bucket} is where the stack labelwatch keeps {content}"):
+        check(S3Location(bucket, ""), "labelwatch", outputs)
 
 
 @pytest.mark.parametrize(
-    ("images", "units", "hours", "said"),
+    ("images", "units", "hours", "sentence"),
     [
         (1, 1, 1 / 14_400, "About 1 minute on 1 inference unit, under 0.01 USD"),
         (14_400, 1, 1.0, "About 1.0 hours on 1 inference unit, 4.00 USD"),
         (14_400, 4, 0.25, "About 15 minutes on 4 inference units, 4.00 USD"),
     ],
 )
-def test_more_units_take_less_time_for_the_same_money(images: int, units: int, hours: float, said: str) -> None:
-    found = expected(images, MODEL, units)
-    assert found.hours == hours
-    assert found.said == (
-        f"{said} (price of us-east-1; it assumes 4 images a second for each unit: AWS gives no figure)."
-    )
+def test_more_units_take_less_time_for_the_same_money(images: int, units: int, hours: float, sentence: str) -> None:
+    sentence += " (price of us-east-1; it assumes 4 images a second for each unit: AWS gives no figure)."
+    assert estimate(images, MODEL, units) == Estimate(sentence, hours)
 
 
 @pytest.mark.parametrize(("images", "usd"), [(2_000, "2.00 USD"), (10, "0.01 USD"), (9, "under 0.01 USD")])
 def test_rekognition_s_own_labels_are_paid_by_the_image(images: int, usd: str) -> None:
-    said = f"Rekognition's own labels cost {usd} by the price of us-east-1."
-    assert expected(images, GENERAL_MODEL, 1) == (said, None)
+    sentence = f"Rekognition's own labels cost {usd} by the price of us-east-1."
+    assert estimate(images, GENERAL_MODEL, 1) == Estimate(sentence, None)
 
 
-def test_more_than_there_is_a_price_for_is_told() -> None:
+def test_more_images_than_there_is_a_price_for_are_refused() -> None:
     with pytest.raises(UserError, match="no price for so many images; send one prefix at a time"):
-        expected(10**9, GENERAL_MODEL, 1)
+        estimate(10**9, GENERAL_MODEL, 1)
 
 
 def page(*names: str, to_send: tuple[str, ...] | None = None) -> Page:
@@ -126,7 +124,7 @@ def page(*names: str, to_send: tuple[str, ...] | None = None) -> Page:
     return Page(list(listed.values()), [listed[name] for name in (names if to_send is None else to_send)])
 
 
-def test_ten_go_in_a_call_and_the_end_of_the_page_is_done_with_too() -> None:
+def test_a_call_has_ten_keys_and_the_end_of_the_page_is_a_batch_too() -> None:
     names = tuple(f"{number:02}" for number in range(14))
     assert list(batches(page(*names, to_send=names[:12]))) == [
         Batch(names[:10], "09"),
@@ -140,32 +138,45 @@ def test_an_empty_page_has_no_batches() -> None:
 
 
 class Bench:
-    """A sender on a fake queue, and what it said is sent."""
+    """A sender on a fake queue, and the batches that it confirmed."""
 
     def __init__(self, queue: FakeQueue | None = None) -> None:
         self.queue = queue or FakeQueue()
         self.pauses: list[float] = []
-        self.sent: list[Batch] = []
+        self.confirmed: list[Batch] = []
         self.sender = Sender(self.queue, "images", NOW, notify=False, force=False, pause=self.pauses.append)
 
     @property
     def on_the_queue(self) -> list[str]:
         created = [events.object_created(record) for body in self.queue.sent for record in events.records(body)]
-        return sorted(one.key for one in created if one)
+        return sorted(image.key for image in created if image)
 
 
 def singles(count: int) -> list[Batch]:
     return [Batch((f"{number:04}",), f"{number:04}") for number in range(count)]
 
 
-def test_all_are_sent_and_told_of_in_their_order() -> None:
-    bench, all_of_them = Bench(), singles(50 * CALLS_AT_ONCE)
-    assert bench.sender.send(all_of_them, bench.sent.append) == {}
-    assert bench.sent == all_of_them
-    assert bench.on_the_queue == [one.until for one in all_of_them]
+def test_all_batches_are_sent_and_confirmed_in_their_order() -> None:
+    bench, to_send = Bench(), singles(50 * CALLS_AT_ONCE)
+    assert bench.sender.send(to_send, bench.confirmed.append) == {}
+    assert bench.confirmed == to_send
+    assert bench.on_the_queue == [batch.until for batch in to_send]
 
 
-def test_an_interruption_leaves_nothing_sent_that_is_not_told_of_and_nothing_told_of_that_is_not_sent() -> None:
+def test_a_batch_that_is_faster_than_the_one_before_it_is_confirmed_after_it() -> None:
+    class UnevenQueue(FakeQueue):
+        def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
+            if "0000" in bodies[0]:
+                time.sleep(0.2)
+            return super().send(bodies)
+
+    bench = Bench(UnevenQueue())
+    to_send = singles(MAX_UNCONFIRMED + 2)
+    bench.sender.send(to_send, bench.confirmed.append)
+    assert bench.confirmed == to_send
+
+
+def test_at_an_interruption_exactly_the_confirmed_batches_are_sent() -> None:
     bench = Bench()
 
     def interrupted() -> Iterator[Batch]:
@@ -173,13 +184,13 @@ def test_an_interruption_leaves_nothing_sent_that_is_not_told_of_and_nothing_tol
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bench.sender.send(interrupted(), bench.sent.append)
-    assert bench.on_the_queue == [one.until for one in bench.sent]
-    assert bench.sent == singles(len(bench.sent))
-    assert len(bench.sent) >= CALLS_AT_ONCE
+        bench.sender.send(interrupted(), bench.confirmed.append)
+    assert bench.on_the_queue == [batch.until for batch in bench.confirmed]
+    assert bench.confirmed == singles(len(bench.confirmed))
+    assert len(bench.confirmed) >= CALLS_AT_ONCE
 
 
-def test_an_interruption_waits_for_what_has_begun_and_begins_nothing_else() -> None:
+def test_an_interruption_waits_for_the_begun_calls_and_begins_no_other() -> None:
     class SlowQueue(FakeQueue):
         def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
             time.sleep(0.05)
@@ -191,48 +202,50 @@ def test_an_interruption_waits_for_what_has_begun_and_begins_nothing_else() -> N
 
     bench = Bench(SlowQueue())
     with pytest.raises(KeyboardInterrupt):
-        bench.sender.send(interrupted(), bench.sent.append)
-    assert bench.on_the_queue == [one.until for one in bench.sent]
-    assert CALLS_AT_ONCE <= len(bench.sent) < 15 * CALLS_AT_ONCE
+        bench.sender.send(interrupted(), bench.confirmed.append)
+    assert bench.on_the_queue == [batch.until for batch in bench.confirmed]
+    assert CALLS_AT_ONCE <= len(bench.confirmed) < 15 * CALLS_AT_ONCE
 
 
-def test_what_was_not_taken_is_tried_again_after_longer_and_longer_pauses_and_then_told() -> None:
+def test_a_refused_message_is_retried_after_longer_and_longer_pauses_and_then_reported() -> None:
     bench = Bench()
     bench.queue.unsendable["0003"] = FAULT
-    failed = bench.sender.send([Batch(("0001", "0002"), "0002"), Batch(("0003", "0004"), "0004")], bench.sent.append)
+    failed = bench.sender.send(
+        [Batch(("0001", "0002"), "0002"), Batch(("0003", "0004"), "0004")], bench.confirmed.append
+    )
     assert failed == {"0003": FAULT}
     assert tuple(bench.pauses) == PAUSES
     assert bench.on_the_queue == ["0001", "0002", "0004"]
 
 
-def test_what_comes_after_a_failure_is_not_done_though_it_is_sent() -> None:
+def test_a_batch_after_a_failure_is_not_confirmed_though_it_is_sent() -> None:
     bench = Bench()
     bench.queue.unsendable["0003"] = FAULT
-    bench.sender.send(singles(8), bench.sent.append)
-    assert bench.sent == singles(3)
+    bench.sender.send(singles(8), bench.confirmed.append)
+    assert bench.confirmed == singles(3)
 
 
-def test_after_a_failure_nothing_new_begins_for_long() -> None:
+def test_soon_after_a_failure_nothing_new_begins() -> None:
     bench = Bench()
     bench.queue.unsendable["0003"] = FAULT
-    bench.sender.send(singles(10_000), bench.sent.append)
+    bench.sender.send(singles(10_000), bench.confirmed.append)
     assert len(bench.queue.sent) < 1_000
 
 
-def test_what_is_taken_at_the_second_try_is_no_failure_and_is_sent_once() -> None:
+def test_a_message_that_is_accepted_at_the_first_retry_is_sent_once() -> None:
     bench = Bench()
     bench.queue.unsendable["0001"] = FAULT
     sender = bench.sender._replace(pause=lambda _: bench.queue.unsendable.clear())
-    assert sender.send([Batch(("0001", "0002"), "0002")], bench.sent.append) == {}
+    assert sender.send([Batch(("0001", "0002"), "0002")], bench.confirmed.append) == {}
     assert bench.on_the_queue == ["0001", "0002"]
 
 
 def test_a_queue_that_cannot_be_reached_loses_no_key() -> None:
     bench = Bench()
     bench.queue.fault = Retryable("AccessDenied", "no")
-    failed = bench.sender.send([Batch(("0001", "0002"), "0002")], bench.sent.append)
+    failed = bench.sender.send([Batch(("0001", "0002"), "0002")], bench.confirmed.append)
     assert {key: fault.reason for key, fault in failed.items()} == {"0001": "AccessDenied", "0002": "AccessDenied"}
-    assert bench.sent == []
+    assert bench.confirmed == []
 
 
 @given(keys)
@@ -245,10 +258,10 @@ def test_a_bookmark_keeps_any_key(tmp_path_factory: pytest.TempPathFactory, key:
 def test_a_bookmark_is_of_one_backfill_only(tmp_path: Path) -> None:
     Bookmark(tmp_path, ["queue", "s3://images", False]).write("leaf.jpg")
     others = [["other", "s3://images", False], ["queue", "s3://images/x", False], ["queue", "s3://images", True]]
-    assert [Bookmark(tmp_path, same).read() for same in others] == ["", "", ""]
+    assert [Bookmark(tmp_path, identity).read() for identity in others] == ["", "", ""]
 
 
-def test_a_bookmark_that_is_removed_is_gone_and_so_is_one_that_never_was(tmp_path: Path) -> None:
+def test_a_bookmark_can_be_removed_even_where_there_is_none(tmp_path: Path) -> None:
     bookmark = Bookmark(tmp_path, ["s3://images"])
     bookmark.remove()
     bookmark.write("leaf.jpg")

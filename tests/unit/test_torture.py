@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from labelwatch.audit.compare import compare
-from tests.support.audit_builders import aside, found, stored, uploaded
+from tests.support.audit_builders import dead_letter, found, stored, uploaded
 from tests.torture import page
 from tests.torture.calls import DEAD_LETTER
 from tests.torture.outcome import Outcome, faults_of_dead_letters, faults_of_mails, faults_of_verdict
@@ -104,7 +104,7 @@ def test_a_dead_letter_beyond_the_first_needs_a_reason_of_its_own_kind() -> None
 
 def faults(mails: int, explained: int = 0, unexplained: frozenset[str] = frozenset()) -> list[str]:
     """The faults for an image with a label of interest, whose alert is completed."""
-    seen = found(uploads=[uploaded()], predictions=[stored(uploaded(), id="leaf")], told=["leaf"])
+    seen = found(uploads=[uploaded()], predictions=[stored(uploaded(), id="leaf")], notified=["leaf"])
     return [
         *faults_of_verdict(compare(seen), frozenset()),
         *faults_of_mails(seen, Counter(leaf=mails), Counter(leaf=explained), set(unexplained)),
@@ -133,11 +133,11 @@ def test_the_findings_of_the_audit_are_faults() -> None:
     seen = found(
         uploads=[lost, both],
         predictions=[stored(unknown, of_interest=False), stored(both)],
-        image_dead_letters=[aside(both)],
-        on_the_way=1,
+        image_dead_letters=[dead_letter(both)],
+        in_progress=1,
     )
     faults = faults_of_verdict(compare(seen), frozenset())
-    assert [fault.split(" ")[0] for fault in faults] == ["no", "record", "rows", "1", "1"]
+    assert [fault.split(" ")[0] for fault in faults] == ["unaccounted", "record", "rows", "1", "1"]
     assert faults_of_mails(seen, Counter({"id of both.jpg": 1}), Counter(), set()) == []
 
 
