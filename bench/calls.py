@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.measuring import MODEL_IMAGES_A_SECOND, MODEL_SECONDS, Run, running
+from bench.measuring import MODEL_SECONDS, Run, running
 from labelwatch.deploy.package import package
 from labelwatch.local import curl_uploads
 from labelwatch.local.folder import owned
 from labelwatch.local.ministack import check_machine
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.pricing import MODEL_IMAGES_A_SECOND
 from labelwatch.shared.project import PROJECT
 
 RESULT = PROJECT / "bench" / "calls.json"

@@ -1,4 +1,4 @@
-"""Makes docs/cost.md, what a month costs, of bench/calls.json, bench/prices.yaml, the template and docs/operations.md.
+"""Makes docs/cost.md, what a month costs, of bench/calls.json, prices.yaml, the template and docs/operations.md.
 
 .venv/bin/python -m bench.cost
 """
@@ -14,7 +14,8 @@ from rich.console import Console
 from bench import month
 from bench.month import Calls
 from labelwatch.deploy.package import package
-from labelwatch.shared.pricing import Amounts, Prices, known
+from labelwatch.shared import pricing
+from labelwatch.shared.pricing import Amounts, Prices
 from labelwatch.shared.project import PROJECT
 
 COMMAND = ".venv/bin/python -m bench.cost"
@@ -41,7 +42,7 @@ LINES = {
 def render(calls: Calls, prices: Prices, template: dict[str, Any], operations: str) -> str:
     """The page."""
     stack = month.stack_of(template, operations)
-    fixed = {line: prices.of(amounts) for line, amounts in month.fixed(calls, stack).items()}
+    fixed = {line: prices.cost(amounts) for line, amounts in month.fixed(calls, stack).items()}
     slow, burst = (
         [_lines(prices, month.growing(images, way, calls, stack)) for images in VOLUMES]
         for way in (DEAREST_WAY, CHEAPEST_WAY)
@@ -68,7 +69,9 @@ def render(calls: Calls, prices: Prices, template: dict[str, Any], operations: s
         table="\n".join(f"| {line} | {' | '.join(map(_usd, costs))} |" for line, costs in table),
         log_days=stack.log_days,
         model="\n".join(_model_line(calls, prices, name, hours) for name, hours in RUNNING.items()),
-        general=", ".join(f"{_usd(prices.general_labels.of(images))} USD for {_images(images)}" for images in VOLUMES),
+        general=", ".join(
+            f"{_usd(prices.general_labels.cost(images))} USD for {_images(images)}" for images in VOLUMES
+        ),
         even=f"{_even(prices):,.0f}",
         least=_images(VOLUMES[0]),
         fewer=_images(VOLUMES[1]),
@@ -76,7 +79,7 @@ def render(calls: Calls, prices: Prices, template: dict[str, Any], operations: s
         busy=hours[-1],
         fewer_busy=hours[1],
         largest=", ".join(f"{line} ({_usd(cost)} USD)" for line, cost in largest),
-        metrics_share=prices.of(month.metrics(stack)) / sum(fixed.values()),
+        metrics_share=prices.cost(month.metrics(stack)) / sum(fixed.values()),
         fixed_share=sum(fixed.values()) / totals[0],
         log_bytes=month.ACCESS_LOG_GB_A_REQUEST * 1e9,
     )
@@ -86,7 +89,7 @@ def load() -> tuple[Calls, Prices, str]:
     """The counts, the prices, and the text of docs/operations.md."""
     return (
         msgspec.json.decode((PROJECT / "bench" / "calls.json").read_bytes(), type=Calls),
-        known(),
+        pricing.load(),
         (PROJECT / "docs" / "operations.md").read_text(),
     )
 
@@ -101,7 +104,7 @@ def main() -> None:
 
 
 def _lines(prices: Prices, amounts: Amounts) -> dict[str, float]:
-    costs = {group: cost for group, cost in prices.by_group(amounts).items() if cost}
+    costs = {group: cost for group, cost in prices.costs_by_group(amounts).items() if cost}
     if unknown := costs.keys() - LINES.keys():
         raise ValueError(f"bench/cost.py has no line for {', '.join(unknown)}")
     lines = dict.fromkeys(LINES.values(), 0.0)
@@ -112,12 +115,12 @@ def _lines(prices: Prices, amounts: Amounts) -> dict[str, float]:
 
 def _model_line(calls: Calls, prices: Prices, name: str, hours: float) -> str:
     images = hours * 3600 * calls.model_images_a_second
-    return f"| {name} | {hours:,.0f} | {_usd(prices.of({'model hours': hours}))} | {images:,.0f} |"
+    return f"| {name} | {hours:,.0f} | {_usd(prices.cost({'model hours': hours}))} | {images:,.0f} |"
 
 
 def _even(prices: Prices) -> float:
     """At how many images the general labels cost as much as a model for an hour a day."""
-    return prices.of({"model hours": month.DAYS}) / prices.general_labels.steps[0].usd
+    return prices.cost({"model hours": month.DAYS}) / prices.general_labels.steps[0].usd
 
 
 def _images(number: int) -> str:

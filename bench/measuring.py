@@ -20,13 +20,13 @@ from labelwatch.local.model import CALLS_PER_SECOND, Classifier, RateLimit
 from labelwatch.local.outcomes import Watch
 from labelwatch.local.session import Session
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.pricing import MODEL_IMAGES_A_SECOND
 from labelwatch.uploads import tokens
 from tests.support.call_counter import UPLOADER, Call, Calls, counted
 
 SECONDS_TO_WAIT = 180
 UPLOADS_AT_ONCE = 4
-# Nobody has measured these two on AWS, which gives no figures: they depend on the model and the images.
-MODEL_IMAGES_A_SECOND = 4
+# An assumption: AWS gives no figure, it depends on the model and the images.
 MODEL_SECONDS = 0.5
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 BYTES_AROUND_A_LOG_LINE = 26

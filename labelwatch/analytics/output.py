@@ -64,8 +64,8 @@ def value(cell: str | None, kind: str) -> str | float | bool | None:
 
 
 def price(scanned_bytes: int) -> str:
-    """What was scanned, and what that costs by bench/prices.yaml."""
-    known = pricing.known()
-    usd = known.of({"athena GB scanned": max(scanned_bytes, MIN_BYTES) / 1e9})
+    """What was scanned, and what that costs by labelwatch/shared/prices.yaml."""
+    prices = pricing.load()
+    usd = prices.cost({"athena GB scanned": max(scanned_bytes, MIN_BYTES) / 1e9})
     least = f" ({MIN_BYTES / 1e6:.0f} MB are paid at least)" if scanned_bytes < MIN_BYTES else ""
-    return f"{scanned_bytes / 1e6:,.3f} MB scanned{least}: {usd:.5f} USD by the price of {known.region}."
+    return f"{scanned_bytes / 1e6:,.3f} MB scanned{least}: {usd:.5f} USD by the price of {prices.region}."

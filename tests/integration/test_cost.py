@@ -96,7 +96,7 @@ def test_a_schedule_that_was_not_counted_is_asked_for(calls: Calls, template: di
 
 def test_a_call_without_a_price_is_refused(prices: Prices) -> None:
     with pytest.raises(ValueError, match="which price `s3 SelectObjectContent` has"):
-        prices.by_group({"s3 SelectObjectContent": 1})
+        prices.costs_by_group({"s3 SelectObjectContent": 1})
 
 
 def test_a_cost_without_a_line_is_refused(
@@ -113,12 +113,12 @@ def test_every_price_is_one_that_is_asked_for(prices: Prices) -> None:
 
 
 def test_a_price_is_for_so_many_of_its_unit(prices: Prices) -> None:
-    assert prices.of({"s3 PutObject": 2000, "s3 HeadObject": 10_000}) == pytest.approx(0.010 + 0.004)
+    assert prices.cost({"s3 PutObject": 2000, "s3 HeadObject": 10_000}) == pytest.approx(0.010 + 0.004)
 
 
 @pytest.mark.parametrize(("images", "usd"), [(1000, 1.0), (1_000_000, 1000.0), (5_000_001, 4200.0006)])
 def test_general_labels_are_cheaper_the_more_there_are(prices: Prices, images: int, usd: float) -> None:
-    assert prices.general_labels.of(images) == pytest.approx(usd)
+    assert prices.general_labels.cost(images) == pytest.approx(usd)
 
 
 def test_ten_times_the_images_take_ten_times_as_much(calls: Calls, template: dict[str, Any], operations: str) -> None:
