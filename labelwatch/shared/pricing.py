@@ -14,7 +14,7 @@ MODEL_IMAGES_A_SECOND = 4
 
 # Amounts by name, such as `s3 HeadObject`: the first word is the group that they are summed up in.
 type Amounts = dict[str, float]
-type Origin = Literal["memory", "third party", "checked"]
+type Evidence = Literal["memory", "third party", "checked"]
 
 
 def load() -> "Prices":
@@ -28,7 +28,7 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True):
     usd: float
     per: float
     unit: str
-    known: Origin
+    evidence: Evidence
     page: str
 
 
@@ -42,7 +42,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
 class SteppedPrice(Struct, frozen=True, forbid_unknown_fields=True):
     """A price that falls with the number of images."""
 
-    known: Origin
+    evidence: Evidence
     page: str
     steps: tuple[Step, ...]
 

@@ -20,7 +20,7 @@ def emitted() -> set[str]:
         for call in ast.walk(ast.parse(file.read_text()))
         if isinstance(call, ast.Call) and is_emission(call.func)
         for constant in ast.walk(call.args[0])
-        if isinstance(constant, ast.Constant)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
     }
 
 
