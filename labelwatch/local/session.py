@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.dynamodb import TokenTable
-from labelwatch.analytics.athena import Athena
-from labelwatch.analytics.tables import ALL, Tables
+from labelwatch.analytics import TABLES, Athena, Tables
 from labelwatch.deploy.package import Package
 from labelwatch.local import deployment, ministack, rekognition_api
 from labelwatch.local.mailbox import Mailbox
@@ -82,8 +81,8 @@ def running(  # noqa: PLR0913 - what a deployment is asked for, by name
         )
         athena = Athena(here.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
         tables = Tables(athena, here.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
-        for name in ALL:
-            tables.make(name)
+        for name in TABLES:
+            tables.create(name)
         mailbox = Mailbox(here.client("sqs"), here.client("sns"), outputs["AlertsTopicArn"], ADDRESS, folder / "alerts")
         with closing(mailbox):
             yield Session(here, rekognition, model, mailbox, athena, outputs)

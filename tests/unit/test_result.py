@@ -6,7 +6,7 @@ from rich.console import Console
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import DeadLetterImage, Predicted
 from labelwatch.local.result import Result, show
-from labelwatch.report.build import Report
+from labelwatch.report import Report
 
 SEEN = Predicted("leaf.jpg", (("leaf-smut", 97.0),), alert_due=True, row_key="predictions/dt=2026-11-22/a.json")
 UNASKED = Predicted("leaf.jpg", (("brown-spot", 97.0),), alert_due=False, row_key="predictions/dt=2026-11-22/a.json")
