@@ -52,7 +52,7 @@ SCHEDULED_EVENT = {
 
 
 class ByColour:
-    """A classifier that tells red from blue."""
+    """A classifier that distinguishes red from blue."""
 
     def classify(self, image: Image.Image) -> list[tuple[str, float]]:
         """The label of interest for red, another for blue."""

@@ -70,7 +70,7 @@ class Bench:
         self._predicted: set[str] = set()
 
     def measure(self, run: Run, files: list[Path], on_image: Callable[[], None]) -> dict[str, Any]:
-        """Uploads as the run says and gives its totals; raises UserError where an image is not accounted for."""
+        """Uploads as the run defines and gives its totals; raises UserError where an image is not accounted for."""
         self._session.local_model.rate = RateLimit(MODEL_IMAGES_A_SECOND)
         # A camera that sends slowly never gets an answer of `authorize` from API Gateway's cache.
         cameras = [self._camera(run, number) for number in range(1 if run.burst else run.images)]
@@ -194,9 +194,8 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
         session.local_aws.disable_schedules()
         session.local_model.latency_seconds = MODEL_SECONDS
         session.local_model.control_rate = RateLimit(CALLS_PER_SECOND)  # checks of the model are a minute apart
-        while waiting(
-            session
-        ):  # S3's test event: a function that is updated while it runs would receive it again later
+        # S3's test event: a function that is updated while it runs would receive it again later.
+        while waiting(session):
             time.sleep(0.1)
         model = stack.enter_context(rekognition_api.served(session.local_model.operations))
         functions = _functions(session)

@@ -59,10 +59,10 @@ class Telemetry(Protocol):
         """Adds one measured duration."""
 
     def info(self, event: str, **fields: object) -> None:
-        """Logs what went as it should."""
+        """Logs an event."""
 
     def warn(self, event: str, **fields: object) -> None:
-        """Logs what did not."""
+        """Logs a failure."""
 
 
 class PowertoolsTelemetry:
@@ -70,12 +70,13 @@ class PowertoolsTelemetry:
 
     def __init__(self, function: str, stack: str) -> None:
         # Not the name of the Chalice app: Chalice gives a logger of that name a handler of its own, and lines double.
-        # No location: it would always be one of the lines below.
+        # No location: it would always be a line of this file.
         self._logger = Logger(service=f"labelwatch-{function}", location=None)
         self._metrics = EphemeralMetrics(namespace="Labelwatch", service=function)
-        # Ephemeral: the usual kind is one for the whole process. By stack: two of one account would else count as one.
+        # Ephemeral: the usual class has one state for the whole process. By stack: two stacks of an account
+        # would otherwise be counted as one.
         self._metrics.set_default_dimensions(stack=stack)
-        self._lock = Lock()  # images of a batch are detected side by side, and Metrics is not made for that
+        self._lock = Lock()  # images of a batch are detected in parallel, and Metrics is not thread-safe
 
     def count(self, name: str, value: int = 1) -> None:
         """Adds to a counter of this invocation."""
@@ -88,11 +89,11 @@ class PowertoolsTelemetry:
             self._metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)
 
     def info(self, event: str, **fields: object) -> None:
-        """Logs what went as it should."""
+        """Logs an event."""
         self._logger.info(event, extra=fields)
 
     def warn(self, event: str, **fields: object) -> None:
-        """Logs what did not."""
+        """Logs a failure."""
         self._logger.warning(event, extra=fields)
 
     def flush(self) -> None:

@@ -54,7 +54,7 @@ class Athena:
     def query(self, sql: str, on_state: Callable[[str], None] = lambda _: None) -> QueryResult:
         """The result; `on_state` is called with each state of the query. Raises UserError with Athena's words.
 
-        A query that nobody waits for any longer is stopped: it would go on to scan, and to cost.
+        An interrupted call stops its query, which would otherwise go on to scan, and to cost.
         """
         try:
             query_id = self._client.start_query_execution(

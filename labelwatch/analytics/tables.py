@@ -90,17 +90,21 @@ def shape_of(ddl: str) -> Shape:
     """The shape of the table that the DDL creates."""
     create = sqlglot.parse_one(ddl, dialect="athena")
     clauses = create.args["properties"].expressions
-    (location,) = [clause.this.name for clause in clauses if isinstance(clause, exp.LocationProperty)]
-    (serde,) = [clause.this.name for clause in clauses if isinstance(clause, exp.RowFormatSerdeProperty)]
-    partitions = [clause.this for clause in clauses if isinstance(clause, exp.PartitionedByProperty)]
+    (location,) = _contents(clauses, exp.LocationProperty)
+    (serde,) = _contents(clauses, exp.RowFormatSerdeProperty)
+    partitions = _contents(clauses, exp.PartitionedByProperty)
     properties = {clause.name: clause.args["value"].name for clause in clauses if type(clause) is exp.Property}
     return Shape(
         _columns_in(create.this.expressions),
         [column for schema in partitions for column in _columns_in(schema.expressions)],
-        location.rstrip("/"),
+        location.name.rstrip("/"),
         {key: value for key, value in properties.items() if _is_projection(key)},
-        serde,
+        serde.name,
     )
+
+
+def _contents(clauses: Iterable[exp.Expression], clause_type: type[exp.Expression]) -> list[exp.Expression]:
+    return [clause.this for clause in clauses if isinstance(clause, clause_type)]
 
 
 def _columns_of(columns: Iterable[dict[str, str]]) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from labelwatch.quicksight.asset_types import ANALYSIS, DASHBOARD, DATA_SET, AssetType, Location
 from labelwatch.quicksight.errors import user_errors
@@ -15,7 +15,8 @@ from labelwatch.shared.errors import UserError
 # A tag of each asset: the SHA-256 of the body that was sent last and succeeded. QuickSight describes more than it was
 # sent, and in another form, so its description cannot be compared with a body.
 SENT_TAG = "labelwatch-sent"
-CREATED, UPDATED, UNCHANGED, DELETED = "created", "updated", "unchanged", "deleted"
+
+type Change = Literal["created", "updated", "unchanged"]
 
 
 class Status(NamedTuple):
@@ -34,16 +35,16 @@ class Assets:
         self._location = location
         self._poll_seconds = poll_seconds
 
-    def put(self, asset_type: AssetType, body: Body) -> str:
-        """Creates the asset, or updates it where another body was sent before; says which it was.
+    def put(self, asset_type: AssetType, body: Body) -> Change:
+        """Creates the asset, or updates it where another body was sent before.
 
         Waits until QuickSight has finished; raises UserError with its words where that fails.
         """
         asset, digest = self._describe(asset_type), _digest(body)
-        # An analysis that somebody deleted can be restored for 30 days, in which nobody sees it.
+        # An analysis that somebody deleted can be restored for 30 days, in which it is hidden.
         deleted = asset is not None and asset.get("Status") == "DELETED"
         if asset is not None and not deleted and self._tags(asset_type).get(SENT_TAG) == digest:
-            return UNCHANGED
+            return "unchanged"
         with user_errors(f"the {asset_type.name}"):
             if deleted:
                 self._call("restore", asset_type)
@@ -52,10 +53,10 @@ class Assets:
             else:
                 self._update(asset_type, body)
             self._client.tag_resource(ResourceArn=self._location.arn(asset_type), Tags=_tags({SENT_TAG: digest}))
-        return CREATED if asset is None else UPDATED
+        return "created" if asset is None else "updated"
 
     def share(self, asset_type: AssetType, principals: Iterable[Principal]) -> list[Principal]:
-        """Grants missing permissions, and gives those whom something was granted; revokes nothing."""
+        """Grants missing permissions and revokes none; the principals that were granted something."""
         with user_errors(f"to share the {asset_type.name}"):
             permissions = self._call("describe", asset_type, "_permissions").get("Permissions", [])
             granted = {permission["Principal"]: set(permission["Actions"]) for permission in permissions}
@@ -72,18 +73,18 @@ class Assets:
                 self._call("update", asset_type, "_permissions", GrantPermissions=grants)
         return missing
 
-    def put_schedule(self, schedule: Body) -> str:
-        """Creates the data set's refresh schedule, or updates it where it is another; says which it was."""
+    def put_schedule(self, schedule: Body) -> Change:
+        """Creates the data set's refresh schedule, or updates it where it differs."""
         existing = self._schedule(schedule["ScheduleId"])
         data_set = {**self._account, **self._id(DATA_SET)}
         with user_errors("the refresh schedule"):
             if existing is None:
                 self._client.create_refresh_schedule(**data_set, Schedule=schedule)
-                return CREATED
+                return "created"
             if schedule.items() <= existing.items():
-                return UNCHANGED
+                return "unchanged"
             self._client.update_refresh_schedule(**data_set, Schedule=schedule)
-            return UPDATED
+            return "updated"
 
     def delete_schedule(self, schedule: Body) -> bool:
         """Deletes the data set's refresh schedule; False where there was none."""

@@ -37,8 +37,7 @@ def up(account: Account, options: Options, print_line: PrintLine, poll_seconds: 
     principal is not as it must be, and with QuickSight's words where it refuses something.
     """
     definition = load_definition(options.definition)
-    # At each run and not only in the tests: whoever changes the file for labels of their own learns at once what
-    # QuickSight would say after minutes, or not at all.
+    # At each run, not only in the tests: QuickSight would report a mistake in a changed file after minutes, or never.
     checks.check(definition)
     outputs = stacks.outputs(account.client("cloudformation"), options.stack, "QuickSightRoleArn")
     identities = Identities(account, options.identity_region)
