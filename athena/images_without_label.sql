@@ -1,4 +1,4 @@
--- In what share of each day's images (UTC) did the model see no label? Takes --from and --to.
+-- In what share of each day's images (UTC) did the model detect no label? Takes --from and --to.
 SELECT
   dt AS day,
   count(DISTINCT prediction_id) AS images,

@@ -1,5 +1,5 @@
--- What QuickSight draws: one row for each label of each image, as `labelwatch quicksight up` sends it. It writes the database's name for
--- DATABASE and the console's address for https://CONSOLE. A boolean as words, since a data set of QuickSight has no such type.
+-- The rows that QuickSight draws: one for each label of each image. `labelwatch quicksight up` replaces DATABASE by the database's name
+-- and https://CONSOLE by the console's address. A boolean is sent as words, since a data set of QuickSight has no such type.
 SELECT
   image,
   coalesce(label, '(no label)') AS label,

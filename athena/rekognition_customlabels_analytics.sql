@@ -1,5 +1,5 @@
 -- The table of predictions: one row for each label of each image, by the day of the upload (dt).
--- OUTPUT_BUCKET stands for the output bucket's name. The projection tells Athena which days there can be: no crawler.
+-- OUTPUT_BUCKET stands for the output bucket's name. The projection gives Athena the days that can exist: no crawler is needed.
 CREATE EXTERNAL TABLE IF NOT EXISTS rekognition_customlabels_analytics (
   image string,
   label string,

@@ -1,4 +1,4 @@
-"""How fast images that are there go onto the queue, beside a plain loop; bench/README.md says how to read it.
+"""How fast existing images are sent to the queue, beside a plain loop; bench/README.md says how to read it.
 
     .venv/bin/python -m bench.backfill
 
@@ -42,8 +42,8 @@ SENT = "backfill: listed and sent"
 class Bench:
     """So many objects, none of them predicted, and a queue."""
 
-    def __init__(self, here: LocalAws, objects: int) -> None:
-        self._s3, self._sqs = here.client("s3"), here.client("sqs")
+    def __init__(self, local_aws: LocalAws, objects: int) -> None:
+        self._s3, self._sqs = local_aws.client("s3"), local_aws.client("sqs")
         self._objects = objects
         for bucket in (IN, OUT):
             self._s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -52,47 +52,49 @@ class Bench:
         self._url = self._sqs.create_queue(QueueName="images")["QueueUrl"]
 
     def rates(self) -> dict[str, float]:
-        """Objects a second, each way once; raises UserError where one does not meet them all."""
-        ways = {LOOP: (self._loop, True), LISTED: (self._list, False), SENT: (self._send, True)}
-        return {name: self._rate(way, sends=sends) for name, (way, sends) in ways.items()}
+        """Objects a second, each method once; raises UserError where a method misses an object."""
+        methods = {LOOP: (self._loop, True), LISTED: (self._list, False), SENT: (self._send, True)}
+        return {name: self._rate(method, sends=sends) for name, (method, sends) in methods.items()}
 
-    def _rate(self, way: Callable[[], int], *, sends: bool) -> float:
-        since = time.perf_counter()
-        met = way()
-        seconds = time.perf_counter() - since
+    def _rate(self, method: Callable[[], int], *, sends: bool) -> float:
+        start = time.perf_counter()
+        handled = method()
+        seconds = time.perf_counter() - start
         names = ["ApproximateNumberOfMessages"]
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
         self._sqs.purge_queue(QueueUrl=self._url)
-        if (met, int(attributes[names[0]])) != (self._objects, self._objects if sends else 0):
-            raise UserError(f"{met} of {self._objects} objects were met, {attributes[names[0]]} are on the queue.")
+        if (handled, int(attributes[names[0]])) != (self._objects, self._objects if sends else 0):
+            raise UserError(
+                f"{handled} of {self._objects} objects were handled, {attributes[names[0]]} are on the queue."
+            )
         return self._objects / seconds
 
     def _loop(self) -> int:
-        met = 0
+        sent = 0
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=IN):
-            for one in page["Contents"]:
-                row = prediction_id(IN, one["Key"], one["ETag"].strip('"'), MODEL)
+            for item in page["Contents"]:
+                row = prediction_id(IN, item["Key"], item["ETag"].strip('"'), MODEL)
                 try:
-                    self._s3.head_object(Bucket=OUT, Key=f"{day_prefix(one['LastModified'])}{row}.json")
+                    self._s3.head_object(Bucket=OUT, Key=f"{day_prefix(item['LastModified'])}{row}.json")
                 except ClientError:
-                    body = body_of(IN, one["Key"], one["LastModified"], notify=False, force=False)
+                    body = body_of(IN, item["Key"], item["LastModified"], notify=False, force=False)
                     self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
-                    met += 1
-        return met
+                    sent += 1
+        return sent
 
     def _list(self) -> int:
         return sum(len(page.to_send) for page in self._listing().after(""))
 
     def _send(self) -> int:
-        met = 0
+        sent = 0
 
-        def sent(batch: Batch) -> None:
-            nonlocal met
-            met += len(batch.keys)
+        def count(batch: Batch) -> None:
+            nonlocal sent
+            sent += len(batch.keys)
 
         sender = Sender(Queue(self._sqs, self._url), IN, datetime.now(UTC), notify=False, force=False)
-        sender.send((batch for page in self._listing().after("") for batch in batches(page)), sent)
-        return met
+        sender.send((batch for page in self._listing().after("") for batch in batches(page)), count)
+        return sent
 
     def _listing(self) -> Listing:
         return Listing(self._s3, EVERYTHING, Predictions(self._s3, OUT, MODEL))
@@ -104,13 +106,13 @@ def main(
 ) -> None:
     """Prints objects a second, and their ratio within one run."""
     console = Console()
-    with tempfile.TemporaryDirectory() as folder, ministack.running(Path(folder), "http://127.0.0.1:9") as here:
-        bench = Bench(here, objects)
-        found = [bench.rates() for _ in track(range(rounds), "rounds", console=console)]
+    with tempfile.TemporaryDirectory() as folder, ministack.running(Path(folder), "http://127.0.0.1:9") as local_aws:
+        bench = Bench(local_aws, objects)
+        measured = [bench.rates() for _ in track(range(rounds), "rounds", console=console)]
     table = Table("", "objects a second: minimum / median / maximum", "by the loop")
-    for name in found[0]:
-        ordered = sorted(one[name] for one in found)
-        ratio = median(one[name] / one[LOOP] for one in found)
+    for name in measured[0]:
+        ordered = sorted(rates[name] for rates in measured)
+        ratio = median(rates[name] / rates[LOOP] for rates in measured)
         table.add_row(name, f"{ordered[0]:,.0f} / {median(ordered):,.0f} / {ordered[-1]:,.0f}", f"{ratio:.1f}")
     console.print(table)
     console.print(

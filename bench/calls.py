@@ -1,9 +1,9 @@
-"""Counts the AWS calls of an image, by the packaged stack on the local AWS; bench/cost.py makes money of them.
+"""Counts the AWS calls of an image, by the packaged stack on the local AWS; bench/cost.py calculates their cost.
 
     .venv/bin/python -m bench.calls
 
 Four runs: images in a burst and one by one, with AWS credentials and through presigned uploads. Each call of a function
-goes through a counting proxy (bench/counting.py). What AWS does and the emulator does not is calculated.
+goes through a counting proxy (tests/support/call_counter.py). What AWS does and the emulator does not is calculated.
 """
 
 import json
@@ -21,22 +21,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.measuring import MODEL_IMAGES_A_SECOND, MODEL_SECONDS, Run, running
+from bench.measuring import MODEL_SECONDS, Run, running
+from bench.month import scheduled_functions
 from labelwatch.deploy.package import package
 from labelwatch.local import curl_uploads
 from labelwatch.local.folder import exclusive
 from labelwatch.local.ministack import check_machine
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.pricing import MODEL_IMAGES_A_SECOND
 from labelwatch.shared.project import PROJECT
 
 RESULT = PROJECT / "bench" / "calls.json"
 LABEL_OF_INTEREST = "leaf-smut"
 # Every tenth image is worth an alert.
-ONE_IN = 10
+IMAGES_PER_ALERT = 10
 IMAGES_TO_WARM_UP = 20
-TIMES_SCHEDULED = 10
+SCHEDULED_EVENTS = 10
 # https://docs.aws.amazon.com/lambda/latest/dg/with-eventbridge-scheduler.html
-AN_HOUR_HAS_PASSED = {
+SCHEDULED_EVENT = {
     "version": "0",
     "id": "00000000-0000-0000-0000-000000000000",
     "detail-type": "Scheduled Event",
@@ -50,7 +52,7 @@ AN_HOUR_HAS_PASSED = {
 
 
 class ByColour:
-    """A classifier that tells red from blue."""
+    """A classifier that distinguishes red from blue."""
 
     def classify(self, image: Image.Image) -> list[tuple[str, float]]:
         """The label of interest for red, another for blue."""
@@ -58,19 +60,9 @@ class ByColour:
         return [(LABEL_OF_INTEREST if red > blue else "brown-spot", 97.0)]
 
 
-def scheduled_functions(template: dict[str, Any]) -> dict[str, str]:
-    """The schedules of the functions that the clock calls, by the functions' names in the template."""
-    return {
-        name: event["Properties"]["Schedule"]
-        for name, resource in template["Resources"].items()
-        for event in resource.get("Properties", {}).get("Events", {}).values()
-        if event["Type"] == "Schedule"
-    }
-
-
 def main(
-    burst: Annotated[int, typer.Option(min=ONE_IN, help="Images in a burst.")] = 200,
-    slow: Annotated[int, typer.Option(min=ONE_IN, help="Images that come one by one.")] = 40,
+    burst: Annotated[int, typer.Option(min=IMAGES_PER_ALERT, help="Images in a burst.")] = 200,
+    slow: Annotated[int, typer.Option(min=IMAGES_PER_ALERT, help="Images that come one by one.")] = 40,
     out: Annotated[Path, typer.Option(help="Where the counts go.")] = RESULT,
 ) -> None:
     """Counts the AWS calls of an image and writes them to a file."""
@@ -86,7 +78,7 @@ def main(
         check_machine()
         curl_uploads.check_curl()
         with exclusive(folder):
-            measured = _measured(folder, runs, console)
+            measured = _measure(folder, runs, console)
     except UserError as problem:
         console.print(f"Error: {problem}", style="red")
         raise typer.Exit(1) from None
@@ -94,7 +86,7 @@ def main(
         "command": " ".join([".venv/bin/python -m bench.calls", *sys.argv[1:]]),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
-        "share_worth_an_alert": 1 / ONE_IN,
+        "share_worth_an_alert": 1 / IMAGES_PER_ALERT,
         "model_images_a_second": MODEL_IMAGES_A_SECOND,
         "model_seconds": MODEL_SECONDS,
     }
@@ -103,7 +95,7 @@ def main(
     console.print(f"Written to {out}.")
 
 
-def _measured(folder: Path, runs: list[Run], console: Console) -> dict[str, Any]:
+def _measure(folder: Path, runs: list[Run], console: Console) -> dict[str, Any]:
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     warming_up = Run("warming up", burst=True, presigned=True, images=IMAGES_TO_WARM_UP)
     with Progress(*columns, console=console) as progress:
@@ -111,15 +103,15 @@ def _measured(folder: Path, runs: list[Run], console: Console) -> dict[str, Any]
         packaged = package(folder / "package")
         with running(folder, packaged, ByColour(), LABEL_OF_INTEREST) as bench:
             progress.advance(task)
-            told = {}
+            totals = {}
             for run in [warming_up, *runs]:
                 task = progress.add_task(run.name, total=run.images)
                 files = _pictures(folder / "pictures", run)
-                told[run.name] = bench.measure(run, files, partial(progress.advance, task))
-            clock = scheduled_functions(json.loads(packaged.template.read_text()))
+                totals[run.name] = bench.measure(run, files, partial(progress.advance, task))
+            scheduled = scheduled_functions(json.loads(packaged.template.read_text()))
             return {
-                "runs": {run.name: told[run.name] for run in runs},
-                "scheduled": {name: bench.invoke(name, AN_HOUR_HAS_PASSED, TIMES_SCHEDULED) for name in clock},
+                "runs": {run.name: totals[run.name] for run in runs},
+                "scheduled": {name: bench.invoke(name, SCHEDULED_EVENT, SCHEDULED_EVENTS) for name in scheduled},
                 "row_bytes": bench.row_bytes(),
             }
 
@@ -128,31 +120,31 @@ def _pictures(folder: Path, run: Run) -> list[Path]:
     folder.mkdir(exist_ok=True)
     files = [folder / f"{run.name} {number:03d}.jpg" for number in range(run.images)]
     for number, file in enumerate(files):
-        Image.new("RGB", (96, 96), (200, 0, 0) if number % ONE_IN == 0 else (0, 0, 200)).save(file)
+        Image.new("RGB", (96, 96), (200, 0, 0) if number % IMAGES_PER_ALERT == 0 else (0, 0, 200)).save(file)
     return files
 
 
 def _show(console: Console, runs: dict[str, Any]) -> None:
     """What an image took, a column for each run."""
-    table = Table(title="For an image (* is calculated, not seen)", title_justify="left")
+    table = Table(title="For an image (* is calculated, not counted)", title_justify="left")
     table.add_column("", no_wrap=True)
     amounts: dict[str, dict[str, float]] = {}
-    for run, told in runs.items():
+    for run, totals in runs.items():
         table.add_column(run, justify="right")
-        for line, count in _lines(told):
+        for line, count in _lines(totals):
             row = amounts.setdefault(line, {})
-            row[run] = row.get(run, 0) + count / told["times"]
+            row[run] = row.get(run, 0) + count / totals["times"]
     for line, row in amounts.items():
         table.add_row(line, *(f"{row.get(run, 0):.3f}" for run in runs))
     console.print(table)
 
 
-def _lines(told: dict[str, Any]) -> list[tuple[str, float]]:
+def _lines(totals: dict[str, Any]) -> list[tuple[str, float]]:
     return [
-        *(line for operations in told["calls"].values() for line in operations.items()),
-        *((f"{operation} *", count) for operation, count in told["calculated"].items()),
-        *((f"{name} {what}", count) for name, sums in told["functions"].items() for what, count in sums.items()),
-        ("alerts", told["alerts"]),
+        *(line for operations in totals["calls"].values() for line in operations.items()),
+        *((f"{operation} *", count) for operation, count in totals["calculated"].items()),
+        *((f"{name} {key}", total) for name, sums in totals["functions"].items() for key, total in sums.items()),
+        ("alerts", totals["alerts"]),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Makes docs/cost.md, what a month costs, of bench/calls.json, bench/prices.yaml, the template and docs/operations.md.
+"""Makes docs/cost.md, what a month costs, of bench/calls.json, the price list, the template and the declared metrics.
 
 .venv/bin/python -m bench.cost
 """
@@ -6,22 +6,24 @@
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 from rich.console import Console
 
 from bench import month
-from bench.month import Calls
+from bench.month import CallCounts, Stack, Template
 from labelwatch.deploy.package import package
-from labelwatch.shared.pricing import Amounts, Prices, known
+from labelwatch.shared import pricing
+from labelwatch.shared.pricing import Amounts, Prices
 from labelwatch.shared.project import PROJECT
 
 COMMAND = ".venv/bin/python -m bench.cost"
 PAGE = PROJECT / "docs" / "cost.md"
 TEXT = PROJECT / "bench" / "cost_page.md"
+COUNTS = PROJECT / "bench" / "calls.json"
 VOLUMES = (1_000, 100_000, 10_000_000)
-DEAREST_WAY, CHEAPEST_WAY = "one by one", "burst"
+DEAREST_ARRIVAL, CHEAPEST_ARRIVAL = "one by one", "burst"
 RUNNING = {"always": month.HOURS, "8 hours a day": 8 * month.DAYS, "an hour a day": month.DAYS}
 # The lines of the table, by the groups of amounts that they sum up.
 LINES = {
@@ -37,87 +39,118 @@ LINES = {
     "athena": "Each row read once by Athena",
 }
 
+# USD by the lines of the table.
+type Costs = dict[str, float]
 
-def render(calls: Calls, prices: Prices, template: dict[str, Any], operations: str) -> str:
+
+class Month(NamedTuple):
+    """A month's costs without the model: the fixed ones, and those of the images for each volume, by their arrival."""
+
+    fixed: Costs
+    dearest: list[Costs]
+    cheapest: list[Costs]
+
+    def totals(self, costs_by_volume: list[Costs]) -> list[float]:
+        """What all lines cost together, for each volume."""
+        return [_total(self.fixed) + _total(costs) for costs in costs_by_volume]
+
+    def table(self) -> str:
+        """The rows of the page's table, a column for each volume."""
+        rows = [
+            *((line, [cost] * len(VOLUMES)) for line, cost in self.fixed.items()),
+            *((line, [costs[line] for costs in self.dearest]) for line in LINES.values()),
+            ("**All of these**", self.totals(self.dearest)),
+            ("All, where images come in a burst", self.totals(self.cheapest)),
+        ]
+        return "\n".join(f"| {line} | {' | '.join(map(_usd, costs))} |" for line, costs in rows)
+
+    def largest(self) -> str:
+        """The three largest lines at the largest volume."""
+        lines = sorted(self.dearest[-1].items(), key=lambda line: -line[1])[:3]
+        return ", ".join(f"{line} ({_usd(cost)} USD)" for line, cost in lines)
+
+
+def render(counts: CallCounts, prices: Prices, template: Template) -> str:
     """The page."""
-    stack = month.stack_of(template, operations)
-    fixed = {line: prices.of(amounts) for line, amounts in month.fixed(calls, stack).items()}
-    slow, burst = (
-        [_lines(prices, month.growing(images, way, calls, stack)) for images in VOLUMES]
-        for way in (DEAREST_WAY, CHEAPEST_WAY)
-    )
-    totals = [sum(fixed.values()) + sum(costs.values()) for costs in slow]
-    table = [
-        *((line, [cost] * len(VOLUMES)) for line, cost in fixed.items()),
-        *((line, [costs[line] for costs in slow]) for line in slow[-1]),
-        ("**All of these**", totals),
-        ("All, where images come in a burst", [sum(fixed.values()) + sum(costs.values()) for costs in burst]),
-    ]
-    largest = sorted(slow[-1].items(), key=lambda line: -line[1])[:3]
-    hours = [images / calls.model_images_a_second / 3600 for images in VOLUMES]
+    stack = month.stack_of(template)
+    costs = _month(counts, prices, stack)
+    hours = [images / counts.model_images_a_second / 3600 for images in VOLUMES]
     return TEXT.read_text().format(
         command=COMMAND,
-        calls=calls,
+        counts=counts,
         prices=prices,
-        one_in=1 / calls.share_worth_an_alert,
+        images_per_alert=1 / counts.share_worth_an_alert,
         emails=month.EMAIL_SUBSCRIBERS,
         megabytes=month.IMAGE_GB * 1000,
-        presigned=month.SHARE_BY_TICKET,
+        share_presigned=month.SHARE_PRESIGNED,
         volumes=" | ".join(map(_images, VOLUMES)),
         columns="--:|" * len(VOLUMES),
-        table="\n".join(f"| {line} | {' | '.join(map(_usd, costs))} |" for line, costs in table),
+        table=costs.table(),
         log_days=stack.log_days,
-        model="\n".join(_model_line(calls, prices, name, hours) for name, hours in RUNNING.items()),
-        general=", ".join(f"{_usd(prices.general_labels.of(images))} USD for {_images(images)}" for images in VOLUMES),
-        even=f"{_even(prices):,.0f}",
-        least=_images(VOLUMES[0]),
-        fewer=_images(VOLUMES[1]),
-        most=_images(VOLUMES[-1]),
-        busy=hours[-1],
-        fewer_busy=hours[1],
-        largest=", ".join(f"{line} ({_usd(cost)} USD)" for line, cost in largest),
-        metrics_share=prices.of(month.metrics(stack)) / sum(fixed.values()),
-        fixed_share=sum(fixed.values()) / totals[0],
-        log_bytes=month.ACCESS_LOG_GB_A_REQUEST * 1e9,
+        model_table=_model_table(counts, prices),
+        general_labels=_general_labels(prices),
+        break_even=f"{_break_even(prices):,.0f}",
+        smallest_volume=_images(VOLUMES[0]),
+        middle_volume=_images(VOLUMES[1]),
+        largest_volume=_images(VOLUMES[-1]),
+        middle_hours=hours[1],
+        largest_hours=hours[-1],
+        largest_lines=costs.largest(),
+        metrics_share=prices.cost(month.metric_amounts()) / _total(costs.fixed),
+        fixed_share=_total(costs.fixed) / costs.totals(costs.dearest)[0],
+        log_bytes=month.ACCESS_LOG_GB_PER_REQUEST * 1e9,
     )
 
 
-def load() -> tuple[Calls, Prices, str]:
-    """The counts, the prices, and the text of docs/operations.md."""
-    return (
-        msgspec.json.decode((PROJECT / "bench" / "calls.json").read_bytes(), type=Calls),
-        known(),
-        (PROJECT / "docs" / "operations.md").read_text(),
-    )
+def load() -> tuple[CallCounts, Prices]:
+    """The counts and the prices."""
+    return msgspec.json.decode(COUNTS.read_bytes(), type=CallCounts), pricing.load()
 
 
 def main() -> None:
     """Writes the page."""
-    calls, prices, operations = load()
+    counts, prices = load()
     with tempfile.TemporaryDirectory() as folder:
         template = json.loads(package(Path(folder)).template.read_text())
-    PAGE.write_text(render(calls, prices, template, operations))
+    PAGE.write_text(render(counts, prices, template))
     Console().print(f"Written to {PAGE.relative_to(PROJECT)}.")
 
 
-def _lines(prices: Prices, amounts: Amounts) -> dict[str, float]:
-    costs = {group: cost for group, cost in prices.by_group(amounts).items() if cost}
+def _month(counts: CallCounts, prices: Prices, stack: Stack) -> Month:
+    fixed = {line: prices.cost(amounts) for line, amounts in month.fixed_amounts(counts, stack).items()}
+    dearest, cheapest = (
+        [_costs_by_line(prices, month.image_amounts(images, arrival, counts, stack)) for images in VOLUMES]
+        for arrival in (DEAREST_ARRIVAL, CHEAPEST_ARRIVAL)
+    )
+    return Month(fixed, dearest, cheapest)
+
+
+def _costs_by_line(prices: Prices, amounts: Amounts) -> Costs:
+    costs = {group: cost for group, cost in prices.costs_by_group(amounts).items() if cost}
     if unknown := costs.keys() - LINES.keys():
         raise ValueError(f"bench/cost.py has no line for {', '.join(unknown)}")
-    lines = dict.fromkeys(LINES.values(), 0.0)
-    for group, cost in costs.items():
-        lines[LINES[group]] += cost
-    return lines
+    return {line: costs.get(group, 0) for group, line in LINES.items()}
 
 
-def _model_line(calls: Calls, prices: Prices, name: str, hours: float) -> str:
-    images = hours * 3600 * calls.model_images_a_second
-    return f"| {name} | {hours:,.0f} | {_usd(prices.of({'model hours': hours}))} | {images:,.0f} |"
+def _total(costs: Costs) -> float:
+    return sum(costs.values())
 
 
-def _even(prices: Prices) -> float:
+def _model_table(counts: CallCounts, prices: Prices) -> str:
+    images_an_hour = 3600 * counts.model_images_a_second
+    return "\n".join(
+        f"| {name} | {hours:,.0f} | {_usd(prices.cost({'model hours': hours}))} | {hours * images_an_hour:,.0f} |"
+        for name, hours in RUNNING.items()
+    )
+
+
+def _general_labels(prices: Prices) -> str:
+    return ", ".join(f"{_usd(prices.general_labels.cost(images))} USD for {_images(images)}" for images in VOLUMES)
+
+
+def _break_even(prices: Prices) -> float:
     """At how many images the general labels cost as much as a model for an hour a day."""
-    return prices.of({"model hours": month.DAYS}) / prices.general_labels.steps[0].usd
+    return prices.cost({"model hours": month.DAYS}) / prices.general_labels.steps[0].usd
 
 
 def _images(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Runs images through the packaged stack on the local AWS and tells which AWS calls that took, and what else."""
+"""Runs images through the packaged stack on the local AWS and counts calls, invocations, log lines and alerts."""
 
 import json
 import re
@@ -20,14 +20,14 @@ from labelwatch.local.model import CALLS_PER_SECOND, Classifier, RateLimit
 from labelwatch.local.outcomes import OutcomeReader
 from labelwatch.local.session import Session
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.pricing import MODEL_IMAGES_A_SECOND
 from labelwatch.shared.queues import queue_depth
 from labelwatch.uploads import tokens
 from tests.support.call_counter import UPLOADER, Call, Calls, counting_proxy
 
 SECONDS_TO_WAIT = 180
 UPLOADS_AT_ONCE = 4
-# Nobody has measured these two on AWS, which gives no figures: they depend on the model and the images.
-MODEL_IMAGES_A_SECOND = 4
+# An assumption: AWS gives no figure, it depends on the model and the images.
 MODEL_SECONDS = 0.5
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 BYTES_AROUND_A_LOG_LINE = 26
@@ -38,7 +38,7 @@ _QUEUES = ("ImagesQueueUrl", "PredictionsQueueUrl")
 
 @dataclass(frozen=True)
 class Run:
-    """One way for images to come."""
+    """So many images that arrive in the same way."""
 
     name: str
     burst: bool
@@ -48,7 +48,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Mark:
-    """Where all counts stood."""
+    """The state of all counts at the start of a run."""
 
     calls: Counter[Call]
     mails: int
@@ -71,9 +71,9 @@ class Bench:
         self._predicted: set[str] = set()
 
     def measure(self, run: Run, files: list[Path], on_image: Callable[[], None]) -> dict[str, Any]:
-        """Uploads as the run says and tells what that took; raises UserError where an image is not accounted for."""
+        """Uploads as the run defines and gives its totals; raises UserError where an image is not accounted for."""
         self._session.local_model.rate = RateLimit(MODEL_IMAGES_A_SECOND)
-        # A camera that sends slowly never meets an answer of `authorize` that API Gateway still remembers.
+        # A camera that sends slowly never gets an answer of `authorize` from API Gateway's cache.
         cameras = [self._camera(run, number) for number in range(1 if run.burst else run.images)]
         mark = self._mark()
         keys: list[str] = []
@@ -85,22 +85,22 @@ class Bench:
             for camera, file in zip(cameras, files, strict=True):
                 keys.append(self._upload(run, camera, file))
                 self._settle(mark, keys, on_image)
-        return self._told(mark, run.images)
+        return self._totals(mark, run.images)
 
     def invoke(self, function: str, event: dict[str, Any], times: int) -> dict[str, Any]:
-        """Calls a function so often and tells what that took; raises UserError where it fails."""
+        """Invokes a function so many times and gives the totals; raises UserError where it fails."""
         mark = self._mark()
         for _ in range(times):
             answer = self._lambda.invoke(FunctionName=self._functions[function], Payload=json.dumps(event))
             if "FunctionError" in answer:
                 raise UserError(f"{function} failed: {answer['Payload'].read().decode()}")
-        return self._told(mark, times)
+        return self._totals(mark, times)
 
     def row_bytes(self) -> float:
         """The mean size of an image's rows."""
         pages = self._session.local_aws.client("s3").get_paginator("list_objects_v2")
         listed = pages.paginate(Bucket=self._session.outputs["OutputBucket"], Prefix="predictions/")
-        sizes: list[int] = [entry["Size"] for page in listed for entry in page.get("Contents", [])]
+        sizes: list[int] = [row["Size"] for page in listed for row in page.get("Contents", [])]
         return round(sum(sizes) / len(sizes), 1)
 
     def _camera(self, run: Run, number: int) -> str:
@@ -124,17 +124,18 @@ class Bench:
                 on_image()
                 until = time.monotonic() + SECONDS_TO_WAIT
             missing = [key for key in keys if key not in self._predicted]
-            if not missing and self._is_quiet(mark, len(keys)):
+            if not missing and self._is_idle(mark, len(keys)):
                 return
             if time.monotonic() > until:
-                aside = self._watch.new_dead_letters()
+                dead_letters = self._watch.new_dead_letters()
                 raise UserError(
                     f"{len(missing)} images are not accounted for ({missing[:1]}), {SECONDS_TO_WAIT} s after the "
-                    f"last news: {waiting(self._session)} messages wait, {len(aside)} are dead letters {aside[:1]}."
+                    f"last prediction: {waiting(self._session)} messages wait, {len(dead_letters)} are dead letters "
+                    f"{dead_letters[:1]}."
                 )
             time.sleep(0.1)
 
-    def _is_quiet(self, mark: Mark, images: int) -> bool:
+    def _is_idle(self, mark: Mark, images: int) -> bool:
         batches = self._batches(mark)
         published = self._calls_since(mark)[Call("Notify", "sns Publish", refused=False)]
         return (
@@ -144,7 +145,7 @@ class Bench:
         )
 
     def _mark(self) -> Mark:
-        time.sleep(1)  # so that no log line of what was before bears a later millisecond
+        time.sleep(1)  # so that no log line of an earlier run has a later millisecond
         return Mark(
             calls=self._calls.now(),
             mails=len(self._session.mailbox.mails),
@@ -156,30 +157,27 @@ class Bench:
         return self._calls.now() - mark.calls
 
     def _batches(self, mark: Mark) -> dict[str, list[int]]:
-        """How many messages each batch had, by function, as the emulator's log tells."""
+        """How many messages each batch had, by function, from the emulator's log."""
         logical = {physical: name for name, physical in self._functions.items()}
         sizes: dict[str, list[int]] = {name: [] for name in self._functions}
         for function, done, failed in _BATCH.findall(self._session.local_aws.log.read_text()[mark.log :]):
             sizes[logical[function]].append(int(done) + int(failed or 0))
         return sizes
 
-    def _told(self, mark: Mark, times: int) -> dict[str, Any]:
+    def _totals(self, mark: Mark, times: int) -> dict[str, Any]:
         calls = self._calls_since(mark)
-        logged = {name: self._logged(name, mark) for name in self._functions}
+        logs = {name: self._log_lines(name, mark) for name in self._functions}
         return {
             "times": times,
-            "calls": {
-                caller: _sums(call for call in calls.elements() if call.caller == caller)
-                for caller in sorted({call.caller for call in calls})
-            },
+            "calls": _by_caller(calls),
             "refused": _sums(call for call in calls.elements() if call.refused),
             "calculated": _calculated(calls, [size for sizes in self._batches(mark).values() for size in sizes]),
-            "functions": {name: _summary(lines) for name, lines in logged.items() if lines},
+            "functions": {name: _summary(lines) for name, lines in logs.items() if lines},
             "alerts": len(self._session.mailbox.mails) - mark.mails,
-            "metrics": sorted({metric for lines in logged.values() for line in lines for metric in _metrics(line)}),
+            "metrics": sorted({metric for lines in logs.values() for metric in _metrics(lines)}),
         }
 
-    def _logged(self, function: str, mark: Mark) -> list[str]:
+    def _log_lines(self, function: str, mark: Mark) -> list[str]:
         configuration = self._lambda.get_function_configuration(FunctionName=self._functions[function])
         group = configuration["LoggingConfig"]["LogGroup"]
         answer = self._logs.filter_log_events(logGroupName=group, startTime=mark.milliseconds)
@@ -196,8 +194,9 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
         )
         session.local_aws.disable_schedules()
         session.local_model.latency_seconds = MODEL_SECONDS
-        session.local_model.control_rate = RateLimit(CALLS_PER_SECOND)  # a minute lies between two looks at the model
-        while waiting(session):  # S3's test event: a function that is changed while it runs leaves it for later
+        session.local_model.control_rate = RateLimit(CALLS_PER_SECOND)  # checks of the model are a minute apart
+        # S3's test event: a function that is updated while it runs would receive it again later.
+        while waiting(session):
             time.sleep(0.1)
         model = stack.enter_context(rekognition_api.served(session.local_model.operations))
         functions = _functions(session)
@@ -220,9 +219,9 @@ def waiting(session: Session) -> int:
 def _functions(session: Session) -> dict[str, str]:
     resources = session.local_aws.client("cloudformation").describe_stack_resources(StackName=deployment.STACK)
     return {
-        one["LogicalResourceId"]: one["PhysicalResourceId"]
-        for one in resources["StackResources"]
-        if one["ResourceType"] == "AWS::Lambda::Function"
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for resource in resources["StackResources"]
+        if resource["ResourceType"] == "AWS::Lambda::Function"
     }
 
 
@@ -230,6 +229,11 @@ def _set_environment(session: Session, function: str, changes: dict[str, str]) -
     client = session.local_aws.client("lambda")
     variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
     client.update_function_configuration(FunctionName=function, Environment={"Variables": variables | changes})
+
+
+def _by_caller(calls: Counter[Call]) -> dict[str, dict[str, int]]:
+    callers = sorted({call.caller for call in calls})
+    return {caller: _sums(call for call in calls.elements() if call.caller == caller) for caller in callers}
 
 
 def _sums(calls: Iterator[Call]) -> dict[str, int]:
@@ -255,7 +259,7 @@ def _calculated(calls: Counter[Call], batches: list[int]) -> dict[str, int]:
 
 
 def _summary(lines: list[str]) -> dict[str, int]:
-    billed = [int(found[1]) for line in lines if (found := _BILLED.match(line))]
+    billed = [int(match[1]) for line in lines if (match := _BILLED.match(line))]
     return {
         "invocations": len(billed),
         "billed_ms": sum(billed),
@@ -264,9 +268,8 @@ def _summary(lines: list[str]) -> dict[str, int]:
     }
 
 
-def _metrics(line: str) -> list[str]:
-    """`service Name` for each metric of a line in CloudWatch's embedded metric format."""
-    if '"_aws"' not in line:
-        return []
-    record = json.loads(line)
-    return [f"{record['service']} {metric['Name']}" for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+def _metrics(lines: list[str]) -> Iterator[str]:
+    """`service Name` for each metric of the lines in CloudWatch's embedded metric format."""
+    for record in (json.loads(line) for line in lines if '"_aws"' in line):
+        for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+            yield f"{record['service']} {metric['Name']}"

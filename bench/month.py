@@ -6,28 +6,27 @@ from typing import Any
 
 from msgspec import Struct
 
-from bench.calls import scheduled_functions
+from chalicelib.telemetry import METRICS
 from labelwatch.shared.pricing import Amounts
 
-COUNTING = ".venv/bin/python -m bench.calls"
-# What nobody can count beforehand. A GB is 10^9 bytes.
+COUNT_COMMAND = ".venv/bin/python -m bench.calls"
+# What cannot be counted beforehand. A GB is 10^9 bytes.
 IMAGE_GB = 0.002
 EMAIL_SUBSCRIBERS = 3
-SHARE_BY_TICKET = 0.5
-OPENED_FOR_A_PICTURE_TOLD_OF = 1
-ACCESS_LOG_GB_A_REQUEST = 500e-9
+SHARE_PRESIGNED = 0.5
+OPENINGS_PER_ALERTED_IMAGE = 1
+ACCESS_LOG_GB_PER_REQUEST = 500e-9
 QUERIES = 30
 
 HOURS = 730
 DAYS = HOURS / 24
 # Lambda polls a queue with five pollers at least, and a poll waits 20 s for a message:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-IDLE_POLLS_A_QUEUE = 5 * HOURS * 3600 / 20
+IDLE_POLLS_PER_QUEUE = 5 * HOURS * 3600 / 20
 # https://aws.amazon.com/athena/pricing/
-MIN_GB_A_QUERY = 0.01
+MIN_GB_PER_QUERY = 0.01
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-KEYS_IN_A_LISTING = 1000
-_METRIC = re.compile(r"^\| `(\w+)` \|.*\| ([a-z_, ]+) \|$", re.MULTILINE)
+KEYS_PER_LISTING = 1000
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _TIMES_A_MONTH = {"minute": HOURS * 60, "hour": HOURS, "day": DAYS}
 
@@ -43,8 +42,8 @@ class FunctionTotals(Struct, frozen=True):
     log_bytes: int
 
 
-class Counted(Struct, frozen=True):
-    """A run of bench/calls.py: so many images, or calls of the clock, and what they took in all."""
+class RunTotals(Struct, frozen=True):
+    """A run of bench/calls.py: so many images, or scheduled events, and what they took in all."""
 
     times: int
     calls: dict[str, dict[str, int]]
@@ -55,7 +54,7 @@ class Counted(Struct, frozen=True):
     metrics: list[str]
 
 
-class Calls(Struct, frozen=True):
+class CallCounts(Struct, frozen=True):
     """bench/calls.json."""
 
     command: str
@@ -64,132 +63,139 @@ class Calls(Struct, frozen=True):
     share_worth_an_alert: float
     model_images_a_second: float
     model_seconds: float
-    runs: dict[str, Counted]
-    scheduled: dict[str, Counted]
+    runs: dict[str, RunTotals]
+    scheduled: dict[str, RunTotals]
     row_bytes: float
 
 
 class Stack(Struct, frozen=True):
-    """What costs by the template and docs/operations.md, where the parameters have their defaults."""
+    """What costs by the template, where the parameters have their defaults."""
 
     memory_gb: dict[str, float]
     schedules: dict[str, float]
     queues_polled: int
     alarm_metrics: int
     dashboards: int
-    metrics: frozenset[str]
     log_days: int
     access_log_days: int
 
 
-def stack_of(template: Template, operations: str) -> Stack:
-    """Reads the merged template and the text of docs/operations.md."""
-    by_kind: dict[str, dict[str, Template]] = {}
+def stack_of(template: Template) -> Stack:
+    """Reads the merged template."""
+    by_type: dict[str, dict[str, Template]] = {}
     for name, resource in template["Resources"].items():
         if "Condition" not in resource:  # no condition holds by default
-            by_kind.setdefault(resource["Type"], {})[name] = resource.get("Properties", {})
-    functions = by_kind["AWS::Serverless::Function"]
+            by_type.setdefault(resource["Type"], {})[name] = resource.get("Properties", {})
+    functions = by_type["AWS::Serverless::Function"]
     events = [event for function in functions.values() for event in function.get("Events", {}).values()]
-    kept_for = by_kind["AWS::S3::Bucket"]["WorkspaceBucket"]["LifecycleConfiguration"]["Rules"]
+    lifecycle_rules = by_type["AWS::S3::Bucket"]["WorkspaceBucket"]["LifecycleConfiguration"]["Rules"]
     return Stack(
         memory_gb={name: function["MemorySize"] / 1024 for name, function in functions.items()},
         schedules={name: _times_a_month(schedule) for name, schedule in scheduled_functions(template).items()},
         queues_polled=sum(event["Type"] == "SQS" for event in events),
-        alarm_metrics=sum(map(_metrics_of, by_kind.get("AWS::CloudWatch::Alarm", {}).values())),
-        dashboards=len(by_kind.get("AWS::CloudWatch::Dashboard", {})),
-        metrics=_metrics_in(operations),
-        log_days=max(group["RetentionInDays"] for group in by_kind["AWS::Logs::LogGroup"].values()),
-        access_log_days=next(rule["ExpirationInDays"] for rule in kept_for if rule["Id"] == "access-logs"),
+        alarm_metrics=sum(map(_metrics_of, by_type.get("AWS::CloudWatch::Alarm", {}).values())),
+        dashboards=len(by_type.get("AWS::CloudWatch::Dashboard", {})),
+        log_days=max(group["RetentionInDays"] for group in by_type["AWS::Logs::LogGroup"].values()),
+        access_log_days=next(rule["ExpirationInDays"] for rule in lifecycle_rules if rule["Id"] == "access-logs"),
     )
 
 
-def fixed(calls: Calls, stack: Stack) -> dict[str, Amounts]:
-    """What a month takes without an image, by the lines of the table."""
-    if new := stack.schedules.keys() - calls.scheduled.keys():
-        raise ValueError(f"{', '.join(new)} was not there when calls were counted: run {COUNTING}")
-    clock = _sum(*((times, _of_one(calls.scheduled[name], stack)) for name, times in stack.schedules.items()))
+def scheduled_functions(template: Template) -> dict[str, str]:
+    """The schedules of the scheduled functions, by the functions' names in the template."""
     return {
-        f"{stack.alarm_metrics} alarms": {"cloudwatch alarm metrics": stack.alarm_metrics},
-        f"{len(stack.metrics)} custom metrics": metrics(stack),
-        "The dashboard": {"cloudwatch dashboards": stack.dashboards},
-        f"Lambda's polls of {stack.queues_polled} idle queues": {
-            "sqs ReceiveMessage": stack.queues_polled * IDLE_POLLS_A_QUEUE
-        },
-        f"{', '.join(f'`{_as_in_app(name)}`' for name in stack.schedules)}, by the clock": clock,
-        f"{QUERIES} Athena queries": {"athena GB scanned": QUERIES * MIN_GB_A_QUERY},
+        name: event["Properties"]["Schedule"]
+        for name, resource in template["Resources"].items()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "Schedule"
     }
 
 
-def metrics(stack: Stack) -> Amounts:
+def custom_metrics() -> frozenset[str]:
+    """`service Name` for each custom metric: the same name of two services is two metrics."""
+    return frozenset(f"{service} {name}" for name, metric in METRICS.items() for service in metric.services)
+
+
+def fixed_amounts(counts: CallCounts, stack: Stack) -> dict[str, Amounts]:
+    """What a month takes without an image, by the lines of the table."""
+    if missing := stack.schedules.keys() - counts.scheduled.keys():
+        raise ValueError(f"{', '.join(missing)} was not there when calls were counted: run {COUNT_COMMAND}")
+    scheduled = _sum(
+        *((times, _amounts_each_time(counts.scheduled[name], stack)) for name, times in stack.schedules.items())
+    )
+    return {
+        f"{stack.alarm_metrics} alarms": {"cloudwatch alarm metrics": stack.alarm_metrics},
+        f"{len(custom_metrics())} custom metrics": metric_amounts(),
+        "The dashboard": {"cloudwatch dashboards": stack.dashboards},
+        f"Lambda's polls of {stack.queues_polled} idle queues": {
+            "sqs ReceiveMessage": stack.queues_polled * IDLE_POLLS_PER_QUEUE
+        },
+        f"{', '.join(f'`{_name_in_app(name)}`' for name in sorted(stack.schedules))}, on their schedules": scheduled,
+        f"{QUERIES} Athena queries": {"athena GB scanned": QUERIES * MIN_GB_PER_QUERY},
+    }
+
+
+def metric_amounts() -> Amounts:
     """The custom metrics, as if each had data in every hour."""
-    return {"cloudwatch custom metrics": len(stack.metrics)}
+    return {"cloudwatch custom metrics": len(custom_metrics())}
 
 
-def growing(images: int, way: str, calls: Calls, stack: Stack) -> Amounts:
-    """What so many images a month take that come this way, all but the model."""
+def image_amounts(images: int, arrival: str, counts: CallCounts, stack: Stack) -> Amounts:
+    """What so many images a month take that arrive in this way, all but the model."""
     runs = [
-        (SHARE_BY_TICKET, calls.runs[f"{way}, by presigned upload"]),
-        (1 - SHARE_BY_TICKET, calls.runs[f"{way}, direct"]),
+        (SHARE_PRESIGNED, counts.runs[f"{arrival}, by presigned upload"]),
+        (1 - SHARE_PRESIGNED, counts.runs[f"{arrival}, direct"]),
     ]
-    counted = _sum(*((images * share, _of_one(run, stack)) for share, run in runs))
+    counted = _sum(*((images * share, _amounts_each_time(run, stack)) for share, run in runs))
     alerts = sum(images * share * run.alerts / run.times for share, run in runs)
-    opened = images * calls.share_worth_an_alert * OPENED_FOR_A_PICTURE_TOLD_OF
+    opened = images * counts.share_worth_an_alert * OPENINGS_PER_ALERTED_IMAGE
     requests = opened + sum(amount for name, amount in counted.items() if name.startswith("s3 "))
-    rows_gb = images * calls.row_bytes / 1e9
-    access_logs_gb = requests * ACCESS_LOG_GB_A_REQUEST * stack.access_log_days / DAYS
+    rows_gb = images * counts.row_bytes / 1e9
+    access_logs_gb = requests * ACCESS_LOG_GB_PER_REQUEST * stack.access_log_days / DAYS
     return _sum(
         (1, counted),
         (1, {"s3 GetObject": opened, "out GB": opened * IMAGE_GB, "sns e-mails": alerts * EMAIL_SUBSCRIBERS}),
         (1, {"kept GB": images * IMAGE_GB + rows_gb + access_logs_gb}),
         # Each day's query reads that day's rows, an object for each image.
         (1, {"athena GB scanned": rows_gb, "athena GetObject": images}),
-        (1, {"athena ListObjectsV2": images / KEYS_IN_A_LISTING}),
+        (1, {"athena ListObjectsV2": images / KEYS_PER_LISTING}),
     )
 
 
-def _of_one(counted: Counted, stack: Stack) -> Amounts:
-    """What a run took, by the image."""
-    functions = counted.functions
-    logs_gb = sum(one.log_bytes for one in functions.values()) / 1e9
-    totals: Amounts = {
-        "lambda requests": sum(one.invocations for one in functions.values()),
-        "lambda GB-seconds": sum(one.billed_ms / 1000 * stack.memory_gb[name] for name, one in functions.items()),
+def _amounts_each_time(run: RunTotals, stack: Stack) -> Amounts:
+    """What a run took for each of its images, or of its scheduled events."""
+    functions = run.functions
+    logs_gb = sum(totals.log_bytes for totals in functions.values()) / 1e9
+    amounts: Amounts = {
+        "lambda requests": sum(totals.invocations for totals in functions.values()),
+        "lambda GB-seconds": sum(totals.billed_ms / 1000 * stack.memory_gb[name] for name, totals in functions.items()),
         "logs GB written": logs_gb,
         "logs GB kept": logs_gb * stack.log_days / DAYS,
     }
-    parts: list[Mapping[str, float]] = [totals, counted.calculated, *counted.calls.values()]
-    return _sum(*((1 / counted.times, part) for part in parts))
+    parts: list[Mapping[str, float]] = [amounts, run.calculated, *run.calls.values()]
+    return _sum(*((1 / run.times, part) for part in parts))
 
 
 def _sum(*parts: tuple[float, Mapping[str, float]]) -> Amounts:
-    """The amounts, each so many times, in one."""
+    """All amounts together, each multiplied by its factor."""
     total: Amounts = {}
-    for times, amounts in parts:
+    for factor, amounts in parts:
         for name, amount in amounts.items():
-            total[name] = total.get(name, 0) + amount * times
+            total[name] = total.get(name, 0) + amount * factor
     return total
 
 
-def _metrics_in(operations: str) -> frozenset[str]:
-    """`service Name` for each, by the table under Metrics: the same name of two services is two metrics."""
-    section = operations.partition("\n## Metrics\n")[2].partition("\n## ")[0]
-    return frozenset(
-        f"{service} {name}" for name, services in _METRIC.findall(section) for service in services.split(", ")
-    )
-
-
-def _as_in_app(name: str) -> str:
-    """A function's name in app.py, by that in the template."""
+def _name_in_app(name: str) -> str:
+    """A function's name in app.py, from its name in the template."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _times_a_month(schedule: str) -> float:
-    found = _RATE.fullmatch(schedule)
-    if not found:
+    rate = _RATE.fullmatch(schedule)
+    if not rate:
         raise ValueError(f"bench/month.py does not know how often {schedule} is")
-    return _TIMES_A_MONTH[found[2]] / int(found[1])
+    return _TIMES_A_MONTH[rate[2]] / int(rate[1])
 
 
 def _metrics_of(alarm: Template) -> int:
-    """AWS asks for each metric that an alarm looks at."""
+    """AWS bills each metric that an alarm evaluates."""
     return sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1

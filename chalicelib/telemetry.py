@@ -1,14 +1,56 @@
 """Structured logs and metrics (CloudWatch EMF). Names and figures only: nothing of an image's content."""
 
 from threading import Lock
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 
+class Metric(NamedTuple):
+    """What a metric counts, and the functions that emit it, which are the values of its dimension `service`."""
+
+    meaning: str
+    services: tuple[str, ...]
+
+
+# Every metric, by its name. docs/operations.md has the same table, and each metric of each service costs money a month.
+METRICS = {
+    "ImagesDetected": Metric("answers of the model", ("detect",)),
+    "Labels": Metric("labels in these answers", ("detect",)),
+    "ModelTime": Metric("milliseconds at the model, retries inside the call included", ("detect",)),
+    "ImagesRejected": Metric("messages made dead letters by the handler", ("detect", "notify")),
+    "ImagesRetried": Metric("messages that are received again after a delay", ("detect", "notify")),
+    "ImagesDeferred": Metric("messages deferred because the model is not running", ("detect",)),
+    "PredictionsStored": Metric("predictions whose rows were written", ("notify",)),
+    "Alerts": Metric("messages to the topic", ("notify",)),
+    "PredictionsAlerted": Metric("predictions that these messages are about", ("notify",)),
+    "UploadsPresigned": Metric("presigned uploads", ("presign_upload",)),
+    "TokensRejected": Metric(
+        "requests with a token that is wrong, revoked or missing; an answer that API Gateway has cached is not counted",
+        ("authorize",),
+    ),
+    "SubscriptionsInactive": Metric(
+        "once an hour: subscriptions that wait for a confirmation, and topics that the address of `EmailNotification` "
+        "is not subscribed to",
+        ("check_subscriptions",),
+    ),
+    "ModelRunning": Metric("once a minute: 1 while the model's status is `RUNNING`, else 0", ("manage_model",)),
+    "ImagesWaiting": Metric(
+        "once a minute: messages in the images queue: visible, in flight or deferred", ("manage_model",)
+    ),
+    "ModelCheckErrors": Metric(
+        "checks that failed: the model's status, its start or stop, polling of the images queue", ("manage_model",)
+    ),
+    "ModelHoursThisMonth": Metric(
+        "once a minute: whole hours of this month (UTC) that a model has run that Labelwatch started itself",
+        ("manage_model",),
+    ),
+}
+
+
 class Telemetry(Protocol):
-    """What a step tells of its work; metric names are in docs/operations.md."""
+    """How a step reports its work; the names of metrics are those of METRICS."""
 
     def count(self, name: str, value: int = 1) -> None:
         """Adds to a counter of this invocation."""
@@ -17,10 +59,10 @@ class Telemetry(Protocol):
         """Adds one measured duration."""
 
     def info(self, event: str, **fields: object) -> None:
-        """Logs what went as it should."""
+        """Logs an event."""
 
     def warn(self, event: str, **fields: object) -> None:
-        """Logs what did not."""
+        """Logs a failure."""
 
 
 class PowertoolsTelemetry:
@@ -28,33 +70,34 @@ class PowertoolsTelemetry:
 
     def __init__(self, function: str, stack: str) -> None:
         # Not the name of the Chalice app: Chalice gives a logger of that name a handler of its own, and lines double.
-        # No location: it would always be one of the lines below.
+        # No location: it would always be a line of this file.
         self._logger = Logger(service=f"labelwatch-{function}", location=None)
         self._metrics = EphemeralMetrics(namespace="Labelwatch", service=function)
-        # Ephemeral: the usual kind is one for the whole process. By stack: two of one account would else count as one.
+        # Ephemeral: the usual class has one state for the whole process. By stack: two stacks of an account
+        # would otherwise be counted as one.
         self._metrics.set_default_dimensions(stack=stack)
-        self._one_at_a_time = Lock()  # images of a batch are detected side by side, and Metrics is not made for that
+        self._lock = Lock()  # images of a batch are detected in parallel, and Metrics is not thread-safe
 
     def count(self, name: str, value: int = 1) -> None:
         """Adds to a counter of this invocation."""
-        with self._one_at_a_time:
+        with self._lock:
             self._metrics.add_metric(name, MetricUnit.Count, value)
 
     def time(self, name: str, milliseconds: float) -> None:
         """Adds one measured duration."""
-        with self._one_at_a_time:
+        with self._lock:
             self._metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)
 
     def info(self, event: str, **fields: object) -> None:
-        """Logs what went as it should."""
+        """Logs an event."""
         self._logger.info(event, extra=fields)
 
     def warn(self, event: str, **fields: object) -> None:
-        """Logs what did not."""
+        """Logs a failure."""
         self._logger.warning(event, extra=fields)
 
     def flush(self) -> None:
         """Writes the metrics of this invocation, if there are any."""
-        with self._one_at_a_time:
+        with self._lock:
             if self._metrics.metric_set:
                 self._metrics.flush_metrics()

@@ -1,1 +1,20 @@
-"""Questions to the rows: the tables, the queries of athena/, and asking them through Athena."""
+"""Analytics of the predictions: the tables, the ready queries of athena/, and Athena, which runs them."""
+
+from labelwatch.analytics.athena import Athena
+from labelwatch.analytics.dashboard import DEFINITION, Definition, load_definition
+from labelwatch.analytics.queries import FOLDER, TABLE, Narrowing, load_query, narrow_query
+from labelwatch.analytics.tables import TABLES, Tables
+
+__all__ = [
+    "DEFINITION",
+    "FOLDER",
+    "TABLE",
+    "TABLES",
+    "Athena",
+    "Definition",
+    "Narrowing",
+    "Tables",
+    "load_definition",
+    "load_query",
+    "narrow_query",
+]

@@ -1,9 +1,9 @@
-"""Asking Athena."""
+"""Queries run by Athena."""
 
 import re
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from botocore.exceptions import ClientError
 
@@ -11,13 +11,17 @@ from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
+INTEGER_TYPES = frozenset({"tinyint", "smallint", "integer", "int", "bigint"})
+DECIMAL_TYPES = frozenset({"double", "float", "real"})
 _POLL_SECONDS = 0.1
 # Athena's words, and the local AWS's.
-NO_TABLE = re.compile("TABLE_NOT_FOUND|[Tt]able .* does not exist")
+_MISSING_TABLE = re.compile("TABLE_NOT_FOUND|[Tt]able .* does not exist")
+
+type Value = str | float | bool | None
 
 
-class Answer(NamedTuple):
-    """Rows as Athena gives them: everything a text, or None; `types` are Athena's own, such as bigint."""
+class QueryResult(NamedTuple):
+    """Rows as Athena gives them: every value a text, or None; `types` are Athena's own, such as bigint."""
 
     columns: list[str]
     types: list[str]
@@ -25,62 +29,77 @@ class Answer(NamedTuple):
     scanned_bytes: int
 
     @property
-    def records(self) -> list[dict[str, str | None]]:
-        """The rows by column name."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+    def records(self) -> list[dict[str, Value]]:
+        """The rows by column name, with numbers, booleans and null as such."""
+        return [
+            {name: _value(cell, kind) for name, cell, kind in zip(self.columns, row, self.types, strict=True)}
+            for row in self.rows
+        ]
 
 
 class Athena:
-    """One database, asked through one workgroup."""
+    """One database, queried through one workgroup."""
 
     def __init__(self, client: Any, database: str, workgroup: str) -> None:  # noqa: ANN401 - the client of any endpoint
         self._client = client
         self._database = database
         self._workgroup = workgroup
 
-    def ask(self, sql: str, watch: Callable[[str], None] = lambda _: None) -> Answer:
-        """The answer; `watch` hears of the query's state. Raises UserError with Athena's words.
+    @classmethod
+    def from_stack(cls, account: Account, name: str) -> Self:
+        """The stack's database, through its workgroup; raises UserError where there is no such stack."""
+        outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "WorkgroupName")
+        return cls(account.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
 
-        A query that nobody waits for any longer is stopped: it would go on to scan, and to cost.
+    def query(self, sql: str, on_state: Callable[[str], None] = lambda _: None) -> QueryResult:
+        """The result; `on_state` is called with each state of the query. Raises UserError with Athena's words.
+
+        An interrupted call stops its query, which would otherwise go on to scan, and to cost.
         """
         try:
-            query = self._client.start_query_execution(
+            query_id = self._client.start_query_execution(
                 QueryString=sql, QueryExecutionContext={"Database": self._database}, WorkGroup=self._workgroup
             )["QueryExecutionId"]
         except ClientError as problem:
             raise UserError(f"Athena does not take the query: {problem.response['Error']['Message']}") from None
         try:
-            execution = self._when_done(query, watch)
+            execution = self._wait(query_id, on_state)
         except BaseException:
-            self._client.stop_query_execution(QueryExecutionId=query)
+            self._client.stop_query_execution(QueryExecutionId=query_id)
             raise
         status = execution["Status"]
         if status["State"] != "SUCCEEDED":
             reason = " ".join((status.get("StateChangeReason") or status["State"]).split())
-            missing = " `labelwatch athena up` makes the tables." if NO_TABLE.search(reason) else ""
-            raise UserError(f"Athena did not answer: {reason}.{missing}")
-        return self._answer(query, execution["Statistics"].get("DataScannedInBytes", 0))
+            hint = " `labelwatch athena up` makes the tables." if _MISSING_TABLE.search(reason) else ""
+            raise UserError(f"Athena did not answer: {reason}.{hint}")
+        return self._result(query_id, execution["Statistics"].get("DataScannedInBytes", 0))
 
-    def _when_done(self, query: str, watch: Callable[[str], None]) -> dict[str, Any]:
+    def _wait(self, query_id: str, on_state: Callable[[str], None]) -> dict[str, Any]:
         while True:
-            execution: dict[str, Any] = self._client.get_query_execution(QueryExecutionId=query)["QueryExecution"]
-            watch(execution["Status"]["State"])
+            execution: dict[str, Any] = self._client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+            on_state(execution["Status"]["State"])
             if execution["Status"]["State"] not in {"QUEUED", "RUNNING"}:
                 return execution
             time.sleep(_POLL_SECONDS)
 
-    def _answer(self, query: str, scanned_bytes: int) -> Answer:
-        pages = list(self._client.get_paginator("get_query_results").paginate(QueryExecutionId=query))
+    def _result(self, query_id: str, scanned_bytes: int) -> QueryResult:
+        pages = list(self._client.get_paginator("get_query_results").paginate(QueryExecutionId=query_id))
         described = pages[0]["ResultSet"].get("ResultSetMetadata", {}).get("ColumnInfo", [])
         rows = [
             [cell.get("VarCharValue") for cell in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]
         ]
-        columns = [one["Name"] for one in described]
+        columns = [column["Name"] for column in described]
+        types = [column["Type"] for column in described]
         # A query's first row is its columns' names; that of a statement, such as DROP TABLE, is not.
-        return Answer(columns, [one["Type"] for one in described], rows[rows[:1] == [columns] :], scanned_bytes)
+        return QueryResult(columns, types, rows[rows[:1] == [columns] :], scanned_bytes)
 
 
-def from_stack(account: Account, name: str) -> Athena:
-    """The stack's database, through its workgroup; raises UserError where there is no such stack."""
-    outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "WorkgroupName")
-    return Athena(account.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
+def _value(cell: str | None, kind: str) -> Value:
+    """What Athena's text of this type means."""
+    if cell is None:
+        return None
+    if kind in INTEGER_TYPES:
+        return int(cell)
+    if kind in DECIMAL_TYPES:
+        return float(cell)
+    return cell == "true" if kind == "boolean" else cell

@@ -1,26 +1,26 @@
 """The ready queries of athena/, and narrowing them to days and labels."""
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
 
+from labelwatch.shared.days import parse_day
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 
 FOLDER = PROJECT / "athena"
 TABLE = "rekognition_customlabels_analytics"
-# In the comment of a query that can be asked of some labels only.
+# In the comment of a query that can be narrowed to some labels.
 _TAKES_LABELS = "--label"
-# In the comment of each that is asked by its name: not of the DDL, nor of what QuickSight is sent.
-_NARROWED = "Takes --from"
+# In the comment of each query that has a name: not of the DDL, nor of QuickSight's own query.
+_TAKES_DAYS = "Takes --from"
 
 
 class Query(NamedTuple):
-    """A file of athena/: its name without suffix, the question that its comment asks, its SQL."""
+    """A file of athena/: its name without suffix, the question in its comment, its SQL."""
 
     name: str
     question: str
@@ -28,92 +28,82 @@ class Query(NamedTuple):
 
     @property
     def takes_labels(self) -> bool:
-        """Whether fewer labels make it another answer, and not a wrong one."""
+        """Whether the result for fewer labels is another one, and not a wrong one."""
         return _TAKES_LABELS in self.sql
 
 
 class Narrowing(NamedTuple):
-    """The days of upload, both included, and the labels that are asked for; what is empty narrows nothing."""
+    """The days of upload, both included, and the labels; an empty value narrows nothing."""
 
     first: dt.date | None = None
     last: dt.date | None = None
     labels: Sequence[str] = ()
 
 
-def ready() -> dict[str, Query]:
+def load_queries() -> dict[str, Query]:
     """Every query, by its name."""
     files = sorted(FOLDER.glob("*.sql"))
     texts = {file.stem: file.read_text() for file in files}
-    return {name: Query(name, _question(text), text) for name, text in texts.items() if _NARROWED in _comment(text)}
+    return {name: Query(name, _question(text), text) for name, text in texts.items() if _TAKES_DAYS in _comment(text)}
 
 
-def named(name: str) -> Query:
+def load_query(name: str) -> Query:
     """The query; raises UserError where there is none of this name."""
-    queries = ready()
+    queries = load_queries()
     if name not in queries:
         raise UserError(f"there is no query {name!r}; there are {', '.join(queries)}.")
     return queries[name]
 
 
-def narrowing(first: str | None, last: str | None, labels: Sequence[str]) -> Narrowing:
-    """From what is typed; raises UserError where that is no day, or the last is before the first."""
+def parse_narrowing(first: str | None, last: str | None, labels: Sequence[str]) -> Narrowing:
+    """From options; raises UserError where a day is no day, or the last is before the first."""
     for label in labels:
         if not label.isprintable():
             raise UserError(f"--label {label!r} has signs that are no letters.")
-    to = Narrowing(
-        day_of(first, "--from") if first is not None else None,
-        day_of(last, "--to") if last is not None else None,
+    narrowing = Narrowing(
+        parse_day(first, "--from") if first is not None else None,
+        parse_day(last, "--to") if last is not None else None,
         labels,
     )
-    if to.first and to.last and to.first > to.last:
-        raise UserError(f"--from {to.first} is after --to {to.last}.")
-    return to
+    if narrowing.first and narrowing.last and narrowing.first > narrowing.last:
+        raise UserError(f"--from {narrowing.first} is after --to {narrowing.last}.")
+    return narrowing
 
 
-def narrowed(query: Query, to: Narrowing) -> str:
+def narrow_query(query: Query, narrowing: Narrowing) -> str:
     """The query's SQL over rows of these days and labels only, so that Athena reads no other day's objects.
 
-    In place of the table stands a sub-query on it, built and quoted by the SQL library: what is asked for cannot become
-    SQL. Raises UserError where the query cannot be narrowed so.
+    The table is replaced by a sub-query on it, built and quoted by the SQL library: an option cannot become SQL. Raises
+    UserError where the query takes no labels.
     """
-    if to.labels and not query.takes_labels:
+    if narrowing.labels and not query.takes_labels:
         raise UserError(f"{query.name} is about all labels and takes no --label.")
-    wanted = _conditions(to)
-    if not wanted:
+    conditions = _conditions(narrowing)
+    if not conditions:
         return query.sql
     tree = sqlglot.parse_one(query.sql, dialect="trino")
     for table in list(tree.find_all(exp.Table)):
         if table.name == TABLE:
-            rows = exp.select("*").from_(TABLE).where(*wanted)
+            rows = exp.select("*").from_(TABLE).where(*conditions)
             table.replace(rows.subquery(table.alias or TABLE))
     return tree.sql(dialect="trino", pretty=True, comments=False)
 
 
-def day_of(text: str, option: str) -> dt.date:
-    """The day that an option names; raises UserError where it is none."""
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return dt.date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise UserError(f"{option} {text!r} must be a day, such as 2026-11-27.")
-
-
-def _conditions(to: Narrowing) -> list[exp.Expression]:
+def _conditions(narrowing: Narrowing) -> list[exp.Expression]:
     column = exp.column
-    found: list[exp.Expression] = []
-    if to.first:
-        found.append(exp.GTE(this=column("dt"), expression=exp.Literal.string(to.first.isoformat())))
-    if to.last:
-        found.append(exp.LTE(this=column("dt"), expression=exp.Literal.string(to.last.isoformat())))
-    if to.labels:  # upper and lower case are the same, as in LabelsofInterest
-        labels = [exp.Lower(this=exp.Literal.string(label)) for label in to.labels]
-        found.append(exp.In(this=exp.Lower(this=column("label")), expressions=labels))
-    return found
+    conditions: list[exp.Expression] = []
+    if narrowing.first:
+        conditions.append(exp.GTE(this=column("dt"), expression=exp.Literal.string(narrowing.first.isoformat())))
+    if narrowing.last:
+        conditions.append(exp.LTE(this=column("dt"), expression=exp.Literal.string(narrowing.last.isoformat())))
+    if narrowing.labels:  # upper and lower case are the same, as in LabelsofInterest
+        labels = [exp.Lower(this=exp.Literal.string(label)) for label in narrowing.labels]
+        conditions.append(exp.In(this=exp.Lower(this=column("label")), expressions=labels))
+    return conditions
 
 
 def _question(sql: str) -> str:
-    return _comment(sql).partition(f" {_NARROWED}")[0]
+    return _comment(sql).partition(f" {_TAKES_DAYS}")[0]
 
 
 def _comment(sql: str) -> str:

@@ -1,27 +1,27 @@
-"""The tables over the rows, made by the DDL of athena/."""
+"""The tables over the rows, created by the DDL of athena/."""
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple, Self
 
 import sqlglot
 from botocore.exceptions import ClientError
 from sqlglot import exp
 
-from labelwatch.analytics import athena
 from labelwatch.analytics.athena import Athena
 from labelwatch.analytics.queries import FOLDER, TABLE
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
-PLAIN = "rekognition_customlabels_plain"
-ALL = (TABLE, PLAIN)
+PLAIN_TABLE = "rekognition_customlabels_plain"
+TABLES = (TABLE, PLAIN_TABLE)
 BUCKET_IN_DDL = "OUTPUT_BUCKET"
 
-type Disposition = Literal["made", "made again, since it was another", "as it should be"]
+type Change = Literal["created", "replaced", "unchanged"]
 
 
 class Shape(NamedTuple):
-    """What makes two tables the same: columns and types, partitions, place, how days are found, how rows are read."""
+    """What makes two tables the same: columns and types, partitions, location, the days, the reader of rows."""
 
     columns: list[tuple[str, str]]
     partitions: list[tuple[str, str]]
@@ -31,30 +31,37 @@ class Shape(NamedTuple):
 
 
 class Tables:
-    """The tables of one database over one output bucket. They hold nothing: the rows stay when they go."""
+    """The tables of one database over one output bucket. They hold no data: the rows stay when a table is dropped."""
 
-    def __init__(self, asked: Athena, glue: Any, database: str, bucket: str) -> None:  # noqa: ANN401 - of any endpoint
-        self._athena = asked
+    def __init__(self, athena: Athena, glue: Any, database: str, bucket: str) -> None:  # noqa: ANN401 - of any endpoint
+        self._athena = athena
         self._glue = glue
         self._database = database
         self._bucket = bucket
 
-    def make(self, name: str) -> Disposition:
-        """Makes the table by its DDL where it is not there yet, or there is another."""
+    @classmethod
+    def from_stack(cls, account: Account, name: str) -> Self:
+        """The tables of the stack; raises UserError where there is no such stack."""
+        outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "OutputBucket")
+        athena = Athena.from_stack(account, name)
+        return cls(athena, account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
+
+    def create(self, name: str) -> Change:
+        """Creates the table by its DDL where it is missing, or replaces a table of another shape."""
         ddl = (FOLDER / f"{name}.sql").read_text().replace(BUCKET_IN_DDL, self._bucket)
-        there = self._shape(name)
-        if there == shape_of(ddl):
-            return "as it should be"
-        if there:
+        shape = self._shape(name)
+        if shape == shape_of(ddl):
+            return "unchanged"
+        if shape:
             self.drop(name)
-        self._athena.ask(ddl)
-        return "made again, since it was another" if there else "made"
+        self._athena.query(ddl)
+        return "replaced" if shape else "created"
 
     def drop(self, name: str) -> bool:
-        """Takes the table away; says whether it was there."""
-        there = self._shape(name) is not None
-        self._athena.ask(f"DROP TABLE IF EXISTS {name}")
-        return there
+        """Drops the table; False where there was none."""
+        existed = self._shape(name) is not None
+        self._athena.query(f"DROP TABLE IF EXISTS {name}")
+        return existed
 
     def _shape(self, name: str) -> Shape | None:
         try:
@@ -64,54 +71,55 @@ class Tables:
                 raise
             return None
         if table.get("TableType") != "EXTERNAL_TABLE" or table.get("Parameters", {}).get("table_type"):
-            # A view, or a table of a kind that would take its data along.
+            # A view, or a table of a type that is dropped with its data.
             raise UserError(
                 f"{self._database}.{name} is no table that `labelwatch athena up` made, and is left as it is; drop or "
                 "rename it yourself."
             )
         storage = table["StorageDescriptor"]
         return Shape(
-            [(one["Name"].lower(), _plain(one["Type"])) for one in storage["Columns"]],
-            [(one["Name"].lower(), _plain(one["Type"])) for one in table.get("PartitionKeys", [])],
+            _columns_of(storage["Columns"]),
+            _columns_of(table.get("PartitionKeys", [])),
             storage["Location"].rstrip("/"),
             {key: value for key, value in table.get("Parameters", {}).items() if _is_projection(key)},
             storage.get("SerdeInfo", {}).get("SerializationLibrary", ""),
         )
 
 
-def from_stack(account: Account, name: str) -> Tables:
-    """Those of the stack; raises UserError where there is no such stack."""
-    outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "OutputBucket")
-    return Tables(
-        athena.from_stack(account, name), account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"]
+def shape_of(ddl: str) -> Shape:
+    """The shape of the table that the DDL creates."""
+    create = sqlglot.parse_one(ddl, dialect="athena")
+    clauses = create.args["properties"].expressions
+    (location,) = _contents(clauses, exp.LocationProperty)
+    (serde,) = _contents(clauses, exp.RowFormatSerdeProperty)
+    partitions = _contents(clauses, exp.PartitionedByProperty)
+    properties = {clause.name: clause.args["value"].name for clause in clauses if type(clause) is exp.Property}
+    return Shape(
+        _columns_in(create.this.expressions),
+        [column for schema in partitions for column in _columns_in(schema.expressions)],
+        location.name.rstrip("/"),
+        {key: value for key, value in properties.items() if _is_projection(key)},
+        serde.name,
     )
 
 
-def shape_of(ddl: str) -> Shape:
-    """What the DDL makes."""
-    create = sqlglot.parse_one(ddl, dialect="athena")
-    properties = create.args["properties"].expressions
-    columns = [(one.name.lower(), _type(one)) for one in create.this.expressions]
-    partitions = [
-        (one.name.lower(), _type(one))
-        for held in properties
-        if isinstance(held, exp.PartitionedByProperty)
-        for one in held.this.expressions
-    ]
-    (location,) = [one.this.name for one in properties if isinstance(one, exp.LocationProperty)]
-    told = {one.name: one.args["value"].name for one in properties if type(one) is exp.Property}
-    projection = {key: value for key, value in told.items() if _is_projection(key)}
-    (serde,) = [one.this.name for one in properties if isinstance(one, exp.RowFormatSerdeProperty)]
-    return Shape(columns, partitions, location.rstrip("/"), projection, serde)
+def _contents(clauses: Iterable[exp.Expression], clause_type: type[exp.Expression]) -> list[exp.Expression]:
+    return [clause.this for clause in clauses if isinstance(clause, clause_type)]
 
 
-def _type(column: exp.Expression) -> str:
-    return _plain(column.args["kind"].sql(dialect="hive"))
+def _columns_of(columns: Iterable[dict[str, str]]) -> list[tuple[str, str]]:
+    """Names and types, as Glue has them."""
+    return [(column["Name"].lower(), _plain(column["Type"])) for column in columns]
 
 
-def _plain(kind: str) -> str:
-    """A type in small letters, without blanks and quotation marks, in which Glue and the library may differ."""
-    return kind.lower().replace(" ", "").replace("`", "")
+def _columns_in(columns: Iterable[exp.Expression]) -> list[tuple[str, str]]:
+    """Names and types, as the DDL has them."""
+    return [(column.name.lower(), _plain(column.args["kind"].sql(dialect="hive"))) for column in columns]
+
+
+def _plain(type_name: str) -> str:
+    """A type in lower case, without blanks and quotation marks, in which Glue and the library may differ."""
+    return type_name.lower().replace(" ", "").replace("`", "")
 
 
 def _is_projection(key: str) -> bool:

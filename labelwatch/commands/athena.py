@@ -20,7 +20,7 @@ Label = Annotated[list[str] | None, typer.Option(help="Only this label; may be g
 
 
 class Form(StrEnum):
-    """How an answer is written."""
+    """How a result is written."""
 
     TABLE = "table"
     CSV = "csv"
@@ -34,23 +34,23 @@ def up(stack: Stack = "labelwatch", profile: Profile = None, region: Region = No
     rekognition_customlabels_analytics has all columns and reads only the days that are asked for;
     rekognition_customlabels_plain has image, label and confidence.
     """
-    from labelwatch.analytics import tables
+    from labelwatch.analytics import TABLES, Tables
     from labelwatch.shared.account import Account
 
-    ours = tables.from_stack(Account(profile, region), stack)
-    for name in tables.ALL:
-        console().print(f"{name}: {ours.make(name)}", soft_wrap=True)
+    tables = Tables.from_stack(Account(profile, region), stack)
+    for name in TABLES:
+        console().print(f"{name}: {tables.create(name)}", soft_wrap=True)
 
 
 @app.command()
 def down(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Take the tables away. They hold nothing: the predictions stay in the output bucket."""
-    from labelwatch.analytics import tables
+    from labelwatch.analytics import TABLES, Tables
     from labelwatch.shared.account import Account
 
-    ours = tables.from_stack(Account(profile, region), stack)
-    for name in tables.ALL:
-        console().print(f"{name}: {'gone' if ours.drop(name) else 'was not there'}", soft_wrap=True)
+    tables = Tables.from_stack(Account(profile, region), stack)
+    for name in TABLES:
+        console().print(f"{name}: {'deleted' if tables.drop(name) else 'did not exist'}", soft_wrap=True)
 
 
 @app.command()
@@ -62,7 +62,7 @@ def query(  # noqa: PLR0913 - a command's options, by name
     first: From = None,
     last: To = None,
     label: Label = None,
-    form: Annotated[Form, typer.Option("--format", help="How the answer is written.")] = Form.TABLE,
+    form: Annotated[Form, typer.Option("--format", help="How the result is written.")] = Form.TABLE,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
@@ -71,19 +71,19 @@ def query(  # noqa: PLR0913 - a command's options, by name
 
     labelwatch athena query labels_by_count --from 2026-11-01 --format csv > labels.csv
     """
-    from labelwatch.analytics import athena, output, queries
+    from labelwatch.analytics import Athena, output, queries
     from labelwatch.shared.account import Account
 
     if name is None:
-        console().print(output.listed(queries.ready()))
+        console().print(output.list_of(queries.load_queries()))
         return
-    sql = queries.narrowed(queries.named(name), queries.narrowing(first, last, label or []))
-    asked = athena.from_stack(Account(profile, region), stack)
-    aside = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    with aside.status("QUEUED") as status:
-        answer = asked.ask(sql, status.update)
+    sql = queries.narrow_query(queries.load_query(name), queries.parse_narrowing(first, last, label or []))
+    athena = Athena.from_stack(Account(profile, region), stack)
+    stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    with stderr.status("QUEUED") as status:
+        result = athena.query(sql, status.update)
     if form == Form.TABLE:
-        console().print(output.as_table(answer))
+        console().print(output.as_table(result))
     else:
-        sys.stdout.write(output.as_csv(answer) if form == Form.CSV else output.as_json(answer))
-    aside.print(output.price(answer.scanned_bytes), soft_wrap=True)
+        sys.stdout.write(output.as_csv(result) if form == Form.CSV else output.as_json(result))
+    stderr.print(output.price(result.scanned_bytes), soft_wrap=True)

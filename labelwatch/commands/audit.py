@@ -37,12 +37,12 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     code 1 where it does not add up, 3 where what is left over may be in progress still. Nothing is changed: dead
     letters are read and given back.
     """
-    from labelwatch.analytics.queries import day_of
     from labelwatch.audit import compare, output, read
     from labelwatch.shared.account import Account
+    from labelwatch.shared.days import parse_day
 
     today = datetime.now(UTC).date()
-    scope_day = day_of(day, "--day") if day else None if prefix else today
+    scope_day = parse_day(day, "--day") if day else None if prefix else today
     if scope_day and scope_day > today:
         raise UserError(f"--day {scope_day} has not come yet: it is {today} (UTC).")
     if prefix.startswith("s3://"):

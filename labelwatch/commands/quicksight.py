@@ -26,12 +26,12 @@ def up(  # noqa: PLR0913 - a command's options, by name
         bool | None,
         typer.Option(
             "--spice/--direct",
-            help="Keep the rows in QuickSight, refreshed daily; or ask Athena at each look, as it is at first.",
+            help="Keep the rows in QuickSight, refreshed daily; or query Athena at each view, which is the default.",
         ),
     ] = None,
     identity_region: Annotated[
         str | None,
-        typer.Option(help="The Region in which the account signed up for QuickSight; without it, QuickSight is asked."),
+        typer.Option(help="The Region in which the account signed up for QuickSight; by default, QuickSight names it."),
     ] = None,
     stack: Stack = "labelwatch",
     profile: Profile = None,
@@ -45,8 +45,8 @@ def up(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.quicksight import setup
     from labelwatch.shared.account import Account
 
-    wish = setup.Wish(stack, principal, spice=spice, identity_region=identity_region)
-    setup.up(Account(profile, region), wish, _say)
+    options = setup.Options(stack, principal, spice=spice, identity_region=identity_region)
+    setup.up(Account(profile, region), options, _print_line)
 
 
 @app.command()
@@ -55,8 +55,8 @@ def down(stack: Stack = "labelwatch", profile: Profile = None, region: Region = 
     from labelwatch.quicksight import setup
     from labelwatch.shared.account import Account
 
-    setup.down(Account(profile, region), stack, _say)
+    setup.down(Account(profile, region), stack, _print_line)
 
 
-def _say(sentence: str) -> None:
-    console().print(sentence, soft_wrap=True)  # what is to be copied must not be broken
+def _print_line(line: str) -> None:
+    console().print(line, soft_wrap=True)  # an address or an ARN that is copied must not be broken

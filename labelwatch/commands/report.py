@@ -26,20 +26,22 @@ def report(  # noqa: PLR0913 - a command's options, by name
     The same visuals as in QuickSight, from the same definition (athena/quicksight.json), asked through Athena; the pie
     is a picture of its own too, for slides and mails. Links lead to the S3 console, for those who may look there.
     """
-    from labelwatch.analytics import athena, queries
-    from labelwatch.report import build
+    from labelwatch.analytics import Athena
+    from labelwatch.analytics.queries import parse_narrowing
+    from labelwatch.report import Scope, write_report
+    from labelwatch.report.build import console_addresses
     from labelwatch.shared import stacks
     from labelwatch.shared.account import Account
 
-    to = queries.narrowing(first, last, label or [])
+    narrowing = parse_narrowing(first, last, label or [])
     account = Account(profile, region)
     outputs = stacks.outputs(account.client("cloudformation"), stack, "LabelsofInterest")
     with Console(stderr=True).status("") as status:
-        made = build.make(
-            athena.from_stack(account, stack),
-            build.Asked(stack, outputs["LabelsofInterest"], to),
+        written = write_report(
+            Athena.from_stack(account, stack),
+            Scope(stack, outputs["LabelsofInterest"], narrowing),
             folder,
-            build.in_the_console(account),
+            console_addresses(account),
             status.update,
         )
-    console().print(f"{made.page}\n{made.pie or 'No image has a label, so there is no pie.'}", soft_wrap=True)
+    console().print(f"{written.page}\n{written.pie or 'No image has a label, so there is no pie.'}", soft_wrap=True)

@@ -9,8 +9,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from labelwatch.analytics import queries
-from labelwatch.analytics.queries import Narrowing
+from labelwatch.analytics import Narrowing, load_query
 from labelwatch.deploy.package import package
 from labelwatch.local import curl_uploads
 from labelwatch.local import session as local
@@ -22,8 +21,7 @@ from labelwatch.local.ministack import check_machine
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.result import Result, show
 from labelwatch.local.session import Session
-from labelwatch.report import build
-from labelwatch.report.build import Asked
+from labelwatch.report import Scope, write_report
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.text import counted
 from labelwatch.uploads import tokens
@@ -72,10 +70,12 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
             _download_rows(session, result, folder)
             counts = {
                 str(row["label"]): int(row["images"] or 0)
-                for row in session.athena.ask(queries.named("labels_by_count").sql).records
+                for row in session.athena.query(load_query("labels_by_count").sql).records
             }
             task = progress.add_task("drawing the report", total=1)
-            report = build.make(session.athena, Asked(f"{STACK} (demo)", labels, Narrowing()), folder, address=None)
+            report = write_report(
+                session.athena, Scope(f"{STACK} (demo)", labels, Narrowing()), folder, address_of=None
+            )
             progress.advance(task)
     console.print(f"Labels of interest: {labels}; MinConfidence {MIN_CONFIDENCE:g}.")
     show(console, result, counts, folder, report)

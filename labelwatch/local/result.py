@@ -8,7 +8,7 @@ from rich.table import Column, Table
 
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import PREFIX, DeadLetterOutcome, PredictionOutcome
-from labelwatch.report.build import Report
+from labelwatch.report import Report
 from labelwatch.shared.text import counted
 
 # What fits into a terminal of 80 columns, beside the rest.

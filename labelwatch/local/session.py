@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.dynamodb import TokenTable
-from labelwatch.analytics.athena import Athena
-from labelwatch.analytics.tables import ALL, Tables
+from labelwatch.analytics import TABLES, Athena, Tables
 from labelwatch.deploy.package import Package
 from labelwatch.local import deployment, ministack, rekognition_api
 from labelwatch.local.mailbox import Mailbox
@@ -82,8 +81,8 @@ def running(  # noqa: PLR0913 - the parameters of a deployment, by name
         )
         athena = Athena(local_aws.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
         tables = Tables(athena, local_aws.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
-        for name in ALL:
-            tables.make(name)
+        for name in TABLES:
+            tables.create(name)
         mailbox = Mailbox(
             local_aws.client("sqs"), local_aws.client("sns"), outputs["AlertsTopicArn"], ADDRESS, folder / "alerts"
         )

@@ -1,17 +1,17 @@
-"""What botocore lets through and QuickSight refuses, or draws wrongly: names in the definition that fit nothing."""
+"""What botocore accepts and QuickSight refuses, or draws wrongly: names in the definition that refer to nothing."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from labelwatch.quicksight.document import FILE, Body
+from labelwatch.analytics import DEFINITION, Definition
 from labelwatch.shared.errors import UserError
 
 NUMBER = frozenset({"INTEGER", "DECIMAL"})
 TEXT = frozenset({"STRING"})
 TIME = frozenset({"DATETIME"})
-# What a column must be for what uses it. Where nothing stands here (a table's field, an axis, a sorting) any will do.
+# The types that a column may have, by its user. Any type fits another user: a table's field, an axis, a sorting.
 FITTING = {
     "CategoricalDimensionField": TEXT,
     "CategoricalMeasureField": TEXT,
@@ -30,126 +30,121 @@ IN_EXPRESSION = re.compile(r"\{([^}]+)\}")
 
 
 class Node(NamedTuple):
-    """An object in the definition: what it stands under, from the outermost, and what it has."""
+    """An object in the definition: the keys above it, from the outermost, and its own members."""
 
-    above: tuple[str, ...]
-    has: dict[str, Any]
-
-
-def check(document: Body) -> None:
-    """Raises UserError with all that is wrong, each once."""
-    found = list(dict.fromkeys(problems(document)))
-    if found:
-        raise UserError(f"{FILE.name} does not fit together: {'; '.join(found)}.")
+    path: tuple[str, ...]
+    members: dict[str, Any]
 
 
-def problems(document: Body) -> Iterator[str]:
-    """One sentence for each name that fits nothing."""
-    nodes = list(_nodes(document["definition"]))
-    yield from _columns(document, nodes)
-    yield from _data_sets(nodes)
-    yield from _twice(nodes)
-    yield from _nowhere(nodes)
-    yield from _layout(nodes)
-    yield from _fields(nodes)
+def check(definition: Definition) -> None:
+    """Raises UserError with all problems, each once."""
+    sentences = list(dict.fromkeys(problems(definition)))
+    if sentences:
+        raise UserError(f"{DEFINITION.name} does not fit together: {'; '.join(sentences)}.")
 
 
-def _nodes(value: Any, above: tuple[str, ...] = ()) -> Iterator[Node]:  # noqa: ANN401 - JSON of any shape
+def problems(definition: Definition) -> Iterator[str]:
+    """One sentence for each name that refers to nothing."""
+    nodes = list(_nodes(definition["definition"]))
+    yield from _column_problems(definition, nodes)
+    yield from _undeclared_data_sets(nodes)
+    yield from _duplicate_ids(nodes)
+    yield from _unknown_ids(nodes)
+    yield from _layout_problems(nodes)
+    yield from _unknown_fields(nodes)
+
+
+def _nodes(value: Any, path: tuple[str, ...] = ()) -> Iterator[Node]:  # noqa: ANN401 - JSON of any shape
     if isinstance(value, dict):
-        yield Node(above, value)
+        yield Node(path, value)
         for key, inner in value.items():
-            yield from _nodes(inner, (*above, key))
+            yield from _nodes(inner, (*path, key))
     elif isinstance(value, list):
         for inner in value:
-            yield from _nodes(inner, above)
+            yield from _nodes(inner, path)
 
 
-def _columns(document: Body, nodes: list[Node]) -> Iterator[str]:
-    (table,) = document["data_set"]["PhysicalTableMap"].values()
-    types = {one["Name"]: one["Type"] for one in table["CustomSql"]["Columns"]}
+def _column_problems(definition: Definition, nodes: list[Node]) -> Iterator[str]:
+    (table,) = definition["data_set"]["PhysicalTableMap"].values()
+    types = {column["Name"]: column["Type"] for column in table["CustomSql"]["Columns"]}
     for node in nodes:
-        name = node.has.get("ColumnName")
+        name = node.members.get("ColumnName")
         if name and name not in types:
             yield f"the data set has no column {name}"
         elif name:
-            user = node.above[-2]
+            user = node.path[-2]
             fitting = FITTING.get(user, {types[name]})
             if types[name] not in fitting:
                 yield f"the column {name} is {types[name]}, and a {user} wants {' or '.join(sorted(fitting))}"
-        for named in IN_EXPRESSION.findall(node.has.get("Expression", "")):
-            if named not in types:
-                yield f"an expression names {named}, and the data set has no such column"
+        for column in IN_EXPRESSION.findall(node.members.get("Expression", "")):
+            if column not in types:
+                yield f"an expression names {column}, and the data set has no such column"
 
 
-def _data_sets(nodes: list[Node]) -> Iterator[str]:
-    declared = {one.has["Identifier"] for one in nodes if "Identifier" in one.has}
-    used = {one.has["DataSetIdentifier"] for one in nodes if "DataSetIdentifier" in one.has}
-    for name in sorted(used - declared):
+def _undeclared_data_sets(nodes: list[Node]) -> Iterator[str]:
+    for name in sorted(set(_values(nodes, "DataSetIdentifier")) - set(_values(nodes, "Identifier"))):
         yield f"the data set {name} is not declared"
 
 
-def _twice(nodes: list[Node]) -> Iterator[str]:
-    kinds = {
+def _duplicate_ids(nodes: list[Node]) -> Iterator[str]:
+    ids_by_kind = {
         "sheet": _sheets(nodes),
-        "visual": _visuals(nodes),
+        "visual": _values(nodes, "VisualId"),
         "filter group": _values(nodes, "FilterGroupId"),
         "filter": _values(nodes, "FilterId"),
         "control": _values(nodes, "FilterControlId"),
-        "field": (one.has["FieldId"] for one in nodes if _is_field(one)),
+        "field": _fields(nodes),
     }
-    for kind, ids in kinds.items():
+    for kind, ids in ids_by_kind.items():
         for name, times in Counter(ids).items():
             if times > 1:
                 yield f"the {kind} {name} is there {times} times"
 
 
-def _nowhere(nodes: list[Node]) -> Iterator[str]:
-    scoped = [one.has for one in nodes if one.above[-1:] == ("SheetVisualScopingConfigurations",)]
-    named = {
-        "sheet": ({one["SheetId"] for one in scoped}, _sheets(nodes)),
-        "visual": ({name for one in scoped for name in one.get("VisualIds", [])}, _visuals(nodes)),
+def _unknown_ids(nodes: list[Node]) -> Iterator[str]:
+    scopes = [node.members for node in nodes if node.path[-1:] == ("SheetVisualScopingConfigurations",)]
+    used_and_declared = {
+        "sheet": ({scope["SheetId"] for scope in scopes}, _sheets(nodes)),
+        "visual": ({name for scope in scopes for name in scope.get("VisualIds", [])}, _values(nodes, "VisualId")),
         "filter": (set(_values(nodes, "SourceFilterId")), _values(nodes, "FilterId")),
     }
-    for kind, (names, there) in named.items():
-        for name in sorted(names - set(there)):
+    for kind, (used, declared) in used_and_declared.items():
+        for name in sorted(used - set(declared)):
             yield f"there is no {kind} {name}"
 
 
-def _layout(nodes: list[Node]) -> Iterator[str]:
-    there = {
-        "VISUAL": set(_visuals(nodes)),
+def _layout_problems(nodes: list[Node]) -> Iterator[str]:
+    declared = {
+        "VISUAL": set(_values(nodes, "VisualId")),
         "FILTER_CONTROL": set(_values(nodes, "FilterControlId")),
     }
-    placed = [(one.has["ElementType"], one.has["ElementId"]) for one in nodes if "ElementId" in one.has]
-    for kind, name in placed:
-        if name not in there.get(kind, ()):
-            yield f"the layout has a {kind} {name}, which there is not"
-    for kind, names in there.items():
+    elements = [
+        (node.members["ElementType"], node.members["ElementId"]) for node in nodes if "ElementId" in node.members
+    ]
+    for kind, name in elements:
+        if name not in declared.get(kind, ()):
+            yield f"the layout has a {kind} {name}, which does not exist"
+    for kind, names in declared.items():
         for name in sorted(names):
-            if (times := placed.count((kind, name))) != 1:
+            if (times := elements.count((kind, name))) != 1:
                 yield f"the layout has the {kind} {name} {times} times"
 
 
-def _fields(nodes: list[Node]) -> Iterator[str]:
+def _unknown_fields(nodes: list[Node]) -> Iterator[str]:
     """Sortings, axes, options and colours name the fields of their own visual."""
-    for visual in (one.has for one in nodes if "VisualId" in one.has):
+    for visual in (node.members for node in nodes if "VisualId" in node.members):
         inside = list(_nodes(visual))
-        fields = {one.has["FieldId"] for one in inside if _is_field(one)}
-        for name in sorted({one.has["FieldId"] for one in inside if "FieldId" in one.has} - fields):
+        for name in sorted(set(_values(inside, "FieldId")) - set(_fields(inside))):
             yield f"the visual {visual['VisualId']} has no field {name}"
 
 
-def _is_field(node: Node) -> bool:
-    return "FieldId" in node.has and "FieldWells" in node.above
+def _fields(nodes: list[Node]) -> list[str]:
+    return _values((node for node in nodes if "FieldWells" in node.path), "FieldId")
 
 
 def _sheets(nodes: list[Node]) -> list[str]:
-    return [one.has["SheetId"] for one in nodes if one.above == ("Sheets",)]
-
-
-def _visuals(nodes: list[Node]) -> list[str]:
-    return _values(nodes, "VisualId")
+    return _values((node for node in nodes if node.path == ("Sheets",)), "SheetId")
 
 
 def _values(nodes: Iterable[Node], key: str) -> list[str]:
-    return [one.has[key] for one in nodes if key in one.has]
+    return [node.members[key] for node in nodes if key in node.members]

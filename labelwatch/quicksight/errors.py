@@ -1,4 +1,4 @@
-"""QuickSight's refusals as one sentence."""
+"""QuickSight's errors as one sentence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +18,16 @@ STANDARD_EDITION = (
 
 
 @contextmanager
-def told(doing: str) -> Iterator[None]:
-    """Raises UserError with QuickSight's words where it refuses what is being done."""
+def user_errors(action: str) -> Iterator[None]:
+    """Raises UserError with QuickSight's words where it refuses the action."""
     try:
         yield
     except ClientError as problem:
         code, message = problem.response["Error"]["Code"], problem.response["Error"]["Message"]
         if code == "UnsupportedUserEditionException":
-            # The same code for both; the words tell them apart.
+            # The same code for both; only the message differs.
             raise UserError(NOT_SIGNED_UP if "not subscribed" in message else STANDARD_EDITION) from None
         status = problem.response["ResponseMetadata"]["HTTPStatusCode"]
-        # What is not QuickSight, such as a wrong endpoint, has none of its words.
+        # A response of something else, such as a wrong endpoint, has no message.
         words = message or f"no words, code {code}, HTTP status {status}"
-        raise UserError(f"QuickSight refuses {doing}: {words}") from None
+        raise UserError(f"QuickSight refuses {action}: {words}") from None

@@ -1,18 +1,18 @@
-"""Who there is in QuickSight. Only one Region knows: the one in which the account signed up."""
+"""The users and groups of QuickSight. Only one Region has them: the identity Region, where the account signed up."""
 
 import re
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from labelwatch.quicksight.errors import NOT_SIGNED_UP, STANDARD_EDITION, told
+from labelwatch.quicksight.errors import NOT_SIGNED_UP, STANDARD_EDITION, user_errors
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
 DEFAULT_NAMESPACE = "default"
-WHERE_TO_ASK = re.compile(r"use the ([a-z0-9-]+) endpoint")
+IDENTITY_REGION = re.compile(r"use the ([a-z0-9-]+) endpoint")
 ARN = re.compile(r"arn:[a-z-]+:quicksight:[a-z0-9-]+:(\d{12}):(user|group)/([^/]+)/(.+)")
-# They may look and nothing else, whatever they are granted.
+# They may view and nothing else, whatever they are granted.
 READERS = {"READER", "READER_PRO", "RESTRICTED_READER"}
 
 
@@ -24,19 +24,19 @@ class Principal(NamedTuple):
 
 
 class Identities:
-    """The users and groups of the account; `region` is where to ask first, and QuickSight says where else."""
+    """The users and groups of the account; `region` is tried first, and QuickSight's error names the right one."""
 
     def __init__(self, account: Account, region: str | None = None) -> None:
         self._account = account
         self._region = region or account.region
 
     def check_subscription(self) -> None:
-        """Raises UserError where the account has no QuickSight, or one without what is needed here."""
-        with told("to tell of the account's subscription"):
-            found = self._ask("describe_account_subscription")
-        if not found or found["AccountInfo"].get("AccountSubscriptionStatus", "").startswith("UNSUBSCRIBE"):
+        """Raises UserError where the account has no QuickSight, or an edition that lacks what this command needs."""
+        with user_errors("to describe the account's subscription"):
+            response = self._call("describe_account_subscription")
+        if not response or response["AccountInfo"].get("AccountSubscriptionStatus", "").startswith("UNSUBSCRIBE"):
             raise UserError(NOT_SIGNED_UP)
-        if found["AccountInfo"].get("Edition") == "STANDARD":
+        if response["AccountInfo"].get("Edition") == "STANDARD":
             raise UserError(STANDARD_EDITION)
 
     def find(self, text: str) -> Principal:
@@ -54,32 +54,32 @@ class Identities:
         )
         if account != self._account.id:
             raise UserError(f"--principal {text} is of the account {account}, and this is {self._account.id}.")
-        with told(f"to look for the {kind} {name}"):
-            found = self._ask(f"describe_{kind}", **{f"{kind.capitalize()}Name": name}, Namespace=namespace)
-        if not found:
+        with user_errors(f"to look for the {kind} {name}"):
+            response = self._call(f"describe_{kind}", **{f"{kind.capitalize()}Name": name}, Namespace=namespace)
+        if not response:
             raise UserError(
                 f"there is no {kind} {name} in QuickSight's namespace {namespace}; `aws quicksight list-{kind}s "
                 f"--aws-account-id {account} --namespace {namespace} --region {self._region}` shows who there is."
             )
-        one = found[kind.capitalize()]
-        # Who is in a group is not looked at, so that it gets no more than each of them could have.
-        return Principal(one["Arn"], authors=kind == "user" and one["Role"] not in READERS)
+        identity = response[kind.capitalize()]
+        # The members of a group are not read, so a group is granted only what each member may have.
+        return Principal(identity["Arn"], authors=kind == "user" and identity["Role"] not in READERS)
 
-    def _ask(self, operation: str, **arguments: str) -> dict[str, Any] | None:
-        """The answer, from whichever Region has it; None where there is no such thing."""
+    def _call(self, operation: str, **arguments: str) -> dict[str, Any] | None:
+        """The response, from whichever Region has it; None where the resource does not exist."""
         try:
-            return self._answer(operation, arguments)
+            return self._call_in_region(operation, arguments)
         except ClientError as problem:
-            elsewhere = WHERE_TO_ASK.search(problem.response["Error"]["Message"])
-            if not elsewhere or elsewhere[1] == self._region:
+            other = IDENTITY_REGION.search(problem.response["Error"]["Message"])
+            if not other or other[1] == self._region:
                 raise
-            self._region = elsewhere[1]
-        return self._answer(operation, arguments)
+            self._region = other[1]
+        return self._call_in_region(operation, arguments)
 
-    def _answer(self, operation: str, arguments: dict[str, str]) -> dict[str, Any] | None:
+    def _call_in_region(self, operation: str, arguments: dict[str, str]) -> dict[str, Any] | None:
         client = self._account.client("quicksight", region_name=self._region)
         try:
-            answer: dict[str, Any] = getattr(client, operation)(AwsAccountId=self._account.id, **arguments)
+            response: dict[str, Any] = getattr(client, operation)(AwsAccountId=self._account.id, **arguments)
         except client.exceptions.ResourceNotFoundException:
             return None
-        return answer
+        return response

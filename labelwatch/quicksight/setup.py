@@ -5,97 +5,94 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chalicelib.adapters.s3 import console_address
-from labelwatch.analytics import tables
-from labelwatch.analytics.queries import TABLE
-from labelwatch.quicksight import checks, document
-from labelwatch.quicksight.document import Place
+from labelwatch.analytics import DEFINITION, TABLE, Tables, load_definition
+from labelwatch.quicksight import checks, requests
+from labelwatch.quicksight.asset_types import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, AssetType, Location
+from labelwatch.quicksight.assets import Assets
 from labelwatch.quicksight.identities import Identities, Principal
-from labelwatch.quicksight.kinds import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Home, Kind
-from labelwatch.quicksight.objects import Objects
+from labelwatch.quicksight.requests import StackValues
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 
-type Tell = Callable[[str], None]
+type PrintLine = Callable[[str], None]
 
 
-class Wish(NamedTuple):
-    """What `up` is asked for; `identity_region` is where the account signed up, if it has to be said.
+class Options(NamedTuple):
+    """The options of `up`; `identity_region` is the Region where the account signed up, if it differs.
 
-    `spice` is None where it stays as it is, and asks Athena at each look at first.
+    `spice` is None where the import mode stays as it is, which is a direct query of Athena at first.
     """
 
     stack: str
     principals: list[str]
     spice: bool | None = None
     identity_region: str | None = None
-    definition: Path = document.FILE
+    definition: Path = DEFINITION
 
 
-def up(account: Account, wish: Wish, tell: Tell, poll_seconds: float = 2) -> None:
-    """Makes, or brings up to date, what a stack has in QuickSight, and shares it.
+def up(account: Account, options: Options, print_line: PrintLine, poll_seconds: float = 2) -> None:
+    """Creates or updates a stack's assets in QuickSight, and shares them.
 
-    Raises UserError before anything is made where the definition, the stack, the account's subscription or a principal
-    is not as it must be, and with QuickSight's words where it refuses something.
+    Raises UserError before anything is created where the definition, the stack, the account's subscription or a
+    principal is not as it must be, and with QuickSight's words where it refuses something.
     """
-    definition = document.read(wish.definition)
-    # Here and not only in the tests: whoever changes the file for labels of their own learns at once what QuickSight
-    # would say after minutes, or not at all.
+    definition = load_definition(options.definition)
+    # At each run, not only in the tests: QuickSight would report a mistake in a changed file after minutes, or never.
     checks.check(definition)
-    outputs = stacks.outputs(account.client("cloudformation"), wish.stack, "QuickSightRoleArn")
-    identities = Identities(account, wish.identity_region)
+    outputs = stacks.outputs(account.client("cloudformation"), options.stack, "QuickSightRoleArn")
+    identities = Identities(account, options.identity_region)
     identities.check_subscription()
-    principals = list(dict.fromkeys(identities.find(one) for one in wish.principals))
-    # QuickSight asks Athena for the columns when it makes the data set.
-    tables.from_stack(account, wish.stack).make(TABLE)
-    objects, home = _objects(account, wish.stack, poll_seconds)
-    place = Place(
-        home=home,
+    principals = list(dict.fromkeys(identities.find(principal) for principal in options.principals))
+    # QuickSight reads the columns from Athena when it creates the data set.
+    Tables.from_stack(account, options.stack).create(TABLE)
+    assets, location = _assets(account, options.stack, poll_seconds)
+    values = StackValues(
+        location=location,
         workgroup=outputs["WorkgroupName"],
         role_arn=outputs["QuickSightRoleArn"],
         database=outputs["DatabaseName"],
-        console=console_address(home.partition, home.region),
+        console=console_address(location.partition, location.region),
     )
     schedule = definition["refresh_schedule"]
-    spice = objects.is_in_spice() if wish.spice is None else wish.spice
-    if not spice:
-        # Only a data set in SPICE can have one, so it goes first.
-        _tell_of_schedule(objects.refresh(schedule, wanted=False), tell)
-    for kind, body in document.bodies(definition, place, spice=spice).items():
-        tell(f"{kind.name} {body['Name']}: {objects.put(kind, body)}")
-        _share(objects, kind, principals, tell)
-        if kind == DATA_SET and spice:
-            _tell_of_schedule(objects.refresh(schedule, wanted=True), tell)
-    tell(_address(home))
+    spice = assets.is_in_spice() if options.spice is None else options.spice
+    # Only a data set in SPICE can have a schedule, so the schedule is deleted first.
+    if not spice and assets.delete_schedule(schedule):
+        print_line("daily refresh: deleted")
+    for asset_type, body in requests.bodies(definition, values, spice=spice).items():
+        print_line(f"{asset_type.name} {body['Name']}: {assets.put(asset_type, body)}")
+        _share(assets, asset_type, principals, print_line)
+        if asset_type == DATA_SET and spice:
+            print_line(f"daily refresh: {assets.put_schedule(schedule)}")
+    print_line(_dashboard_address(location))
 
 
-def down(account: Account, stack_name: str, tell: Tell) -> None:
-    """Deletes what `up` made; the stack itself need not be there any more."""
-    objects, _ = _objects(account, stack_name)
-    schedule = objects.refresh(document.read()["refresh_schedule"], wanted=False)
-    for kind in (DASHBOARD, ANALYSIS, DATA_SET, DATA_SOURCE):
-        tell(f"{kind.name} {stack_name}: {'deleted' if objects.remove(kind) else 'was not there'}")
-    tell(f"daily refresh: {schedule or 'was not there'}")
+def down(account: Account, stack_name: str, print_line: PrintLine) -> None:
+    """Deletes what `up` created; the stack itself may be deleted already."""
+    assets, _ = _assets(account, stack_name)
+    schedule_deleted = assets.delete_schedule(load_definition()["refresh_schedule"])
+    for asset_type in (DASHBOARD, ANALYSIS, DATA_SET, DATA_SOURCE):
+        print_line(f"{asset_type.name} {stack_name}: {_deleted(existed=assets.delete(asset_type))}")
+    print_line(f"daily refresh: {_deleted(existed=schedule_deleted)}")
 
 
-def _share(objects: Objects, kind: Kind, principals: list[Principal], tell: Tell) -> None:
-    for one in objects.share(kind, principals):
-        tell(f"  shared with {one.arn}, who can {'change' if one.authors else 'look at'} it")
+def _deleted(*, existed: bool) -> str:
+    return "deleted" if existed else "did not exist"
 
 
-def _tell_of_schedule(done: str | None, tell: Tell) -> None:
-    if done:
-        tell(f"daily refresh: {done}")
+def _share(assets: Assets, asset_type: AssetType, principals: list[Principal], print_line: PrintLine) -> None:
+    for principal in assets.share(asset_type, principals):
+        print_line(f"  shared with {principal.arn}, who can {'change' if principal.authors else 'view'} it")
 
 
-def _objects(account: Account, stack_name: str, poll_seconds: float = 2) -> tuple[Objects, Home]:
+def _assets(account: Account, stack_name: str, poll_seconds: float = 2) -> tuple[Assets, Location]:
     client = account.client("quicksight")
-    home = Home(client.meta.partition, account.region, account.id, stack_name)
-    return Objects(client, home, poll_seconds), home
+    location = Location(client.meta.partition, account.region, account.id, stack_name)
+    return Assets(client, location, poll_seconds), location
 
 
-def _address(home: Home) -> str:
+def _dashboard_address(location: Location) -> str:
     """Where the dashboard is; AWS lists the addresses of QuickSight's pages for its first partition only."""
     # https://docs.aws.amazon.com/quick/latest/userguide/regions.html
-    if home.partition != "aws":
-        return f"The dashboard is {home.stack}, under Dashboards in QuickSight's console."
-    return f"The dashboard: https://{home.region}.quicksight.aws.amazon.com/sn/dashboards/{home.stack}"
+    if location.partition != "aws":
+        return f"The dashboard is {location.stack}, under Dashboards in QuickSight's console."
+    return f"The dashboard: https://{location.region}.quicksight.aws.amazon.com/sn/dashboards/{location.stack}"

@@ -1,18 +1,15 @@
-"""`labelwatch report`: asks the queries, draws the visuals, writes the page."""
+"""`labelwatch report`: runs the queries, draws the visuals, writes the page."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib.adapters.s3 import object_address
-from labelwatch.analytics import queries
-from labelwatch.analytics.athena import Athena
-from labelwatch.analytics.output import value
-from labelwatch.analytics.queries import Narrowing
+from labelwatch.analytics import Athena, Narrowing, load_query, narrow_query
 from labelwatch.report import charts, page
 from labelwatch.report.charts import Rows
-from labelwatch.report.page import Address, Told
-from labelwatch.report.visuals import Visual, defined
+from labelwatch.report.page import AddressOf, Summary
+from labelwatch.report.visuals import Visual, load_visuals
 from labelwatch.shared.account import Account
 from labelwatch.shared.text import printable
 
@@ -27,54 +24,53 @@ class Report(NamedTuple):
     pie: Path | None
 
 
-class Asked(NamedTuple):
-    """Of what the report is: the name of the stack, its labels of interest, the days and labels."""
+class Scope(NamedTuple):
+    """The subject of a report: the stack's name and labels of interest, the days and labels."""
 
     stack: str
     labels_of_interest: str
-    to: Narrowing
+    narrowing: Narrowing
 
 
-def make(
-    athena: Athena, asked: Asked, folder: Path, address: Address | None, watch: Callable[[str], None] = lambda _: None
+def write_report(
+    athena: Athena,
+    scope: Scope,
+    folder: Path,
+    address_of: AddressOf | None,
+    on_query: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Writes report.html and labels.png into the folder; `watch` hears which query is asked."""
-    visuals = defined()
-    answers = [(visual, _rows(athena, visual.name, asked.to, watch)) for visual in visuals]
-    days = _rows(athena, SHARE, asked.to._replace(labels=()), watch)
+    """Writes report.html and labels.png into the folder; `on_query` is called with the name of each query."""
+    results = [(visual, _rows(athena, visual.name, scope.narrowing, on_query)) for visual in load_visuals()]
+    days = _rows(athena, SHARE, scope.narrowing._replace(labels=()), on_query)
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.html"
-    report.write_text(page.render(told(asked, answers, days), answers, address), encoding="utf-8")
-    return Report(report, _pie(answers, folder))
+    report.write_text(page.render(summarize(scope, results, days), results, address_of), encoding="utf-8")
+    return Report(report, _pie(results, folder))
 
 
-def _rows(athena: Athena, name: str, to: Narrowing, watch: Callable[[str], None]) -> Rows:
-    watch(name)
-    answer = athena.ask(queries.narrowed(queries.named(name), to))
-    return [
-        {column: value(cell, kind) for column, cell, kind in zip(answer.columns, row, answer.types, strict=True)}
-        for row in answer.rows
-    ]
+def _rows(athena: Athena, name: str, narrowing: Narrowing, on_query: Callable[[str], None]) -> Rows:
+    on_query(name)
+    return athena.query(narrow_query(load_query(name), narrowing)).records
 
 
-def told(asked: Asked, answers: Sequence[tuple[Visual, Rows]], days: Rows) -> Told:
-    """What stands above the visuals, from the answers and the images of each day."""
+def summarize(scope: Scope, results: Sequence[tuple[Visual, Rows]], days: Rows) -> Summary:
+    """The text above the visuals, from the results and the images of each day."""
     images, without = (sum(row[name] for row in days) for name in ("images", "without_label"))
-    seen = {row["label"] for visual, rows in answers if visual.name == PIE for row in rows}
-    figures = {"images": f"{images:,}", "different labels": f"{len(seen):,}"}
+    labels = {row["label"] for visual, rows in results if visual.name == PIE for row in rows}
+    figures = {"images": f"{images:,}", "different labels": f"{len(labels):,}"}
     if images:
         figures["images without a label"] = f"{without:,} ({without / images:.0%})"
-    known = list(dict.fromkeys(row["day"] for row in (*days[:1], *days[-1:])))
-    span = f"Images of {' to '.join(known)} (UTC)." if known else "No images."
-    if asked.to.labels:  # then the images are of no account: most have other labels
+    first_and_last = list(dict.fromkeys(row["day"] for row in (*days[:1], *days[-1:])))
+    span = f"Images of {' to '.join(first_and_last)} (UTC)." if first_and_last else "No images."
+    if scope.narrowing.labels:  # the images of these days mostly have other labels, so their number would mislead
         figures = {"different labels": figures["different labels"]}
-        span += f" Only {', '.join(map(printable, asked.to.labels))}."
-    return Told(f"Labelwatch report: stack {asked.stack}", span, asked.labels_of_interest, figures)
+        span += f" Only {', '.join(map(printable, scope.narrowing.labels))}."
+    return Summary(f"Labelwatch report: stack {scope.stack}", span, scope.labels_of_interest, figures)
 
 
-def _pie(answers: Sequence[tuple[Visual, Rows]], folder: Path) -> Path | None:
+def _pie(results: Sequence[tuple[Visual, Rows]], folder: Path) -> Path | None:
     picture = folder / "labels.png"
-    for visual, rows in answers:
+    for visual, rows in results:
         if visual.name == PIE and rows:
             picture.write_bytes(charts.png(visual, rows, [row["label"] for row in rows]))
             return picture
@@ -82,11 +78,11 @@ def _pie(answers: Sequence[tuple[Visual, Rows]], folder: Path) -> Path | None:
     return None
 
 
-def in_the_console(account: Account) -> Address:
-    """Where a row's picture is, for those who may look into the account."""
+def console_addresses(account: Account) -> AddressOf:
+    """The address of a row's picture in the S3 console, for people with access to the account."""
     partition = account.client("s3").meta.partition
 
-    def address(row: dict[str, Any]) -> str:
+    def address_of(row: dict[str, Any]) -> str:
         return object_address(partition, account.region, row["bucket"], row["image"], row["version_id"])
 
-    return address
+    return address_of

@@ -1,4 +1,4 @@
-"""Charts of figures, as pictures: Vega-Lite draws what is described here."""
+"""Charts as pictures, drawn by Vega-Lite."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
@@ -9,11 +9,11 @@ import vl_convert
 from labelwatch.report.visuals import Field, Visual
 from labelwatch.shared.text import printable
 
-# Okabe and Ito's colours: told apart by people who do not see red and green alike. Black would be lost in the dark.
+# Okabe and Ito's colours, which colour-blind people can distinguish. Black would be lost on a dark page.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-# All of it, words and legend, is as wide as a phone's screen, where letters then keep their size.
-_WIDTH, _HEIGHT, _LETTERS = 320, 220, 14
-_LONGEST_NAME, _WIDEST_BAR, _DAYS_WRITTEN = 224, 64, 2
+# A chart with its legend is as wide as a phone's screen, so that its text keeps its size there.
+_WIDTH, _HEIGHT, _FONT_SIZE = 320, 220, 14
+_MAX_LABEL_WIDTH, _MAX_BAR_WIDTH, _DAYS_ON_AXIS = 224, 64, 2
 _VEGA_LITE = "6.4"
 OTHERS = "all others"
 
@@ -21,22 +21,22 @@ type Rows = Sequence[dict[str, Any]]
 type Spec = dict[str, Any]
 
 
-class Look(NamedTuple):
-    """The colours of all that is no figure."""
+class Palette(NamedTuple):
+    """The colours of text, lines and background."""
 
-    letters: str
+    text: str
     lines: str
     background: str = "transparent"
 
 
-LIGHT = Look("#1b2430", "#d5dae1")
-DARK = Look("#e8ecf1", "#3b4654")
-PAPER = Look("#1b2430", "#d5dae1", "#ffffff")
+LIGHT = Palette("#1b2430", "#d5dae1")
+DARK = Palette("#e8ecf1", "#3b4654")
+PAPER = Palette("#1b2430", "#d5dae1", "#ffffff")
 
 
-def svg(visual: Visual, rows: Rows, labels: Sequence[str], look: Look) -> str:
-    """The chart; `labels` are all that there are, so that each has the same colour in every chart."""
-    drawn: str = vl_convert.vegalite_to_svg(_spec(visual, rows, labels, look), vl_version=_VEGA_LITE)
+def svg(visual: Visual, rows: Rows, labels: Sequence[str], palette: Palette) -> str:
+    """The chart; `labels` are the labels of all charts, so that each has the same colour in every chart."""
+    drawn: str = vl_convert.vegalite_to_svg(_spec(visual, rows, labels, palette), vl_version=_VEGA_LITE)
     return drawn
 
 
@@ -47,75 +47,78 @@ def png(visual: Visual, rows: Rows, labels: Sequence[str]) -> bytes:
     return drawn
 
 
-def _spec(visual: Visual, rows: Rows, labels: Sequence[str], look: Look) -> Spec:
+def _spec(visual: Visual, rows: Rows, labels: Sequence[str], palette: Palette) -> Spec:
     role = "Category" if visual.kind == "pie" else "Colors"
-    chart = _DRAWN[visual.kind](visual, *_shown(rows, _one(visual, role).column, _one(visual, "Values").column, labels))
+    label, value = _only_field(visual, role).column, _only_field(visual, "Values").column
+    chart = _CHARTS[visual.kind](visual, *_with_colours(rows, label, value, labels))
     size = {"width": _WIDTH, "height": _HEIGHT, "autosize": {"type": "fit-x", "contains": "padding"}}
-    return size | {"background": look.background, "config": _config(look)} | chart
+    return size | {"background": palette.background, "config": _config(palette)} | chart
 
 
-def _shown(rows: Rows, label: str, value: str, labels: Sequence[str]) -> tuple[Rows, dict[str, str]]:
+def _with_colours(
+    rows: Rows, label_column: str, value_column: str, labels: Sequence[str]
+) -> tuple[Rows, dict[str, str]]:
     """The rows as they are drawn, and the colour of each name in them: as many names as there are colours.
 
-    What is more than that is taken together: nobody could tell the parts apart. The table has them all.
+    Further labels are drawn together, since nobody could distinguish their parts. The table has them all.
     """
-    alone = labels if len(labels) <= len(_COLOURS) else labels[: len(_COLOURS) - 1]
-    names = {one: printable(one) if one in alone else OTHERS for one in labels}
+    separate = labels if len(labels) <= len(_COLOURS) else labels[: len(_COLOURS) - 1]
+    names = {label: printable(label) if label in separate else OTHERS for label in labels}
     sums: dict[tuple[tuple[str, Any], ...], int] = {}
     for row in rows:
-        key = tuple((row | {label: names[row[label]]} | {value: None}).items())
-        sums[key] = sums.get(key, 0) + row[value]
-    colours = {name: _COLOURS[place] for place, name in enumerate(dict.fromkeys(names.values()))}
-    return [dict(key) | {value: total} for key, total in sums.items()], colours
+        key = tuple((row | {label_column: names[row[label_column]], value_column: None}).items())
+        sums[key] = sums.get(key, 0) + row[value_column]
+    colours = dict(zip(dict.fromkeys(names.values()), _COLOURS, strict=False))
+    return [dict(key) | {value_column: total} for key, total in sums.items()], colours
 
 
-def _config(look: Look) -> Spec:
-    letters = {"labelColor": look.letters, "titleColor": look.letters, "labelFontSize": _LETTERS}
-    lines = {"gridColor": look.lines, "domainColor": look.lines, "tickColor": look.lines}
+def _config(palette: Palette) -> Spec:
+    text = {"labelColor": palette.text, "titleColor": palette.text, "labelFontSize": _FONT_SIZE}
+    lines = {"gridColor": palette.lines, "domainColor": palette.lines, "tickColor": palette.lines}
     return {
         "font": "system-ui, sans-serif",
-        "axis": letters | lines | {"titleFontSize": _LETTERS, "titleFontWeight": "normal", "labelAngle": 0},
-        "legend": letters
+        "axis": text | lines | {"titleFontSize": _FONT_SIZE, "titleFontWeight": "normal", "labelAngle": 0},
+        "legend": text
         | {
             "orient": "bottom",
             "columns": 1,
             "rowPadding": 4,
             "title": None,
             "symbolSize": 120,
-            "labelLimit": _LONGEST_NAME,
+            "labelLimit": _MAX_LABEL_WIDTH,
         },
-        "title": {"color": look.letters, "fontSize": 15},
+        "title": {"color": palette.text, "fontSize": 15},
         "view": {"stroke": None},
     }
 
 
 def _pie(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
-    label, value = _one(visual, "Category").column, _one(visual, "Values").column
+    label, value = _only_field(visual, "Category").column, _only_field(visual, "Values").column
     total = sum(row[value] for row in rows)
-    # How much a part is stands beside its colour: no part is too thin for its words, and no name hides them.
+    # The legend has each part's share, so that no part is too thin for its text.
     parts = {row[label]: f"{row[value]} ({row[value] / total:.0%}): {row[label]}" for row in rows}
-    shown = [row | {"part": parts[row[label]], "place": place} for place, row in enumerate(rows)]
-    scale = {"domain": list(parts.values()), "range": [colours[one] for one in parts]}
+    ordered = [row | {"part": parts[row[label]], "position": position} for position, row in enumerate(rows)]
+    scale = {"domain": list(parts.values()), "range": [colours[name] for name in parts]}
     return {
-        "data": {"values": shown},
+        "data": {"values": ordered},
         "mark": {"type": "arc", "padAngle": 0.015},
         "encoding": {
             "theta": {"field": value, "type": "quantitative", "stack": True},
             "color": {"field": "part", "type": "nominal", "scale": scale},
-            "order": {"field": "place", "type": "quantitative"},
+            "order": {"field": "position", "type": "quantitative"},
         },
     }
 
 
 def _bar(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
-    # One upon the other, so that each label is seen where others have the same count, on one day and on many.
-    x, y, label = (_one(visual, role) for role in ("Category", "Values", "Colors"))
+    # Stacked, so that no label hides another with the same count, on one day and on many.
+    x, y, label = (_only_field(visual, role) for role in ("Category", "Values", "Colors"))
     return {
         "data": {"values": list(rows)},
-        "mark": {"type": "bar", "width": {"expr": f"clamp(bandwidth('x'), 1, {_WIDEST_BAR})"}},
+        "mark": {"type": "bar", "width": {"expr": f"clamp(bandwidth('x'), 1, {_MAX_BAR_WIDTH})"}},
         "encoding": {
             "x": {"field": x.column, "title": x.title, "type": "ordinal"} | (_days(x.column, rows) if x.is_day else {}),
-            # Never more steps than there are of what is counted: it is whole.
+            # At most as many steps as the largest count: counts are whole numbers.
             "y": {
                 "field": y.column,
                 "title": y.title,
@@ -132,15 +135,15 @@ def _bar(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
 
 
 def _days(column: str, rows: Rows) -> Spec:
-    """The axis has a place for each day, also for those without a label: they have no row. Only some are written."""
+    """An axis with each day, also the days without a row, of which only some have their date written."""
     first, last = (dt.date.fromisoformat(find(row[column] for row in rows)) for find in (min, max))
     days = [f"{first + dt.timedelta(days=number)}" for number in range((last - first).days + 1)]
-    return {"scale": {"domain": days}, "axis": {"values": days[:: -(-len(days) // _DAYS_WRITTEN)]}}
+    return {"scale": {"domain": days}, "axis": {"values": days[:: -(-len(days) // _DAYS_ON_AXIS)]}}
 
 
-_DRAWN: dict[str, Callable[[Visual, Rows, dict[str, str]], Spec]] = {"pie": _pie, "bar": _bar}
+_CHARTS: dict[str, Callable[[Visual, Rows, dict[str, str]], Spec]] = {"pie": _pie, "bar": _bar}
 
 
-def _one(visual: Visual, role: str) -> Field:
+def _only_field(visual: Visual, role: str) -> Field:
     (field,) = visual.fields[role]
     return field

@@ -1,4 +1,4 @@
-"""One page that opens without a network: its charts are in it, and it may neither fetch nor run anything."""
+"""The page, which opens without a network: its charts are in it, and it may neither fetch nor run anything."""
 
 import base64
 import datetime as dt
@@ -14,16 +14,16 @@ from labelwatch.report.charts import Rows
 from labelwatch.report.visuals import Field, Visual
 from labelwatch.shared.text import printable
 
-# The column of a table that is no column of its query: where the picture is.
+# The column of a table that is no column of its query: the address of the picture.
 LINK = "link"
 OF_INTEREST = "of_interest"
 # Of a timestamp, which a reader can do without.
 _MILLISECONDS = re.compile(r"(?<=^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+$")
-type Address = Callable[[dict[str, Any]], str]
+type AddressOf = Callable[[dict[str, Any]], str]
 
 
-class Told(NamedTuple):
-    """What the page says above its visuals."""
+class Summary(NamedTuple):
+    """The text above the visuals."""
 
     title: str
     days: str
@@ -32,7 +32,7 @@ class Told(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """A chart for day and night, as addresses that hold all of it."""
+    """A chart in light and dark colours, as data URLs."""
 
     light: str
     dark: str
@@ -46,7 +46,7 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """What stands in a table, and where it leads."""
+    """The text of a table's cell, and the address of its link."""
 
     text: str
     is_number: bool = False
@@ -54,7 +54,7 @@ class Cell(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row of a table; `name` is what its link is of."""
+    """A row of a table; `name` is the image that its link opens."""
 
     cells: list[Cell]
     marked: bool
@@ -62,7 +62,7 @@ class Line(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A visual with its pictures, their words, and the table that is behind them."""
+    """A visual with its pictures, their alternative text, and the table of their figures."""
 
     visual: Visual
     pictures: Pictures | None
@@ -71,49 +71,49 @@ class Card(NamedTuple):
     lines: list[Line]
 
 
-def render(told: Told, answers: Sequence[tuple[Visual, Rows]], address: Address | None) -> str:
-    """The page; `address` says where the picture of a row is, where that can be said."""
+def render(summary: Summary, answers: Sequence[tuple[Visual, Rows]], address_of: AddressOf | None) -> str:
+    """The page; `address_of` gives the address of a row's picture, where pictures have one."""
     labels = list(dict.fromkeys(row["label"] for _, rows in answers for row in rows if row.get("label") is not None))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     return environment.get_template("page.html").render(
-        **told._asdict(),
+        **summary._asdict(),
         made=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}",
-        cards=[_card(visual, rows, labels, address) for visual, rows in answers],
+        cards=[_card(visual, rows, labels, address_of) for visual, rows in answers],
     )
 
 
-def _card(visual: Visual, rows: Rows, labels: Sequence[str], address: Address | None) -> Card:
-    fields = [
-        field
-        for role in ("Category", "Colors", "Values")
-        for field in visual.fields.get(role, [])
-        if field.column != LINK or address
-    ]
+def _card(visual: Visual, rows: Rows, labels: Sequence[str], address_of: AddressOf | None) -> Card:
+    fields = _fields(visual, with_link=address_of is not None)
     numbers = {field.column for field in fields if any(_is_number(row.get(field.column)) for row in rows)}
     return Card(
         visual,
         None if visual.kind == "table" or not rows else _pictures(visual, rows, labels),
         f"{visual.title}. {visual.subtitle} The same figures are in the table that follows.",
         [Column(field.title, field.column in numbers) for field in fields],
-        [
-            Line(
-                [_cell(row, field, address) for field in fields], bool(row.get(OF_INTEREST)), str(row.get("image", ""))
-            )
-            for row in rows
-        ],
+        [_line(row, fields, address_of) for row in rows],
     )
 
 
+def _fields(visual: Visual, *, with_link: bool) -> list[Field]:
+    fields = [field for role in ("Category", "Colors", "Values") for field in visual.fields.get(role, [])]
+    return [field for field in fields if field.column != LINK or with_link]
+
+
+def _line(row: Mapping[str, Any], fields: Sequence[Field], address_of: AddressOf | None) -> Line:
+    cells = [_cell(row, field, address_of) for field in fields]
+    return Line(cells, bool(row.get(OF_INTEREST)), str(row.get("image", "")))
+
+
 def _pictures(visual: Visual, rows: Rows, labels: Sequence[str]) -> Pictures:
-    drawn = (charts.svg(visual, rows, labels, look) for look in (charts.LIGHT, charts.DARK))
-    return Pictures(*(f"data:image/svg+xml;base64,{base64.b64encode(one.encode()).decode()}" for one in drawn))
+    drawn = (charts.svg(visual, rows, labels, palette) for palette in (charts.LIGHT, charts.DARK))
+    return Pictures(*(f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}" for svg in drawn))
 
 
-def _cell(row: Mapping[str, Any], field: Field, address: Address | None) -> Cell:
-    if field.column == LINK and address:
-        return Cell("Open", address=address(dict(row)))
+def _cell(row: Mapping[str, Any], field: Field, address_of: AddressOf | None) -> Cell:
+    if field.column == LINK and address_of:
+        return Cell("Open", address=address_of(dict(row)))
     value = row[field.column]
     return Cell(_text(value), _is_number(value))
 

@@ -46,7 +46,7 @@ def names(prefix: str, count: int) -> list[str]:
 
 
 def rows_of(pipeline: Pipeline, prefix: str) -> int:
-    (row,) = pipeline.session.athena.ask(
+    (row,) = pipeline.session.athena.query(
         f"SELECT count(*) AS rows FROM rekognition_customlabels_analytics WHERE image LIKE '{prefix}%'"  # noqa: S608 - ours
     ).records
     return int(row["rows"] or 0)

@@ -66,12 +66,12 @@ def test_the_link_in_the_alert_shows_the_picture_to_anybody(pipeline: Pipeline) 
 def test_a_row_has_the_metadata_of_the_upload(pipeline: Pipeline) -> None:
     pipeline.upload("metadata.jpg", ContentType="image/jpeg", Metadata={"camera": "north-4"})
     pipeline.wait_for("metadata.jpg")
-    (row,) = pipeline.session.athena.ask(
+    (row,) = pipeline.session.athena.query(
         "SELECT bucket, content_type, metadata['camera'] AS camera, size, dt, date_trunc('day', uploaded_at) AS day "
         "FROM rekognition_customlabels_analytics WHERE image = 'metadata.jpg'"
     ).records
     assert (row["bucket"], row["content_type"], row["camera"]) == (INPUT_BUCKET, "image/jpeg", "north-4")
-    assert row["size"] == str(len(picture()))
+    assert row["size"] == len(picture())
     assert str(row["day"]).startswith(str(row["dt"]))
 
 
@@ -130,7 +130,7 @@ def test_without_a_custom_model_general_labels_are_detected(pipeline: Pipeline) 
     pipeline.wait_for("general.jpg")
     pipeline.wait_until_empty()  # a function that is changed while it runs defers its message
     set_environment(pipeline.session, detect, CustomModelARN=pipeline.local_model.arn)
-    (row,) = pipeline.session.athena.ask(
+    (row,) = pipeline.session.athena.query(
         "SELECT model, label FROM rekognition_customlabels_analytics WHERE image = 'general.jpg'"
     ).records
     assert row == {"model": "general", "label": "leaf-smut"}

@@ -98,7 +98,7 @@ def test_a_ticket_of_the_other_type_makes_a_prediction_too(pipeline: Pipeline, a
     granted = presigned_upload(api, token, filename="0042", content_type="image/png")
     assert send(granted, picture(form="PNG")).ok
     pipeline.wait_for(granted["key"])
-    (row,) = pipeline.session.athena.ask(
+    (row,) = pipeline.session.athena.query(
         f"SELECT content_type FROM rekognition_customlabels_analytics WHERE image = '{granted['key']}'"  # noqa: S608
     ).records
     assert row["content_type"] == "image/png"

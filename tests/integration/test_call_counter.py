@@ -1,4 +1,4 @@
-"""The counting proxy: which call a request is, as the SDK makes it, and that it passes on what it counts."""
+"""The counting proxy: the call that a request of the SDK is, and that each counted request is passed on."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from botocore.exceptions import ClientError
 from tests.support.call_counter import UPLOADER, Call, Calls, counting_proxy, operation_name
 
 MAPPING = "14e0db71-0000-4000-8000-000000000000"
-NOWHERE = "http://127.0.0.1:1"
-Ask = Callable[[Any], object]
+NO_ENDPOINT = "http://127.0.0.1:1"
+Send = Callable[[Any], object]
 
 
-class Seen(Exception):  # noqa: N818 - not an error: the request, before it is sent
+class NotSent(Exception):  # noqa: N818 - not an error: the request, before it is sent
     """Raised instead of sending."""
 
     def __init__(self, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
@@ -28,16 +28,16 @@ class Seen(Exception):  # noqa: N818 - not an error: the request, before it is s
         self.request = method, urlsplit(url)._replace(scheme="", netloc="").geturl(), headers, body
 
 
-def before_it_is_sent(request: Any, **_: object) -> None:
+def raise_request(request: Any, **_: object) -> None:
     headers = {
         name.lower(): value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
     }
     body = request.body.encode() if isinstance(request.body, str) else b""
-    raise Seen(request.method, request.url, headers, body)
+    raise NotSent(request.method, request.url, headers, body)
 
 
 @pytest.mark.parametrize(
-    ("service", "name", "ask"),
+    ("service", "name", "send"),
     [
         ("dynamodb", "UpdateItem", lambda client: client.update_item(TableName="table", Key={"id": {"S": "x"}})),
         (
@@ -55,15 +55,15 @@ def before_it_is_sent(request: Any, **_: object) -> None:
         ("s3", "HeadObject", lambda client: client.head_object(Bucket="bucket", Key="a b", VersionId="1")),
         ("s3", "PutObject", lambda client: client.put_object(Bucket="bucket", Key="a", Body=b"x")),
         ("sns", "Publish", lambda client: client.publish(TopicArn="arn", Message="text")),
-        ("sqs", "SendMessage", lambda client: client.send_message(QueueUrl=f"{NOWHERE}/queue", MessageBody="x")),
+        ("sqs", "SendMessage", lambda client: client.send_message(QueueUrl=f"{NO_ENDPOINT}/queue", MessageBody="x")),
     ],
 )
-def test_a_call_is_told_by_its_request(service: str, name: str, ask: Ask) -> None:
-    client = boto3.client(service, endpoint_url=NOWHERE)  # type: ignore[call-overload] # any service
-    client.meta.events.register("before-send", before_it_is_sent)
-    with pytest.raises(Seen) as seen:
-        ask(client)
-    assert operation_name(*seen.value.request) == f"{service} {name}"
+def test_a_call_is_known_by_its_request(service: str, name: str, send: Send) -> None:
+    client = boto3.client(service, endpoint_url=NO_ENDPOINT)  # type: ignore[call-overload] # any service
+    client.meta.events.register("before-send", raise_request)
+    with pytest.raises(NotSent) as not_sent:
+        send(client)
+    assert operation_name(*not_sent.value.request) == f"{service} {name}"
 
 
 def test_a_form_is_an_upload() -> None:
@@ -72,13 +72,13 @@ def test_a_form_is_an_upload() -> None:
     )
 
 
-def test_a_request_to_the_api_is_told_by_its_route() -> None:
+def test_a_request_to_the_api_is_named_by_its_route() -> None:
     path = "/restapis/1a2b/api/_user_request_/uploads"
     assert operation_name("POST", path, {"authorization": "Bearer x"}, b"{}") == "apigateway POST /uploads"
 
 
 @pytest.mark.parametrize("path", ["/bucket", "/bucket/key?acl"])
-def test_what_is_not_known_keeps_its_request_line(path: str) -> None:
+def test_an_unknown_call_keeps_its_request_line(path: str) -> None:
     assert operation_name("PUT", path, {}, b"") == f"s3 PUT {path}"
 
 
@@ -87,22 +87,22 @@ class Upstream(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def _answer(self, content: bytes) -> None:
-        there = self.path.startswith("/bucket/there")
-        self.send_response(200 if there else 404)
-        self.send_header("Content-Length", str(len(content) if there else 0))
+    def _respond(self, content: bytes) -> None:
+        exists = self.path.startswith("/bucket/existing")
+        self.send_response(200 if exists else 404)
+        self.send_header("Content-Length", str(len(content) if exists else 0))
         self.send_header("ETag", '"tag"')
         self.end_headers()
-        if there and self.command != "HEAD":
+        if exists and self.command != "HEAD":
             self.wfile.write(content)
 
     def do_GET(self) -> None:
-        self._answer(b"one")
+        self._respond(b"abc")
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
     def do_PUT(self) -> None:
-        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+        self._respond(self.rfile.read(int(self.headers["Content-Length"])))
 
     def log_message(self, *_: object) -> None:
         pass
@@ -127,32 +127,34 @@ def endpoint(calls: Calls) -> Iterator[str]:
         server.server_close()
 
 
-def test_an_answer_arrives_as_it_was_given(endpoint: str) -> None:
-    assert boto3.client("s3", endpoint_url=endpoint).get_object(Bucket="bucket", Key="there")["Body"].read() == b"one"
+def test_a_response_is_passed_on_unchanged(endpoint: str) -> None:
+    assert (
+        boto3.client("s3", endpoint_url=endpoint).get_object(Bucket="bucket", Key="existing")["Body"].read() == b"abc"
+    )
 
 
-def test_the_length_of_an_object_arrives_without_the_object(endpoint: str) -> None:
-    assert boto3.client("s3", endpoint_url=endpoint).head_object(Bucket="bucket", Key="there")["ContentLength"] == 3
+def test_the_length_of_an_object_is_passed_on_without_the_object(endpoint: str) -> None:
+    assert boto3.client("s3", endpoint_url=endpoint).head_object(Bucket="bucket", Key="existing")["ContentLength"] == 3
 
 
-def test_a_refusal_counts_as_one_of_the_function(endpoint: str, calls: Calls) -> None:
+def test_an_error_counts_as_a_refused_call_of_the_function(endpoint: str, calls: Calls) -> None:
     with pytest.raises(ClientError):
-        boto3.client("s3", endpoint_url=endpoint).head_object(Bucket="bucket", Key="gone")
+        boto3.client("s3", endpoint_url=endpoint).head_object(Bucket="bucket", Key="missing")
     assert calls.now() == {Call("Detect", "s3 HeadObject", refused=True): 1}
 
 
-def test_what_is_not_signed_counts_for_whoever_uploads(endpoint: str, calls: Calls) -> None:
+def test_an_unsigned_request_counts_for_the_uploader(endpoint: str, calls: Calls) -> None:
     connection = http.client.HTTPConnection(urlsplit(endpoint).netloc)
-    connection.request("PUT", "/bucket/there", b"x")
+    connection.request("PUT", "/bucket/existing", b"x")
     connection.getresponse().read()
     connection.close()
     assert calls.now() == {Call(UPLOADER, "s3 PutObject", refused=False): 1}
 
 
-def test_what_nobody_answers_is_an_error_and_no_call(calls: Calls) -> None:
-    with counting_proxy("Detect", NOWHERE, calls) as url:
+def test_a_request_without_an_upstream_is_an_error_and_no_call(calls: Calls) -> None:
+    with counting_proxy("Detect", NO_ENDPOINT, calls) as url:
         connection = http.client.HTTPConnection(urlsplit(url).netloc)
-        connection.request("GET", "/bucket/there")
+        connection.request("GET", "/bucket/existing")
         status = connection.getresponse().status
         connection.close()
     assert (status, calls.now()) == (502, {})

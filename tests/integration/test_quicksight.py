@@ -1,4 +1,4 @@
-"""QuickSight as the command uses it, on one that keeps what it is given and knows botocore's model of each call."""
+"""`labelwatch quicksight` against a fake with state, behind botocore's own model of each call."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from labelwatch.__main__ import app
-from labelwatch.quicksight import document, setup
-from labelwatch.quicksight.kinds import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Home
-from labelwatch.quicksight.objects import SENT, Objects
-from labelwatch.quicksight.setup import Wish
+from labelwatch.analytics import DEFINITION
+from labelwatch.quicksight import setup
+from labelwatch.quicksight.asset_types import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Location
+from labelwatch.quicksight.assets import SENT_TAG, Assets
+from labelwatch.quicksight.setup import Options
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 from tests.support.fake_quicksight import OWNER, FakeQuickSight
@@ -26,7 +27,7 @@ STACK = "labelwatch-prod"
 ANN = f"arn:aws:quicksight:eu-central-1:{OWNER}:user/default/ann"
 RON = f"arn:aws:quicksight:eu-central-1:{OWNER}:user/default/ron"
 GROWERS = f"arn:aws:quicksight:eu-central-1:{OWNER}:group/default/growers"
-FOUR = ["DataSource", "DataSet", "Analysis", "Dashboard"]
+ASSET_TYPES = ["DataSource", "DataSet", "Analysis", "Dashboard"]
 NAMES = ["data source", "data set", "analysis", "dashboard"]
 OUTPUTS = {
     "OutputBucket": "predictions",
@@ -34,7 +35,7 @@ OUTPUTS = {
     "WorkgroupName": STACK,
     "QuickSightRoleArn": f"arn:aws:iam::{OWNER}:role/quicksight",
 }
-# What each kind's owner and viewer are granted. Viewers and owners of dashboards, data sets and data sources:
+# What the owner and the viewer of each type are granted. Viewers and owners of dashboards, data sets and data sources:
 # https://docs.aws.amazon.com/quicksight/latest/developerguide/update-dashboard-permissions.html, and beside it
 # update-data-set-permissions and update-data-source-permissions; owners, the analysis' too, in the reference of
 # AWS::QuickSight::Dashboard, DataSet, DataSource and Analysis.
@@ -61,7 +62,7 @@ PERMISSIONS_ONLY = {"PassDataSource", "PassDataSet", "QueryAnalysis", "QueryDash
 
 
 class FakeAccount:
-    """An account with this QuickSight, the stack's outputs, and an Athena that answers with nothing."""
+    """An account with this QuickSight, the stack's outputs, and an Athena whose results are empty."""
 
     id = OWNER
     profile = None
@@ -101,49 +102,50 @@ def quicksight() -> FakeQuickSight:
 
 
 def up(
-    quicksight: FakeQuickSight, *principals: str, account: FakeAccount | None = None, stack: str = STACK, **wish: Any
+    quicksight: FakeQuickSight, *principals: str, account: FakeAccount | None = None, stack: str = STACK, **options: Any
 ) -> list[str]:
-    """What was told."""
-    said: list[str] = []
-    there: Any = account or FakeAccount(quicksight)
-    setup.up(there, Wish(stack, list(principals or ["ann"]), **wish), said.append, poll_seconds=0)
-    return said
+    """The lines that are printed."""
+    lines: list[str] = []
+    fake: Any = account or FakeAccount(quicksight)
+    setup.up(fake, Options(stack, list(principals or ["ann"]), **options), lines.append, poll_seconds=0)
+    return lines
 
 
 def down(quicksight: FakeQuickSight) -> list[str]:
-    said: list[str] = []
-    there: Any = FakeAccount(quicksight)
-    setup.down(there, STACK, said.append)
-    return said
+    lines: list[str] = []
+    fake: Any = FakeAccount(quicksight)
+    setup.down(fake, STACK, lines.append)
+    return lines
 
 
-def refused(quicksight: FakeQuickSight, *principals: str, **wish: Any) -> str:
-    with pytest.raises(UserError) as mistake:
-        up(quicksight, *principals, **wish)
-    return str(mistake.value)
+def refused(quicksight: FakeQuickSight, *principals: str, **options: Any) -> str:
+    with pytest.raises(UserError) as refusal:
+        up(quicksight, *principals, **options)
+    return str(refusal.value)
 
 
-def sent(quicksight: FakeQuickSight, kind: str) -> dict[str, Any]:
-    asked: dict[str, Any] = quicksight.objects[kind, STACK]["asked"]
-    return asked
+def sent(quicksight: FakeQuickSight, asset_type: str) -> dict[str, Any]:
+    """The last request for the asset."""
+    request: dict[str, Any] = quicksight.assets[asset_type, STACK]["request"]
+    return request
 
 
-def test_one_of_each_kind_is_made_and_told_with_the_dashboard_s_address(quicksight: FakeQuickSight) -> None:
-    said = up(quicksight)
-    assert list(quicksight.objects) == [(kind, STACK) for kind in FOUR]
-    assert [one for one in said if ": made" in one] == [
-        "data source Athena-CustomLabels-analysis: made",
-        f"data set Labelwatch predictions ({STACK}): made",
-        f"analysis Labelwatch ({STACK}): made",
-        f"dashboard Labelwatch ({STACK}): made",
+def test_an_asset_of_each_type_is_created_and_the_dashboard_s_address_printed(quicksight: FakeQuickSight) -> None:
+    lines = up(quicksight)
+    assert list(quicksight.assets) == [(asset_type, STACK) for asset_type in ASSET_TYPES]
+    assert [line for line in lines if ": created" in line] == [
+        "data source Athena-CustomLabels-analysis: created",
+        f"data set Labelwatch predictions ({STACK}): created",
+        f"analysis Labelwatch ({STACK}): created",
+        f"dashboard Labelwatch ({STACK}): created",
     ]
-    assert said[-1] == f"The dashboard: https://eu-central-1.quicksight.aws.amazon.com/sn/dashboards/{STACK}"
+    assert lines[-1] == f"The dashboard: https://eu-central-1.quicksight.aws.amazon.com/sn/dashboards/{STACK}"
 
 
 def test_where_aws_lists_no_address_the_dashboard_is_named(quicksight: FakeQuickSight) -> None:
     quicksight.region = quicksight.signed_up_in = "us-gov-west-1"
-    said = up(quicksight)
-    assert said[-1] == f"The dashboard is {STACK}, under Dashboards in QuickSight's console."
+    lines = up(quicksight)
+    assert lines[-1] == f"The dashboard is {STACK}, under Dashboards in QuickSight's console."
     assert "https://console.amazonaws-us-gov.com/s3/object/" in sql(quicksight)
 
 
@@ -152,14 +154,14 @@ def sql(quicksight: FakeQuickSight) -> str:
     return query
 
 
-def test_athena_is_asked_in_the_stack_s_own_role_and_workgroup(quicksight: FakeQuickSight) -> None:
+def test_athena_is_queried_with_the_stack_s_own_role_and_workgroup(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     assert sent(quicksight, "DataSource")["DataSourceParameters"] == {
         "AthenaParameters": {"WorkGroup": STACK, "RoleArn": OUTPUTS["QuickSightRoleArn"]}
     }
 
 
-def test_the_rows_are_those_of_the_stack_s_database(quicksight: FakeQuickSight) -> None:
+def test_the_rows_are_from_the_stack_s_database(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     assert "FROM labelwatch_prod.rekognition_customlabels_analytics" in sql(quicksight)
     assert "'https://eu-central-1.console.aws.amazon.com/s3/object/'" in sql(quicksight)
@@ -168,14 +170,14 @@ def test_the_rows_are_those_of_the_stack_s_database(quicksight: FakeQuickSight) 
 
 def test_analysis_and_dashboard_draw_the_stack_s_data_set_on_the_stack_s_source(quicksight: FakeQuickSight) -> None:
     up(quicksight)
-    source, data_set = (quicksight.arn(kind, STACK) for kind in ("DataSource", "DataSet"))
+    source, data_set = (quicksight.arn(asset_type, STACK) for asset_type in ("DataSource", "DataSet"))
     assert sent(quicksight, "DataSet")["PhysicalTableMap"]["predictions"]["CustomSql"]["DataSourceArn"] == source
-    for kind in ("Analysis", "Dashboard"):
-        declared = sent(quicksight, kind)["Definition"]["DataSetIdentifierDeclarations"]
+    for asset_type in ("Analysis", "Dashboard"):
+        declared = sent(quicksight, asset_type)["Definition"]["DataSetIdentifierDeclarations"]
         assert declared == [{"Identifier": "predictions", "DataSetArn": data_set}]
 
 
-def test_the_table_is_there_before_quicksight_asks_for_its_columns(quicksight: FakeQuickSight) -> None:
+def test_the_table_exists_before_quicksight_reads_its_columns(quicksight: FakeQuickSight) -> None:
     account = FakeAccount(quicksight)
     up(quicksight, account=account)
     (ddl,) = account.queries
@@ -183,174 +185,181 @@ def test_the_table_is_there_before_quicksight_asks_for_its_columns(quicksight: F
 
 
 @pytest.mark.parametrize("spice", [False, True])
-def test_twice_up_makes_no_second_object_and_sends_nothing(quicksight: FakeQuickSight, *, spice: bool) -> None:
+def test_a_second_up_creates_no_second_asset_and_sends_nothing(quicksight: FakeQuickSight, *, spice: bool) -> None:
     up(quicksight, "ann", "ron", spice=spice)
-    there = set(quicksight.objects)
-    quicksight.sent.clear()
-    said = up(quicksight, "ann", "ron", spice=spice)
-    assert (quicksight.sent, set(quicksight.objects)) == ([], there)
-    assert [one for one in said if ": unchanged" in one] == said[:-1]
+    assets = set(quicksight.assets)
+    quicksight.changes.clear()
+    lines = up(quicksight, "ann", "ron", spice=spice)
+    assert (quicksight.changes, set(quicksight.assets)) == ([], assets)
+    assert [line for line in lines if ": unchanged" in line] == lines[:-1]
 
 
-def test_two_stacks_have_their_own(quicksight: FakeQuickSight) -> None:
+def test_two_stacks_have_assets_of_their_own(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     up(quicksight, stack="labelwatch-test")
-    assert set(quicksight.objects) == {(kind, stack) for kind in FOUR for stack in (STACK, "labelwatch-test")}
+    assert set(quicksight.assets) == {
+        (asset_type, stack) for asset_type in ASSET_TYPES for stack in (STACK, "labelwatch-test")
+    }
 
 
 def test_only_what_changed_is_sent(quicksight: FakeQuickSight) -> None:
     up(quicksight)
-    quicksight.sent.clear()
+    quicksight.changes.clear()
     moved = FakeAccount(quicksight, OUTPUTS | {"WorkgroupName": "another"})
-    said = up(quicksight, account=moved)
-    assert quicksight.sent == ["UpdateDataSource", "TagResource"]
-    assert said[0] == "data source Athena-CustomLabels-analysis: changed"
+    lines = up(quicksight, account=moved)
+    assert quicksight.changes == ["UpdateDataSource", "TagResource"]
+    assert lines[0] == "data source Athena-CustomLabels-analysis: updated"
 
 
-def objects(quicksight: FakeQuickSight) -> Objects:
-    return Objects(quicksight.client(quicksight.region), Home("aws", quicksight.region, OWNER, STACK), poll_seconds=0)
+def assets_of(quicksight: FakeQuickSight) -> Assets:
+    location = Location("aws", quicksight.region, OWNER, STACK)
+    return Assets(quicksight.client(quicksight.region), location, poll_seconds=0)
 
 
-def another(quicksight: FakeQuickSight) -> dict[str, Any]:
+def another_dashboard(quicksight: FakeQuickSight) -> dict[str, Any]:
     return {"Name": "Another", "Definition": sent(quicksight, "Dashboard")["Definition"]}
 
 
-def test_a_changed_dashboard_is_published_once_it_is_ready(quicksight: FakeQuickSight) -> None:
+def test_an_updated_dashboard_is_published_once_it_is_ready(quicksight: FakeQuickSight) -> None:
     up(quicksight)
-    assert quicksight.objects["Dashboard", STACK]["published"] == 1
-    objects(quicksight).put(DASHBOARD, another(quicksight))
-    assert quicksight.objects["Dashboard", STACK]["published"] == 2
+    assert quicksight.assets["Dashboard", STACK]["published"] == 1
+    assets_of(quicksight).put(DASHBOARD, another_dashboard(quicksight))
+    assert quicksight.assets["Dashboard", STACK]["published"] == 2
 
 
-def test_a_dashboard_that_could_not_be_changed_stays_published_as_it_was(quicksight: FakeQuickSight) -> None:
+def test_a_dashboard_whose_update_fails_stays_published_as_it_was(quicksight: FakeQuickSight) -> None:
     up(quicksight)
-    quicksight.fails["Dashboard"] = "the column leaf does not exist"
+    quicksight.failures["Dashboard"] = "the column leaf does not exist"
     with pytest.raises(UserError, match="does not take the dashboard: the column leaf does not exist"):
-        objects(quicksight).put(DASHBOARD, another(quicksight))
-    assert quicksight.objects["Dashboard", STACK]["published"] == 1
+        assets_of(quicksight).put(DASHBOARD, another_dashboard(quicksight))
+    assert quicksight.assets["Dashboard", STACK]["published"] == 1
 
 
-@pytest.mark.parametrize(("kind", "name"), list(zip(FOUR, NAMES, strict=True)), ids=FOUR)
-def test_what_fails_is_told_in_quicksight_s_words_and_is_sent_again_next_time(
-    quicksight: FakeQuickSight, kind: str, name: str
+@pytest.mark.parametrize(("asset_type", "name"), list(zip(ASSET_TYPES, NAMES, strict=True)), ids=ASSET_TYPES)
+def test_a_failure_is_reported_in_quicksight_s_words_and_the_next_up_repeats_it(
+    quicksight: FakeQuickSight, asset_type: str, name: str
 ) -> None:
-    quicksight.fails[kind] = "the role may not read it"
+    quicksight.failures[asset_type] = "the role may not read it"
     assert refused(quicksight, spice=True) == f"QuickSight does not take the {name}: the role may not read it"
-    quicksight.fails.clear()
-    quicksight.sent.clear()
-    said = up(quicksight, spice=True)
-    assert [one for one in quicksight.sent if one.startswith("Update") and "P" not in one] == [f"Update{kind}"]
-    assert [one.partition(" ")[0] for one in said if ": changed" in one] == [name.partition(" ")[0]]
+    quicksight.failures.clear()
+    quicksight.changes.clear()
+    lines = up(quicksight, spice=True)
+    assert [name for name in quicksight.changes if name.startswith("Update") and "P" not in name] == [
+        f"Update{asset_type}"
+    ]
+    assert [line.partition(" ")[0] for line in lines if ": updated" in line] == [name.partition(" ")[0]]
 
 
-def test_a_failure_without_words_is_told_by_its_status(quicksight: FakeQuickSight) -> None:
-    quicksight.fails["Analysis"] = ""
+def test_a_failure_without_a_message_is_reported_by_its_status(quicksight: FakeQuickSight) -> None:
+    quicksight.failures["Analysis"] = ""
     assert refused(quicksight) == (
         "QuickSight does not take the analysis: it is CREATION_FAILED, and QuickSight does not say why"
     )
 
 
 def test_in_spice_the_rows_are_waited_for_and_refreshed_daily(quicksight: FakeQuickSight) -> None:
-    said = up(quicksight, spice=True)
+    lines = up(quicksight, spice=True)
     assert sent(quicksight, "DataSet")["ImportMode"] == "SPICE"
-    assert ("eu-central-1", "DescribeIngestion") in quicksight.asked
+    assert ("eu-central-1", "DescribeIngestion") in quicksight.calls
     assert quicksight.schedules[STACK]["ScheduleFrequency"]["Interval"] == "DAILY"
-    assert "daily refresh: made" in said
+    assert "daily refresh: created" in lines
 
 
-def test_a_schedule_that_was_changed_is_put_back(quicksight: FakeQuickSight) -> None:
+def test_a_schedule_that_somebody_changed_is_updated(quicksight: FakeQuickSight) -> None:
     up(quicksight, spice=True)
     before = quicksight.schedules[STACK]
     quicksight.schedules[STACK] = before | {"RefreshType": "INCREMENTAL_REFRESH"}
-    assert "daily refresh: changed" in up(quicksight, spice=True)
+    assert "daily refresh: updated" in up(quicksight, spice=True)
     assert quicksight.schedules[STACK] == before
 
 
-def test_whoever_does_not_say_otherwise_leaves_the_rows_where_they_are(quicksight: FakeQuickSight) -> None:
+def test_without_an_option_the_rows_stay_in_spice(quicksight: FakeQuickSight) -> None:
     up(quicksight, spice=True)
-    quicksight.sent.clear()
+    quicksight.changes.clear()
     up(quicksight, "ann", "ron")
     assert sent(quicksight, "DataSet")["ImportMode"] == "SPICE"
-    assert quicksight.sent == ["UpdateDashboardPermissions"]
+    assert quicksight.changes == ["UpdateDashboardPermissions"]
 
 
-def test_an_analysis_that_somebody_deleted_is_there_again(quicksight: FakeQuickSight) -> None:
+def test_an_analysis_that_somebody_deleted_is_restored(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     quicksight.client(quicksight.region).delete_analysis(AwsAccountId=OWNER, AnalysisId=STACK)
-    quicksight.sent.clear()
-    assert "analysis Labelwatch (labelwatch-prod): changed" in up(quicksight)
-    assert quicksight.sent == ["RestoreAnalysis", "UpdateAnalysis", "TagResource"]
+    quicksight.changes.clear()
+    assert "analysis Labelwatch (labelwatch-prod): updated" in up(quicksight)
+    assert quicksight.changes == ["RestoreAnalysis", "UpdateAnalysis", "TagResource"]
 
 
-def test_an_empty_principal_is_told(quicksight: FakeQuickSight) -> None:
+def test_an_empty_principal_is_refused(quicksight: FakeQuickSight) -> None:
     assert refused(quicksight, "ann", "") == (
         "--principal is empty; it must be the name of a user of QuickSight, or an ARN."
     )
 
 
-def test_the_schedule_goes_before_its_data_set_leaves_spice(quicksight: FakeQuickSight) -> None:
+def test_the_schedule_is_deleted_before_its_data_set_leaves_spice(quicksight: FakeQuickSight) -> None:
     up(quicksight, spice=True)
-    quicksight.sent.clear()
-    said = up(quicksight, spice=False)
-    assert quicksight.sent == ["DeleteRefreshSchedule", "UpdateDataSet", "TagResource"]
-    assert said[0] == "daily refresh: deleted"
+    quicksight.changes.clear()
+    lines = up(quicksight, spice=False)
+    assert quicksight.changes == ["DeleteRefreshSchedule", "UpdateDataSet", "TagResource"]
+    assert lines[0] == "daily refresh: deleted"
 
 
 def test_an_author_owns_all_of_it(quicksight: FakeQuickSight) -> None:
     up(quicksight, "ann")
-    for kind, names in OWNERS.items():
-        assert quicksight.granted(kind, STACK) == {ANN: {f"quicksight:{name}" for name in names}}
+    for asset_type, names in OWNERS.items():
+        assert quicksight.granted(asset_type, STACK) == {ANN: {f"quicksight:{name}" for name in names}}
 
 
-@pytest.mark.parametrize(("who", "arn"), [("ron", RON), (GROWERS, GROWERS)], ids=["reader", "group"])
-def test_readers_and_groups_look_at_the_dashboard_and_at_nothing_else(
-    quicksight: FakeQuickSight, who: str, arn: str
+@pytest.mark.parametrize(("principal", "arn"), [("ron", RON), (GROWERS, GROWERS)], ids=["reader", "group"])
+def test_readers_and_groups_can_view_the_dashboard_and_nothing_else(
+    quicksight: FakeQuickSight, principal: str, arn: str
 ) -> None:
-    said = up(quicksight, who)
+    lines = up(quicksight, principal)
     assert quicksight.granted("Dashboard", STACK) == {arn: {f"quicksight:{name}" for name in DASHBOARD_VIEWER}}
-    assert [quicksight.granted(kind, STACK) for kind in FOUR[:3]] == [{}, {}, {}]
-    assert [one for one in said if "shared" in one] == [f"  shared with {arn}, who can look at it"]
+    assert [quicksight.granted(asset_type, STACK) for asset_type in ASSET_TYPES[:3]] == [{}, {}, {}]
+    assert [line for line in lines if "shared" in line] == [f"  shared with {arn}, who can view it"]
 
 
-def test_every_action_that_is_granted_is_one_of_quicksight(quicksight: FakeQuickSight) -> None:
+def test_every_action_that_is_granted_exists_in_quicksight(quicksight: FakeQuickSight) -> None:
     known = {*quicksight.client("eu-central-1").meta.service_model.operation_names, *PERMISSIONS_ONLY}
-    kinds = (DATA_SOURCE, DATA_SET, ANALYSIS, DASHBOARD)
-    granted = {name.removeprefix("quicksight:") for kind in kinds for name in kind.owner | kind.viewer}
+    asset_types = (DATA_SOURCE, DATA_SET, ANALYSIS, DASHBOARD)
+    granted = {
+        name.removeprefix("quicksight:") for asset_type in asset_types for name in asset_type.owner | asset_type.viewer
+    }
     assert granted <= known
 
 
-def test_who_has_something_already_keeps_it_and_is_granted_nothing(quicksight: FakeQuickSight) -> None:
+def test_a_principal_keeps_its_permissions_and_is_granted_only_missing_ones(quicksight: FakeQuickSight) -> None:
     up(quicksight, "ron")
-    quicksight.sent.clear()
+    quicksight.changes.clear()
     up(quicksight, "ann", "ron")
     assert set(quicksight.granted("Dashboard", STACK)) == {ANN, RON}
-    assert quicksight.sent == [f"Update{kind}Permissions" for kind in FOUR]
+    assert quicksight.changes == [f"Update{asset_type}Permissions" for asset_type in ASSET_TYPES]
 
 
-def test_whoever_is_named_twice_is_granted_once(quicksight: FakeQuickSight) -> None:
-    said = up(quicksight, "ann", ANN)
-    assert len([one for one in said if "shared" in one]) == len(FOUR)
+def test_a_principal_that_is_named_by_name_and_arn_is_granted_once(quicksight: FakeQuickSight) -> None:
+    lines = up(quicksight, "ann", ANN)
+    assert len([line for line in lines if "shared" in line]) == len(ASSET_TYPES)
 
 
-def test_who_there_is_is_asked_where_the_account_signed_up(quicksight: FakeQuickSight) -> None:
+def test_users_are_described_in_the_region_where_the_account_signed_up(quicksight: FakeQuickSight) -> None:
     quicksight.signed_up_in = "us-east-1"
     up(quicksight)
-    assert [one for one in quicksight.asked if "User" in one[1] or "Account" in one[1]] == [
+    assert [(region, name) for region, name in quicksight.calls if "User" in name or "Account" in name] == [
         ("eu-central-1", "DescribeAccountSubscription"),
         ("us-east-1", "DescribeAccountSubscription"),
         ("us-east-1", "DescribeUser"),
     ]
-    assert {region for region, operation in quicksight.asked if operation.startswith("Create")} == {"eu-central-1"}
+    assert {region for region, operation in quicksight.calls if operation.startswith("Create")} == {"eu-central-1"}
 
 
-def test_the_identity_region_can_be_said(quicksight: FakeQuickSight) -> None:
+def test_the_identity_region_can_be_an_option(quicksight: FakeQuickSight) -> None:
     quicksight.signed_up_in = "us-east-1"
     up(quicksight, identity_region="us-east-1")
-    assert quicksight.asked[0] == ("us-east-1", "DescribeAccountSubscription")
+    assert quicksight.calls[0] == ("us-east-1", "DescribeAccountSubscription")
 
 
 @pytest.mark.parametrize(
-    ("who", "said"),
+    ("principal", "sentence"),
     [
         ("ben", "there is no user ben in QuickSight's namespace default; `aws quicksight list-users"),
         (
@@ -362,9 +371,11 @@ def test_the_identity_region_can_be_said(quicksight: FakeQuickSight) -> None:
     ],
     ids=["user", "group", "account", "IAM"],
 )
-def test_nobody_is_told_by_name_before_anything_is_made(quicksight: FakeQuickSight, who: str, said: str) -> None:
-    assert said in refused(quicksight, "ann", who)
-    assert quicksight.sent == []
+def test_an_unknown_principal_is_refused_before_anything_is_created(
+    quicksight: FakeQuickSight, principal: str, sentence: str
+) -> None:
+    assert sentence in refused(quicksight, "ann", principal)
+    assert quicksight.changes == []
 
 
 def test_a_user_s_name_may_have_a_role_before_it(quicksight: FakeQuickSight) -> None:
@@ -376,34 +387,36 @@ def test_a_user_s_name_may_have_a_role_before_it(quicksight: FakeQuickSight) -> 
 @pytest.mark.parametrize(
     "subscription", [None, {"AccountSubscriptionStatus": "UNSUBSCRIBED"}], ids=["never", "no more"]
 )
-def test_an_account_without_quicksight_is_told_to_sign_up(
+def test_an_account_without_quicksight_is_refused_with_the_advice_to_sign_up(
     quicksight: FakeQuickSight, subscription: dict[str, str] | None
 ) -> None:
     quicksight.subscription = subscription
     assert refused(quicksight).startswith("this account is not signed up for QuickSight; sign up once")
-    assert quicksight.sent == []
+    assert quicksight.changes == []
 
 
-def test_the_standard_edition_is_told_to_be_too_little(quicksight: FakeQuickSight) -> None:
+def test_the_standard_edition_is_refused(quicksight: FakeQuickSight) -> None:
     quicksight.subscription = {"Edition": "STANDARD"}
     assert "has QuickSight's Standard edition" in refused(quicksight)
-    assert quicksight.sent == []
+    assert quicksight.changes == []
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("message", "sentence"),
     [
         (f"Account {OWNER} is not subscribed for QuickSight", "this account is not signed up for QuickSight"),
         ("This operation is not supported in this edition", "this account has QuickSight's Standard edition"),
     ],
 )
-def test_so_it_is_where_only_an_operation_says_so(quicksight: FakeQuickSight, words: str, said: str) -> None:
-    quicksight.refuses["CreateAnalysis"] = "UnsupportedUserEditionException", words
-    assert refused(quicksight).startswith(said)
+def test_a_missing_edition_that_only_an_operation_reports_is_refused_too(
+    quicksight: FakeQuickSight, message: str, sentence: str
+) -> None:
+    quicksight.errors["CreateAnalysis"] = "UnsupportedUserEditionException", message
+    assert refused(quicksight).startswith(sentence)
 
 
-def test_what_is_forbidden_is_told_in_aws_s_words(quicksight: FakeQuickSight) -> None:
-    quicksight.refuses["DescribeUser"] = (
+def test_a_missing_permission_is_reported_in_aws_s_words(quicksight: FakeQuickSight) -> None:
+    quicksight.errors["DescribeUser"] = (
         "AccessDeniedException",
         "x is not authorized to perform: quicksight:DescribeUser",
     )
@@ -412,79 +425,79 @@ def test_what_is_forbidden_is_told_in_aws_s_words(quicksight: FakeQuickSight) ->
     )
 
 
-def test_a_refusal_without_words_is_told_by_its_code_and_its_status(quicksight: FakeQuickSight) -> None:
-    quicksight.refuses["DescribeAccountSubscription"] = "404", ""
+def test_an_error_without_a_message_is_reported_by_its_code_and_status(quicksight: FakeQuickSight) -> None:
+    quicksight.errors["DescribeAccountSubscription"] = "404", ""
     assert refused(quicksight) == (
-        "QuickSight refuses to tell of the account's subscription: no words, code 404, HTTP status 400"
+        "QuickSight refuses to describe the account's subscription: no words, code 404, HTTP status 400"
     )
 
 
-def test_a_stack_without_the_role_is_to_be_deployed_first(quicksight: FakeQuickSight) -> None:
+def test_a_stack_without_the_role_is_refused_with_the_advice_to_deploy(quicksight: FakeQuickSight) -> None:
     old = FakeAccount(quicksight, {"OutputBucket": "predictions"})
-    said = refused(quicksight, account=old)
-    assert "has no QuickSightRoleArn" in said
-    assert "of another version (then deploy this one first)" in said
+    message = refused(quicksight, account=old)
+    assert "has no QuickSightRoleArn" in message
+    assert "of another version (then deploy this one first)" in message
 
 
-def test_a_definition_that_does_not_fit_together_is_refused_before_anything_is_asked(
+def test_a_definition_that_does_not_fit_together_is_refused_before_any_call(
     quicksight: FakeQuickSight, tmp_path: Path
 ) -> None:
     broken = tmp_path / "quicksight.json"
-    broken.write_text(document.FILE.read_text().replace('"ColumnName": "label"', '"ColumnName": "leaf"'))
+    broken.write_text(DEFINITION.read_text().replace('"ColumnName": "label"', '"ColumnName": "leaf"'))
     assert refused(quicksight, definition=broken).startswith(
         "quicksight.json does not fit together: the data set has no"
     )
-    assert quicksight.asked == []
+    assert quicksight.calls == []
 
 
-def test_what_is_made_says_whose_it_is_and_what_was_sent(quicksight: FakeQuickSight) -> None:
+def test_each_asset_is_tagged_with_its_stack_and_the_digest_of_its_body(quicksight: FakeQuickSight) -> None:
     up(quicksight)
-    for one in quicksight.objects.values():
-        assert one["Tags"].items() >= {"application": "labelwatch", "stack": STACK}.items()
-        assert len(one["Tags"][SENT]) == 64
+    for asset in quicksight.assets.values():
+        assert asset["Tags"].items() >= {"application": "labelwatch", "stack": STACK}.items()
+        assert len(asset["Tags"][SENT_TAG]) == 64
 
 
-def test_down_takes_away_all_that_up_made(quicksight: FakeQuickSight) -> None:
+def test_down_deletes_all_that_up_created(quicksight: FakeQuickSight) -> None:
     up(quicksight, spice=True)
     up(quicksight, stack="labelwatch-test")
-    said = down(quicksight)
-    assert set(quicksight.objects) == {(kind, "labelwatch-test") for kind in FOUR}
+    lines = down(quicksight)
+    assert set(quicksight.assets) == {(asset_type, "labelwatch-test") for asset_type in ASSET_TYPES}
     assert quicksight.schedules == {}
-    assert said == [f"{name} {STACK}: deleted" for name in ("dashboard", "analysis", "data set", "data source")] + [
+    assert lines == [f"{name} {STACK}: deleted" for name in ("dashboard", "analysis", "data set", "data source")] + [
         "daily refresh: deleted"
     ]
 
 
-def test_down_says_what_was_not_there(quicksight: FakeQuickSight) -> None:
+def test_down_says_which_assets_did_not_exist(quicksight: FakeQuickSight) -> None:
     up(quicksight)
-    del quicksight.objects["Analysis", STACK]
-    assert [one for one in down(quicksight) if "not there" in one] == [
-        f"analysis {STACK}: was not there",
-        "daily refresh: was not there",
+    del quicksight.assets["Analysis", STACK]
+    assert [line for line in down(quicksight) if "did not exist" in line] == [
+        f"analysis {STACK}: did not exist",
+        "daily refresh: did not exist",
     ]
 
 
-def test_up_after_down_makes_it_anew(quicksight: FakeQuickSight) -> None:
+def test_up_after_down_creates_all_assets_anew(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     down(quicksight)
-    assert len([one for one in up(quicksight) if ": made" in one]) == len(FOUR)
+    assert len([line for line in up(quicksight) if ": created" in line]) == len(ASSET_TYPES)
 
 
-def test_the_rights_that_are_documented_are_those_that_are_used(quicksight: FakeQuickSight) -> None:
+def test_the_documented_permissions_are_the_ones_that_are_used(quicksight: FakeQuickSight) -> None:
     up(quicksight, "ann", GROWERS, spice=True)
     quicksight.schedules[STACK] |= {"RefreshType": "INCREMENTAL_REFRESH"}
-    for one in quicksight.objects.values():
-        del one["Tags"][SENT]
+    for asset in quicksight.assets.values():
+        del asset["Tags"][SENT_TAG]
     up(quicksight, spice=True)
     quicksight.client(quicksight.region).delete_analysis(AwsAccountId=OWNER, AnalysisId=STACK)
     up(quicksight, spice=False)
     down(quicksight)
     documented = set(re.findall(r'"quicksight:(\w+)"', (PROJECT / "docs" / "quicksight.md").read_text()))
-    # What QuickSight asks for beside them, where one object is made of another.
-    assert documented == {operation for _, operation in quicksight.asked} | {"PassDataSource", "PassDataSet"}
+    # The permissions beside them, which QuickSight needs where an asset uses another.
+    assert documented == {operation for _, operation in quicksight.calls} | {"PassDataSource", "PassDataSet"}
 
 
-def test_up_wants_somebody_to_share_with() -> None:
+def test_up_needs_a_principal() -> None:
     done = CliRunner().invoke(app, ["quicksight", "up", "--stack", STACK])
     assert done.exit_code == 2
     assert "--principal" in done.output

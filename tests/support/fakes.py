@@ -14,6 +14,7 @@ from chalicelib.domain.predictions import Label
 from chalicelib.domain.tokens import TokenCredential
 from chalicelib.domain.uploads import PresignedPost
 from chalicelib.queues.batch import Batch
+from chalicelib.telemetry import METRICS
 from tests.support.builders import MODEL, image
 
 
@@ -312,9 +313,11 @@ class FakeTelemetry:
         self.log: list[tuple[str, dict[str, object]]] = []
 
     def count(self, name: str, value: int = 1) -> None:
+        assert name in METRICS, name
         self.counts[name] += value
 
     def time(self, name: str, milliseconds: float) -> None:
+        assert name in METRICS, name
         self.times.append((name, milliseconds))
 
     def info(self, event: str, **fields: object) -> None:

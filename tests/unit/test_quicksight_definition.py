@@ -1,4 +1,4 @@
-"""The definition of the dashboard: what it draws, and that a copy in which one name fits nothing is refused."""
+"""The definition of the dashboard: what it draws, and that a copy with a name that refers to nothing is refused."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from labelwatch.analytics.queries import FOLDER
-from labelwatch.quicksight import checks, document
+from labelwatch.analytics import FOLDER, Definition, load_definition
+from labelwatch.quicksight import checks
 from labelwatch.shared.errors import UserError
 
-type Definition = dict[str, Any]
 type Break = Callable[[Definition], None]
 
 VISUALS = {
@@ -26,8 +25,8 @@ VISUALS = {
 
 
 @pytest.fixture
-def whole() -> dict[str, Any]:
-    return document.read()
+def document() -> Definition:
+    return load_definition()
 
 
 def sheet(definition: Definition) -> dict[str, Any]:
@@ -37,28 +36,31 @@ def sheet(definition: Definition) -> dict[str, Any]:
 
 def visuals(definition: Definition) -> dict[str, tuple[str, dict[str, Any]]]:
     """The kind and the content of each visual, by its id, in their order."""
-    return {one["VisualId"]: (kind, one) for each in sheet(definition)["Visuals"] for kind, one in each.items()}
+    return {body["VisualId"]: (kind, body) for visual in sheet(definition)["Visuals"] for kind, body in visual.items()}
 
 
 def wells(definition: Definition, visual: str) -> dict[str, Any]:
-    (found,) = visuals(definition)[visual][1]["ChartConfiguration"]["FieldWells"].values()
-    return found  # type: ignore[no-any-return]
+    (field_wells,) = visuals(definition)[visual][1]["ChartConfiguration"]["FieldWells"].values()
+    return field_wells  # type: ignore[no-any-return]
 
 
 def filters(definition: Definition) -> dict[str, dict[str, Any]]:
     return {
-        kind: one for group in definition["FilterGroups"] for each in group["Filters"] for kind, one in each.items()
+        kind: body
+        for group in definition["FilterGroups"]
+        for kind_and_body in group["Filters"]
+        for kind, body in kind_and_body.items()
     }
 
 
 def scope(definition: Definition, group: str) -> dict[str, Any]:
-    (found,) = [one for one in definition["FilterGroups"] if one["FilterGroupId"] == group]
-    (only,) = found["ScopeConfiguration"]["SelectedSheets"]["SheetVisualScopingConfigurations"]
+    (filter_group,) = [body for body in definition["FilterGroups"] if body["FilterGroupId"] == group]
+    (only,) = filter_group["ScopeConfiguration"]["SelectedSheets"]["SheetVisualScopingConfigurations"]
     return only  # type: ignore[no-any-return]
 
 
-def placed(definition: Definition, where: str) -> list[dict[str, Any]]:
-    (layout,) = sheet(definition)[where]
+def elements(definition: Definition, layouts: str) -> list[dict[str, Any]]:
+    (layout,) = sheet(definition)[layouts]
     return layout["Configuration"]["GridLayout"]["Elements"]  # type: ignore[no-any-return]
 
 
@@ -66,61 +68,63 @@ def column(name: str) -> dict[str, str]:
     return {"DataSetIdentifier": "predictions", "ColumnName": name}
 
 
-def test_the_definition_fits_together(whole: dict[str, Any]) -> None:
-    assert list(checks.problems(whole)) == []
-    checks.check(whole)
+def test_the_definition_fits_together(document: Definition) -> None:
+    assert list(checks.problems(document)) == []
+    checks.check(document)
 
 
-def test_the_pie_of_labels_is_first_among_the_four_visuals(whole: dict[str, Any]) -> None:
-    kinds = {name: kind for name, (kind, _) in visuals(whole["definition"]).items()}
+def test_the_pie_of_labels_is_first_among_the_four_visuals(document: Definition) -> None:
+    kinds = {name: kind for name, (kind, _) in visuals(document["definition"]).items()}
     assert list(kinds.items()) == list(VISUALS.items())
 
 
 @pytest.mark.parametrize("visual", VISUALS)
 @pytest.mark.parametrize("part", ["Title", "Subtitle"])
-def test_every_visual_says_what_it_shows(whole: dict[str, Any], visual: str, part: str) -> None:
-    said = visuals(whole["definition"])[visual][1][part]
-    assert said["Visibility"] == "VISIBLE"
-    assert said["FormatText"]["PlainText"].endswith(".") == (part == "Subtitle")
+def test_every_visual_has_a_visible_title_and_subtitle(document: Definition, visual: str, part: str) -> None:
+    text = visuals(document["definition"])[visual][1][part]
+    assert text["Visibility"] == "VISIBLE"
+    assert text["FormatText"]["PlainText"].endswith(".") == (part == "Subtitle")
 
 
-def test_every_visual_has_the_query_of_its_name(whole: dict[str, Any]) -> None:
-    assert [name for name in visuals(whole["definition"]) if not (FOLDER / f"{name}.sql").exists()] == []
+def test_every_visual_has_the_query_of_its_name(document: Definition) -> None:
+    assert [name for name in visuals(document["definition"]) if not (FOLDER / f"{name}.sql").exists()] == []
 
 
 @pytest.mark.parametrize("visual", ["labels_by_count", "labels_by_day"])
-def test_what_is_counted_are_images_and_not_the_labels_in_them(whole: dict[str, Any], visual: str) -> None:
-    (value,) = wells(whole["definition"], visual)["Values"]
+def test_images_are_counted_and_not_the_labels_in_them(document: Definition, visual: str) -> None:
+    (value,) = wells(document["definition"], visual)["Values"]
     assert value["CategoricalMeasureField"]["Column"] == column("prediction_id")
     assert value["CategoricalMeasureField"]["AggregationFunction"] == "DISTINCT_COUNT"
 
 
-def test_the_days_are_bars_of_which_no_label_hides_another_and_days_without_a_label_stay(whole: dict[str, Any]) -> None:
-    days = wells(whole["definition"], "labels_by_day")
+def test_the_days_are_bars_of_which_no_label_hides_another_and_days_without_a_label_stay(document: Definition) -> None:
+    days = wells(document["definition"], "labels_by_day")
     assert days["Category"][0]["DateDimensionField"]["DateGranularity"] == "DAY"
     assert days["Colors"][0]["CategoricalDimensionField"]["Column"] == column("label")
-    configuration = visuals(whole["definition"])["labels_by_day"][1]["ChartConfiguration"]
+    configuration = visuals(document["definition"])["labels_by_day"][1]["ChartConfiguration"]
     assert configuration["BarsArrangement"] == "STACKED"
     assert configuration["CategoryAxis"]["DataOptions"]["DateAxisOptions"]["MissingDateVisibility"] == "VISIBLE"
 
 
-def test_the_confidences_are_of_what_has_one(whole: dict[str, Any]) -> None:
-    bars = wells(whole["definition"], "confidence_by_label")
+def test_only_rows_with_a_confidence_are_in_its_chart(document: Definition) -> None:
+    bars = wells(document["definition"], "confidence_by_label")
     assert bars["Category"][0]["NumericalDimensionField"]["Column"] == column("confidence_from")
-    kept = filters(whole["definition"])["NumericRangeFilter"]
-    assert (kept["Column"], kept["NullOption"]) == (column("confidence_from"), "NON_NULLS_ONLY")
+    number_filter = filters(document["definition"])["NumericRangeFilter"]
+    assert (number_filter["Column"], number_filter["NullOption"]) == (column("confidence_from"), "NON_NULLS_ONLY")
     charts = ["labels_by_count", "labels_by_day", "confidence_by_label"]
-    assert scope(whole["definition"], "with_label")["VisualIds"] == charts
+    assert scope(document["definition"], "with_label")["VisualIds"] == charts
 
 
-def test_the_table_has_the_newest_first_with_a_link_and_its_labels_of_interest_in_colour(whole: dict[str, Any]) -> None:
-    fields = wells(whole["definition"], "newest_predictions")["Values"]
-    table = visuals(whole["definition"])["newest_predictions"][1]
+def test_the_table_has_the_newest_first_with_a_link_and_its_labels_of_interest_in_colour(document: Definition) -> None:
+    fields = wells(document["definition"], "newest_predictions")["Values"]
+    table = visuals(document["definition"])["newest_predictions"][1]
     names = ["uploaded_at", "image", "label", "confidence", "of_interest", "link"]
-    assert [one["Column"]["ColumnName"] for one in fields] == names
+    assert [field["Column"]["ColumnName"] for field in fields] == names
     (sort,) = table["ChartConfiguration"]["SortConfiguration"]["RowSort"]
     assert sort["ColumnSort"] == {"SortBy": column("uploaded_at"), "Direction": "DESC"}
-    options = {one["FieldId"]: one for one in table["ChartConfiguration"]["FieldOptions"]["SelectedFieldOptions"]}
+    options = {
+        option["FieldId"]: option for option in table["ChartConfiguration"]["FieldOptions"]["SelectedFieldOptions"]
+    }
     assert options["newest_predictions.link"]["URLStyling"]["LinkConfiguration"]["Target"] == "NEW_TAB"
     (row,) = table["ConditionalFormatting"]["ConditionalFormattingOptions"]
     assert row["Row"]["BackgroundColor"]["Solid"]["Expression"] == '{of_interest} = "yes"'
@@ -130,16 +134,20 @@ def test_the_table_has_the_newest_first_with_a_link_and_its_labels_of_interest_i
     ("control", "kind", "group"),
     [("RelativeDateTime", "RelativeDatesFilter", "by_day"), ("Dropdown", "CategoryFilter", "by_label")],
 )
-def test_whoever_looks_chooses_the_days_and_the_labels_of_all_visuals(
-    whole: dict[str, Any], control: str, kind: str, group: str
+def test_a_viewer_chooses_the_days_and_the_labels_of_all_visuals(
+    document: Definition, control: str, kind: str, group: str
 ) -> None:
-    controls = {name: one for each in sheet(whole["definition"])["FilterControls"] for name, one in each.items()}
-    assert controls[control]["SourceFilterId"] == filters(whole["definition"])[kind]["FilterId"]
-    assert scope(whole["definition"], group)["Scope"] == "ALL_VISUALS"
+    controls = {
+        name: body
+        for name_and_body in sheet(document["definition"])["FilterControls"]
+        for name, body in name_and_body.items()
+    }
+    assert controls[control]["SourceFilterId"] == filters(document["definition"])[kind]["FilterId"]
+    assert scope(document["definition"], group)["Scope"] == "ALL_VISUALS"
 
 
-def test_only_what_a_stack_alone_knows_is_a_placeholder(whole: dict[str, Any]) -> None:
-    assert set(Template(json.dumps(whole)).get_identifiers()) == {
+def test_only_the_values_of_a_stack_are_placeholders(document: Definition) -> None:
+    assert set(Template(json.dumps(document)).get_identifiers()) == {
         *("STACK", "WORKGROUP", "ROLE_ARN", "SQL", "DATA_SOURCE_ARN", "DATA_SET_ARN"),
     }
 
@@ -149,110 +157,112 @@ def first(definition: Definition, visual: str, well: str) -> dict[str, Any]:
     return field  # type: ignore[no-any-return]
 
 
-def _unknown_column(it: Definition) -> None:
-    first(it, "labels_by_count", "Category")["Column"] = column("leaf")
+def _unknown_column(definition: Definition) -> None:
+    first(definition, "labels_by_count", "Category")["Column"] = column("leaf")
 
 
-def _unknown_column_of_a_filter(it: Definition) -> None:
-    filters(it)["CategoryFilter"]["Column"] = column("leaf")
+def _unknown_column_of_a_filter(definition: Definition) -> None:
+    filters(definition)["CategoryFilter"]["Column"] = column("leaf")
 
 
-def _unknown_column_in_an_expression(it: Definition) -> None:
-    (row,) = visuals(it)["newest_predictions"][1]["ConditionalFormatting"]["ConditionalFormattingOptions"]
+def _unknown_column_in_an_expression(definition: Definition) -> None:
+    (row,) = visuals(definition)["newest_predictions"][1]["ConditionalFormatting"]["ConditionalFormattingOptions"]
     row["Row"]["BackgroundColor"]["Solid"]["Expression"] = '{interesting} = "yes"'
 
 
-def _number_as_category(it: Definition) -> None:
-    first(it, "labels_by_count", "Category")["Column"] = column("confidence")
+def _number_as_category(definition: Definition) -> None:
+    first(definition, "labels_by_count", "Category")["Column"] = column("confidence")
 
 
-def _words_as_date(it: Definition) -> None:
-    first(it, "labels_by_day", "Category")["Column"] = column("label")
+def _words_as_date(definition: Definition) -> None:
+    first(definition, "labels_by_day", "Category")["Column"] = column("label")
 
 
-def _words_as_number(it: Definition) -> None:
-    first(it, "confidence_by_label", "Category")["Column"] = column("label")
+def _words_as_number(definition: Definition) -> None:
+    first(definition, "confidence_by_label", "Category")["Column"] = column("label")
 
 
-def _date_as_measure(it: Definition) -> None:
-    first(it, "labels_by_count", "Values")["Column"] = column("day")
+def _date_as_measure(definition: Definition) -> None:
+    first(definition, "labels_by_count", "Values")["Column"] = column("day")
 
 
-def _words_in_a_filter_of_dates(it: Definition) -> None:
-    filters(it)["RelativeDatesFilter"]["Column"] = column("label")
+def _words_in_a_filter_of_dates(definition: Definition) -> None:
+    filters(definition)["RelativeDatesFilter"]["Column"] = column("label")
 
 
-def _words_in_a_filter_of_numbers(it: Definition) -> None:
-    filters(it)["NumericRangeFilter"]["Column"] = column("label")
+def _words_in_a_filter_of_numbers(definition: Definition) -> None:
+    filters(definition)["NumericRangeFilter"]["Column"] = column("label")
 
 
-def _date_in_a_filter_of_words(it: Definition) -> None:
-    filters(it)["CategoryFilter"]["Column"] = column("day")
+def _date_in_a_filter_of_words(definition: Definition) -> None:
+    filters(definition)["CategoryFilter"]["Column"] = column("day")
 
 
-def _undeclared_data_set(it: Definition) -> None:
-    first(it, "labels_by_count", "Category")["Column"]["DataSetIdentifier"] = "leaves"
+def _undeclared_data_set(definition: Definition) -> None:
+    first(definition, "labels_by_count", "Category")["Column"]["DataSetIdentifier"] = "leaves"
 
 
-def _sheet_twice(it: Definition) -> None:
-    it["Sheets"].append({"SheetId": "predictions"})
+def _duplicate_sheet(definition: Definition) -> None:
+    definition["Sheets"].append({"SheetId": "predictions"})
 
 
-def _visual_twice(it: Definition) -> None:
-    sheet(it)["Visuals"].append({"PieChartVisual": {"VisualId": "labels_by_count"}})
+def _duplicate_visual(definition: Definition) -> None:
+    sheet(definition)["Visuals"].append({"PieChartVisual": {"VisualId": "labels_by_count"}})
 
 
-def _filter_group_twice(it: Definition) -> None:
-    it["FilterGroups"].append({"FilterGroupId": "by_day"})
+def _duplicate_filter_group(definition: Definition) -> None:
+    definition["FilterGroups"].append({"FilterGroupId": "by_day"})
 
 
-def _filter_twice(it: Definition) -> None:
-    filters(it)["CategoryFilter"]["FilterId"] = "day"
+def _duplicate_filter(definition: Definition) -> None:
+    filters(definition)["CategoryFilter"]["FilterId"] = "day"
 
 
-def _control_twice(it: Definition) -> None:
-    sheet(it)["FilterControls"].append({"Dropdown": {"FilterControlId": "choose_label", "SourceFilterId": "label"}})
+def _duplicate_control(definition: Definition) -> None:
+    sheet(definition)["FilterControls"].append(
+        {"Dropdown": {"FilterControlId": "choose_label", "SourceFilterId": "label"}}
+    )
 
 
-def _field_twice(it: Definition) -> None:
-    first(it, "labels_by_day", "Category")["FieldId"] = "labels_by_count.label"
+def _duplicate_field(definition: Definition) -> None:
+    first(definition, "labels_by_day", "Category")["FieldId"] = "labels_by_count.label"
 
 
-def _scope_of_no_sheet(it: Definition) -> None:
-    scope(it, "by_day")["SheetId"] = "leaves"
+def _scope_of_no_sheet(definition: Definition) -> None:
+    scope(definition, "by_day")["SheetId"] = "leaves"
 
 
-def _scope_of_no_visual(it: Definition) -> None:
-    scope(it, "with_label")["VisualIds"] = ["leaves"]
+def _scope_of_no_visual(definition: Definition) -> None:
+    scope(definition, "with_label")["VisualIds"] = ["leaves"]
 
 
-def _control_of_no_filter(it: Definition) -> None:
-    sheet(it)["FilterControls"][0]["RelativeDateTime"]["SourceFilterId"] = "leaves"
+def _control_of_no_filter(definition: Definition) -> None:
+    sheet(definition)["FilterControls"][0]["RelativeDateTime"]["SourceFilterId"] = "leaves"
 
 
-def _layout_of_no_visual(it: Definition) -> None:
-    placed(it, "Layouts")[0]["ElementId"] = "leaves"
+def _layout_of_no_visual(definition: Definition) -> None:
+    elements(definition, "Layouts")[0]["ElementId"] = "leaves"
 
 
-def _layout_of_no_control(it: Definition) -> None:
-    placed(it, "SheetControlLayouts")[0]["ElementId"] = "leaves"
+def _layout_of_no_control(definition: Definition) -> None:
+    elements(definition, "SheetControlLayouts")[0]["ElementId"] = "leaves"
 
 
-def _layout_without_a_visual(it: Definition) -> None:
-    placed(it, "Layouts").pop()
+def _layout_without_a_visual(definition: Definition) -> None:
+    elements(definition, "Layouts").pop()
 
 
-def _layout_with_a_visual_twice(it: Definition) -> None:
-    placed(it, "Layouts").append(copy.deepcopy(placed(it, "Layouts")[0]))
+def _layout_with_a_duplicate_visual(definition: Definition) -> None:
+    elements(definition, "Layouts").append(copy.deepcopy(elements(definition, "Layouts")[0]))
 
 
-def _sorting_by_no_field(it: Definition) -> None:
-    sorting = visuals(it)["labels_by_day"][1]["ChartConfiguration"]["SortConfiguration"]
+def _sorting_by_no_field(definition: Definition) -> None:
+    sorting = visuals(definition)["labels_by_day"][1]["ChartConfiguration"]["SortConfiguration"]
     sorting["CategorySort"][0]["FieldSort"]["FieldId"] = "labels_by_count.label"
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("breaks", "sentence"),
     [
         (_unknown_column, "the data set has no column leaf"),
         (_unknown_column_of_a_filter, "the data set has no column leaf"),
@@ -268,33 +278,33 @@ def _sorting_by_no_field(it: Definition) -> None:
         ),
         (_date_in_a_filter_of_words, "the column day is DATETIME, and a CategoryFilter wants STRING"),
         (_undeclared_data_set, "the data set leaves is not declared"),
-        (_sheet_twice, "the sheet predictions is there 2 times"),
-        (_visual_twice, "the visual labels_by_count is there 2 times"),
-        (_filter_group_twice, "the filter group by_day is there 2 times"),
-        (_filter_twice, "the filter day is there 2 times"),
-        (_control_twice, "the control choose_label is there 2 times"),
-        (_field_twice, "the field labels_by_count.label is there 2 times"),
+        (_duplicate_sheet, "the sheet predictions is there 2 times"),
+        (_duplicate_visual, "the visual labels_by_count is there 2 times"),
+        (_duplicate_filter_group, "the filter group by_day is there 2 times"),
+        (_duplicate_filter, "the filter day is there 2 times"),
+        (_duplicate_control, "the control choose_label is there 2 times"),
+        (_duplicate_field, "the field labels_by_count.label is there 2 times"),
         (_scope_of_no_sheet, "there is no sheet leaves"),
         (_scope_of_no_visual, "there is no visual leaves"),
         (_control_of_no_filter, "there is no filter leaves"),
-        (_layout_of_no_visual, "the layout has a VISUAL leaves, which there is not"),
-        (_layout_of_no_control, "the layout has a FILTER_CONTROL leaves, which there is not"),
+        (_layout_of_no_visual, "the layout has a VISUAL leaves, which does not exist"),
+        (_layout_of_no_control, "the layout has a FILTER_CONTROL leaves, which does not exist"),
         (_layout_without_a_visual, "the layout has the VISUAL newest_predictions 0 times"),
-        (_layout_with_a_visual_twice, "the layout has the VISUAL labels_by_count 2 times"),
+        (_layout_with_a_duplicate_visual, "the layout has the VISUAL labels_by_count 2 times"),
         (_sorting_by_no_field, "the visual labels_by_day has no field labels_by_count.label"),
     ],
-    ids=lambda one: one.__name__.strip("_") if callable(one) else "",
+    ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )
-def test_a_copy_in_which_a_name_fits_nothing_is_refused(whole: dict[str, Any], broken: Break, said: str) -> None:
-    broken(whole["definition"])
+def test_a_name_that_refers_to_nothing_is_refused(document: Definition, breaks: Break, sentence: str) -> None:
+    breaks(document["definition"])
     with pytest.raises(UserError) as mistake:
-        checks.check(whole)
-    assert said in str(mistake.value)
+        checks.check(document)
+    assert sentence in str(mistake.value)
 
 
-def test_what_is_wrong_in_many_places_is_said_once(whole: dict[str, Any]) -> None:
-    columns = whole["data_set"]["PhysicalTableMap"]["predictions"]["CustomSql"]["Columns"]
-    columns[:] = [one for one in columns if one["Name"] != "label"]
+def test_a_problem_with_many_occurrences_is_reported_once(document: Definition) -> None:
+    columns = document["data_set"]["PhysicalTableMap"]["predictions"]["CustomSql"]["Columns"]
+    columns[:] = [column for column in columns if column["Name"] != "label"]
     with pytest.raises(UserError) as mistake:
-        checks.check(whole)
+        checks.check(document)
     assert str(mistake.value) == "quicksight.json does not fit together: the data set has no column label."

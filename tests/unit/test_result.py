@@ -6,7 +6,7 @@ from rich.console import Console
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import DeadLetterOutcome, PredictionOutcome
 from labelwatch.local.result import Result, show
-from labelwatch.report.build import Report
+from labelwatch.report import Report
 
 WITH_ALERT = PredictionOutcome(
     "leaf.jpg", (("leaf-smut", 97.0),), alert_expected=True, row_key="predictions/dt=2026-11-22/a.json"

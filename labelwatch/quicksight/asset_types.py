@@ -1,30 +1,30 @@
-"""The four kinds of objects, in the words of QuickSight's API, and what it lets principals be granted on each."""
+"""The four types of QuickSight's assets, in the words of its API, and what its principals are granted."""
 
 from typing import NamedTuple
 
 
-class Kind(NamedTuple):
-    """`name` is for people, `call` stands in the names of operations, `field` in those of ids and answers."""
+class AssetType(NamedTuple):
+    """`name` is for people, `operation` a part of the API's operations, `field` of its ids and responses."""
 
     name: str
-    call: str
+    operation: str
     field: str
-    in_arn: str
+    arn_part: str
     owner: frozenset[str]
     viewer: frozenset[str] = frozenset()
 
 
-class Home(NamedTuple):
-    """Where the objects of a stack are; the ids of all of them are the stack's name."""
+class Location(NamedTuple):
+    """The account and Region of a stack's assets; the id of each asset is the stack's name."""
 
     partition: str
     region: str
     account: str
     stack: str
 
-    def arn(self, kind: Kind) -> str:
-        """The ARN of the stack's object of this kind."""
-        return f"arn:{self.partition}:quicksight:{self.region}:{self.account}:{kind.in_arn}/{self.stack}"
+    def arn(self, asset_type: AssetType) -> str:
+        """The ARN of the stack's asset of this type."""
+        return f"arn:{self.partition}:quicksight:{self.region}:{self.account}:{asset_type.arn_part}/{self.stack}"
 
 
 def _actions(*names: str) -> frozenset[str]:
@@ -32,8 +32,8 @@ def _actions(*names: str) -> frozenset[str]:
 
 
 # Whole sets or nothing: QuickSight refuses a part of one. They are what its console grants to an owner and a viewer
-# (docs/quicksight.md says where AWS has them). Only a dashboard has viewers here: the rest is for whoever changes it.
-DATA_SOURCE = Kind(
+# (docs/quicksight.md says where AWS has them). Only a dashboard has viewers: the other assets are for authors.
+DATA_SOURCE = AssetType(
     "data source",
     "data_source",
     "DataSource",
@@ -47,7 +47,7 @@ DATA_SOURCE = Kind(
         "UpdateDataSourcePermissions",
     ),
 )
-DATA_SET = Kind(
+DATA_SET = AssetType(
     "data set",
     "data_set",
     "DataSet",
@@ -65,7 +65,7 @@ DATA_SET = Kind(
         "UpdateDataSetPermissions",
     ),
 )
-ANALYSIS = Kind(
+ANALYSIS = AssetType(
     "analysis",
     "analysis",
     "Analysis",
@@ -80,7 +80,7 @@ ANALYSIS = Kind(
         "UpdateAnalysisPermissions",
     ),
 )
-DASHBOARD = Kind(
+DASHBOARD = AssetType(
     "dashboard",
     "dashboard",
     "Dashboard",
