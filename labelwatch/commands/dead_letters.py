@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from labelwatch.commands.options import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.commands.options import Profile, Region, Stack, Yes, console, open_terminal
 from labelwatch.shared.errors import UserError
 
 if TYPE_CHECKING:  # a command loads what it needs, so that --help is quick
@@ -97,12 +97,11 @@ def redrive(  # noqa: PLR0913 - a command's options, by name
     labelwatch dead-letters redrive --reason ResourceNotReadyException
     """
     from labelwatch.dead_letters import redrive, selection
-    from labelwatch.shared.console import Terminal
 
     asked = selection.wanted(reason, key, everything=everything)
     with _counted(stack, profile, region) as held:
         letters, left_out = selection.parted(selection.chosen(held.letters, asked), force=force)
-        terminal = Terminal(console(), accepts=agreement(yes=yes, default=False))
+        terminal = open_terminal(yes=yes, default=False)
         redrive.redrive(held, letters, left_out, terminal, dry=dry_run)
 
 
@@ -124,12 +123,11 @@ def purge(  # noqa: PLR0913 - a command's options, by name
     """
     from labelwatch.dead_letters import purged, redrive, selection
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Terminal
 
     asked = selection.wanted(reason, key, everything=everything)
     with _counted(stack, profile, region) as held:
         letters = selection.chosen(held.letters, asked)
-        terminal = Terminal(console(), accepts=agreement(yes=yes, default=False))
+        terminal = open_terminal(yes=yes, default=False)
         redrive.purge(held, letters, purged.from_stack(Account(profile, region), stack), terminal, dry=dry_run)
 
 
