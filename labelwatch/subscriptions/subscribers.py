@@ -78,7 +78,7 @@ class Subscribers:
         Raises UserError where the link is of another topic, and with AWS's reason where AWS refuses it.
         """
         arn, token = _parse_link(link)
-        topics = [one for one in (self.alerts, self.operations) if arn in {None, str(one.arn)}]
+        topics = [topic for topic in (self.alerts, self.operations) if arn in {None, str(topic.arn)}]
         if not topics:
             raise UserError(
                 f"this link is of the topic {arn}, which is none of the stack {self.stack_name}; --stack and --region "
