@@ -28,7 +28,7 @@ def test_other_names_of_stages_are_refused(name: str) -> None:
 
 
 def test_the_longest_stage_leaves_room_for_the_name_of_each_schedule() -> None:
-    assert LONGEST_SCHEDULED_FUNCTION == max(SCHEDULED_FUNCTIONS, key=len)
+    assert max(SCHEDULED_FUNCTIONS, key=len) == LONGEST_SCHEDULED_FUNCTION
     # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
     assert len(f"{stack_name_of('a' * 27)}-{LONGEST_SCHEDULED_FUNCTION}-event") == 64
 
