@@ -115,11 +115,9 @@ def remove(  # noqa: PLR0913 - a command's options, by name
 
     account = Account(profile, region)
     subscribers = subscriptions.from_stack(account, stack)
-    both = alerts == operations  # neither option, or both
-    topics = [
-        *([subscribers.alerts] if alerts or both else []),
-        *([subscribers.operations] if operations or both else []),
-    ]
+    options = ((subscribers.alerts, alerts), (subscribers.operations, operations))
+    # Neither option means both topics.
+    topics = [topic for topic, is_given in options if is_given or alerts == operations]
     result = subscribers.remove(endpoint, topics)
     messages = subscriptions.remove_messages(endpoint, result)
     if not result.removed:

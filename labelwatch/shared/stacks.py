@@ -104,32 +104,25 @@ class Stacks:
         `imports` are existing buckets, by their logical ids; the template has no other resources then. Raises UserError
         with CloudFormation's reason where it refuses.
         """
-        change_set = f"labelwatch-{uuid.uuid4().hex[:12]}"
-        source = {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": compact(template)}
-        names = {"StackName": name, "ChangeSetName": change_set}
-        # Left out without tags: an empty list would remove the tags that the stack has.
-        tag_list = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
+        names = {"StackName": name, "ChangeSetName": f"labelwatch-{uuid.uuid4().hex[:12]}"}
         try:
             created = self._client.create_change_set(
                 **names,
-                **source,
-                **tag_list,
+                **_template_source(template),
+                **_tag_list(tags or {}),
                 **_resources_to_import(imports or {}),
                 ChangeSetType="IMPORT" if imports else "CREATE" if creates else "UPDATE",
                 Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             )
-            change_set_state = self._wait_for_change_set(names)
+            change_set = self._wait_for_change_set(names)
         except ClientError as problem:
             raise UserError(f"CloudFormation does not take it: {problem.response['Error']['Message']}") from None
-        if change_set_state["Status"] == "FAILED":
-            reason = change_set_state.get("StatusReason", "it gives no reason")
-            findings = self._early_findings(ChangeSetName=created["Id"]) if EARLY_VALIDATION in reason else []
-            self._delete_change_set(name, change_set, creates=creates)
-            if any(words in reason for words in NOTHING_TO_CHANGE):
-                return None
-            raise UserError(f"CloudFormation does not take it: {'; '.join(findings) or reason}")
-        return Plan(name, change_set, creates, self._changes(names))
+        plan = Plan(name, names["ChangeSetName"], creates, [])
+        if change_set["Status"] == "FAILED":
+            self._discard_failed(plan, created["Id"], change_set.get("StatusReason", "it gives no reason"))
+            return None
+        return plan._replace(changes=self._changes(names))
 
     def apply(self, plan: Plan, on_event: OnEvent = lambda _: None) -> dict[str, str]:
         """Applies the plan and gives the stack's outputs; calls `on_event` with each resource's events.
@@ -162,7 +155,10 @@ class Stacks:
 
     def discard(self, plan: Plan) -> None:
         """Deletes a plan that is not to be applied."""
-        self._delete_change_set(plan.stack, plan.change_set, creates=plan.creates)
+        if plan.creates:  # this deletes the empty stack too that CloudFormation made for the change set
+            self._client.delete_stack(StackName=plan.stack)
+        else:
+            self._client.delete_change_set(StackName=plan.stack, ChangeSetName=plan.change_set)
 
     def delete(self, name: str, on_event: OnEvent = lambda _: None) -> list[str]:
         """Deletes the stack; gives the reasons of resources that could not be deleted."""
@@ -215,11 +211,12 @@ class Stacks:
             if event.get("OperationId") == newest
         ]
 
-    def _delete_change_set(self, name: str, change_set: str, *, creates: bool) -> None:
-        if creates:  # this deletes the empty stack too that CloudFormation made for the change set
-            self._client.delete_stack(StackName=name)
-        else:
-            self._client.delete_change_set(StackName=name, ChangeSetName=change_set)
+    def _discard_failed(self, plan: Plan, change_set_id: str, reason: str) -> None:
+        """Discards a change set that failed; raises UserError unless it failed because it has no changes."""
+        findings = self._early_findings(ChangeSetName=change_set_id) if EARLY_VALIDATION in reason else []
+        self.discard(plan)
+        if not any(words in reason for words in NOTHING_TO_CHANGE):
+            raise UserError(f"CloudFormation does not take it: {'; '.join(findings) or reason}")
 
     def _wait_for_end(self, name: str, last: str, on_event: OnEvent) -> tuple[str, list[str]]:
         """The stack's final status, and the failures before it.
@@ -291,6 +288,15 @@ def pointing_at(template: dict[str, Any], bucket: str, key: str) -> dict[str, An
 def compact(template: dict[str, Any]) -> str:
     """The template as JSON without blanks: CloudFormation limits its bytes."""
     return json.dumps(template, separators=(",", ":"))
+
+
+def _template_source(template: dict[str, Any] | str) -> dict[str, str]:
+    return {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": compact(template)}
+
+
+def _tag_list(tags: dict[str, str]) -> dict[str, Any]:
+    # Left out without tags: an empty list would remove the tags that the stack has.
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
 
 
 def _resources_to_import(buckets: dict[str, str]) -> dict[str, Any]:

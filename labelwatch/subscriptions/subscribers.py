@@ -56,7 +56,7 @@ class Subscribers:
         AWS sends its message to an unconfirmed endpoint once more. Raises UserError where AWS does not let the policy
         of an unconfirmed subscription be changed.
         """
-        subscription = self._existing(topic, endpoint)
+        subscription = next((item for item in self._active([topic]) if item.endpoint == endpoint), None)
         if not subscription:
             # Under its policy from the first moment: the endpoint must not get alerts that its filter excludes.
             scoped = {"FilterPolicyScope": "MessageAttributes", "FilterPolicy": _as_json(policy)} if policy else {}
@@ -108,11 +108,7 @@ class Subscribers:
                 f"{address} is the stack's own, which CloudFormation subscribes as EmailNotification; deploy the stack "
                 "with another there (labelwatch up --email-notification), and this one hears of nothing any more."
             )
-        found = [
-            subscription
-            for subscription in self._listed(topics)
-            if subscription.endpoint.address == address and subscription.state != State.REMOVED
-        ]
+        found = [subscription for subscription in self._active(topics) if subscription.endpoint.address == address]
         if not found:
             raise UserError(f"{address} is not subscribed; labelwatch subscribers list shows who is.")
         removable = [item for item in found if item.arn and item.state != State.UNCONFIRMED]
@@ -120,9 +116,8 @@ class Subscribers:
             self._sns.unsubscribe(SubscriptionArn=subscription.arn)
         return RemoveResult(removable, [subscription for subscription in found if subscription not in removable])
 
-    def _existing(self, topic: Topic, endpoint: Endpoint) -> Subscription | None:
-        subscriptions = self._listed([topic])
-        return next((item for item in subscriptions if item.endpoint == endpoint and item.state != State.REMOVED), None)
+    def _active(self, topics: Iterable[Topic]) -> Iterator[Subscription]:
+        return (subscription for subscription in self._listed(topics) if subscription.state != State.REMOVED)
 
     def _listed(self, topics: Iterable[Topic]) -> Iterator[Subscription]:
         pages = self._sns.get_paginator("list_subscriptions_by_topic")
