@@ -7,9 +7,8 @@ buckets are imported alone, their protection is restored by S3's own API, and an
 from typing import Any
 
 from labelwatch.deploy.buckets import StackBuckets
-from labelwatch.deploy.desired_stack import DesiredStack
 from labelwatch.deploy.stack_changes import StackChanges, required
-from labelwatch.deploy.stage_stack import BUCKETS
+from labelwatch.deploy.stage_stack import BUCKETS, DesiredStack
 from labelwatch.shared.errors import UserError
 
 # These properties refer to other resources, or set how long objects are kept: the update after the import sets them.

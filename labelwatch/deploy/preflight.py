@@ -12,7 +12,7 @@ from chalicelib.adapters.rekognition import GONE, ModelVersion, project_name, ve
 from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.deploy.buckets import StackBuckets, exists
-from labelwatch.deploy.desired_stack import DesiredStack
+from labelwatch.deploy.stage_stack import DesiredStack
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from labelwatch.deploy.desired_stack import DesiredStack
+from labelwatch.deploy.stage_stack import DesiredStack
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import CtrlCError, UserError
 from labelwatch.shared.stacks import Event, Plan, Stacks

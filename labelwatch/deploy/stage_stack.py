@@ -1,13 +1,16 @@
-"""The stack of a stage, for `up` and `down`: its name, and whether this account, Region and stack are the stage's."""
+"""The stack of a stage, for `up` and `down`: its name, its desired state, and the stacks that are refused."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from labelwatch.deploy import stage
 from labelwatch.deploy.package import STAGE as TEMPLATE
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
-from labelwatch.shared.stacks import Resource
+from labelwatch.shared.stacks import Resource, Stack
 
 CONFIG = PROJECT / ".chalice" / "config.json"
 # The logical ids of the buckets that hold data.
@@ -20,6 +23,24 @@ MAX_STAGE_NAME = 64 - len(SCHEDULE_NAME.format(stage="", function=LONGEST_SCHEDU
 STAGE_NAME = rf"[a-z][a-z0-9-]{{0,{MAX_STAGE_NAME - 2}}}[a-z0-9]|[a-z]"
 # Every complete stack of Labelwatch has it; a stack that only imported its buckets does not.
 MARKER = "ImagesQueue"
+
+
+class DesiredStack(NamedTuple):
+    """A stack's name and parameters, and its present state: `current` is None where the stack does not exist.
+
+    `physical_ids` are the names in the account of the stack's resources, by logical id.
+    """
+
+    name: str
+    parameters: dict[str, str]
+    current: Stack | None = None
+    physical_ids: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def bucket_names(self) -> dict[str, str]:
+        """The names that the three buckets are to have, by logical id."""
+        output = self.parameters["OutputBucketName"]
+        return dict(zip(BUCKETS, (self.parameters["InputBucketName"], output, f"{output}-workspace"), strict=True))
 
 
 def stack_name_of(stage_name: str) -> str:

@@ -13,10 +13,9 @@ from botocore.exceptions import ClientError, WaiterError
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.deploy import functions, import_buckets, parameters, preflight, stage
 from labelwatch.deploy.buckets import StackBuckets
-from labelwatch.deploy.desired_stack import DesiredStack
 from labelwatch.deploy.package import check_python, resources
 from labelwatch.deploy.stack_changes import StackChanges
-from labelwatch.deploy.stage_stack import CONFIG, refuse_other_account, refuse_other_stacks, stack_name_of
+from labelwatch.deploy.stage_stack import CONFIG, DesiredStack, refuse_other_account, refuse_other_stacks, stack_name_of
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError

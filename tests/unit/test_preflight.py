@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from labelwatch.deploy import preflight
-from labelwatch.deploy.desired_stack import DesiredStack
+from labelwatch.deploy.stage_stack import DesiredStack
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.stacks import Stack
 
