@@ -7,7 +7,7 @@ buckets are imported alone, their protection is restored by S3's own API, and an
 from typing import Any
 
 from labelwatch.deploy.buckets import StackBuckets
-from labelwatch.deploy.stack_changes import StackChanges, required
+from labelwatch.deploy.stack_changes import StackChanges
 from labelwatch.deploy.stage_stack import BUCKETS, DesiredStack
 from labelwatch.shared.errors import UserError
 
@@ -43,9 +43,9 @@ def imported_before(desired: DesiredStack) -> dict[str, str]:
     return {name: desired.physical_ids[name] for name in BUCKETS if name in desired.physical_ids}
 
 
-def import_kept(changes: StackChanges, desired: DesiredStack, template: dict[str, Any], kept: dict[str, str]) -> None:
+def import_kept(changes: StackChanges, kept: dict[str, str]) -> None:
     """Creates the stack with the kept buckets alone, once a person has confirmed it."""
-    plan = required(changes.plan_import(import_template(template, kept), kept), desired.name)
+    plan = changes.required(changes.plan_import(import_template(changes.template, kept), kept))
     changes.confirm(plan, "Everything else is created after that.")
     changes.apply(plan)
 
@@ -56,12 +56,10 @@ def protect(buckets: StackBuckets, template: dict[str, Any], imported: dict[str,
         buckets.protect(name, template["Resources"][logical_id]["Properties"])
 
 
-def create_the_rest(
-    changes: StackChanges, desired: DesiredStack, template: dict[str, Any], *, confirmed: bool
-) -> dict[str, str]:
+def create_the_rest(changes: StackChanges, *, confirmed: bool) -> dict[str, str]:
     """Creates all resources but the imported buckets, and gives the stack's outputs."""
     try:
-        plan = required(changes.plan(template, creates=False), desired.name)
+        plan = changes.required(changes.plan())
         if confirmed:
             changes.show(plan)
         else:

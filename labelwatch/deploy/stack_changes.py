@@ -13,30 +13,44 @@ ACTIONS = {"Add": "create", "Modify": "change", "Remove": "remove", "Import": "t
 
 
 class StackChanges:
-    """Plans, confirms and applies the changes of the desired stack."""
+    """Plans, confirms and applies the changes that make the stack as desired."""
 
-    def __init__(self, stacks: Stacks, desired: DesiredStack, tags: dict[str, str], terminal: Terminal) -> None:
+    def __init__(
+        self,
+        stacks: Stacks,
+        desired: DesiredStack,
+        template: dict[str, Any],
+        tags: dict[str, str],
+        terminal: Terminal,
+    ) -> None:
+        self.desired = desired
+        self.template = template
+        self.terminal = terminal
         self._stacks = stacks
-        self._desired = desired
         self._tags = tags
-        self._terminal = terminal
 
-    def plan(self, template: dict[str, Any], *, creates: bool) -> Plan | None:
-        """The changes that the template would make; None where it would change nothing."""
-        parameters = self._desired.parameters
-        return self._stacks.plan(self._desired.name, template, parameters, creates=creates, tags=self._tags)
+    def plan(self, *, creates: bool = False) -> Plan | None:
+        """The changes from the present stack to the template; None where there are none."""
+        name, parameters = self.desired.name, self.desired.parameters
+        return self._stacks.plan(name, self.template, parameters, creates=creates, tags=self._tags)
 
     def plan_import(self, template: dict[str, Any], buckets: dict[str, str]) -> Plan | None:
-        """A new stack of these existing buckets alone, by logical id."""
-        return self._stacks.plan(self._desired.name, template, {}, creates=True, imports=buckets)
+        """The creation of the stack with these existing buckets alone, by logical id."""
+        return self._stacks.plan(self.desired.name, template, {}, creates=True, imports=buckets)
+
+    def required(self, plan: Plan | None) -> Plan:
+        """The plan; raises UserError where CloudFormation sees no changes, though there must be changes."""
+        if not plan:
+            raise UserError(f"CloudFormation sees nothing to do for {self.desired.name}.")
+        return plan
 
     def confirm(self, plan: Plan, *notes: str) -> None:
         """Shows the plan and asks for consent; raises UserError, and discards the plan, where there is none."""
         self.show(plan)
         for note in notes:
-            self._terminal.print(note)
+            self.terminal.print(note)
         try:
-            self._terminal.confirm(f"{'Create' if plan.creates else 'Change'} the stack {plan.stack}?")
+            self.terminal.confirm(f"{'Create' if plan.creates else 'Change'} the stack {plan.stack}?")
         except BaseException:
             self._stacks.discard(plan)
             raise
@@ -50,12 +64,12 @@ class StackChanges:
             action = ACTIONS.get(change.action, change.action.lower())
             replaced = " by a new one" if change.replaces else ""
             table.add_row(f"{action}{replaced}", change.logical_id, change.resource_type)
-        self._terminal.console.print(table)
+        self.terminal.console.print(table)
 
     def apply(self, plan: Plan) -> dict[str, str]:
         """Applies the plan and gives the stack's outputs; prints the resources that could not be deleted."""
         undeleted: dict[str, str] = {}
-        with self._terminal.stack_progress({change.logical_id for change in plan.changes}) as show_progress:
+        with self.terminal.stack_progress({change.logical_id for change in plan.changes}) as show_progress:
 
             def on_event(event: Event) -> None:
                 show_progress(event)
@@ -72,12 +86,5 @@ class StackChanges:
                     "command again when it is over."
                 ) from None
         for logical_id, reason in undeleted.items():
-            self._terminal.print(f"{logical_id} was to go and is still there; delete it by hand: {reason}")
+            self.terminal.print(f"{logical_id} was to go and is still there; delete it by hand: {reason}")
         return outputs
-
-
-def required(plan: Plan | None, stack_name: str) -> Plan:
-    """The plan; raises UserError where CloudFormation sees no change, though there must be changes."""
-    if not plan:
-        raise UserError(f"CloudFormation sees nothing to do for {stack_name}.")
-    return plan

@@ -46,15 +46,18 @@ def run(account: Account, stage_name: str, options: dict[str, str], terminal: Te
     refuse_other_account(account, stage_name)
     found = find_stack(stacks, stack_name)
     current = None if found and found.status in LEFTOVERS else found
+    physical_ids = _physical_ids(stacks, stage_name, current)
     template = resources()
-    desired = _desired_stack(stacks, stage_name, options, current, template, terminal)
+    desired = DesiredStack(
+        stack_name, _complete(template, stage_name, options, current, terminal), current, physical_ids
+    )
     for finding in preflight.findings(account, desired):
         terminal.print(f"  ✓ {finding}")
     kept = preflight.kept_buckets(account, desired)
     if found and not current:
         _delete_leftovers(stacks, stack_name, found.status, terminal)
-    changes = StackChanges(stacks, desired, tags, terminal)
-    outputs = _change_stack(changes, desired, template, kept, StackBuckets(account), terminal)
+    changes = StackChanges(stacks, desired, template, tags, terminal)
+    outputs = _change_stack(changes, kept, StackBuckets(account))
     _write_stage(stage_name, stack_name, outputs, terminal)
     if current and outputs["Tracing"] == "no":
         _turn_traces_off(account, stack_name, terminal)
@@ -74,53 +77,44 @@ def find_stack(stacks: Stacks, name: str) -> Stack | None:
     return stack
 
 
-def _desired_stack(  # noqa: PLR0913, PLR0917 - what is known, and the terminal that asks for the rest
-    stacks: Stacks,
-    stage_name: str,
-    options: dict[str, str],
-    current: Stack | None,
-    template: dict[str, Any],
-    terminal: Terminal,
-) -> DesiredStack:
-    """The stack with complete parameters; raises UserError where the present stack is not this stage's to change."""
+def _physical_ids(stacks: Stacks, stage_name: str, current: Stack | None) -> dict[str, str]:
+    """The names of the present stack's resources, by logical id; raises UserError where `up` may not change it."""
     name = stack_name_of(stage_name)
     existing = stacks.resources(name) if current else []
     refuse_other_stacks(name, existing)
     if current:
         stage.check(CONFIG, stage_name, name, current.outputs)
+    return {resource.logical_id: resource.physical_id for resource in existing}
+
+
+def _complete(
+    template: dict[str, Any], stage_name: str, options: dict[str, str], current: Stack | None, terminal: Terminal
+) -> dict[str, str]:
+    """All parameters: from the options, else from the present stack, the defaults, and the person at the terminal."""
     known = current.parameters if current else {}
     # Each stage has a database of its own, unless the options name one.
     default = {} if known else {"DatabaseName": f"labelwatch_{stage_name.replace('-', '_')}"}
-    values = parameters.complete(template, default | options, known or None, terminal.ask)
-    return DesiredStack(name, values, current, {resource.logical_id: resource.physical_id for resource in existing})
+    return parameters.complete(template, default | options, known or None, terminal.ask)
 
 
-def _change_stack(  # noqa: PLR0913, PLR0917 - two states of the stack, and what changes one into the other
-    changes: StackChanges,
-    desired: DesiredStack,
-    template: dict[str, Any],
-    kept: dict[str, str],
-    buckets: StackBuckets,
-    terminal: Terminal,
-) -> dict[str, str]:
+def _change_stack(changes: StackChanges, kept: dict[str, str], buckets: StackBuckets) -> dict[str, str]:
     """Makes the stack as desired, with the buckets kept from an earlier stack, and gives its outputs."""
+    desired, current = changes.desired, changes.desired.current
     if kept:
-        import_buckets.import_kept(changes, desired, template, kept)
+        import_buckets.import_kept(changes, kept)
     imported = kept or import_buckets.imported_before(desired)
     if imported:
-        import_buckets.protect(buckets, template, imported)
-        return import_buckets.create_the_rest(changes, desired, template, confirmed=bool(kept))
-    plan = changes.plan(template, creates=not desired.current)
-    if plan:
+        import_buckets.protect(buckets, changes.template, imported)
+        return import_buckets.create_the_rest(changes, confirmed=bool(kept))
+    plan = changes.plan(creates=not current)
+    if plan or not current:
+        plan = changes.required(plan)
         changes.confirm(plan)
         return changes.apply(plan)
-    current = desired.current
-    if not current:
-        raise UserError(f"CloudFormation sees nothing to do for {desired.name}.")
     unchanged = [name for name, value in desired.parameters.items() if current.parameters.get(name) != value]
     if unchanged:
         raise UserError(f"CloudFormation sees no change, although {', '.join(unchanged)} would be another.")
-    terminal.print("Nothing in the stack has to change.")
+    changes.terminal.print("Nothing in the stack has to change.")
     return current.outputs
 
 
