@@ -83,9 +83,7 @@ def main() -> None:
         # Where writing to standard output failed, the interpreter must not fail on it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _end(f"{problem.strerror or problem}: {problem.filename or 'while writing'}")
-    except Fault as problem:
-        _end(f"a call to AWS failed: {problem}")
-    except (BotoCoreError, ClientError) as problem:
+    except (Fault, BotoCoreError, ClientError) as problem:
         _end(f"a call to AWS failed: {problem}{_advice(problem)}")
 
 
