@@ -20,13 +20,16 @@ from tests.support.project import Project
 
 STACK = "labelwatch-prod"
 EXISTING_BUCKET = "cameras-of-long-ago"
+# The end of each function's name, and the beginning of its role's output.
 FUNCTIONS = {
-    "": "Uploads",
+    "": "ApiHandler",
     "-authorize": "Authorize",
     "-detect": "Detect",
     "-notify": "Notify",
     "-ingest": "Ingest",
-} | {"-check_subscriptions": "CheckSubscriptions", "-manage_model": "ManageModel"}
+    "-check_subscriptions": "CheckSubscriptions",
+    "-manage_model": "ManageModel",
+}
 
 
 @pytest.fixture(scope="module")
