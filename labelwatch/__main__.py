@@ -1,4 +1,4 @@
-"""The command line: what to do, in words; the doing is elsewhere."""
+"""The command line: the list of commands, and the message and exit code of each kind of error."""
 
 import io
 import os
@@ -52,8 +52,8 @@ app.add_typer(quicksight.app, name="quicksight")
 app.add_typer(local.app, name="local")
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
-    if wanted:
+def _print_version(is_set: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if is_set:
         console().print(metadata.version("labelwatch"))
         raise typer.Exit
 
@@ -69,28 +69,26 @@ def _for_all_commands(
 
 
 def main() -> None:
-    """The command; what the user can mend is told in one sentence, with exit code 1 (130 where Ctrl-C ended it)."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too must stop what was started
-        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    """Runs the command; an error that the user can mend is one sentence, with exit code 1 (130 after Ctrl-C)."""
+    for name in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too must stop the processes of a command
+        signal.signal(name, lambda number, _: sys.exit(128 + number))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without these letters shows others
+            stream.reconfigure(errors="replace")  # for a terminal that lacks some characters
     try:
         app()
     except UserError as mistake:
         _end(str(mistake), mistake.exit_code)
     except OSError as problem:
-        # Where standard output is what failed, the interpreter must not fail on it once more at its end.
+        # Where writing to standard output failed, the interpreter must not fail on it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _end(f"{problem.strerror or problem}: {problem.filename or 'while writing'}")
-    except Fault as problem:
-        _end(f"a call to the cloud failed: {problem}")
-    except (BotoCoreError, ClientError) as problem:
-        _end(f"a call to the cloud failed: {problem}{_advice(problem)}")
+    except (Fault, BotoCoreError, ClientError) as problem:
+        _end(f"a call to AWS failed: {problem}{_advice(problem)}")
 
 
 def _advice(problem: Exception) -> str:
-    """What to do next, where that is known."""
+    """The next thing to do, where it is known."""
     if isinstance(problem, NoCredentialsError):
         return "; `aws configure`, `aws sso login`, or --profile"
     if isinstance(problem, EndpointConnectionError) and "AWS_ENDPOINT_URL" in os.environ:
@@ -102,7 +100,7 @@ def _advice(problem: Exception) -> str:
 
 
 def _end(sentence: str, exit_code: int = 1) -> NoReturn:
-    print(f"labelwatch: {sentence}", file=sys.stderr)  # noqa: T201 - plain, for whatever reads it
+    print(f"labelwatch: {sentence}", file=sys.stderr)  # noqa: T201 - plain, for programs that read it
     raise SystemExit(exit_code)
 
 

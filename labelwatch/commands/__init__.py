@@ -1,1 +1,1 @@
-"""The commands' words: options, help, and what is called. The doing is elsewhere, and is loaded when asked for."""
+"""The commands: their options and help. Each imports its capability when it runs, so that --help is fast."""

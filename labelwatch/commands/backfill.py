@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.options import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.commands.options import Profile, Region, Stack, Yes, open_terminal
 from labelwatch.shared.project import PROJECT
 
 BOOKMARKS = PROJECT / ".labelwatch" / "backfill"
@@ -38,11 +38,10 @@ def backfill(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.backfill.run import Request, run
     from labelwatch.backfill.target import target_of
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Terminal
 
     run(
         Account(profile, region),
         Request(stack, target_of(target), force=force, notify=notify, units=units, dry_run=dry_run),
-        Terminal(console(), accepts=agreement(yes=yes, default=False)),
+        open_terminal(yes=yes, default=False),
         BOOKMARKS,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from labelwatch.commands.options import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.commands.options import Profile, Region, Stack, Yes, console, open_terminal
 from labelwatch.shared.errors import UserError
 
 if TYPE_CHECKING:  # a command imports what it needs, so that --help is quick
@@ -159,7 +159,6 @@ def _selected(
     The counts are printed first: a dead letter that another consumer hides is not moved either.
     """
     from labelwatch.dead_letters import output, selection
-    from labelwatch.shared.console import Terminal
 
     with _received(account, stack) as reader:
         counts = output.count_sentence(reader.dead_letters, reader.dead_letters, reader.hidden_by_others)
@@ -167,7 +166,7 @@ def _selected(
             raise UserError(counts)
         _print_error(counts)
         dead_letters = selection.matching(reader.dead_letters, filter_)
-        yield reader, dead_letters, Terminal(console(), accepts=agreement(yes=yes, default=False))
+        yield reader, dead_letters, open_terminal(yes=yes, default=False)
 
 
 def _print_error(sentence: str) -> None:

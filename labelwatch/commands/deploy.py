@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.options import BUILD, Profile, Region, Yes, agreement, at_a_terminal, console
+from labelwatch.commands.options import BUILD, Profile, Region, Yes, console, open_terminal
 from labelwatch.shared.errors import UserError
 
 Stage = Annotated[str, typer.Option(help="The stage, such as prod; the stack's name is labelwatch-STAGE.")]
@@ -82,7 +82,6 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
     from labelwatch.deploy import parameters as known
     from labelwatch.deploy import up as doing
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Terminal
 
     options = {
         "CustomModelARN": custom_model_arn,
@@ -107,11 +106,7 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
         Account(profile, region),
         stage,
         given,
-        Terminal(
-            console(),
-            accepts=agreement(yes=yes, default=True),
-            ask=_ask if at_a_terminal() else None,
-        ),
+        open_terminal(yes=yes, default=True, ask=_ask),
         _tags(tag or []),
     )
 
@@ -129,12 +124,11 @@ def down(
     """Delete a stage's stack; run chalice delete before it. Buckets with images and predictions are kept."""
     from labelwatch.deploy import down as doing
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Terminal
 
     doing.run(
         Account(profile, region),
         stage,
-        Terminal(console(), accepts=agreement(yes=yes, default=False)),
+        open_terminal(yes=yes, default=False),
         delete_data=delete_data,
     )
 

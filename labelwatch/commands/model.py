@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.options import Profile, Region, Stack, Yes, agreement, console
+from labelwatch.commands.options import Profile, Region, Stack, Yes, console, open_terminal
 
 app = typer.Typer(
     help="The model of a stack: its state, start and stop. Region and credentials as the AWS tools take them.",
@@ -37,9 +37,8 @@ def start(
     """Start the model, and wait until it runs: 10 to 20 minutes. It is paid by the hour until it is stopped."""
     from labelwatch.model import control
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Terminal
 
-    terminal = Terminal(console(), accepts=agreement(yes=yes, default=True))
+    terminal = open_terminal(yes=yes, default=True)
     control.start(control.from_stack(Account(profile, region), stack), units, terminal, _wait)
 
 
@@ -48,9 +47,8 @@ def stop(*, yes: Yes = False, stack: Stack = "labelwatch", profile: Profile = No
     """Stop the model, and wait until it is. Images wait in their queue."""
     from labelwatch.model import control
     from labelwatch.shared.account import Account
-    from labelwatch.shared.console import Terminal
 
-    terminal = Terminal(console(), accepts=agreement(yes=yes, default=True))
+    terminal = open_terminal(yes=yes, default=True)
     control.stop(control.from_stack(Account(profile, region), stack), terminal, _wait)
 
 

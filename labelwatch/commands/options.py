@@ -1,15 +1,18 @@
-"""What the commands share."""
+"""Options and the terminal, which all commands share."""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
+
+if TYPE_CHECKING:
+    from labelwatch.shared.console import Terminal
 
 BUILD = PROJECT / "build"
 CACHE = PROJECT / ".labelwatch" / "models"
@@ -25,21 +28,20 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")]
 
 
 def console() -> Console:
-    """What is printed is names of files and labels, which may look like markup and are none."""
+    """A console without markup: names of files and labels may look like it."""
     return Console(markup=False, emoji=False, highlight=False)
 
 
-def agreement(*, yes: bool, default: bool) -> Callable[[str], bool]:
-    """How a question is answered: with yes, or by whoever is there; raises UserError where nobody is."""
+def open_terminal(*, yes: bool, default: bool, ask: "Callable[[str, str, str], str] | None" = None) -> "Terminal":
+    """The terminal; with `yes` it accepts every question, else a person answers, or a question raises UserError."""
+    from labelwatch.shared.console import Terminal
+
+    # Answers come from standard input; standard output may be a file.
+    is_interactive = sys.stdin.isatty()
 
     def accepts(question: str) -> bool:
-        if not yes and not at_a_terminal():
+        if not yes and not is_interactive:
             raise UserError("nobody is there to be asked; --yes goes on without.")
         return yes or typer.confirm(question, default=default)
 
-    return accepts
-
-
-def at_a_terminal() -> bool:
-    """Where answers come from; what is shown may go anywhere."""
-    return sys.stdin.isatty()
+    return Terminal(console(), accepts, ask if is_interactive else None)

@@ -1,4 +1,4 @@
-"""The commands on who is told."""
+"""The commands for the subscribers of alerts and alarms."""
 
 import shlex
 from typing import Annotated
@@ -39,44 +39,43 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
 
     A queue or a function of the stack's account and Region lets the topic in, which is done here.
     """
+    from labelwatch import subscriptions
     from labelwatch.shared.account import Account
     from labelwatch.shared.errors import UserError
-    from labelwatch.subscriptions import filters, grants, guidance, subscription
-    from labelwatch.subscriptions import subscribers as them
-    from labelwatch.subscriptions.endpoints import endpoint_of
 
-    asked, listener = filters.wanted(label or [], confidence), endpoint_of(endpoint)
-    if operations and asked.policy:
+    requested, subscriber = subscriptions.parse_filter(label or [], confidence), subscriptions.parse_endpoint(endpoint)
+    if operations and requested.policy:
         raise UserError(
             "alarms have neither labels nor a confidence; --operations goes without --label and --confidence."
         )
     account = Account(profile, region)
-    subscribers = them.from_stack(account, stack)
+    subscribers = subscriptions.from_stack(account, stack)
     topic = subscribers.operations if operations else subscribers.alerts
-    grant = grants.grant(account, listener, topic.arn)
-    done = subscribers.subscribe(topic, listener, asked.policy)
-    everybody = subscribers.of(topic)
-    options = _again(stack, profile, region)
-    _say(*grant, guidance.of_subscribing(topic, listener, done, options))
-    _say(*guidance.of_filtering(asked, subscribers.labels_of_interest))
-    console().print(subscription.shown(everybody))
-    # Of no topic: AWS may list a moment later whom it has just subscribed.
-    _say(*guidance.of_all([], everybody, options), *([guidance.SMS] if listener.protocol == "sms" else []))
+    granted = subscriptions.grant(account, subscriber, topic.arn)
+    result = subscribers.subscribe(topic, subscriber, requested.policy)
+    listed = subscribers.subscriptions(topic)
+    options = _stack_options(stack, profile, region)
+    _print(*granted, subscriptions.subscribe_message(topic, subscriber, result, options))
+    _print(*subscriptions.filter_warnings(requested, subscribers.labels_of_interest))
+    console().print(subscriptions.as_table(listed))
+    # Without topics: AWS may list a new subscription a moment later.
+    _print(*subscriptions.remaining_actions([], listed, options))
+    if subscriber.protocol == "sms":
+        _print(subscriptions.SMS_SANDBOX)
 
 
 @app.command("list")
 def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Show who is told of what, who has not confirmed it, and whose confirmation a link in a mail can undo."""
+    from labelwatch import subscriptions
     from labelwatch.shared.account import Account
-    from labelwatch.subscriptions import guidance, subscription
-    from labelwatch.subscriptions import subscribers as them
 
-    subscribers = them.from_stack(Account(profile, region), stack)
+    subscribers = subscriptions.from_stack(Account(profile, region), stack)
     topics = subscribers.alerts, subscribers.operations
-    everybody = subscribers.of(*topics)
-    if everybody:
-        console().print(subscription.shown(everybody))
-    _say(*guidance.of_all(topics, everybody, _again(stack, profile, region)))
+    listed = subscribers.subscriptions(*topics)
+    if listed:
+        console().print(subscriptions.as_table(listed))
+    _print(*subscriptions.remaining_actions(topics, listed, _stack_options(stack, profile, region)))
 
 
 @app.command()
@@ -92,11 +91,11 @@ def confirm(
 
     Following the link of AWS confirms too, but does not give that.
     """
+    from labelwatch import subscriptions
     from labelwatch.shared.account import Account
-    from labelwatch.subscriptions import guidance
-    from labelwatch.subscriptions import subscribers as them
 
-    _say(guidance.of_confirming(them.from_stack(Account(profile, region), stack).confirm(link)))
+    confirmed = subscriptions.from_stack(Account(profile, region), stack).confirm(link)
+    _print(subscriptions.confirm_message(confirmed))
 
 
 @app.command()
@@ -110,33 +109,30 @@ def remove(  # noqa: PLR0913 - a command's options, by name
     region: Region = None,
 ) -> None:
     """Have an endpoint told of nothing any more. What let the topic into a queue or a function is taken back."""
+    from labelwatch import subscriptions
     from labelwatch.shared.account import Account
     from labelwatch.shared.errors import UserError
-    from labelwatch.subscriptions import grants, guidance
-    from labelwatch.subscriptions import subscribers as them
 
     account = Account(profile, region)
-    subscribers = them.from_stack(account, stack)
-    chosen = [
-        topic
-        for topic, asked in ((subscribers.alerts, alerts), (subscribers.operations, operations))
-        if asked or alerts == operations
-    ]
-    removed = subscribers.remove(endpoint, chosen)
-    told = guidance.of_removing(endpoint, removed)
-    if not removed.subscriptions:
-        raise UserError(" ".join(told))
-    _say(*told)
-    for one in removed.subscriptions:
-        _say(*grants.revoke(account, one.endpoint, one.topic.arn))
+    subscribers = subscriptions.from_stack(account, stack)
+    options = ((subscribers.alerts, alerts), (subscribers.operations, operations))
+    # Neither option means both topics.
+    topics = [topic for topic, is_given in options if is_given or alerts == operations]
+    result = subscribers.remove(endpoint, topics)
+    messages = subscriptions.remove_messages(endpoint, result)
+    if not result.removed:
+        raise UserError(" ".join(messages))
+    _print(*messages)
+    for subscription in result.removed:
+        _print(*subscriptions.revoke(account, subscription.endpoint, subscription.topic.arn))
 
 
-def _say(*sentences: str) -> None:
+def _print(*sentences: str) -> None:
     for sentence in sentences:
         console().print(sentence, soft_wrap=True)  # what is to be copied must not be broken
 
 
-def _again(stack: str, profile: str | None, region: str | None) -> str:
+def _stack_options(stack: str, profile: str | None, region: str | None) -> str:
     """The options of this command line that name the stack, for a command that is to be copied."""
-    named = {"stack": stack if stack != "labelwatch" else None, "profile": profile, "region": region}
-    return "".join(f" --{name} {shlex.quote(value)}" for name, value in named.items() if value)
+    options = {"stack": stack if stack != "labelwatch" else None, "profile": profile, "region": region}
+    return "".join(f" --{name} {shlex.quote(value)}" for name, value in options.items() if value)

@@ -1,4 +1,4 @@
-"""The commands on upload tokens."""
+"""The commands for upload tokens."""
 
 import sys
 from typing import Annotated
@@ -26,15 +26,15 @@ def create(client: Client, stack: Stack = "labelwatch", profile: Profile = None,
     from labelwatch.shared.account import Account
     from labelwatch.uploads import tokens
 
-    name = tokens.checked(client)
+    name = tokens.checked_client(client)
     table = tokens.token_table(Account(profile, region), stack)
     token = tokens.create(table, name)
     try:
-        print(token, flush=True)  # noqa: T201 - plain, for whatever reads it
+        print(token, flush=True)  # noqa: T201 - plain, for programs that read it
     except OSError:
-        tokens.revoke(table, name)  # nobody has seen it
+        tokens.revoke(table, name)  # nobody has seen the token
         raise
-    # Which stack: its default may not be the one that was meant.
+    # With the stack's name: the default may not be the stack that was meant.
     print(f"A token of {stack}. Keep it now: it cannot be shown again.", file=sys.stderr)  # noqa: T201
 
 
@@ -44,7 +44,7 @@ def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region =
     from labelwatch.shared.account import Account
     from labelwatch.uploads import tokens
 
-    console().print(tokens.shown(tokens.records(tokens.token_table(Account(profile, region), stack))))
+    console().print(tokens.as_table(tokens.records(tokens.token_table(Account(profile, region), stack))))
 
 
 @app.command()
@@ -53,6 +53,6 @@ def revoke(client: Client, stack: Stack = "labelwatch", profile: Profile = None,
     from labelwatch.shared.account import Account
     from labelwatch.uploads import tokens
 
-    name = tokens.checked(client)
+    name = tokens.checked_client(client)
     tokens.revoke(tokens.token_table(Account(profile, region), stack), name)
-    console().print(f"{client}'s token is revoked. {tokens.HOW_SOON}")
+    console().print(f"{client}'s token is revoked. {tokens.REVOCATION_DELAY}")

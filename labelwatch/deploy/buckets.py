@@ -1,4 +1,4 @@
-"""Buckets: whose they are, and emptying them."""
+"""Buckets: whether they exist, which stack created them, their protection, and their deletion."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,18 +8,18 @@ from botocore.exceptions import ClientError
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
-GONE = {"404", "NoSuchBucket"}
-NOBODY_S = {*GONE, "NoSuchTagSet"}
+MISSING = {"404", "NoSuchBucket"}
+UNTAGGED = {*MISSING, "NoSuchTagSet"}
 
 
-def is_there(account: Account, name: str) -> bool:
+def exists(account: Account, name: str) -> bool:
     """Whether the account has this bucket in this Region; raises UserError where another, or another Region, does."""
     s3 = account.client("s3")
     try:
         head = s3.head_bucket(Bucket=name, ExpectedBucketOwner=account.id)
     except ClientError as problem:
         code = problem.response["Error"]["Code"]
-        if code in GONE:
+        if code in MISSING:
             return False
         region = _region(problem.response)
         if code == "403":
@@ -36,20 +36,20 @@ def is_there(account: Account, name: str) -> bool:
     return True
 
 
-class OwnBuckets:
-    """The buckets that stacks of Labelwatch made, by their tags."""
+class StackBuckets:
+    """The buckets that stacks of Labelwatch created, by their tags."""
 
     def __init__(self, account: Account) -> None:
         self._s3 = account.client("s3")
         self._region = account.region
 
     def stack_of(self, name: str) -> str | None:
-        """The stack that made this bucket; None where no Labelwatch did. Raises UserError where it may not be asked."""
+        """The stack that created this bucket; None where no Labelwatch did. Raises UserError where tags are denied."""
         try:
-            tags = {one["Key"]: one["Value"] for one in self._s3.get_bucket_tagging(Bucket=name)["TagSet"]}
+            tags = {tag["Key"]: tag["Value"] for tag in self._s3.get_bucket_tagging(Bucket=name)["TagSet"]}
         except ClientError as problem:
             code = problem.response["Error"]["Code"]
-            if code in NOBODY_S:
+            if code in UNTAGGED:
                 return None
             if code == "AccessDenied":
                 raise UserError(
@@ -59,28 +59,28 @@ class OwnBuckets:
             raise
         return tags.get("stack") if tags.get("application") == "labelwatch" else None
 
-    def of(self, stack: str) -> tuple[list[str], list[str]]:
-        """The buckets that this stack made and that are still there; and those that may not be asked whose they are."""
+    def created_by(self, stack: str) -> tuple[list[str], list[str]]:
+        """The existing buckets that this stack created, and the buckets whose tags may not be read."""
         pages = self._s3.get_paginator("list_buckets").paginate(BucketRegion=self._region)
-        own: list[str] = []
-        unknown: list[str] = []
-        for name in [one["Name"] for page in pages for one in page["Buckets"]]:
+        created: list[str] = []
+        unreadable: list[str] = []
+        for name in [bucket["Name"] for page in pages for bucket in page["Buckets"]]:
             try:
-                own += [name] if self.stack_of(name) == stack else []
+                created += [name] if self.stack_of(name) == stack else []
             except UserError:
-                unknown.append(name)
-        return own, unknown
+                unreadable.append(name)
+        return created, unreadable
 
-    def guard(self, name: str, properties: dict[str, Any]) -> None:
-        """Puts the bucket's guards as its properties in the template say, and closes what lists of its own opened."""
+    def protect(self, name: str, properties: dict[str, Any]) -> None:
+        """Sets the bucket's protection as its properties in the template say, and removes access that ACLs gave."""
         encryption = [
-            {"ApplyServerSideEncryptionByDefault": one["ServerSideEncryptionByDefault"]}
-            for one in properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+            {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
+            for rule in properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         ]
         self._s3.put_public_access_block(
             Bucket=name, PublicAccessBlockConfiguration=properties["PublicAccessBlockConfiguration"]
         )
-        try:  # S3 takes no ownership but these lists' own while they let others in
+        try:  # S3 refuses BucketOwnerEnforced while ACLs give others access
             self._s3.put_bucket_acl(Bucket=name, ACL="private")
         except ClientError as problem:
             if problem.response["Error"]["Code"] != "AccessControlListNotSupported":
@@ -90,17 +90,17 @@ class OwnBuckets:
         if "VersioningConfiguration" in properties:
             self._s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
 
-    def remove(self, name: str, emptied: Callable[[int], None]) -> None:
-        """Deletes the bucket with every version of every object; `emptied` hears how many more are gone."""
+    def delete(self, name: str, on_deleted: Callable[[int], None]) -> None:
+        """Deletes the bucket with every version of every object; calls `on_deleted` with the size of each chunk."""
         for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=name):
-            found: list[dict[str, Any]] = page.get("Versions", []) + page.get("DeleteMarkers", [])
-            if not found:
+            versions: list[dict[str, Any]] = page.get("Versions", []) + page.get("DeleteMarkers", [])
+            if not versions:
                 continue
-            which = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-            answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": which, "Quiet": True})
+            objects = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
+            answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for error in answer.get("Errors", []):
                 raise UserError(f"{error['Key']} in {name} could not be deleted: {error['Message']}")
-            emptied(len(which))
+            on_deleted(len(objects))
         self._s3.delete_bucket(Bucket=name)
 
 

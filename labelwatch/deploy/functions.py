@@ -1,4 +1,4 @@
-"""The functions that `chalice deploy` made of a stage."""
+"""The functions that `chalice deploy` created for a stage."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from labelwatch.deploy.stage import ROLES
 from labelwatch.shared.account import Account
 
 
-def standing(account: Account, stack: str) -> list[dict[str, Any]]:
-    """The configuration of each function of the stage that is there."""
+def deployed(account: Account, stack: str) -> list[dict[str, Any]]:
+    """The configuration of each function of the stage that exists."""
     client = account.client("lambda")
     found: list[dict[str, Any]] = []
     for name in ROLES:
         # Chalice gives the REST API's function the name of application and stage alone.
-        full = stack if name == "api_handler" else f"{stack}-{name}"
+        function = stack if name == "api_handler" else f"{stack}-{name}"
         try:
-            found.append(client.get_function_configuration(FunctionName=full))
+            found.append(client.get_function_configuration(FunctionName=function))
         except ClientError as problem:
             if problem.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
@@ -24,9 +24,11 @@ def standing(account: Account, stack: str) -> list[dict[str, Any]]:
 
 
 def traced(account: Account, stack: str) -> list[str]:
-    """The names of those that X-Ray is on in."""
+    """The names of the functions that X-Ray traces."""
     return [
-        one["FunctionName"] for one in standing(account, stack) if one.get("TracingConfig", {}).get("Mode") == "Active"
+        function["FunctionName"]
+        for function in deployed(account, stack)
+        if function.get("TracingConfig", {}).get("Mode") == "Active"
     ]
 
 

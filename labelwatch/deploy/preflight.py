@@ -1,21 +1,20 @@
-"""What can be known before anything is touched: the model, the buckets, the database, the bucket to adopt.
+"""Checks before `labelwatch up` changes anything: the model, the buckets, the database, the existing bucket.
 
-Each check gives one line that says what it found, or raises UserError that says what to do.
+Each check gives one line with its finding, or raises UserError that says what to do.
 """
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.rekognition import GONE, ModelVersion, project_name, version_name
 from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
-from labelwatch.deploy.buckets import OwnBuckets, is_there
+from labelwatch.deploy.buckets import StackBuckets, exists
+from labelwatch.deploy.stage_stack import DesiredStack
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
-from labelwatch.shared.stacks import Stack
 
 USABLE = {
     "RUNNING",
@@ -27,64 +26,40 @@ USABLE = {
     "COPYING_COMPLETED",
     "COPYING_IN_PROGRESS",
 }
-# In the template.
-BUCKETS = ("InputBucket", "OutputBucket", "WorkspaceBucket")
 
 
-class Wanted(NamedTuple):
-    """A stack, its parameters, and how it stands now if it is there.
-
-    `has` are the names in the account of what it has, by those in the template.
-    """
-
-    name: str
-    parameters: dict[str, str]
-    now: Stack | None = None
-    has: Mapping[str, str] = MappingProxyType({})
-
-
-def findings(account: Account, wanted: Wanted) -> Iterator[str]:
+def findings(account: Account, desired: DesiredStack) -> Iterator[str]:
     """One line for each check, as it is made; raises UserError at the first that fails."""
     yield f"account {account.id}, Region {account.region}"
-    yield _model(account, wanted.parameters["CustomModelARN"])
+    yield check_model(account, desired.parameters["CustomModelARN"])
     yield (
-        f"labels of interest: {wanted.parameters['LabelsofInterest']} (AWS does not tell which a model has: write "
+        f"labels of interest: {desired.parameters['LabelsofInterest']} (AWS does not tell which a model has: write "
         "them as its page in the Rekognition console does)"
     )
-    names = names_of_buckets(wanted.parameters)
-    if wanted.parameters["InputBucketName"] in {names["OutputBucket"], names["WorkspaceBucket"]}:
-        raise UserError(
-            "InputBucketName must be another than OutputBucketName, and than that with -workspace after it, which is a "
-            "third bucket."
-        )
-    for logical, name in names.items():
-        yield _bucket(account, wanted, logical, name)
-        before = wanted.has.get(logical, name)
-        if before != name:
-            yield f"bucket {before}: stays, with what is in it, but nothing looks at it any longer"
-    yield _database(account, wanted)
-    if wanted.parameters["ExistingBucketName"]:
-        yield _adopted(account, wanted)
+    check_bucket_names(desired)
+    for logical_id, name in desired.bucket_names.items():
+        yield check_bucket(account, desired, logical_id, name)
+        former = desired.physical_ids.get(logical_id, name)
+        if former != name:
+            yield f"bucket {former}: stays, with what is in it, but nothing looks at it any longer"
+    yield check_database(account, desired)
+    if desired.parameters["ExistingBucketName"]:
+        yield check_existing_bucket(account, desired)
 
 
-def names_of_buckets(parameters: dict[str, str]) -> dict[str, str]:
-    """The three buckets' names, by their names in the template."""
-    output = parameters["OutputBucketName"]
-    return dict(zip(BUCKETS, (parameters["InputBucketName"], output, f"{output}-workspace"), strict=True))
-
-
-def kept(account: Account, wanted: Wanted) -> dict[str, str]:
-    """The buckets that an earlier stack of this name left behind, by their names in the template."""
-    if wanted.now:
+def kept_buckets(account: Account, desired: DesiredStack) -> dict[str, str]:
+    """The buckets that an earlier stack of this name left behind, by logical id."""
+    if desired.current:
         return {}
     return {
-        logical: name
-        for logical, name in names_of_buckets(wanted.parameters).items()
-        if is_there(account, name) and OwnBuckets(account).stack_of(name) == wanted.name
+        logical_id: name
+        for logical_id, name in desired.bucket_names.items()
+        if exists(account, name) and StackBuckets(account).stack_of(name) == desired.name
     }
 
 
-def _model(account: Account, arn: str) -> str:
+def check_model(account: Account, arn: str) -> str:
+    """Whether the model can analyse this account's images in this Region."""
     if arn == GENERAL_MODEL:
         return "model: Rekognition's own labels, paid by the image"
     _, _, _, region, owner, _ = arn.split(":", 5)
@@ -98,14 +73,14 @@ def _model(account: Account, arn: str) -> str:
             f"CustomModelARN: the model is of the account {owner} and these credentials are of {account.id}; "
             "copy the model into this one first (Rekognition's CopyProjectVersion)."
         )
-    status = _status(account.client("rekognition"), arn)
+    status = _model_status(account.client("rekognition"), arn)
     if status not in USABLE:
         raise UserError(f"CustomModelARN: the model's status is {status}, so it can never run; name another version.")
-    running = "" if status == "RUNNING" else "; images wait until it runs"
-    return f"model: {status}{running}"
+    waiting = "" if status == "RUNNING" else "; images wait until it runs"
+    return f"model: {status}{waiting}"
 
 
-def _status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the client of any endpoint
+def _model_status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the client of any endpoint
     try:
         return ModelVersion(rekognition, arn).status()
     except Fault as fault:
@@ -117,66 +92,77 @@ def _status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the client of 
     )
 
 
-def _bucket(account: Account, wanted: Wanted, logical: str, name: str) -> str:
-    if wanted.has.get(logical) == name:
+def check_bucket_names(desired: DesiredStack) -> None:
+    """Raises UserError where one name would be two buckets'."""
+    names = desired.bucket_names
+    if len(set(names.values())) < len(names):
+        raise UserError(
+            "InputBucketName must be another than OutputBucketName, and than that with -workspace after it, which is a "
+            "third bucket."
+        )
+
+
+def check_bucket(account: Account, desired: DesiredStack, logical_id: str, name: str) -> str:
+    """Whether the stack has the bucket, can create it, or can take it back."""
+    if desired.physical_ids.get(logical_id) == name:
         return f"bucket {name}: this stack's"
-    if not is_there(account, name):
+    if not exists(account, name):
         return f"bucket {name}: free"
-    owner = OwnBuckets(account).stack_of(name)
-    if owner == wanted.name and wanted.now:
+    creator = StackBuckets(account).stack_of(name)
+    if creator == desired.name and desired.current:
         raise UserError(
             f"the bucket {name} was this stack's before; CloudFormation can take it back into a new stack only. "
             "`labelwatch down` keeps all buckets; `labelwatch up` with this name after it takes this one back."
         )
-    if owner == wanted.name:
-        return f"bucket {name}: kept from an earlier {owner}, and taken back with what is in it"
+    if creator == desired.name:
+        return f"bucket {name}: kept from an earlier {creator}, and taken back with what is in it"
     raise UserError(
-        f"the bucket {name} is there already{f', of the stack {owner}' if owner else ''}; choose another name for the "
-        "new one (--existing-bucket has images of a bucket looked at that is there)."
+        f"the bucket {name} is there already{f', of the stack {creator}' if creator else ''}; choose another name for "
+        "the new one (--existing-bucket has images of a bucket looked at that is there)."
     )
 
 
-def _database(account: Account, wanted: Wanted) -> str:
-    name = wanted.parameters["DatabaseName"]
-    if wanted.has.get("Database") == name:
+def check_database(account: Account, desired: DesiredStack) -> str:
+    """Whether the stack has the Athena database, or can create it."""
+    name = desired.parameters["DatabaseName"]
+    former = desired.physical_ids.get("Database")
+    if former == name:
         return f"database {name}: this stack's"
     try:
         account.client("glue").get_database(Name=name)
     except ClientError as problem:
         if problem.response["Error"]["Code"] != "EntityNotFoundException":
             raise
-        before = wanted.has.get("Database")
-        gone = (
-            f"; {before} goes away with its tables, which hold no data: make them again in the new one"
-            if before
-            else ""
-        )
-        return f"database {name}: free{gone}"
+        replaced = f"; {former} goes away with its tables, which hold no data: make them again in the new one"
+        return f"database {name}: free{replaced if former else ''}"
     raise UserError(f"the database {name} is there already in this account and Region; name another: --database-name.")
 
 
-def _adopted(account: Account, wanted: Wanted) -> str:
-    name = wanted.parameters["ExistingBucketName"]
-    if name in names_of_buckets(wanted.parameters).values():
+def check_existing_bucket(account: Account, desired: DesiredStack) -> str:
+    """Whether the bucket exists, and can notify the function `ingest` of new objects."""
+    name = desired.parameters["ExistingBucketName"]
+    if name in desired.bucket_names.values():
         raise UserError(
             f"--existing-bucket: {name} is one of the stack's own buckets; its images are looked at anyway."
         )
-    if not is_there(account, name):
+    if not exists(account, name):
         raise UserError(f"--existing-bucket: there is no bucket {name}.")
-    told = account.client("s3").get_bucket_notification_configuration(Bucket=name)
-    ours = f":function:{wanted.name}-ingest"
-    for configuration in _listeners(told):
-        target = next(value for key, value in configuration.items() if key.endswith("Arn"))
-        created = [event for event in configuration["Events"] if event.startswith("s3:ObjectCreated:")]
-        if created and not target.endswith(ours):
+    notifications = account.client("s3").get_bucket_notification_configuration(Bucket=name)
+    for target, event in _targets_of_new_objects(notifications):
+        if not target.endswith(f":function:{desired.name}-ingest"):
             # S3: two configurations may not overlap in events and names, and ours is for all names.
             raise UserError(
-                f"--existing-bucket: {name} tells {target} of {created[0]} already, and S3 tells of an event once; "
+                f"--existing-bucket: {name} tells {target} of {event} already, and S3 tells of an event once; "
                 "let that one hand on, through a topic or EventBridge, or take it away first."
             )
-    return f"bucket {name}: adopted; its other notifications stay as they are"
+    return f"bucket {name}: its images are analysed too; its other notifications stay as they are"
 
 
-def _listeners(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _targets_of_new_objects(notifications: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The ARN that each configuration notifies of new objects, with the first event that it does so for."""
     for kind in ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations"):
-        yield from told.get(kind, [])
+        for configuration in notifications.get(kind, []):
+            target = next(value for key, value in configuration.items() if key.endswith("Arn"))
+            created = [event for event in configuration["Events"] if event.startswith("s3:ObjectCreated:")]
+            if created:
+                yield target, created[0]

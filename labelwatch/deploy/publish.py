@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from chalicelib import __version__
 from chalicelib.adapters.s3 import console_address
-from labelwatch.deploy.buckets import is_there
+from labelwatch.deploy.buckets import exists
 from labelwatch.deploy.package import Package
 from labelwatch.shared import s3_uri, stacks
 from labelwatch.shared.account import Account
@@ -16,19 +16,19 @@ from labelwatch.shared.errors import UserError
 
 
 class Published(NamedTuple):
-    """Where the template lies, and the address of the console that launches it."""
+    """The template's URL, and the URL of the console page that launches a stack from it."""
 
     template: str
     launch: str
 
 
-def publish(account: Account, package: Package, place: str) -> Published:
-    """Uploads both to `s3://bucket/prefix`; raises UserError where that is no place for them.
+def publish(account: Account, package: Package, target: str) -> Published:
+    """Uploads template and zip to `s3://bucket/prefix`; raises UserError where `target` is not of that form.
 
     Lambda takes code of its own Region only, so the bucket's Region is the launcher's.
     """
-    bucket, prefix = _parts(place)
-    if not is_there(account, bucket):
+    bucket, prefix = _parts(target)
+    if not exists(account, bucket):
         raise UserError(f"there is no bucket {bucket}; make one in the Region to launch in ({account.region}).")
     s3 = account.client("s3")
     code = package.zip.read_bytes()

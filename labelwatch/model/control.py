@@ -1,7 +1,6 @@
 """The model of a stack by hand: how it stands, and its start and stop."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 from rich.table import Table
@@ -10,15 +9,15 @@ from chalicelib.adapters.aws_lambda import EventSourceMapping
 from chalicelib.adapters.dynamodb import ModelStateTable
 from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.sqs import Queue
-from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
 from chalicelib.steps.manage_model import RUNNING, STARTABLE, STARTING, STOPPING
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
-from labelwatch.shared.errors import UserError
+from labelwatch.shared.errors import UserError, user_error_on_fault
 from labelwatch.shared.text import counted
 
+REFUSED = "AWS does not do it"
 NEEDED = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
 COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
 
@@ -53,7 +52,7 @@ def from_stack(account: Account, name: str) -> StackModel:
 
 def shown(model: StackModel) -> Table:
     """How it stands, for the terminal; times in UTC."""
-    with _faults_told():
+    with user_error_on_fault(REFUSED):
         status, states, memory = model.version.status(), model.mapping.states(), model.model_states.load()
         waiting = model.queue.waiting()
     up = status in {RUNNING, STARTING, STOPPING}
@@ -77,7 +76,7 @@ def shown(model: StackModel) -> Table:
 
 def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], None]) -> None:
     """Has it started, unless it runs, and waits until it does; raises UserError where it cannot or does not come up."""
-    with _faults_told():
+    with user_error_on_fault(REFUSED):
         status = model.version.status()
         if status == RUNNING:
             terminal.print("The model runs already, on the inference units that it was started with.")
@@ -96,7 +95,7 @@ def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], 
 
 def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> None:
     """Has it stopped, unless it is, and waits until it is; raises UserError where it cannot be."""
-    with _faults_told():
+    with user_error_on_fault(REFUSED):
         status = model.version.status()
         if status in STARTABLE:
             _tell_stopped("The model is stopped already.", model, terminal)
@@ -131,11 +130,3 @@ def _when_no_longer(version: ModelVersion, states: set[str], terminal: Terminal,
             bars.update(bar, description=f"{status}; Ctrl-C stops the waiting only")
             wait()
     return status
-
-
-@contextmanager
-def _faults_told() -> Iterator[None]:
-    try:
-        yield
-    except Fault as fault:
-        raise UserError(f"AWS does not do it: {fault.reason}: {fault.detail}.") from None

@@ -1,1 +1,1 @@
-"""What several packages need: account, stacks, console, errors, text, pricing."""
+"""What several packages need: account, stacks, console, errors, text, prices."""

@@ -13,7 +13,7 @@ _CONFIG = Config(retries={"mode": "adaptive", "total_max_attempts": 8})
 
 
 class Account:
-    """One account and Region. `profile` and `region` go before what the environment and the files say.
+    """An account and Region. `profile` and `region` go before the environment and the configuration files.
 
     Raises UserError where there is no Region, or where the settings cannot be used.
     """
@@ -32,12 +32,12 @@ class Account:
         """A client of this account and Region."""
         try:
             return self._session.client(service, config=_CONFIG, **options)  # type: ignore[call-overload]
-        except ValueError as problem:  # an endpoint that is no URL, a figure that is none
+        except ValueError as problem:  # such as an endpoint that is no URL
             raise UserError(f"the AWS settings of this shell or profile cannot be used: {problem}") from None
 
     @cached_property
     def id(self) -> str:
-        """The account's number; raises UserError where there are no credentials, or none that AWS takes."""
+        """The account's number; raises UserError where there are no credentials, or AWS refuses them."""
         try:
             number: str = self.client("sts").get_caller_identity()["Account"]
         except NoCredentialsError:

@@ -1,19 +1,20 @@
-"""Whoever runs a command: what is told, shown and asked."""
+"""The terminal of the person who runs a command: lines, questions and progress."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from labelwatch.shared.errors import UserError
-from labelwatch.shared.stacks import Event
+from labelwatch.shared.stacks import Event, OnEvent
 
 
 class Terminal(NamedTuple):
-    """`agrees` gets a question; `answers` gets a parameter's name, description and default.
+    """`accepts` answers a question with yes or no; `ask` gets a parameter's name, description and default.
 
-    It is None where nobody is there to answer.
+    `ask` is None where nobody can answer, as in a script.
     """
 
     console: Console
@@ -25,12 +26,12 @@ class Terminal(NamedTuple):
         self.console.print(text, soft_wrap=True)
 
     def confirm(self, question: str) -> None:
-        """Raises UserError where the operator does not."""
+        """Raises UserError where the person does not agree."""
         if not self.accepts(question):
             raise UserError("nothing is created, changed or deleted.")
 
     def progress(self) -> Progress:
-        """A bar with what is in work now."""
+        """A bar with the current work beside it."""
         return Progress(
             SpinnerColumn(),
             BarColumn(),
@@ -40,15 +41,17 @@ class Terminal(NamedTuple):
             transient=True,
         )
 
+    @contextmanager
+    def stack_progress(self, logical_ids: set[str]) -> Iterator[OnEvent]:
+        """A bar that moves when a resource of these is complete; gives the function that takes the stack's events."""
+        left = set(logical_ids)
+        with self.progress() as bars:
+            bar = bars.add_task("", total=len(left))
 
-def watching(bars: Progress, bar: Any, awaited: set[str]) -> Callable[[Event], None]:  # noqa: ANN401 - rich's own id
-    """Moves the bar on for each of these resources that is done."""
-    left = set(awaited)
+            def on_event(event: Event) -> None:
+                bars.update(bar, description=f"{event.status} {event.logical_id}")
+                if event.logical_id in left and event.status.endswith("_COMPLETE"):
+                    left.discard(event.logical_id)
+                    bars.advance(bar)
 
-    def watch(event: Event) -> None:
-        bars.update(bar, description=f"{event.status} {event.name}")
-        if event.name in left and event.status.endswith("_COMPLETE"):
-            left.discard(event.name)
-            bars.advance(bar)
-
-    return watch
+            yield on_event

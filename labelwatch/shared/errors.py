@@ -1,4 +1,9 @@
-"""What a user is told in one sentence instead of a traceback."""
+"""Errors that end a command with one sentence instead of a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chalicelib.domain.errors import Fault
 
 
 class UserError(Exception):
@@ -8,6 +13,15 @@ class UserError(Exception):
 
 
 class CtrlCError(UserError):
-    """Raised where Ctrl-C ended what can be gone on with; the message says how."""
+    """Raised where Ctrl-C ended work that can be continued; the message says how."""
 
     exit_code = 130  # as every shell has it for Ctrl-C
+
+
+@contextmanager
+def user_error_on_fault(failure: str) -> Iterator[None]:
+    """Turns a Fault into a UserError that says what failed, in this sentence's beginning, and AWS's reason."""
+    try:
+        yield
+    except Fault as fault:
+        raise UserError(f"{failure}: {fault}.") from None

@@ -1,21 +1,21 @@
-"""Ctrl-C, and what else ends a command, where an end in the middle would leave something behind."""
+"""Ctrl-C and other signals that end a command, where an end in the middle would leave something behind."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """An end that comes meanwhile comes right after it; for one short call, in the main thread."""
-    came: list[int] = []
-    before = {ending: signal.signal(ending, lambda number, _: came.append(number)) for ending in _ENDINGS}
+    """Delays signals until the block ends; for a short call, in the main thread."""
+    received: list[int] = []
+    before = {name: signal.signal(name, lambda number, _: received.append(number)) for name in _SIGNALS}
     try:
         yield
     finally:
-        for ending, handler in before.items():
-            signal.signal(ending, handler)
-    for number in came:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+    for number in received:
         signal.raise_signal(number)

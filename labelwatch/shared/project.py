@@ -1,4 +1,4 @@
-"""The folder of the project, which commands package, deploy and write into."""
+"""The folder of the project, which commands package and deploy from, and write into."""
 
 from pathlib import Path
 

@@ -1,11 +1,11 @@
-"""CloudFormation stacks through change sets: what would change, then changing it, with each resource's own words."""
+"""CloudFormation stacks through change sets: plan a change, then apply it, with the failed resources' own reasons."""
 
 import copy
 import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -13,17 +13,17 @@ from botocore.exceptions import ClientError
 from labelwatch.shared.errors import UserError
 
 NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
-GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
-# A creation or an update that failed is rolled back; these are not its end.
-GOING_ON = ("_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED")
-# What was given up because something else failed.
+SUCCEEDED = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
+# A creation or an update that failed is rolled back: these states are not final.
+NOT_FINAL = ("_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED")
+# The reason of a resource that CloudFormation cancelled because another failed.
 CANCELLED = re.compile("Resource (creation|update|deletion) cancelled")
-# CloudFormation's early checks say only this, and leave what they found to DescribeEvents.
-FOUND_EARLY = "DescribeEvents"
+# CloudFormation's early validation gives no other reason than this API, which has the findings.
+EARLY_VALIDATION = "DescribeEvents"
 
 
 class Stack(NamedTuple):
-    """A stack as it stands."""
+    """A stack, as CloudFormation describes it."""
 
     status: str
     parameters: dict[str, str]
@@ -31,19 +31,19 @@ class Stack(NamedTuple):
 
 
 class Resource(NamedTuple):
-    """What a stack has: its name in the template, its kind, and its name in the account."""
+    """A resource of a stack: its name in the template, its type, and its name in the account."""
 
-    name: str
-    kind: str
-    id: str
+    logical_id: str
+    resource_type: str
+    physical_id: str
 
 
 class Change(NamedTuple):
     """What a change set does to one resource: Add, Modify, Remove or Import."""
 
     action: str
-    name: str
-    kind: str
+    logical_id: str
+    resource_type: str
     replaces: bool
 
 
@@ -57,15 +57,15 @@ class Plan(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What became of one resource, in CloudFormation's words."""
+    """A stack event of one resource."""
 
-    name: str
-    kind: str
+    logical_id: str
+    resource_type: str
     status: str
     reason: str
 
 
-type Watch = Callable[[Event], None]
+type OnEvent = Callable[[Event], None]
 
 
 class Stacks:
@@ -85,8 +85,8 @@ class Stacks:
             return None
         return Stack(
             stack["StackStatus"],
-            {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])},
-            {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])},
+            {item["ParameterKey"]: item.get("ParameterValue", "") for item in stack.get("Parameters", [])},
+            {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
         )
 
     def plan(  # noqa: PLR0913 - a change set's parts, by name
@@ -99,50 +99,44 @@ class Stacks:
         tags: dict[str, str] | None = None,
         imports: dict[str, str] | None = None,
     ) -> Plan | None:
-        """What the template, or the one at this URL, would change; None where that is nothing.
+        """The changes that this template, or the template at this URL, would make; None where it would change nothing.
 
-        `imports` are buckets that are there, by their names in the template, which has nothing else then. Raises
-        UserError with CloudFormation's words where it refuses.
+        `imports` are existing buckets, by their logical ids; the template has no other resources then. Raises UserError
+        with CloudFormation's reason where it refuses.
         """
-        change_set = f"labelwatch-{uuid.uuid4().hex[:12]}"
-        text = {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": compact(template)}
-        where = {"StackName": name, "ChangeSetName": change_set}
-        # Left out, not empty, where there are none: an empty list would take away those that the stack has.
-        tagged = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
+        names = {"StackName": name, "ChangeSetName": f"labelwatch-{uuid.uuid4().hex[:12]}"}
         try:
-            made = self._client.create_change_set(
-                **where,
-                **text,
-                **tagged,
-                **_importing(imports or {}),
+            created = self._client.create_change_set(
+                **names,
+                **_template_source(template),
+                **_tag_list(tags or {}),
+                **_resources_to_import(imports or {}),
                 ChangeSetType="IMPORT" if imports else "CREATE" if creates else "UPDATE",
                 Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             )
-            answer = self._when_made(where)
+            change_set = self._wait_for_change_set(names)
         except ClientError as problem:
             raise UserError(f"CloudFormation does not take it: {problem.response['Error']['Message']}") from None
-        if answer["Status"] == "FAILED":
-            reason = answer.get("StatusReason", "it gives no reason")
-            found = self._found_early(ChangeSetName=made["Id"]) if FOUND_EARLY in reason else []
-            self._forget(name, change_set, creates=creates)
-            if any(words in reason for words in NOTHING_TO_CHANGE):
-                return None
-            raise UserError(f"CloudFormation does not take it: {'; '.join(found) or reason}")
-        return Plan(name, change_set, creates, [_change(one["ResourceChange"]) for one in self._changes(where)])
+        plan = Plan(name, names["ChangeSetName"], creates, [])
+        if change_set["Status"] == "FAILED":
+            self._discard_failed(plan, created["Id"], change_set.get("StatusReason", "it gives no reason"))
+            return None
+        return plan._replace(changes=self._changes(names))
 
-    def apply(self, plan: Plan, watch: Watch = lambda _: None) -> dict[str, str]:
-        """Does it and gives the stack's outputs; `watch` hears of each resource.
+    def apply(self, plan: Plan, on_event: OnEvent = lambda _: None) -> dict[str, str]:
+        """Applies the plan and gives the stack's outputs; calls `on_event` with each resource's events.
 
-        Raises UserError with the failed resources' own words; then the stack is as it was before, or gone if it is new.
+        Raises UserError with the failed resources' own reasons; then the stack is as it was before, or deleted if it
+        was new.
         """
         last = self._newest_event(plan.stack)
         self._client.execute_change_set(StackName=plan.stack, ChangeSetName=plan.change_set)
-        status, failures = self._when_settled(plan.stack, last, watch)
-        if status in GOOD:
+        status, failures = self._wait_for_end(plan.stack, last, on_event)
+        if status in SUCCEEDED:
             return outputs(self._client, plan.stack)
-        if any(FOUND_EARLY in one for one in failures):
-            failures = self._found_early(StackName=plan.stack) or failures
+        if any(EARLY_VALIDATION in failure for failure in failures):
+            failures = self._early_findings(StackName=plan.stack) or failures
         why = "; ".join(failures) or f"CloudFormation does not say; the stack was {status}"
         if status == "UPDATE_ROLLBACK_COMPLETE":
             raise UserError(f"the stack {plan.stack} is as it was before, since this failed: {why}")
@@ -151,73 +145,83 @@ class Stacks:
                 f"the stack {plan.stack} is {status}, since this failed: {why}. `aws cloudformation "
                 f"continue-update-rollback --stack-name {plan.stack}` brings it back to what it was."
             )
-        left = self.delete(plan.stack)
-        remains = f"; these could not be taken away again: {'; '.join(left)}" if left else ", and nothing of it is left"
+        undeleted = self.delete(plan.stack)
+        remains = (
+            f"; these could not be taken away again: {'; '.join(undeleted)}"
+            if undeleted
+            else ", and nothing of it is left"
+        )
         raise UserError(f"the stack {plan.stack} was not created{remains}. What failed: {why}")
 
-    def drop(self, plan: Plan) -> None:
-        """Forgets a plan that nobody wants."""
-        self._forget(plan.stack, plan.change_set, creates=plan.creates)
+    def discard(self, plan: Plan) -> None:
+        """Deletes a plan that is not to be applied."""
+        if plan.creates:  # this deletes the empty stack too that CloudFormation made for the change set
+            self._client.delete_stack(StackName=plan.stack)
+        else:
+            self._client.delete_change_set(StackName=plan.stack, ChangeSetName=plan.change_set)
 
-    def delete(self, name: str, watch: Watch = lambda _: None) -> list[str]:
-        """Deletes the stack; gives the words of what could not be deleted."""
+    def delete(self, name: str, on_event: OnEvent = lambda _: None) -> list[str]:
+        """Deletes the stack; gives the reasons of resources that could not be deleted."""
         last = self._newest_event(name)
-        # By its id: the name is nobody's once it is deleted.
+        # By its id: CloudFormation does not describe a deleted stack by its name.
         stack_id = self._client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
         self._client.delete_stack(StackName=stack_id)
-        status, failures = self._when_settled(stack_id, last, watch)
+        status, failures = self._wait_for_end(stack_id, last, on_event)
         return (
             [] if status == "DELETE_COMPLETE" else failures or [f"it is {status}, and CloudFormation does not say why"]
         )
 
     def resources(self, name: str) -> list[Resource]:
-        """What the stack has."""
+        """The resources that the stack has."""
         pages = self._client.get_paginator("list_stack_resources").paginate(StackName=name)
         return [
-            Resource(one["LogicalResourceId"], one["ResourceType"], one.get("PhysicalResourceId", ""))
+            Resource(summary["LogicalResourceId"], summary["ResourceType"], summary.get("PhysicalResourceId", ""))
             for page in pages
-            for one in page["StackResourceSummaries"]
-            if one["ResourceStatus"] != "DELETE_COMPLETE"
+            for summary in page["StackResourceSummaries"]
+            if summary["ResourceStatus"] != "DELETE_COMPLETE"
         ]
 
-    def _when_made(self, where: dict[str, str]) -> dict[str, Any]:
+    def _wait_for_change_set(self, names: dict[str, str]) -> dict[str, Any]:
         while True:
-            answer: dict[str, Any] = self._client.describe_change_set(**where)
-            if answer["Status"] in {"CREATE_COMPLETE", "FAILED"}:
-                return answer
+            change_set: dict[str, Any] = self._client.describe_change_set(**names)
+            if change_set["Status"] in {"CREATE_COMPLETE", "FAILED"}:
+                return change_set
             time.sleep(self._poll_seconds)
 
-    def _changes(self, where: dict[str, str]) -> Iterator[dict[str, Any]]:
-        for page in self._client.get_paginator("describe_change_set").paginate(**where):
-            yield from page["Changes"]
+    def _changes(self, names: dict[str, str]) -> list[Change]:
+        pages = self._client.get_paginator("describe_change_set").paginate(**names)
+        return [_change(change["ResourceChange"]) for page in pages for change in page["Changes"]]
 
-    def _found_early(self, **which: str) -> list[str]:
-        """What CloudFormation's early checks refused last, each with the resource that it is of."""
-        pages = self._client.get_paginator("describe_events").paginate(**which, Filters={"FailedEvents": True})
+    def _early_findings(self, **subject: str) -> list[str]:
+        """What CloudFormation's early validation refused last, each finding with its resource."""
+        pages = self._client.get_paginator("describe_events").paginate(**subject, Filters={"FailedEvents": True})
         try:
-            events = [one for page in pages for one in page["OperationEvents"]]
-        except ClientError:  # without the right to ask, the stack's own words must do
+            events = [event for page in pages for event in page["OperationEvents"]]
+        except ClientError:  # without the right to call it, the stack's own reason must do
             return []
-        refused = [
-            one for one in events if one.get("ValidationStatusReason") and one.get("ValidationFailureMode") != "WARN"
+        refusals = [
+            event
+            for event in events
+            if event.get("ValidationStatusReason") and event.get("ValidationFailureMode") != "WARN"
         ]
-        newest = max((one["Timestamp"], one.get("OperationId")) for one in refused)[1] if refused else None
+        newest = max((event["Timestamp"], event.get("OperationId")) for event in refusals)[1] if refusals else None
         return [
-            f"{one.get('LogicalResourceId', '?')}: {one['ValidationStatusReason']}"
-            for one in refused
-            if one.get("OperationId") == newest
+            f"{event.get('LogicalResourceId', '?')}: {event['ValidationStatusReason']}"
+            for event in refusals
+            if event.get("OperationId") == newest
         ]
 
-    def _forget(self, name: str, change_set: str, *, creates: bool) -> None:
-        if creates:  # with it goes the empty stack that CloudFormation made for it
-            self._client.delete_stack(StackName=name)
-        else:
-            self._client.delete_change_set(StackName=name, ChangeSetName=change_set)
+    def _discard_failed(self, plan: Plan, change_set_id: str, reason: str) -> None:
+        """Discards a change set that failed; raises UserError unless it failed because it has no changes."""
+        findings = self._early_findings(ChangeSetName=change_set_id) if EARLY_VALIDATION in reason else []
+        self.discard(plan)
+        if not any(words in reason for words in NOTHING_TO_CHANGE):
+            raise UserError(f"CloudFormation does not take it: {'; '.join(findings) or reason}")
 
-    def _when_settled(self, name: str, last: str, watch: Watch) -> tuple[str, list[str]]:
-        """The stack's status at its end, and what failed on the way.
+    def _wait_for_end(self, name: str, last: str, on_event: OnEvent) -> tuple[str, list[str]]:
+        """The stack's final status, and the failures before it.
 
-        By its events, not by its status: for a moment that is still the one from before.
+        By its events, not by its status: for a moment that is still the status from before.
         """
         failures: list[str] = []
         reasons: list[str] = []
@@ -226,14 +230,14 @@ class Stacks:
                 last, status = event["EventId"], event["ResourceStatus"]
                 if event.get("PhysicalResourceId") == event["StackId"]:
                     reasons += [event.get("ResourceStatusReason", "?")] if status.endswith("_FAILED") else []
-                    if not status.endswith(GOING_ON):
+                    if not status.endswith(NOT_FINAL):
                         return status, failures or reasons
                     continue
-                one = Event(
+                resource = Event(
                     event["LogicalResourceId"], event["ResourceType"], status, event.get("ResourceStatusReason", "")
                 )
-                watch(one)
-                failures += [f"{one.name}: {one.reason or '?'}"] if _is_cause(one) else []
+                on_event(resource)
+                failures += [f"{resource.logical_id}: {resource.reason or '?'}"] if _is_cause(resource) else []
             stack = self.find(name)
             if not stack or stack.status == "DELETE_COMPLETE":
                 return "DELETE_COMPLETE", failures
@@ -254,18 +258,17 @@ class Stacks:
         return new[::-1]
 
 
-def outputs(cloudformation: Any, name: str, *wanted: str) -> dict[str, str]:  # noqa: ANN401 - of any endpoint
-    """The outputs of the stack; raises UserError where there is no such stack, or one without what is wanted."""
+def outputs(cloudformation: Any, name: str, *required: str) -> dict[str, str]:  # noqa: ANN401 - of any endpoint
+    """The outputs of the stack; raises UserError where there is no such stack, or a required output is missing."""
     stack = Stacks(cloudformation).find(name)
     if not stack:
-        where = cloudformation.meta.region_name
+        region = cloudformation.meta.region_name
         pages = cloudformation.get_paginator("describe_stacks").paginate()
-        ours = [
-            one["StackName"] for page in pages for one in page["Stacks"] if one["StackName"].startswith("labelwatch")
-        ]
-        there = f" There are {', '.join(ours)}." if ours else ""
-        raise UserError(f"there is no stack {name} in {where}; name it with --stack, its Region with --region.{there}")
-    if missing := set(wanted) - set(stack.outputs):
+        names = [found["StackName"] for page in pages for found in page["Stacks"]]
+        similar = [found for found in names if found.startswith("labelwatch")]
+        hint = f" There are {', '.join(similar)}." if similar else ""
+        raise UserError(f"there is no stack {name} in {region}; name it with --stack, its Region with --region.{hint}")
+    if missing := set(required) - set(stack.outputs):
         raise UserError(
             f"the stack {name} is {stack.status} and has no {', '.join(sorted(missing))}: it is none of Labelwatch's, "
             "or not ready, or of another version (then deploy this one first)."
@@ -275,25 +278,37 @@ def outputs(cloudformation: Any, name: str, *wanted: str) -> dict[str, str]:  # 
 
 def pointing_at(template: dict[str, Any], bucket: str, key: str) -> dict[str, Any]:
     """The template with its functions' code at this object, which must lie in the stack's Region."""
-    pointing: dict[str, Any] = copy.deepcopy(template)
-    for resource in pointing["Resources"].values():
+    copied: dict[str, Any] = copy.deepcopy(template)
+    for resource in copied["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": key}
-    return pointing
+    return copied
 
 
 def compact(template: dict[str, Any]) -> str:
-    """The template as it is sent: in as few bytes as it takes."""
+    """The template as JSON without blanks: CloudFormation limits its bytes."""
     return json.dumps(template, separators=(",", ":"))
 
 
-def _importing(buckets: dict[str, str]) -> dict[str, Any]:
-    kind = "AWS::S3::Bucket"
-    which = [
-        {"ResourceType": kind, "LogicalResourceId": logical, "ResourceIdentifier": {"BucketName": name}}
-        for logical, name in buckets.items()
+def _template_source(template: dict[str, Any] | str) -> dict[str, str]:
+    return {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": compact(template)}
+
+
+def _tag_list(tags: dict[str, str]) -> dict[str, Any]:
+    # Left out without tags: an empty list would remove the tags that the stack has.
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
+
+
+def _resources_to_import(buckets: dict[str, str]) -> dict[str, Any]:
+    resources = [
+        {
+            "ResourceType": "AWS::S3::Bucket",
+            "LogicalResourceId": logical_id,
+            "ResourceIdentifier": {"BucketName": name},
+        }
+        for logical_id, name in buckets.items()
     ]
-    return {"ResourcesToImport": which} if which else {}
+    return {"ResourcesToImport": resources} if resources else {}
 
 
 def _change(change: dict[str, Any]) -> Change:
@@ -306,5 +321,5 @@ def _change(change: dict[str, Any]) -> Change:
 
 
 def _is_cause(event: Event) -> bool:
-    """A failure of its own, and not of what was given up because of another."""
+    """Whether this is a failure of its own, and not a cancellation because another resource failed."""
     return event.status.endswith("_FAILED") and not CANCELLED.match(event.reason)

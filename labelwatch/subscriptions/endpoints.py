@@ -1,4 +1,4 @@
-"""Where somebody listens: what kind of endpoint a word is, as SNS has it."""
+"""Endpoints of subscriptions: the protocol of SNS that follows from an address, and the parts of an ARN."""
 
 import re
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from labelwatch.shared.errors import UserError
 
-WHAT_WOULD_DO = (
+VALID_ENDPOINTS = (
     "an e-mail address, a phone number such as +4917012345678, an https:// URL, or the ARN of an SQS queue or of a "
     "Lambda function"
 )
@@ -33,40 +33,40 @@ class Arn(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """Who is told, and by which protocol of SNS."""
+    """The address of a subscriber, and the protocol by which SNS reaches it."""
 
     protocol: str
     address: str
 
 
-def endpoint_of(word: str) -> Endpoint:
-    """The endpoint that this is; raises UserError, with what would be right, where it is none."""
-    if word.lower().startswith("http://"):
+def parse_endpoint(text: str) -> Endpoint:
+    """The endpoint that the text is; raises UserError, with the valid forms, where it is none."""
+    if text.lower().startswith("http://"):
         raise UserError(
-            f"{word} is not encrypted: whoever is on the way could read the alerts and open the links to the pictures; "
+            f"{text} is not encrypted: whoever is on the way could read the alerts and open the links to the pictures; "
             "give an https:// URL."
         )
-    if word.lower().startswith("https://"):
-        return Endpoint("https", _checked_url(word))
-    if word.startswith("arn:"):
-        return Endpoint(_protocol_of(word), word)
-    if _PHONE.fullmatch(word):
-        return Endpoint("sms", word)
-    if _EMAIL.fullmatch(word):
-        return Endpoint("email", word)
-    if word.startswith("+"):
-        raise UserError(f"{word} is no phone number: it must be + and 7 to 15 digits, such as +4917012345678.")
-    raise UserError(f"{word!r} can be told of nothing: it must be {WHAT_WOULD_DO}.")
+    if text.lower().startswith("https://"):
+        return Endpoint("https", _checked_url(text))
+    if text.startswith("arn:"):
+        return Endpoint(_protocol_of(text), text)
+    if _PHONE.fullmatch(text):
+        return Endpoint("sms", text)
+    if _EMAIL.fullmatch(text):
+        return Endpoint("email", text)
+    if text.startswith("+"):
+        raise UserError(f"{text} is no phone number: it must be + and 7 to 15 digits, such as +4917012345678.")
+    raise UserError(f"{text!r} can be told of nothing: it must be {VALID_ENDPOINTS}.")
 
 
-def arn_of(text: str) -> Arn | None:
-    """The parts of this ARN; None where it is none."""
+def parse_arn(text: str) -> Arn | None:
+    """The parts of this ARN; None where the text is no ARN."""
     parts = _ARN.fullmatch(text)
     return Arn(*parts.groups()) if parts else None
 
 
 def _protocol_of(text: str) -> str:
-    arn = arn_of(text)
+    arn = parse_arn(text)
     if arn and arn.service == "sqs" and _QUEUE.fullmatch(arn.resource):
         if arn.resource.endswith(".fifo"):
             raise UserError(f"{text} is a FIFO queue, and the topics are not; give the ARN of a standard queue.")

@@ -1,4 +1,4 @@
-"""Letting a topic into a queue or a function: SNS is a stranger to both, and what it cannot deliver is lost."""
+"""Grants a topic access to a queue or a function, in its resource policy: without it, SNS loses the messages."""
 
 import json
 import re
@@ -7,56 +7,56 @@ from typing import Any
 
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
-from labelwatch.subscriptions.endpoints import Arn, Endpoint, arn_of
+from labelwatch.subscriptions.endpoints import Arn, Endpoint, parse_arn
 
 type Document = dict[str, Any]
 
-KEY_OF_AWS = "alias/aws/sqs"
+AWS_MANAGED_KEY = "alias/aws/sqs"
 
 
 class QueuePolicy:
-    """An SQS queue: a statement in its policy, beside those that it has."""
+    """The policy of an SQS queue: a statement for the topic, beside the statements of others."""
 
     def __init__(self, sqs: Any, arn: Arn) -> None:  # noqa: ANN401 - of any endpoint
         self._sqs = sqs
         self._arn = arn
 
     def grant(self, topic: Arn) -> list[str]:
-        """Lets the topic in, and says what was done; raises UserError where it could not deliver even so."""
-        url, attributes = self._found()
+        """Adds the statement and reports it; raises UserError where the topic could not deliver even so."""
+        url, attributes = self._read()
         key = attributes.get("KmsMasterKeyId", "")
-        if key.endswith(KEY_OF_AWS):
+        if key.endswith(AWS_MANAGED_KEY):
             raise UserError(
-                f"SNS cannot reach {self._arn}: it is encrypted with {KEY_OF_AWS}, whose policy nobody can change; "
-                "encrypt it with SSE-SQS, or with a key of your own that lets sns.amazonaws.com in."
+                f"SNS cannot reach {self._arn}: it is encrypted with {AWS_MANAGED_KEY}, whose policy nobody can "
+                "change; encrypt it with SSE-SQS, or with a key of your own that lets sns.amazonaws.com in."
             )
         statement = statement_for(self._arn, topic)
         policy = json.loads(attributes.get("Policy") or "{}")
-        told = []
+        messages = []
         if statement not in statements(policy):
             self._write(url, with_statement(policy, statement))
-            told.append(f"The queue's policy has a new statement, {statement['Sid']}, which lets the topic in.")
+            messages.append(f"The queue's policy has a new statement, {statement['Sid']}, which lets the topic in.")
         if key:
-            told.append(
+            messages.append(
                 f"The queue is encrypted with {key}: that key's policy must let sns.amazonaws.com do "
                 "kms:GenerateDataKey and kms:Decrypt, or nothing arrives."
             )
-        return told
+        return messages
 
     def revoke(self, topic: Arn) -> list[str]:
-        """Takes back what `let_in` did, and says so."""
+        """Removes the topic's statement, and reports it."""
         try:
-            url, attributes = self._found()
+            url, attributes = self._read()
         except UserError:
-            return []  # a queue that is gone
+            return []  # the queue was deleted
         policy = json.loads(attributes.get("Policy") or "{}")
-        kept = [one for one in statements(policy) if one.get("Sid") != sid(topic)]
-        if kept == statements(policy):
+        others = [statement for statement in statements(policy) if statement.get("Sid") != statement_id(topic)]
+        if others == statements(policy):
             return []
-        self._write(url, policy | {"Statement": kept} if kept else None)
-        return [f"The statement {sid(topic)} is taken out of the queue's policy."]
+        self._write(url, policy | {"Statement": others} if others else None)
+        return [f"The statement {statement_id(topic)} is taken out of the queue's policy."]
 
-    def _found(self) -> tuple[str, dict[str, str]]:
+    def _read(self) -> tuple[str, dict[str, str]]:
         try:
             url: str = self._sqs.get_queue_url(QueueName=self._arn.resource)["QueueUrl"]
         except self._sqs.exceptions.QueueDoesNotExist:
@@ -69,45 +69,45 @@ class QueuePolicy:
 
 
 class FunctionPolicy:
-    """A Lambda function: a permission to invoke it."""
+    """The policy of a Lambda function: a permission for the topic to invoke it."""
 
     def __init__(self, functions: Any, arn: Arn) -> None:  # noqa: ANN401 - of any endpoint
         self._functions = functions
         self._arn = arn
 
     def grant(self, topic: Arn) -> list[str]:
-        """Lets the topic in, and says what was done; raises UserError where there is no such function."""
+        """Adds the permission and reports it; raises UserError where there is no such function."""
         try:
             self._functions.add_permission(
                 FunctionName=str(self._arn),
-                StatementId=sid(topic),
+                StatementId=statement_id(topic),
                 Action="lambda:InvokeFunction",
                 Principal="sns.amazonaws.com",
                 SourceArn=str(topic),
             )
         except self._functions.exceptions.ResourceConflictException:
-            return []  # it was let in before
+            return []  # the function has the permission already
         except self._functions.exceptions.ResourceNotFoundException:
             raise UserError(f"there is no function {self._arn} in {self._arn.region}.") from None
-        return [f"The function's policy has a new permission, {sid(topic)}, which lets the topic invoke it."]
+        return [f"The function's policy has a new permission, {statement_id(topic)}, which lets the topic invoke it."]
 
     def revoke(self, topic: Arn) -> list[str]:
-        """Takes back what `let_in` did, and says so."""
+        """Removes the topic's permission, and reports it."""
         with suppress(self._functions.exceptions.ResourceNotFoundException):
-            self._functions.remove_permission(FunctionName=str(self._arn), StatementId=sid(topic))
-            return [f"The permission {sid(topic)} is taken out of the function's policy."]
+            self._functions.remove_permission(FunctionName=str(self._arn), StatementId=statement_id(topic))
+            return [f"The permission {statement_id(topic)} is taken out of the function's policy."]
         return []
 
 
 def grant(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
-    """Lets the topic into a queue or a function of its account and Region, and says what was done.
+    """Grants the topic access to a queue or a function of its account and Region, and reports it.
 
-    Of one that is elsewhere it says what its owner must do. Raises UserError where the topic could not deliver.
+    For another account or Region it reports what the owner must do. Raises UserError where the topic could not deliver.
     """
-    arn = _arn_with_a_policy(endpoint)
+    arn = _arn_with_policy(endpoint)
     if not arn:
         return []
-    if _is_near(arn, topic):
+    if _same_account_and_region(arn, topic):
         return _policy_of(account, arn).grant(topic)
     if arn.service == "lambda" and arn.account != topic.account:
         # https://docs.aws.amazon.com/lambda/latest/dg/with-sns-example.html
@@ -117,23 +117,23 @@ def grant(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
             f"--action-name Subscribe, and have its owner run {_permission(arn, topic)} and then aws sns subscribe "
             f"--region {topic.region} --topic-arn {topic} --protocol lambda --notification-endpoint {arn}."
         )
-    where = "account" if arn.account != topic.account else "Region"
+    other = "account" if arn.account != topic.account else "Region"
     if arn.service == "sqs":
         statement = json.dumps(statement_for(arn, topic))
-        return [f"The queue is of another {where}: nothing arrives until its policy has this statement: {statement}"]
-    return [f"The function is of another {where}: nothing arrives until this was run: {_permission(arn, topic)}"]
+        return [f"The queue is of another {other}: nothing arrives until its policy has this statement: {statement}"]
+    return [f"The function is of another {other}: nothing arrives until this was run: {_permission(arn, topic)}"]
 
 
 def revoke(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
-    """Takes back what `let_in` did, and says so."""
-    arn = _arn_with_a_policy(endpoint)
-    return _policy_of(account, arn).revoke(topic) if arn and _is_near(arn, topic) else []
+    """Revokes the access that `grant` gave, and reports it."""
+    arn = _arn_with_policy(endpoint)
+    return _policy_of(account, arn).revoke(topic) if arn and _same_account_and_region(arn, topic) else []
 
 
 def statement_for(queue: Arn, topic: Arn) -> Document:
-    """The statement of a queue's policy that lets this topic in, and nobody else."""
+    """The statement of a queue's policy that allows this topic, and nobody else, to send."""
     return {
-        "Sid": sid(topic),
+        "Sid": statement_id(topic),
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},
         "Action": "sqs:SendMessage",
@@ -143,28 +143,28 @@ def statement_for(queue: Arn, topic: Arn) -> Document:
 
 
 def with_statement(policy: Document, statement: Document) -> Document:
-    """The policy with this statement in place of an earlier one of its name, and with all others as they are."""
-    others = [one for one in statements(policy) if one.get("Sid") != statement["Sid"]]
-    # A policy without a version is of the older one, and stays so: a version changes what its words mean.
+    """The policy with this statement instead of an earlier one of the same Sid; all others stay as they are."""
+    others = [other for other in statements(policy) if other.get("Sid") != statement["Sid"]]
+    # A policy without a version keeps none: the version changes the meaning of its statements.
     return (policy or {"Version": "2012-10-17"}) | {"Statement": [*others, statement]}
 
 
 def statements(policy: Document) -> list[Document]:
-    """The statements of a policy, which may be one that stands alone."""
+    """The statements of a policy, also where it has a single statement instead of a list."""
     found = policy.get("Statement", [])
     return found if isinstance(found, list) else [found]
 
 
-def sid(topic: Arn) -> str:
-    """What the statement of this topic is named: letters and digits as IAM wants it, under Lambda's 100."""
+def statement_id(topic: Arn) -> str:
+    """The Sid of this topic's statement: letters and digits as IAM requires, under Lambda's limit of 100."""
     return f"Labelwatch{re.sub('[^a-zA-Z0-9]', '', topic.resource)[-80:]}"
 
 
-def _arn_with_a_policy(endpoint: Endpoint) -> Arn | None:
-    return arn_of(endpoint.address) if endpoint.protocol in {"sqs", "lambda"} else None
+def _arn_with_policy(endpoint: Endpoint) -> Arn | None:
+    return parse_arn(endpoint.address) if endpoint.protocol in {"sqs", "lambda"} else None
 
 
-def _is_near(arn: Arn, topic: Arn) -> bool:
+def _same_account_and_region(arn: Arn, topic: Arn) -> bool:
     return (arn.partition, arn.account, arn.region) == (topic.partition, topic.account, topic.region)
 
 
@@ -176,6 +176,7 @@ def _policy_of(account: Account, arn: Arn) -> QueuePolicy | FunctionPolicy:
 
 def _permission(function: Arn, topic: Arn) -> str:
     return (
-        f"aws lambda add-permission --region {function.region} --function-name {function} --statement-id {sid(topic)} "
-        f"--action lambda:InvokeFunction --principal sns.amazonaws.com --source-arn {topic}"
+        f"aws lambda add-permission --region {function.region} --function-name {function} "
+        f"--statement-id {statement_id(topic)} --action lambda:InvokeFunction --principal sns.amazonaws.com "
+        f"--source-arn {topic}"
     )

@@ -1,4 +1,4 @@
-"""A subscription as AWS tells it, and as people see it."""
+"""A subscription: its state and filter policy from AWS's attributes, and its line in the table for people."""
 
 import json
 from collections.abc import Iterable
@@ -13,24 +13,24 @@ from labelwatch.subscriptions.filters import Policy
 
 
 class Topic(NamedTuple):
-    """One of the stack's topics: what it tells, and its ARN."""
+    """A topic of the stack: `alerts` or `operations`, and its ARN."""
 
     name: str
     arn: Arn
 
 
 class State(StrEnum):
-    """How far a subscription is."""
+    """The state of a subscription, as the table shows it."""
 
     UNCONFIRMED = "unconfirmed"
-    OPEN = "confirmed; its unsubscribe link undoes it"
-    KEPT = "confirmed; only you can undo it"
-    HIDDEN = "confirmed; AWS does not show you more"
+    CONFIRMED = "confirmed; its unsubscribe link undoes it"
+    CONFIRMED_AUTHENTICATED = "confirmed; only you can undo it"
+    UNREADABLE = "confirmed; AWS does not show you more"
     REMOVED = "removed; AWS lists it for some days"
 
 
 class Subscription(NamedTuple):
-    """One endpoint's subscription of one topic. `arn` is None where AWS does not tell it, `policy` likewise."""
+    """The subscription of an endpoint to a topic. `arn` and `policy` are None where AWS does not give them."""
 
     topic: Topic
     endpoint: Endpoint
@@ -39,26 +39,24 @@ class Subscription(NamedTuple):
     policy: Policy | None = None
 
 
-def shown(subscriptions: Iterable[Subscription]) -> Table:
+def as_table(subscriptions: Iterable[Subscription]) -> Table:
     """The subscriptions as a table for the terminal."""
     table = Table(*(Column(name, overflow="fold") for name in ("topic", "by", "endpoint", "hears of", "state")))
-    for one in subscriptions:
-        table.add_row(one.topic.name, one.endpoint.protocol, one.endpoint.address, _hears_of(one), one.state)
+    for topic, endpoint, state, _, policy in subscriptions:
+        description = "?" if policy is None else filters.describe(policy)
+        table.add_row(topic.name, endpoint.protocol, endpoint.address, description, state)
     return table
 
 
 def state_of(attributes: dict[str, str]) -> State:
-    """How far a subscription with these attributes of AWS is."""
+    """The state of a subscription with these attributes of AWS."""
     if attributes.get("PendingConfirmation", "").lower() == "true":
         return State.UNCONFIRMED
-    return State.KEPT if attributes.get("ConfirmationWasAuthenticated", "").lower() == "true" else State.OPEN
+    authenticated = attributes.get("ConfirmationWasAuthenticated", "").lower() == "true"
+    return State.CONFIRMED_AUTHENTICATED if authenticated else State.CONFIRMED
 
 
 def policy_of(attributes: dict[str, str]) -> Policy:
-    """The filter policy among these attributes of AWS, which leaves it out where there is none."""
+    """The filter policy among these attributes, which AWS leaves out where there is none."""
     policy: Policy = json.loads(attributes.get("FilterPolicy") or "{}")
     return policy
-
-
-def _hears_of(subscription: Subscription) -> str:
-    return "?" if subscription.policy is None else filters.in_words(subscription.policy)

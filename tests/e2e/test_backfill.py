@@ -104,7 +104,7 @@ def test_a_fault_of_the_queue_is_one_sentence(unnotified: Pipeline) -> None:
         unnotified.session, "backfill", target("fault/"), "--force", "--yes", AWS_ENDPOINT_URL_SQS=no_sqs
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
-    assert done.stderr.startswith("labelwatch: a call to the cloud failed: ")
+    assert done.stderr.startswith("labelwatch: a call to AWS failed: ")
 
 
 def test_after_ctrl_c_the_same_command_sends_the_rest(unnotified: Pipeline) -> None:

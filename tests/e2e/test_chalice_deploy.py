@@ -1,4 +1,4 @@
-"""The `chalice deploy` way, with a bucket that the stack does not own: up, deploy, again, changed, delete, down."""
+"""The Chalice deployment with an existing bucket: up, deploy, deploy, change, deploy, delete, down."""
 
 import json
 from collections.abc import Iterator
@@ -19,19 +19,22 @@ from tests.support.pipeline import Pipeline, picture, set_mapping
 from tests.support.project import Project
 
 STACK = "labelwatch-prod"
-ADOPTED = "cameras-of-long-ago"
+EXISTING_BUCKET = "cameras-of-long-ago"
+# The end of each function's name, and the beginning of its role's output.
 FUNCTIONS = {
-    "": "Uploads",
+    "": "ApiHandler",
     "-authorize": "Authorize",
     "-detect": "Detect",
     "-notify": "Notify",
     "-ingest": "Ingest",
-} | {"-check_subscriptions": "CheckSubscriptions", "-manage_model": "ManageModel"}
+    "-check_subscriptions": "CheckSubscriptions",
+    "-manage_model": "ManageModel",
+}
 
 
 @pytest.fixture(scope="module")
 def gateway(running: Pipeline) -> Iterator[Gateway]:
-    with api_gateway.in_front_of(running.session.local_aws.endpoint) as gateway:
+    with api_gateway.proxy(running.session.local_aws.endpoint) as gateway:
         yield gateway
 
 
@@ -41,16 +44,18 @@ def project(running: Pipeline, gateway: Gateway, tmp_path_factory: pytest.TempPa
 
 
 class Before(NamedTuple):
-    """How the account was before anything, and whom the bucket that is adopted told."""
+    """The account before all deployments, and the notifications of the existing bucket."""
 
     account: Inventory
-    told: dict[str, list[list[str]]]
+    notifications: dict[str, list[list[str]]]
 
 
 @pytest.fixture(scope="module")
 def before(running: Pipeline) -> Before:
     local_aws = running.session.local_aws
-    local_aws.client("s3").create_bucket(Bucket=ADOPTED, CreateBucketConfiguration={"LocationConstraint": REGION})
+    local_aws.client("s3").create_bucket(
+        Bucket=EXISTING_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
     url = local_aws.client("sqs").create_queue(QueueName="archive")["QueueUrl"]
     arn = local_aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
@@ -64,16 +69,16 @@ def before(running: Pipeline) -> Before:
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
     local_aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     local_aws.client("s3").put_bucket_notification_configuration(
-        Bucket=ADOPTED,
+        Bucket=EXISTING_BUCKET,
         NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]}]},
     )
-    return Before(inventory(local_aws), notifications(local_aws, ADOPTED))
+    return Before(inventory(local_aws), notifications(local_aws, EXISTING_BUCKET))
 
 
 @pytest.fixture(scope="module")
-def outputs(running: Pipeline, project: Project, before: Before) -> dict[str, str]:  # noqa: ARG001 - it comes first
+def outputs(running: Pipeline, project: Project, before: Before) -> dict[str, str]:  # noqa: ARG001 - it must run before
     done = project.labelwatch(
-        *("up", "--stage", "prod", "--custom-model-arn", running.local_model.arn, "--existing-bucket", ADOPTED),
+        *("up", "--stage", "prod", "--custom-model-arn", running.local_model.arn, "--existing-bucket", EXISTING_BUCKET),
         *("--email-notification", "grower@example.com", "--input-bucket-name", "prod-images"),
         *("--output-bucket-name", "prod-predictions", "--labels-of-interest", "*", "--min-confidence", "80"),
         "--yes",
@@ -89,9 +94,9 @@ def deployed(running: Pipeline, project: Project, outputs: dict[str, str]) -> In
 
 
 @pytest.mark.usefixtures("deployed")
-def test_the_images_of_an_adopted_bucket_are_predicted_too(running: Pipeline, outputs: dict[str, str]) -> None:
-    row = row_of(running, outputs, ADOPTED, "稲 a+b.jpg")
-    assert (row["bucket"], row["image"], row["label"]) == (ADOPTED, "稲 a+b.jpg", "leaf-smut")
+def test_the_images_of_an_existing_bucket_are_predicted_too(running: Pipeline, outputs: dict[str, str]) -> None:
+    row = row_of(running, outputs, EXISTING_BUCKET, "稲 a+b.jpg")
+    assert (row["bucket"], row["image"], row["label"]) == (EXISTING_BUCKET, "稲 a+b.jpg", "leaf-smut")
 
 
 @pytest.mark.usefixtures("deployed")
@@ -107,23 +112,23 @@ def test_every_function_is_deployed_with_a_role_of_its_own(deployed: Inventory, 
 def test_memory_and_time_outs_are_those_of_the_template(deployed: Inventory, packaged: Package) -> None:
     template = json.loads(packaged.template.read_text())
     chosen = {
-        one["Properties"]["Handler"]: (one["Properties"]["MemorySize"], one["Properties"]["Timeout"])
-        for one in template["Resources"].values()
-        if one["Type"] == "AWS::Serverless::Function"
+        resource["Properties"]["Handler"]: (resource["Properties"]["MemorySize"], resource["Properties"]["Timeout"])
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
     }
     functions = [deployed["functions"][f"{STACK}{name}"] for name in FUNCTIONS if name != "-ingest"]
-    assert {one["Handler"]: (one["MemorySize"], one["Timeout"]) for one in functions} == chosen
+    assert {function["Handler"]: (function["MemorySize"], function["Timeout"]) for function in functions} == chosen
 
 
-def test_the_functions_log_where_the_stack_keeps_it(deployed: Inventory) -> None:
+def test_the_functions_log_into_the_log_groups_of_the_stack(deployed: Inventory) -> None:
     assert {f"/aws/lambda/{STACK}{name}" for name in FUNCTIONS} <= set(deployed["logs"])
 
 
 @pytest.mark.usefixtures("deployed")
-def test_the_other_notifications_of_an_adopted_bucket_stay_as_they_are(running: Pipeline, before: Before) -> None:
-    told = notifications(running.session.local_aws, ADOPTED)
-    (ours,) = told.pop("LambdaFunctionConfigurations")
-    assert told == before.told
+def test_the_other_notifications_of_an_existing_bucket_stay_as_they_are(running: Pipeline, before: Before) -> None:
+    others = notifications(running.session.local_aws, EXISTING_BUCKET)
+    (ours,) = others.pop("LambdaFunctionConfigurations")
+    assert others == before.notifications
     assert ours[0].endswith(f":function:{STACK}-ingest")
 
 
@@ -159,21 +164,21 @@ def test_the_routes_answer_under_chalice_local(running: Pipeline, outputs: dict[
 
 
 @pytest.fixture(scope="module")
-def again(running: Pipeline, project: Project, deployed: Inventory) -> Inventory:  # noqa: ARG001 - the same
+def redeployed(running: Pipeline, project: Project, deployed: Inventory) -> Inventory:  # noqa: ARG001 - the same
     project.chalice("deploy")
     return inventory(running.session.local_aws)
 
 
-def test_a_second_deployment_changes_nothing(again: Inventory, deployed: Inventory) -> None:
-    assert again == deployed
+def test_a_second_deployment_changes_nothing(redeployed: Inventory, deployed: Inventory) -> None:
+    assert redeployed == deployed
 
 
-@pytest.mark.usefixtures("again")
-def test_a_second_deployment_notifies_of_nothing_twice(running: Pipeline) -> None:
-    assert len(notifications(running.session.local_aws, ADOPTED)["LambdaFunctionConfigurations"]) == 1
+@pytest.mark.usefixtures("redeployed")
+def test_a_second_deployment_adds_no_duplicate_notification(running: Pipeline) -> None:
+    assert len(notifications(running.session.local_aws, EXISTING_BUCKET)["LambdaFunctionConfigurations"]) == 1
 
 
-@pytest.mark.usefixtures("again")
+@pytest.mark.usefixtures("redeployed")
 def test_a_second_deployment_puts_the_same_definition_of_the_same_api(gateway: Gateway, deployed: Inventory) -> None:
     api, definition = gateway.put[0]
     assert api in deployed["apis"]
@@ -181,7 +186,7 @@ def test_a_second_deployment_puts_the_same_definition_of_the_same_api(gateway: G
 
 
 @pytest.fixture(scope="module")
-def changed(running: Pipeline, project: Project, again: Inventory) -> Inventory:  # noqa: ARG001 - the same
+def changed(running: Pipeline, project: Project, redeployed: Inventory) -> Inventory:  # noqa: ARG001 - the same
     done = project.labelwatch("up", "--stage", "prod", "--min-confidence", "60", "--tracing", "yes", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     running.local_model.status = "STOPPED"  # else its clock would turn the mapping on again
@@ -190,7 +195,7 @@ def changed(running: Pipeline, project: Project, again: Inventory) -> Inventory:
     return inventory(running.session.local_aws)
 
 
-def test_a_deployment_takes_no_images_where_they_are_left_in_their_queue(running: Pipeline, changed: Inventory) -> None:
+def test_a_deployment_does_not_resume_paused_polling(running: Pipeline, changed: Inventory) -> None:
     client = running.session.local_aws.client("lambda")
     (mapping,) = client.list_event_source_mappings(FunctionName=f"{STACK}-detect")["EventSourceMappings"]
     assert mapping["UUID"] in changed["mappings"]
@@ -199,15 +204,14 @@ def test_a_deployment_takes_no_images_where_they_are_left_in_their_queue(running
 
 
 def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(
-    changed: Inventory, again: Inventory
+    changed: Inventory, redeployed: Inventory
 ) -> None:
     for name in FUNCTIONS:
-        one, other = changed["functions"][f"{STACK}{name}"], again["functions"][f"{STACK}{name}"]
-        assert one["Environment"]["Variables"] == other["Environment"]["Variables"] | {"MinConfidence": "60"}
-        assert (one["TracingConfig"], one["CodeSha256"]) == ({"Mode": "Active"}, other["CodeSha256"])
-    assert {kind: one for kind, one in changed.items() if kind not in {"functions", "stacks"}} == {
-        kind: one for kind, one in again.items() if kind not in {"functions", "stacks"}
-    }
+        after, before = changed["functions"][f"{STACK}{name}"], redeployed["functions"][f"{STACK}{name}"]
+        assert after["Environment"]["Variables"] == before["Environment"]["Variables"] | {"MinConfidence": "60"}
+        assert (after["TracingConfig"], after["CodeSha256"]) == ({"Mode": "Active"}, before["CodeSha256"])
+    differing = {kind for kind in changed if changed[kind] != redeployed[kind]}
+    assert differing <= {"functions", "stacks"}
 
 
 @pytest.fixture(scope="module")
@@ -217,17 +221,17 @@ def untraced(running: Pipeline, project: Project, changed: Inventory) -> Invento
     return inventory(running.session.local_aws)
 
 
-def test_traces_can_be_turned_off_again(untraced: Inventory) -> None:
+def test_tracing_can_be_turned_off(untraced: Inventory) -> None:
     modes = {untraced["functions"][f"{STACK}{name}"]["TracingConfig"]["Mode"] for name in FUNCTIONS}
     assert modes == {"PassThrough"}
 
 
 class After(NamedTuple):
-    """What `labelwatch down` said while the functions stood; the account after chalice delete, and after down."""
+    """The refusal of `labelwatch down` before chalice delete; the account after chalice delete, and after down."""
 
     refused: str
     deleted: Inventory
-    told: dict[str, list[list[str]]]
+    notifications: dict[str, list[list[str]]]
     down: Inventory
 
 
@@ -237,26 +241,26 @@ def after(running: Pipeline, project: Project, untraced: Inventory) -> After:  #
     refused = project.labelwatch("down", "--stage", "prod", "--yes")
     assert refused.returncode == 1
     project.chalice("delete")
-    deleted, told = inventory(local_aws), notifications(local_aws, ADOPTED)
+    deleted, remaining = inventory(local_aws), notifications(local_aws, EXISTING_BUCKET)
     done = project.labelwatch("down", "--stage", "prod", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    return After(refused.stderr, deleted, told, inventory(local_aws))
+    return After(refused.stderr, deleted, remaining, inventory(local_aws))
 
 
 def test_the_stack_stays_while_its_functions_need_it(after: After) -> None:
     assert "take them down first: chalice delete --stage prod" in after.refused
 
 
-def test_chalice_delete_takes_away_what_chalice_deploy_made(after: After, before: Before) -> None:
+def test_chalice_delete_deletes_everything_that_chalice_deploy_created(after: After, before: Before) -> None:
     for kind in ("functions", "mappings", "schedules", "apis"):
         assert after.deleted[kind] == before.account[kind]
 
 
-def test_chalice_delete_leaves_an_adopted_bucket_as_it_was(after: After, before: Before) -> None:
-    assert after.told == before.told
+def test_chalice_delete_leaves_an_existing_bucket_as_it_was(after: After, before: Before) -> None:
+    assert after.notifications == before.notifications
 
 
-def test_down_takes_away_all_that_up_made(after: After, before: Before) -> None:
+def test_down_deletes_all_that_up_created(after: After, before: Before) -> None:
     assert after.down == before.account
 
 
@@ -268,10 +272,10 @@ def row_of(running: Pipeline, outputs: dict[str, str], bucket: str, key: str) ->
     s3.put_object(Bucket=bucket, Key=key, Body=picture())
 
     def is_stored() -> bool:
-        for one in s3.list_objects_v2(Bucket=outputs["OutputBucket"]).get("Contents", []):
-            if one["Key"] not in seen:
-                seen.add(one["Key"])
-                body = s3.get_object(Bucket=outputs["OutputBucket"], Key=one["Key"])["Body"].read()
+        for item in s3.list_objects_v2(Bucket=outputs["OutputBucket"]).get("Contents", []):
+            if item["Key"] not in seen:
+                seen.add(item["Key"])
+                body = s3.get_object(Bucket=outputs["OutputBucket"], Key=item["Key"])["Body"].read()
                 found.extend(row for row in map(json.loads, body.splitlines()) if row["image"] == key)
         return bool(found)
 

@@ -1,4 +1,4 @@
-"""labelwatch subscribe and subscribers, as an operator meets them."""
+"""`labelwatch subscribe` and `labelwatch subscribers`, as commands on the local AWS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from labelwatch.local.session import ADDRESS
 from tests.support.pipeline import Pipeline, picture, run_labelwatch
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
-# What a function of a subscriber may look like: it hands the subject on to a queue.
+# A function that subscribes: it sends the subject of each alert to a queue.
 FUNCTION = """
 import os, boto3
 def handler(event, context):
@@ -37,12 +37,12 @@ TRUST = {
 
 
 def run(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command, by an operator whose AWS is the local AWS, in a terminal that is wide enough."""
+    """Runs the command on the local AWS, in a wide terminal."""
     return run_labelwatch(pipeline.session, *arguments, COLUMNS="300")
 
 
-def done(pipeline: Pipeline, *arguments: str) -> str:
-    """What the command prints; it must succeed."""
+def output_of(pipeline: Pipeline, *arguments: str) -> str:
+    """Runs the command and gives its output; it must succeed."""
     result = run(pipeline, *arguments)
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -50,18 +50,18 @@ def done(pipeline: Pipeline, *arguments: str) -> str:
 
 def line_of(pipeline: Pipeline, endpoint: str) -> list[str]:
     """The cells of the endpoint's line of the list."""
-    listed = done(pipeline, "subscribers", "list")
+    listed = output_of(pipeline, "subscribers", "list")
     line = next(line for line in listed.splitlines() if endpoint in line)
     return [cell.strip() for cell in line.strip("│").split("│")]
 
 
-class Mailbox:
-    """A queue that somebody has beside Labelwatch."""
+class SubscriberQueue:
+    """A queue outside of Labelwatch."""
 
     def __init__(self, pipeline: Pipeline, **attributes: str) -> None:
         self._pipeline = pipeline
         self._sqs = pipeline.session.local_aws.client("sqs")
-        self.url = self._sqs.create_queue(QueueName=f"somebody-{uuid4().hex[:8]}", Attributes=attributes)["QueueUrl"]
+        self.url = self._sqs.create_queue(QueueName=f"subscriber-{uuid4().hex[:8]}", Attributes=attributes)["QueueUrl"]
         self.arn = self.attribute("QueueArn")
         self.bodies: list[str] = []
 
@@ -77,8 +77,8 @@ class Mailbox:
         policy = self.attribute("Policy")
         return list(json.loads(policy)["Statement"]) if policy else []
 
-    def look(self) -> list[str]:
-        """All bodies that ever came."""
+    def receive(self) -> list[str]:
+        """The bodies of all messages so far."""
         answer = self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)
         for message in answer.get("Messages", []):
             self.bodies.append(message["Body"])
@@ -86,81 +86,85 @@ class Mailbox:
         return self.bodies
 
     def wait(self, count: int = 1) -> list[str]:
-        self._pipeline.wait_until(lambda: len(self.look()) >= count, f"{count} messages")
+        self._pipeline.wait_until(lambda: len(self.receive()) >= count, f"{count} messages")
         return self.bodies
 
 
-@pytest.fixture
-def place(pipeline: Pipeline) -> Iterator[Pipeline]:
-    """The shared pipeline; who was subscribed in the test is taken off after it."""
+@pytest.fixture(autouse=True)
+def _remove_subscriptions(pipeline: Pipeline) -> Iterator[None]:
+    """Removes the subscriptions of a test after it: the pipeline is shared."""
     sns = pipeline.session.local_aws.client("sns")
-    before = {one["SubscriptionArn"] for one in sns.list_subscriptions()["Subscriptions"]}
-    yield pipeline
-    for one in sns.list_subscriptions()["Subscriptions"]:
-        if one["SubscriptionArn"] not in before:
-            sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+    before = {subscription["SubscriptionArn"] for subscription in sns.list_subscriptions()["Subscriptions"]}
+    yield
+    after = {subscription["SubscriptionArn"] for subscription in sns.list_subscriptions()["Subscriptions"]}
+    for arn in after - before:
+        sns.unsubscribe(SubscriptionArn=arn)
 
 
-def names() -> tuple[str, str]:
-    """Keys of two images, which no other test has."""
-    mark = uuid4().hex[:8]
-    return f"{mark}/blight.jpg", f"{mark}/smut.jpg"
+def new_keys() -> tuple[str, str]:
+    """Keys of two images that no other test has."""
+    prefix = uuid4().hex[:8]
+    return f"{prefix}/blight.jpg", f"{prefix}/smut.jpg"
 
 
-def tell(pipeline: Pipeline, blight: str, smut: str) -> None:
-    """Two alerts, one after the other: of a bacterial-leaf-blight at 97 %, and of a leaf-smut at 97 %."""
+def send_alerts(pipeline: Pipeline, blight: str, smut: str) -> None:
+    """Sends two alerts, one after the other: bacterial-leaf-blight at 97 %, and leaf-smut at 97 %."""
     pipeline.upload(blight, content=picture("bacterial-leaf-blight"))
     pipeline.wait_for_alert(blight)
     pipeline.upload(smut, content=picture("leaf-smut"))
     pipeline.wait_for_alert(smut)
 
 
-def test_a_queue_with_a_filter_on_a_label_gets_only_the_alerts_that_tell_of_it(place: Pipeline) -> None:
-    queue = Mailbox(place)
-    done(place, "subscribe", queue.arn, "--label", "LEAF-smut", "--confidence", "97")
-    tell(place, *names())
+def test_a_queue_with_a_filter_on_a_label_gets_only_alerts_of_that_label(pipeline: Pipeline) -> None:
+    queue = SubscriberQueue(pipeline)
+    output_of(pipeline, "subscribe", queue.arn, "--label", "LEAF-smut", "--confidence", "97")
+    send_alerts(pipeline, *new_keys())
     (body,) = queue.wait()
     assert json.loads(json.loads(body)["MessageAttributes"]["labels"]["Value"]) == ["leaf-smut"]
 
 
-def test_a_queue_whose_confidence_no_alert_reaches_gets_nothing(place: Pipeline) -> None:
-    queue, everything = Mailbox(place), Mailbox(place)
-    done(place, "subscribe", queue.arn, "--confidence", "97.5")
-    done(place, "subscribe", everything.arn)
-    tell(place, *names())
+def test_a_queue_whose_confidence_no_alert_reaches_gets_nothing(pipeline: Pipeline) -> None:
+    queue, everything = SubscriberQueue(pipeline), SubscriberQueue(pipeline)
+    output_of(pipeline, "subscribe", queue.arn, "--confidence", "97.5")
+    output_of(pipeline, "subscribe", everything.arn)
+    send_alerts(pipeline, *new_keys())
     everything.wait(2)
-    assert queue.look() == []
+    assert queue.receive() == []
 
 
-def test_subscribing_again_changes_the_filter_and_says_so(place: Pipeline) -> None:
-    queue = Mailbox(place)
-    done(place, "subscribe", queue.arn, "--label", "leaf-smut")
-    told = done(place, "subscribe", queue.arn, "--label", "bacterial-leaf-blight", "--confidence", "90")
-    assert "already: leaf-smut. That is changed to: bacterial-leaf-blight, from 90 %." in told
-    tell(place, *names())
+def test_a_second_subscribe_changes_the_filter_and_reports_it(pipeline: Pipeline) -> None:
+    queue = SubscriberQueue(pipeline)
+    output_of(pipeline, "subscribe", queue.arn, "--label", "leaf-smut")
+    output = output_of(pipeline, "subscribe", queue.arn, "--label", "bacterial-leaf-blight", "--confidence", "90")
+    assert "already: leaf-smut. That is changed to: bacterial-leaf-blight, from 90 %." in output
+    send_alerts(pipeline, *new_keys())
     (body,) = queue.wait()
     assert "bacterial-leaf-blight" in json.loads(body)["Subject"]
 
 
-def test_subscribing_again_without_a_filter_takes_it_away_and_says_how_to_have_it_back(place: Pipeline) -> None:
-    queue = Mailbox(place)
-    done(place, "subscribe", queue.arn, "--confidence", "99")
-    told = done(place, "subscribe", queue.arn)
-    assert "already: from 99 %. That filter is taken away, since none was asked for." in told
-    assert f"To have it back: labelwatch subscribe {queue.arn} --confidence 99\n" in told
-    tell(place, *names())
+def test_a_second_subscribe_without_a_filter_removes_it_and_gives_the_command_to_have_it_back(
+    pipeline: Pipeline,
+) -> None:
+    queue = SubscriberQueue(pipeline)
+    output_of(pipeline, "subscribe", queue.arn, "--confidence", "99")
+    output = output_of(pipeline, "subscribe", queue.arn)
+    assert "already: from 99 %. That filter is taken away, since none was asked for." in output
+    assert f"To have it back: labelwatch subscribe {queue.arn} --confidence 99\n" in output
+    send_alerts(pipeline, *new_keys())
     assert len(queue.wait(2)) == 2
 
 
-def test_subscribing_again_with_the_same_filter_changes_nothing(place: Pipeline) -> None:
-    queue = Mailbox(place)
-    done(place, "subscribe", queue.arn, "--label", "leaf-smut", "--confidence", "99")
-    again = done(place, "subscribe", queue.arn, "--label", "leaf-smut", "--confidence", "99")
-    assert "already: leaf-smut, from 99 %. Nothing was changed." in again
+def test_a_second_subscribe_with_the_same_filter_changes_nothing(pipeline: Pipeline) -> None:
+    queue = SubscriberQueue(pipeline)
+    output_of(pipeline, "subscribe", queue.arn, "--label", "leaf-smut", "--confidence", "99")
+    output = output_of(pipeline, "subscribe", queue.arn, "--label", "leaf-smut", "--confidence", "99")
+    assert "already: leaf-smut, from 99 %. Nothing was changed." in output
 
 
-def test_the_topic_is_let_into_a_queue_beside_whom_it_let_in_before_and_out_again(place: Pipeline) -> None:
-    queue = Mailbox(place)
+def test_the_grant_to_a_queue_keeps_its_other_statements_and_is_revoked_with_the_subscription(
+    pipeline: Pipeline,
+) -> None:
+    queue = SubscriberQueue(pipeline)
     theirs = {
         "Sid": "theirs",
         "Effect": "Allow",
@@ -169,27 +173,27 @@ def test_the_topic_is_let_into_a_queue_beside_whom_it_let_in_before_and_out_agai
         "Resource": queue.arn,
     }
     queue.set_policy(theirs)
-    assert "which lets the topic in" in done(place, "subscribe", queue.arn)
-    assert [one["Sid"] for one in queue.statements()][:1] == ["theirs"]
-    assert queue.statements()[1]["Condition"] == {"ArnEquals": {"aws:SourceArn": place.outputs["AlertsTopicArn"]}}
-    assert "which lets the topic in" not in done(place, "subscribe", queue.arn)
-    assert "is taken out of the queue's policy" in done(place, "subscribers", "remove", queue.arn)
+    assert "which lets the topic in" in output_of(pipeline, "subscribe", queue.arn)
+    assert [statement["Sid"] for statement in queue.statements()][:1] == ["theirs"]
+    assert queue.statements()[1]["Condition"] == {"ArnEquals": {"aws:SourceArn": pipeline.outputs["AlertsTopicArn"]}}
+    assert "which lets the topic in" not in output_of(pipeline, "subscribe", queue.arn)
+    assert "is taken out of the queue's policy" in output_of(pipeline, "subscribers", "remove", queue.arn)
     assert queue.statements() == [theirs]
 
 
-def test_a_queue_that_let_nobody_else_in_has_no_policy_any_more_when_the_topic_is_out(place: Pipeline) -> None:
-    queue = Mailbox(place)
-    done(place, "subscribe", queue.arn)
-    done(place, "subscribers", "remove", queue.arn)
+def test_a_queue_without_other_statements_has_no_policy_after_the_revocation(pipeline: Pipeline) -> None:
+    queue = SubscriberQueue(pipeline)
+    output_of(pipeline, "subscribe", queue.arn)
+    output_of(pipeline, "subscribers", "remove", queue.arn)
     assert queue.attribute("Policy") == ""
 
 
-def test_who_is_removed_is_told_of_nothing_any_more(place: Pipeline) -> None:
-    queue, everything = Mailbox(place), Mailbox(place)
-    done(place, "subscribe", queue.arn)
-    done(place, "subscribe", everything.arn)
-    assert f"{queue.arn} is taken off the alerts." in done(place, "subscribers", "remove", queue.arn)
-    # Let in once more by hand, so that it is the subscription alone that is missing.
+def test_a_removed_queue_gets_no_alerts(pipeline: Pipeline) -> None:
+    queue, everything = SubscriberQueue(pipeline), SubscriberQueue(pipeline)
+    output_of(pipeline, "subscribe", queue.arn)
+    output_of(pipeline, "subscribe", everything.arn)
+    assert f"{queue.arn} is taken off the alerts." in output_of(pipeline, "subscribers", "remove", queue.arn)
+    # Granted by hand, so that only the subscription is missing.
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},
@@ -197,30 +201,30 @@ def test_who_is_removed_is_told_of_nothing_any_more(place: Pipeline) -> None:
         "Resource": queue.arn,
     }
     queue.set_policy(statement)
-    tell(place, *names())
+    send_alerts(pipeline, *new_keys())
     everything.wait(2)
-    assert queue.look() == []
+    assert queue.receive() == []
 
 
-def test_a_function_is_told_and_its_policy_lets_the_topic_in(place: Pipeline) -> None:
-    out = Mailbox(place)
-    function = deployed_function(place, out)
-    told = done(place, "subscribe", function, "--label", "leaf-smut")
-    assert "which lets the topic invoke it" in told
-    policy = json.loads(place.session.local_aws.client("lambda").get_policy(FunctionName=function)["Policy"])
+def test_a_function_gets_alerts_and_its_policy_allows_the_topic(pipeline: Pipeline) -> None:
+    out = SubscriberQueue(pipeline)
+    function = deployed_function(pipeline, out)
+    output = output_of(pipeline, "subscribe", function, "--label", "leaf-smut")
+    assert "which lets the topic invoke it" in output
+    policy = json.loads(pipeline.session.local_aws.client("lambda").get_policy(FunctionName=function)["Policy"])
     (statement,) = policy["Statement"]
-    assert "which lets the topic invoke it" not in done(place, "subscribe", function, "--label", "leaf-smut")
-    assert statement["Condition"] == {"ArnLike": {"AWS:SourceArn": place.outputs["AlertsTopicArn"]}}
-    blight, smut = names()
-    tell(place, blight, smut)
+    assert "which lets the topic invoke it" not in output_of(pipeline, "subscribe", function, "--label", "leaf-smut")
+    assert statement["Condition"] == {"ArnLike": {"AWS:SourceArn": pipeline.outputs["AlertsTopicArn"]}}
+    blight, smut = new_keys()
+    send_alerts(pipeline, blight, smut)
     (subject,) = out.wait()
     assert subject == "Labelwatch: leaf-smut 97.0 % in smut.jpg"
-    assert "is taken out of the function's policy" in done(place, "subscribers", "remove", function)
+    assert "is taken out of the function's policy" in output_of(pipeline, "subscribers", "remove", function)
 
 
-def deployed_function(pipeline: Pipeline, out: Mailbox) -> str:
-    """The ARN of a function that tells `out` of what it is told."""
-    name = f"somebody-{uuid4().hex[:8]}"
+def deployed_function(pipeline: Pipeline, out: SubscriberQueue) -> str:
+    """The ARN of a function that sends the subjects of its alerts to `out`."""
+    name = f"subscriber-{uuid4().hex[:8]}"
     iam, functions = pipeline.session.local_aws.client("iam"), pipeline.session.local_aws.client("lambda")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": out.arn}
@@ -241,27 +245,27 @@ def deployed_function(pipeline: Pipeline, out: Mailbox) -> str:
     return str(made["FunctionArn"])
 
 
-def test_an_https_endpoint_is_unconfirmed_at_first_and_cannot_be_removed_until_it_is(place: Pipeline) -> None:
+def test_an_unconfirmed_https_endpoint_is_listed_and_cannot_be_removed(pipeline: Pipeline) -> None:
     url = f"https://127.0.0.1:9/{uuid4().hex[:8]}"  # nobody listens there
-    told = done(place, "subscribe", url)
-    assert f"Unconfirmed: {url}. AWS has sent a POST of Type SubscriptionConfirmation." in told
-    assert line_of(place, url) == ["alerts", "https", url, "everything", "unconfirmed"]
-    removed = run(place, "subscribers", "remove", url)
+    output = output_of(pipeline, "subscribe", url)
+    assert f"Unconfirmed: {url}. AWS has sent a POST of Type SubscriptionConfirmation." in output
+    assert line_of(pipeline, url) == ["alerts", "https", url, "everything", "unconfirmed"]
+    removed = run(pipeline, "subscribers", "remove", url)
     assert removed.returncode == 1
     assert "which AWS lets nobody take back: it hears of nothing, and is gone after 48 hours" in removed.stderr
 
 
-def test_the_link_that_comes_to_an_endpoint_confirms_it(place: Pipeline) -> None:
+def test_the_link_that_an_endpoint_receives_confirms_it(pipeline: Pipeline) -> None:
     with listening() as (url, posts):
         # By hand, since the command subscribes no http:// and the local AWS trusts no certificate of a test.
-        sns = place.session.local_aws.client("sns")
-        sns.subscribe(TopicArn=place.outputs["OperationsTopicArn"], Protocol="http", Endpoint=url)
+        sns = pipeline.session.local_aws.client("sns")
+        sns.subscribe(TopicArn=pipeline.outputs["OperationsTopicArn"], Protocol="http", Endpoint=url)
         link = json.loads(posts.get(timeout=30))["SubscribeURL"]
-        assert line_of(place, url)[-1] == "unconfirmed"
-        told = done(place, "subscribers", "confirm", link)
-        assert f"{url} is subscribed to the operations, and only who has rights in this account can undo it." in told
-        assert line_of(place, url)[-1] == "confirmed; only you can undo it"
-        sns.publish(TopicArn=place.outputs["OperationsTopicArn"], Message="a test")
+        assert line_of(pipeline, url)[-1] == "unconfirmed"
+        output = output_of(pipeline, "subscribers", "confirm", link)
+        assert f"{url} is subscribed to the operations, and only who has rights in this account can undo it." in output
+        assert line_of(pipeline, url)[-1] == "confirmed; only you can undo it"
+        sns.publish(TopicArn=pipeline.outputs["OperationsTopicArn"], Message="a test")
         assert json.loads(posts.get(timeout=30))["Message"] == "a test"
 
 
@@ -287,9 +291,9 @@ def listening() -> Iterator[tuple[str, Queue[bytes]]]:
         thread.join()
 
 
-def test_an_address_may_hear_of_alarms_alone(place: Pipeline) -> None:
-    done(place, "subscribe", "night-shift@example.com", "--operations")
-    assert line_of(place, "night-shift@example.com")[:4] == [
+def test_an_address_may_get_only_alarms(pipeline: Pipeline) -> None:
+    output_of(pipeline, "subscribe", "night-shift@example.com", "--operations")
+    assert line_of(pipeline, "night-shift@example.com")[:4] == [
         "operations",
         "email",
         "night-shift@example.com",
@@ -297,34 +301,35 @@ def test_an_address_may_hear_of_alarms_alone(place: Pipeline) -> None:
     ]
 
 
-def test_removing_from_one_topic_leaves_the_other(place: Pipeline) -> None:
-    done(place, "subscribe", "both@example.com")
-    done(place, "subscribe", "both@example.com", "--operations")
-    told = done(place, "subscribers", "remove", "both@example.com", "--alerts")
-    assert told == "both@example.com is taken off the alerts.\n"
-    assert line_of(place, "both@example.com")[0] == "operations"
+def test_removing_from_one_topic_leaves_the_other(pipeline: Pipeline) -> None:
+    output_of(pipeline, "subscribe", "both@example.com")
+    output_of(pipeline, "subscribe", "both@example.com", "--operations")
+    output = output_of(pipeline, "subscribers", "remove", "both@example.com", "--alerts")
+    assert output == "both@example.com is taken off the alerts.\n"
+    assert line_of(pipeline, "both@example.com")[0] == "operations"
 
 
-def test_removing_without_saying_from_which_topic_is_from_both(place: Pipeline) -> None:
-    done(place, "subscribe", "both@example.com")
-    done(place, "subscribe", "both@example.com", "--operations")
-    done(place, "subscribers", "remove", "both@example.com")
-    assert "both@example.com" not in done(place, "subscribers", "list")
+def test_removing_without_a_topic_is_from_both(pipeline: Pipeline) -> None:
+    output_of(pipeline, "subscribe", "both@example.com")
+    output_of(pipeline, "subscribe", "both@example.com", "--operations")
+    output_of(pipeline, "subscribers", "remove", "both@example.com")
+    assert "both@example.com" not in output_of(pipeline, "subscribers", "list")
 
 
-def test_a_phone_number_is_told_of_the_sandbox(place: Pipeline) -> None:
-    assert "sandbox for SMS" in done(place, "subscribe", "+4917012345678", "--operations")
+def test_a_phone_number_gets_a_note_on_the_sandbox(pipeline: Pipeline) -> None:
+    assert "sandbox for SMS" in output_of(pipeline, "subscribe", "+4917012345678", "--operations")
 
 
-def test_a_label_that_no_alert_tells_of_is_pointed_at(place: Pipeline) -> None:
-    told = done(place, "subscribe", "you@example.com", "--label", "Leaf-Smut", "--label", "leafsmut")
+def test_a_label_that_no_alert_has_gets_a_warning(pipeline: Pipeline) -> None:
+    output = output_of(pipeline, "subscribe", "you@example.com", "--label", "Leaf-Smut", "--label", "leafsmut")
     assert (
-        "No alert tells of leafsmut now: the stack's LabelsofInterest are bacterial-leaf-blight, leaf-smut:90." in told
+        "No alert tells of leafsmut now: the stack's LabelsofInterest are bacterial-leaf-blight, leaf-smut:90."
+        in output
     )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("subscribe", "http://example.com/alerts"), "give an https:// URL"),
         (("subscribe", "somebody"), "'somebody' can be told of nothing: it must be an e-mail address"),
@@ -350,22 +355,22 @@ def test_a_label_that_no_alert_tells_of_is_pointed_at(place: Pipeline) -> None:
         ),
     ],
 )
-def test_a_mistake_is_one_sentence_with_a_failure(place: Pipeline, arguments: tuple[str, ...], said: str) -> None:
-    result = run(place, *arguments)
+def test_a_mistake_is_one_sentence_with_a_failure(pipeline: Pipeline, arguments: tuple[str, ...], message: str) -> None:
+    result = run(pipeline, *arguments)
     assert (result.returncode, len(result.stderr.splitlines())) == (1, 1), result.stderr
     assert result.stderr.startswith("labelwatch: ")
-    assert said in result.stderr
+    assert message in result.stderr
 
 
-def test_a_queue_under_the_key_of_aws_is_refused_since_sns_cannot_reach_it(place: Pipeline) -> None:
-    queue = Mailbox(place, KmsMasterKeyId="alias/aws/sqs")
-    refused = run(place, "subscribe", queue.arn)
+def test_a_queue_with_the_key_that_aws_manages_is_refused_since_sns_cannot_reach_it(pipeline: Pipeline) -> None:
+    queue = SubscriberQueue(pipeline, KmsMasterKeyId="alias/aws/sqs")
+    refused = run(pipeline, "subscribe", queue.arn)
     assert refused.returncode == 1
     assert "encrypted with alias/aws/sqs, whose policy nobody can change" in refused.stderr
-    assert queue.arn not in done(place, "subscribers", "list")
+    assert queue.arn not in output_of(pipeline, "subscribers", "list")
 
 
-def test_a_queue_of_another_account_is_left_to_its_owner(place: Pipeline) -> None:
-    told = done(place, "subscribe", f"arn:aws:sqs:{REGION}:123456789012:theirs")
-    statement = json.loads(told.splitlines()[0].partition("this statement: ")[2])
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": place.outputs["AlertsTopicArn"]}}
+def test_the_owner_of_a_queue_of_another_account_gets_the_statement(pipeline: Pipeline) -> None:
+    output = output_of(pipeline, "subscribe", f"arn:aws:sqs:{REGION}:123456789012:theirs")
+    statement = json.loads(output.splitlines()[0].partition("this statement: ")[2])
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": pipeline.outputs["AlertsTopicArn"]}}

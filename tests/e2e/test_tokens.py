@@ -1,4 +1,4 @@
-"""labelwatch tokens, as an operator meets it."""
+"""`labelwatch tokens`, as a command on the local AWS."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
 
 
 def run(pipeline: Pipeline, *arguments: str, stdout: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
-    """The command with the environment of an operator whose AWS is the local AWS; `stdout` is a file's name.
+    """Runs the command on the local AWS with these changes of its environment; `stdout` is a file's name.
 
-    A change to nothing takes the variable away.
+    An empty value removes the variable.
     """
     variables = user_environment(pipeline.session) | changes
     environment = {name: value for name, value in variables.items() if value}
@@ -31,20 +31,20 @@ def run(pipeline: Pipeline, *arguments: str, stdout: str = "", **changes: str) -
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_token_is_made_listed_used_and_revoked(pipeline: Pipeline) -> None:
-    made = run(pipeline, "create", "gate-1")
-    assert made.returncode == 0, made.stderr
-    token = made.stdout.strip()
-    assert made.stdout == f"{token}\n"  # nothing else: TOKEN=$(labelwatch tokens create gate-1)
-    assert "cannot be shown again" in made.stderr
+def test_a_token_is_created_listed_used_and_revoked(pipeline: Pipeline) -> None:
+    created = run(pipeline, "create", "gate-1")
+    assert created.returncode == 0, created.stderr
+    token = created.stdout.strip()
+    assert created.stdout == f"{token}\n"  # nothing else: TOKEN=$(labelwatch tokens create gate-1)
+    assert "cannot be shown again" in created.stderr
     assert "never" in line_of(pipeline, "gate-1")
     assert ask(pipeline.session.api, token).status_code == 201
     assert "never" not in line_of(pipeline, "gate-1")
     revoked = run(pipeline, "revoke", "gate-1")
     assert "within 30 seconds" in revoked.stdout.replace("\n", " ")
     assert "revoked" in line_of(pipeline, "gate-1")
-    again = run(pipeline, "create", "gate-1")
-    assert again.stdout != made.stdout
+    second = run(pipeline, "create", "gate-1")
+    assert second.stdout != created.stdout
     assert "in force" in line_of(pipeline, "gate-1")
 
 
@@ -64,18 +64,18 @@ def test_a_long_name_is_listed_whole_in_a_narrow_terminal(pipeline: Pipeline) ->
 def test_no_secret_is_in_the_table(pipeline: Pipeline) -> None:
     secret = run(pipeline, "create", "gate-2").stdout.strip().rpartition("_")[2]
     items = pipeline.session.local_aws.client("dynamodb").scan(TableName=pipeline.outputs["TableName"])["Items"]
-    assert [one for one in items if one["id"]["S"] == "gate-2"]
+    assert [item for item in items if item["id"]["S"] == "gate-2"]
     assert secret not in str(items)
 
 
-def test_a_token_that_nobody_could_see_is_not_in_force(pipeline: Pipeline) -> None:
+def test_a_token_that_could_not_be_printed_is_revoked(pipeline: Pipeline) -> None:
     lost = run(pipeline, "create", "gate-3", stdout="/dev/full")
     assert lost.returncode == 1
     assert run(pipeline, "create", "gate-3").returncode == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "changes", "said"),
+    ("arguments", "changes", "message"),
     [
         (("create", "Gate 4"), {}, "must have 1 to 63 lower-case letters, digits and hyphens"),
         (("revoke", "a/b"), {}, "must have 1 to 63 lower-case letters"),
@@ -99,16 +99,16 @@ def test_a_token_that_nobody_could_see_is_not_in_force(pipeline: Pipeline) -> No
     ],
 )
 def test_a_mistake_is_one_sentence_with_a_failure(
-    pipeline: Pipeline, arguments: tuple[str, ...], changes: dict[str, str], said: str
+    pipeline: Pipeline, arguments: tuple[str, ...], changes: dict[str, str], message: str
 ) -> None:
     done = run(pipeline, *arguments, **changes)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
     assert done.stderr.startswith("labelwatch: ")
-    assert said in done.stderr
+    assert message in done.stderr
 
 
-def test_a_client_that_has_a_token_is_told_what_to_do(pipeline: Pipeline) -> None:
+def test_a_second_token_for_a_client_is_refused_with_the_command_that_revokes_the_first(pipeline: Pipeline) -> None:
     run(pipeline, "create", "gate-5")
-    again = run(pipeline, "create", "gate-5")
-    assert again.returncode == 1
-    assert "revoke it first (labelwatch tokens revoke gate-5, of the same stack)" in again.stderr
+    refused = run(pipeline, "create", "gate-5")
+    assert refused.returncode == 1
+    assert "revoke it first (labelwatch tokens revoke gate-5, of the same stack)" in refused.stderr

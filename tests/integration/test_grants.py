@@ -1,4 +1,4 @@
-"""Letting a topic into queues and functions, on moto."""
+"""The access of a topic to queues and functions, on moto."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ACCOUNT = "123456789012"  # moto's
 TOPIC = Arn("aws", "sns", REGION, ACCOUNT, "labelwatch-AlertsTopic-1")
 OTHER = TOPIC._replace(resource="labelwatch-OperationsTopic-2")
 QUEUE = Arn("aws", "sqs", REGION, ACCOUNT, "leaves")
-LISTENER = Endpoint("sqs", str(QUEUE))
+SUBSCRIBER = Endpoint("sqs", str(QUEUE))
 THEIRS = {"Sid": "theirs", "Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": str(QUEUE)}
 
 
-ENDPOINTS_WITHOUT_A_DOOR = [
+ENDPOINTS_WITHOUT_A_POLICY = [
     Endpoint("email", "you@example.com"),
     Endpoint("https", "https://example.com"),
-    Endpoint("firehose", f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/theirs"),  # subscribed by another hand
+    Endpoint("firehose", f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/theirs"),  # subscribed by another tool
 ]
 
 
-def made(sqs: SQSClient, **attributes: str) -> str:
+def create_queue(sqs: SQSClient, **attributes: str) -> str:
     return sqs.create_queue(QueueName="leaves", Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
 
 
@@ -41,9 +41,9 @@ def policy_of(sqs: SQSClient, url: str) -> dict[str, Any]:
     return policy
 
 
-def test_a_queue_lets_this_topic_in_and_no_other(sqs: SQSClient) -> None:
-    url = made(sqs)
-    grants.grant(Account(), LISTENER, TOPIC)
+def test_a_queue_s_policy_allows_this_topic_and_no_other(sqs: SQSClient) -> None:
+    url = create_queue(sqs)
+    grants.grant(Account(), SUBSCRIBER, TOPIC)
     assert policy_of(sqs, url) == {
         "Version": "2012-10-17",
         "Statement": [
@@ -61,72 +61,76 @@ def test_a_queue_lets_this_topic_in_and_no_other(sqs: SQSClient) -> None:
 
 @pytest.mark.parametrize("theirs", [[THEIRS], THEIRS], ids=["a list", "one that stands alone"])
 def test_the_statements_that_a_queue_has_stay_with_the_version_of_their_policy(sqs: SQSClient, theirs: Any) -> None:
-    url = made(sqs, Policy=json.dumps({"Version": "2008-10-17", "Id": "mine", "Statement": theirs}))
-    grants.grant(Account(), LISTENER, TOPIC)
+    url = create_queue(sqs, Policy=json.dumps({"Version": "2008-10-17", "Id": "mine", "Statement": theirs}))
+    grants.grant(Account(), SUBSCRIBER, TOPIC)
     policy = policy_of(sqs, url)
     assert (policy["Version"], policy["Id"]) == ("2008-10-17", "mine")
-    assert [one["Sid"] for one in policy["Statement"]] == ["theirs", "LabelwatchlabelwatchAlertsTopic1"]
+    assert [statement["Sid"] for statement in policy["Statement"]] == ["theirs", "LabelwatchlabelwatchAlertsTopic1"]
 
 
-def test_a_topic_that_is_in_is_not_let_in_twice(sqs: SQSClient) -> None:
-    url = made(sqs)
-    grants.grant(Account(), LISTENER, TOPIC)
-    assert grants.grant(Account(), LISTENER, TOPIC) == []
+def test_a_repeated_grant_changes_nothing(sqs: SQSClient) -> None:
+    url = create_queue(sqs)
+    grants.grant(Account(), SUBSCRIBER, TOPIC)
+    assert grants.grant(Account(), SUBSCRIBER, TOPIC) == []
     assert len(policy_of(sqs, url)["Statement"]) == 1
 
 
-def test_two_topics_can_be_let_in_and_one_shut_out(sqs: SQSClient) -> None:
-    url = made(sqs)
-    grants.grant(Account(), LISTENER, TOPIC)
-    grants.grant(Account(), LISTENER, OTHER)
-    grants.revoke(Account(), LISTENER, TOPIC)
-    assert [one["Sid"] for one in policy_of(sqs, url)["Statement"]] == ["LabelwatchlabelwatchOperationsTopic2"]
+def test_of_two_grants_one_can_be_revoked(sqs: SQSClient) -> None:
+    url = create_queue(sqs)
+    grants.grant(Account(), SUBSCRIBER, TOPIC)
+    grants.grant(Account(), SUBSCRIBER, OTHER)
+    grants.revoke(Account(), SUBSCRIBER, TOPIC)
+    assert [statement["Sid"] for statement in policy_of(sqs, url)["Statement"]] == [
+        "LabelwatchlabelwatchOperationsTopic2"
+    ]
 
 
-def test_what_others_let_in_is_not_shut_out(sqs: SQSClient) -> None:
-    url = made(sqs, Policy=json.dumps({"Version": "2012-10-17", "Statement": [THEIRS]}))
-    assert grants.revoke(Account(), LISTENER, TOPIC) == []
+def test_grants_of_others_are_not_revoked(sqs: SQSClient) -> None:
+    url = create_queue(sqs, Policy=json.dumps({"Version": "2012-10-17", "Statement": [THEIRS]}))
+    assert grants.revoke(Account(), SUBSCRIBER, TOPIC) == []
     assert policy_of(sqs, url)["Statement"] == [THEIRS]
 
 
-def test_a_queue_that_is_gone_needs_no_shutting_out(sqs: SQSClient) -> None:
+def test_a_deleted_queue_needs_no_revocation(sqs: SQSClient) -> None:
     assert sqs.list_queues().get("QueueUrls", []) == []
-    assert grants.revoke(Account(), LISTENER, TOPIC) == []
+    assert grants.revoke(Account(), SUBSCRIBER, TOPIC) == []
 
 
-def test_a_queue_under_a_key_of_its_owner_s_is_told_what_the_key_must_allow(sqs: SQSClient) -> None:
-    made(sqs, KmsMasterKeyId="alias/leaves")
-    _, told = grants.grant(Account(), LISTENER, TOPIC)
-    assert "encrypted with alias/leaves: that key's policy must let sns.amazonaws.com do" in told
+def test_a_grant_to_a_queue_with_a_customer_managed_key_names_the_rights_that_the_key_must_allow(
+    sqs: SQSClient,
+) -> None:
+    create_queue(sqs, KmsMasterKeyId="alias/leaves")
+    _, message = grants.grant(Account(), SUBSCRIBER, TOPIC)
+    assert "encrypted with alias/leaves: that key's policy must let sns.amazonaws.com do" in message
 
 
 @pytest.mark.parametrize("key", ["alias/aws/sqs", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/sqs"])
-def test_a_queue_under_the_key_of_aws_is_refused_and_left_as_it_is(sqs: SQSClient, key: str) -> None:
-    url = made(sqs, KmsMasterKeyId=key)
+def test_a_queue_with_the_key_that_aws_manages_is_refused_and_left_as_it_is(sqs: SQSClient, key: str) -> None:
+    url = create_queue(sqs, KmsMasterKeyId=key)
     with pytest.raises(UserError, match="whose policy nobody can change"):
-        grants.grant(Account(), LISTENER, TOPIC)
+        grants.grant(Account(), SUBSCRIBER, TOPIC)
     assert policy_of(sqs, url) == {}
 
 
 @pytest.mark.usefixtures("account")
-def test_a_queue_that_is_elsewhere_is_not_touched_and_its_owner_is_told_the_statement() -> None:
-    abroad = QUEUE._replace(region="us-west-2")
-    (told,) = grants.grant(Account(), Endpoint("sqs", str(abroad)), TOPIC)
-    assert told.startswith("The queue is of another Region: nothing arrives until its policy has this statement: {")
+def test_a_queue_of_another_region_is_left_as_it_is_and_its_owner_gets_the_statement() -> None:
+    other_region = QUEUE._replace(region="us-west-2")
+    (message,) = grants.grant(Account(), Endpoint("sqs", str(other_region)), TOPIC)
+    assert message.startswith("The queue is of another Region: nothing arrives until its policy has this statement: {")
 
 
 @pytest.mark.usefixtures("account")
-def test_a_function_of_another_region_is_told_the_command_that_lets_the_topic_in() -> None:
+def test_the_owner_of_a_function_of_another_region_gets_the_command_that_grants_access() -> None:
     function = f"arn:aws:lambda:us-west-2:{ACCOUNT}:function:on-alert"
-    (told,) = grants.grant(Account(), Endpoint("lambda", function), TOPIC)
-    assert f"aws lambda add-permission --region us-west-2 --function-name {function} " in told
+    (message,) = grants.grant(Account(), Endpoint("lambda", function), TOPIC)
+    assert f"aws lambda add-permission --region us-west-2 --function-name {function} " in message
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("endpoint", ENDPOINTS_WITHOUT_A_DOOR)
-def test_what_is_no_queue_and_no_function_has_no_door(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("endpoint", ENDPOINTS_WITHOUT_A_POLICY)
+def test_other_endpoints_need_no_grant(endpoint: Endpoint) -> None:
     assert grants.grant(Account(), endpoint, TOPIC) == grants.revoke(Account(), endpoint, TOPIC) == []
 
 
-def test_the_name_of_a_statement_is_one_that_lambda_takes_however_long_the_topic_s_is() -> None:
-    assert len(grants.sid(TOPIC._replace(resource=f"{'stack-' * 40}AlertsTopic-ABC"))) <= 100
+def test_the_id_of_a_statement_is_short_enough_for_lambda_however_long_the_topic_s_name_is() -> None:
+    assert len(grants.statement_id(TOPIC._replace(resource=f"{'stack-' * 40}AlertsTopic-ABC"))) <= 100

@@ -1,4 +1,4 @@
-"""What an older Python is told."""
+"""Refusals on a Python that is too old."""
 
 import shutil
 import subprocess
@@ -19,8 +19,8 @@ def old_python() -> str | None:
 
 
 def _version(python: str) -> str:
-    asked = [python, "-c", "import sys; print(sys.version_info[:2])"]
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    command = [python, "-c", "import sys; print(sys.version_info[:2])"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 PYTHON = old_python()
@@ -51,7 +51,7 @@ def test_chalice_on_an_old_python_deploys_nothing(tmp_path: Path) -> None:
 
 
 @needs_an_old_python
-def test_no_environment_is_made_of_an_old_python() -> None:
+def test_make_setup_refuses_an_old_python() -> None:
     done = subprocess.run(
         [PROJECT / "scripts" / "find-python"], cwd=PROJECT, env={"PYTHON": str(PYTHON), "PATH": "/usr/bin:/bin"},
         capture_output=True, text=True, check=False,

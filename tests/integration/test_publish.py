@@ -49,19 +49,21 @@ def test_every_function_of_the_template_has_its_code_in_the_bucket(
     published = publish(Account(), packaged, f"s3://{bucket}/tools/ours/")
     key = urlsplit(published.template).path.removeprefix(f"/{bucket}/")
     template = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    places = [
-        one["Properties"]["CodeUri"] for one in template["Resources"].values() if one["Type"].endswith("::Function")
+    locations = [
+        resource["Properties"]["CodeUri"]
+        for resource in template["Resources"].values()
+        if resource["Type"].endswith("::Function")
     ]
-    assert len(places) == 6
-    for place in places:
-        assert place["Bucket"] == bucket
-        # Other code must be another key: CloudFormation looks at the name, not at what is in it.
+    assert len(locations) == 6
+    for location in locations:
+        assert location["Bucket"] == bucket
+        # Other code must have another key: CloudFormation compares the key, not the object's content.
         digest = hashlib.sha256(packaged.zip.read_bytes()).hexdigest()
-        assert place["Key"] == f"tools/ours/{__version__}/{digest[:16]}.zip"
-        assert s3.get_object(Bucket=bucket, Key=place["Key"])["Body"].read() == packaged.zip.read_bytes()
+        assert location["Key"] == f"tools/ours/{__version__}/{digest[:16]}.zip"
+        assert s3.get_object(Bucket=bucket, Key=location["Key"])["Body"].read() == packaged.zip.read_bytes()
 
 
-def test_no_parameter_is_left_without_a_word_for_whoever_launches(packaged: Package) -> None:
+def test_every_parameter_has_a_group_and_a_description_in_the_console(packaged: Package) -> None:
     template = json.loads(packaged.template.read_text())
     grouped = {
         name
@@ -69,22 +71,22 @@ def test_no_parameter_is_left_without_a_word_for_whoever_launches(packaged: Pack
         for name in group["Parameters"]
     }
     assert grouped == set(template["Parameters"])
-    assert all(one["Description"] for one in template["Parameters"].values())
+    assert all(parameter["Description"] for parameter in template["Parameters"].values())
 
 
 @pytest.mark.parametrize(
-    "place", ["packages", "s3:/packages", "s3://", "s3://Packages/x", "https://packages/x", "s3://packages/ä"]
+    "target", ["packages", "s3:/packages", "s3://", "s3://Packages/x", "https://packages/x", "s3://packages/ä"]
 )
 @pytest.mark.usefixtures("bucket")
-def test_what_is_no_place_in_s3_is_refused(packaged: Package, place: str) -> None:
+def test_an_invalid_target_is_refused(packaged: Package, target: str) -> None:
     with pytest.raises(UserError, match=r"must be s3://bucket or s3://bucket/prefix"):
-        publish(Account(), packaged, place)
+        publish(Account(), packaged, target)
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_bucket_that_is_not_there_is_told(packaged: Package) -> None:
-    with pytest.raises(UserError, match=rf"there is no bucket none-here; make one in .* \({REGION}\)"):
-        publish(Account(), packaged, "s3://none-here")
+def test_a_missing_bucket_is_refused(packaged: Package) -> None:
+    with pytest.raises(UserError, match=rf"there is no bucket missing; make one in .* \({REGION}\)"):
+        publish(Account(), packaged, "s3://missing")
 
 
 @pytest.mark.usefixtures("account")

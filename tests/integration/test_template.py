@@ -12,8 +12,8 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.queues.batch import LAST_RECEIVE
-from labelwatch.deploy import package
 from labelwatch.deploy.package import Package
+from labelwatch.deploy.package import resources as resources_template
 from labelwatch.local.deployment import adapt_to_local_aws
 from labelwatch.shared.project import PROJECT
 from labelwatch.shared.stacks import compact
@@ -153,7 +153,7 @@ def test_no_function_reserves_concurrency(packaged: Package) -> None:
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 def test_labelwatch_up_can_send_its_template_without_a_bucket() -> None:
-    assert len(compact(package.resources()).encode()) <= 51_200
+    assert len(compact(resources_template()).encode()) <= 51_200
 
 
 def test_the_queues_are_those_of_the_design(template: Template) -> None:

@@ -1,7 +1,7 @@
-"""The local AWS's API Gateway with the one operation that it lacks: PutRestApi, by which chalice changes an API.
+"""A proxy of the local AWS's API Gateway with the operation that it lacks: PutRestApi, by which chalice changes an API.
 
-Of ImportRestApi, by which chalice makes one, the emulator ignores the definition; so here the change is
-only kept, for tests to look at.
+The emulator ignores the definition in ImportRestApi, by which chalice creates an API; so the proxy only stores the
+changed definition, for tests to compare.
 """
 
 import json
@@ -19,7 +19,7 @@ PUT_REST_API = re.compile(r"/restapis/(\w+)\?mode=overwrite.*")
 
 
 class Gateway:
-    """Where it answers, and the definitions that were put so far, by the id of the API."""
+    """The URL of the proxy, and the definitions of PutRestApi so far, each with the id of its API."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -27,8 +27,8 @@ class Gateway:
 
 
 @contextmanager
-def in_front_of(endpoint: str) -> Iterator[Gateway]:
-    """Answers on loopback until the block ends; all but PutRestApi is handed on."""
+def proxy(endpoint: str) -> Iterator[Gateway]:
+    """Answers on loopback until the block ends; forwards all requests but PutRestApi."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     gateway = Gateway(f"http://127.0.0.1:{server.server_address[1]}")
     server.RequestHandlerClass = _handler(gateway, urlsplit(endpoint).netloc)
@@ -36,7 +36,7 @@ def in_front_of(endpoint: str) -> Iterator[Gateway]:
         yield gateway
 
 
-def _handler(gateway: Gateway, behind: str) -> type[BaseHTTPRequestHandler]:
+def _handler(gateway: Gateway, target: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -47,7 +47,7 @@ def _handler(gateway: Gateway, behind: str) -> type[BaseHTTPRequestHandler]:
                 gateway.put.append((api[1], json.loads(body)))
                 self._send(200, {"Content-Type": "application/json"}, json.dumps({"id": api[1]}).encode())
                 return
-            connection = HTTPConnection(behind)
+            connection = HTTPConnection(target)
             try:
                 connection.request(self.command, self.path, body, dict(self.headers))
                 answer = connection.getresponse()
@@ -67,6 +67,6 @@ def _handler(gateway: Gateway, behind: str) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing: tests have their own words."""
+            """Logs nothing: the output of tests stays readable."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""A copy of the project, as somebody has it who deploys: the real commands on it, against the local AWS."""
+"""A copy of the project to deploy from: the real commands in it, against the local AWS."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__", "deployments")
 
 
 class Project:
-    """In a folder of its own, so that the stage is written there."""
+    """The project in a folder of its own, so that `labelwatch up` writes the stage there."""
 
     def __init__(self, folder: Path, session: Session, gateway: Gateway) -> None:
         self.folder = folder
@@ -40,36 +40,36 @@ class Project:
             shutil.copy(PROJECT / name, folder)
         for name in ("chalicelib", ".chalice", "infra", "labelwatch"):
             shutil.copytree(PROJECT / name, folder / name, ignore=NOT_COPIED)
-        # The differences between here and AWS (docs/verified.md); JSON is YAML.
+        # With the differences between the local AWS and AWS (docs/verified.md); JSON is YAML.
         (folder / "infra" / "resources.yaml").write_text(json.dumps(adapt_to_local_aws(resources())))
-        self._look_often()
+        self._shorten_waiters()
         config = self.config
-        # Without it Chalice sends an empty figure, which the local AWS gives back as one.
+        # Without it Chalice sends an empty number, which the local AWS gives back.
         config["minimum_compression_size"] = 10_485_760
         self._config.write_text(json.dumps(config, indent=2) + "\n")
 
     @property
     def config(self) -> dict[str, Any]:
-        """What chalice reads."""
+        """The configuration of Chalice, with its stages."""
         content: dict[str, Any] = json.loads(self._config.read_text())
         return content
 
-    def labelwatch(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """One command of the operator's, which may fail."""
-        return self._run([sys.executable, "-m", "labelwatch", *words], environment)
+    def labelwatch(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a labelwatch command, which may fail."""
+        return self._run([sys.executable, "-m", "labelwatch", *arguments], environment)
 
     def chalice(self, command: str, stage: str = "prod") -> None:
-        """The real chalice, which may not fail."""
-        done = self._run(self._chalice(command, stage), {})
-        assert done.returncode == 0, done.stdout + done.stderr
+        """Runs the real chalice, which may not fail."""
+        completed = self._run(self._chalice(command, stage), {})
+        assert completed.returncode == 0, completed.stdout + completed.stderr
 
     @contextmanager
     def chalice_local(self, stage: str = "prod") -> Iterator[str]:
         """`chalice local` until the block ends; gives its address."""
         port = free_port(None)
-        words = [*self._chalice("local", stage), "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
+        command = [*self._chalice("local", stage), "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
         process = subprocess.Popen(
-            words, cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         address = f"http://127.0.0.1:{port}"
         retrying = requests.Session()
@@ -82,8 +82,8 @@ class Project:
             process.terminate()
             process.wait(30)
 
-    def _look_often(self) -> None:
-        """Chalice waits for functions with waiters that look every five seconds; the local AWS needs half of one.
+    def _shorten_waiters(self) -> None:
+        """Chalice waits for functions with waiters that poll every five seconds; the local AWS needs half a second.
 
         Botocore takes models from the home folder before its own.
         """
@@ -103,8 +103,8 @@ class Project:
     def _chalice(command: str, stage: str) -> list[str]:
         return [str(Path(sys.executable).with_name("chalice")), command, "--stage", stage]
 
-    def _run(self, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            words, cwd=self.folder, env=self.environment | environment,
+            command, cwd=self.folder, env=self.environment | environment,
             capture_output=True, text=True, check=False, timeout=180, stdin=subprocess.DEVNULL,
         )  # fmt: skip

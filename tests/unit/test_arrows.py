@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -69,15 +70,28 @@ FILES = {
 PACKAGES = {module for module, file in FILES.items() if file.stem == "__init__"}
 
 
+@cache
+def exported(module: str) -> set[str]:
+    """The names in a module's `__all__`: a face may export a function that has the name of its module."""
+    for node in ast.parse(FILES[module].read_text()).body if module in FILES else ():
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
 def imports(file: Path) -> Iterator[str]:
-    """The modules of this project that a file imports; `from a import b` is `a.b` where that is a module, else `a`."""
+    """The modules of this project that a file imports.
+
+    `from a import b` is `a.b` where that is a module that the face of `a` does not export, else `a`.
+    """
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
+            face = exported(node.module) if module_of(file) != node.module else set()
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                yield whole if whole in FILES else node.module
+                yield whole if whole in FILES and alias.name not in face else node.module
 
 
 def room_of(module: str) -> str:

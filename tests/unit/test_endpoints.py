@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelwatch.shared.errors import UserError
-from labelwatch.subscriptions.endpoints import Endpoint, arn_of, endpoint_of
+from labelwatch.subscriptions.endpoints import Endpoint, parse_arn, parse_endpoint
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
-LETTERS = string.ascii_letters + string.digits
-words = st.text(LETTERS, min_size=1, max_size=20)
+CHARACTERS = string.ascii_letters + string.digits
+words = st.text(CHARACTERS, min_size=1, max_size=20)
 
 
 @pytest.mark.parametrize(
-    ("word", "protocol"),
+    ("text", "protocol"),
     [
         ("you@example.com", "email"),
         ("first.last+leaves@mail.example.co.uk", "email"),
@@ -36,40 +36,40 @@ words = st.text(LETTERS, min_size=1, max_size=20)
         (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:on-alert:$LATEST", "lambda"),
     ],
 )
-def test_the_protocol_follows_from_the_endpoint(word: str, protocol: str) -> None:
-    assert endpoint_of(word) == Endpoint(protocol, word)
+def test_the_protocol_follows_from_the_endpoint(text: str, protocol: str) -> None:
+    assert parse_endpoint(text) == Endpoint(protocol, text)
 
 
 @given(words, words, words)
-def test_whatever_has_an_at_and_a_dot_after_it_is_an_address(name: str, host: str, end: str) -> None:
-    assert endpoint_of(f"{name}@{host}.{end}").protocol == "email"
+def test_a_text_with_an_at_and_a_dot_after_it_is_an_e_mail_address(name: str, host: str, end: str) -> None:
+    assert parse_endpoint(f"{name}@{host}.{end}").protocol == "email"
 
 
 @given(st.integers(1, 9), st.text("0123456789", min_size=6, max_size=14))
 def test_a_plus_and_7_to_15_digits_are_a_phone_number(first: int, rest: str) -> None:
-    assert endpoint_of(f"+{first}{rest}").protocol == "sms"
+    assert parse_endpoint(f"+{first}{rest}").protocol == "sms"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=100))
 def test_any_other_text_is_refused_and_never_fails_otherwise(text: str) -> None:
-    """What is accepted is what its protocol is said to take, whatever is typed."""
-    looks = {"email": "@", "sms": r"^\+\d", "https": "(?i)^https://", "sqs": "^arn:", "lambda": "^arn:"}
+    """An accepted text has the form of its protocol, whatever is typed."""
+    patterns = {"email": "@", "sms": r"^\+\d", "https": "(?i)^https://", "sqs": "^arn:", "lambda": "^arn:"}
     try:
-        endpoint = endpoint_of(text)
+        endpoint = parse_endpoint(text)
     except UserError:
         return
-    assert re.search(looks[endpoint.protocol], endpoint.address)
+    assert re.search(patterns[endpoint.protocol], endpoint.address)
 
 
 @pytest.mark.parametrize("start", ["https://", "http://", "arn:aws:sqs:", "arn:aws:lambda:", "+", "a@"])
 @given(rest=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
-def test_nothing_that_begins_well_makes_another_failure_than_a_sentence(start: str, rest: str) -> None:
+def test_a_text_with_a_valid_beginning_is_accepted_or_refused_in_a_sentence(start: str, rest: str) -> None:
     with suppress(UserError):
-        assert endpoint_of(start + rest).address == start + rest
+        assert parse_endpoint(start + rest).address == start + rest
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("text", "message"),
     [
         ("", "it must be an e-mail address, a phone number"),
         ("somebody", "it must be an e-mail address, a phone number"),
@@ -98,26 +98,26 @@ def test_nothing_that_begins_well_makes_another_failure_than_a_sentence(start: s
         ("arn:aws:sqs", "neither an SQS queue"),
     ],
 )
-def test_what_is_no_endpoint_is_told_what_would_be_right(word: str, said: str) -> None:
-    with pytest.raises(UserError, match=re.escape(said)):
-        endpoint_of(word)
+def test_an_invalid_endpoint_is_refused_with_the_valid_form(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        parse_endpoint(text)
 
 
-def test_the_secret_of_a_url_is_not_repeated() -> None:
+def test_the_password_of_a_url_is_not_repeated() -> None:
     with pytest.raises(UserError) as refusal:
-        endpoint_of("https://user:secret@example.com/")
+        parse_endpoint("https://user:secret@example.com/")
     assert "secret" not in str(refusal.value)
 
 
-def test_whoever_gives_a_queue_s_url_is_told_its_arn() -> None:
+def test_the_url_of_a_queue_is_refused_with_the_queue_s_arn() -> None:
     with pytest.raises(UserError, match=f"give its ARN, arn:aws:sqs:{REGION}:{ACCOUNT}:leaves"):
-        endpoint_of(f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/leaves")
+        parse_endpoint(f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/leaves")
 
 
-def test_an_arn_is_the_same_again_when_it_is_put_together() -> None:
+def test_the_parts_of_an_arn_make_the_same_arn() -> None:
     text = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:on-alert:live"
-    assert str(arn_of(text)) == text
+    assert str(parse_arn(text)) == text
 
 
-def test_what_is_no_arn_has_no_parts() -> None:
-    assert arn_of("you@example.com") is None
+def test_another_text_has_no_parts_of_an_arn() -> None:
+    assert parse_arn("you@example.com") is None

@@ -9,48 +9,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelwatch.shared.errors import UserError
-from labelwatch.subscriptions.filters import Filter, in_words, read, unheard_of, wanted
+from labelwatch.subscriptions.filters import Filter, describe, from_policy, labels_without_alerts, parse_filter
 
 names = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
-confidences = st.one_of(st.none(), st.floats(0, 100).map(lambda one: round(one, 2)))
+confidences = st.one_of(st.none(), st.floats(0, 100).map(lambda number: round(number, 2)))
 
 
 def test_labels_pass_in_upper_and_in_lower_case_as_labels_of_interest_do() -> None:
-    assert wanted(["Leaf-Smut"], None).policy == {"labels": [{"equals-ignore-case": "Leaf-Smut"}]}
+    assert parse_filter(["Leaf-Smut"], None).policy == {"labels": [{"equals-ignore-case": "Leaf-Smut"}]}
 
 
-def test_a_confidence_passes_from_itself_on() -> None:
-    assert wanted([], 90).policy == {"confidence": [{"numeric": [">=", 90]}]}
+def test_a_confidence_is_a_minimum() -> None:
+    assert parse_filter([], 90).policy == {"confidence": [{"numeric": [">=", 90]}]}
 
 
-def test_nothing_asked_for_is_no_policy() -> None:
-    assert wanted([], None).policy == {}
+def test_a_filter_without_conditions_has_no_policy() -> None:
+    assert parse_filter([], None).policy == {}
 
 
 def test_a_confidence_of_0_is_a_filter_too() -> None:
-    assert wanted([], 0).policy == {"confidence": [{"numeric": [">=", 0]}]}
+    assert parse_filter([], 0).policy == {"confidence": [{"numeric": [">=", 0]}]}
 
 
 def test_an_accent_passes_in_both_of_its_forms_which_sns_takes_for_two() -> None:
     composed, decomposed = (unicodedata.normalize(form, "brûlure") for form in ("NFC", "NFD"))
-    expected = {(one["equals-ignore-case"]) for one in wanted([composed], None).policy["labels"]}
+    expected = {rule["equals-ignore-case"] for rule in parse_filter([composed], None).policy["labels"]}
     assert expected == {composed, decomposed}
 
 
-def test_a_label_that_is_named_twice_counts_once() -> None:
-    assert len(wanted(["leaf-smut", "LEAF-SMUT "], None).labels) == 1
+def test_a_duplicate_label_counts_once() -> None:
+    assert len(parse_filter(["leaf-smut", "LEAF-SMUT "], None).labels) == 1
 
 
 @given(st.lists(names, max_size=5), confidences)
 def test_a_policy_is_read_as_the_filter_that_made_it(labels: list[str], confidence: float | None) -> None:
-    asked = wanted(labels, confidence)
-    again = read(asked.policy)
-    assert again is not None
-    assert again.policy == asked.policy
+    requested = parse_filter(labels, confidence)
+    read = from_policy(requested.policy)
+    assert read is not None
+    assert read.policy == requested.policy
 
 
 @pytest.mark.parametrize(
-    ("policy", "words"),
+    ("policy", "description"),
     [
         ({}, "everything"),
         (Filter(("leaf-smut", "rust")).policy, "leaf-smut or rust"),
@@ -64,16 +64,16 @@ def test_a_policy_is_read_as_the_filter_that_made_it(labels: list[str], confiden
         (["odd"], 'what passes ["odd"]'),
     ],
 )
-def test_a_policy_is_told_in_words_and_another_hand_s_as_it_is(policy: Any, words: str) -> None:
-    assert in_words(policy) == words
+def test_a_policy_is_described_and_the_policy_of_another_tool_is_shown_as_it_is(policy: Any, description: str) -> None:
+    assert describe(policy) == description
 
 
-def test_a_filter_is_told_as_the_options_that_make_it() -> None:
+def test_a_filter_gives_the_options_that_make_it() -> None:
     assert Filter(("leaf-smut", "two words"), 90).options == "--label leaf-smut --label 'two words' --confidence 90"
 
 
 @pytest.mark.parametrize(
-    ("labels", "confidence", "said"),
+    ("labels", "confidence", "message"),
     [
         ([""], None, "leave --label out to hear of all"),
         ([" * "], None, "leave --label out to hear of all"),
@@ -87,20 +87,24 @@ def test_a_filter_is_told_as_the_options_that_make_it() -> None:
         ([f"label {number}" for number in range(151)], None, "151 labels are more than one filter of SNS takes"),
     ],
 )
-def test_what_cannot_be_a_filter_is_told_so(labels: list[str], confidence: float | None, said: str) -> None:
-    with pytest.raises(UserError, match=re.escape(said)):
-        wanted(labels, confidence)
+def test_options_that_sns_cannot_filter_by_are_refused(
+    labels: list[str], confidence: float | None, message: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        parse_filter(labels, confidence)
 
 
 @pytest.mark.parametrize(
-    ("labels", "of_interest", "unheard"),
+    ("labels", "labels_of_interest", "without_alerts"),
     [
         (["Leaf-Smut"], "leaf-smut:90, rust", []),
         (["leafsmut", "rust"], "leaf-smut:90, rust", ["leafsmut"]),
         (["anything"], "*", []),
         (["anything"], "rust:90, *:50", []),
-        (["anything"], "rust, rust", []),  # a mistake that the functions tell
+        (["anything"], "rust, rust", []),  # a mistake that the functions report
     ],
 )
-def test_a_label_that_no_alert_tells_of_is_noticed(labels: list[str], of_interest: str, unheard: list[str]) -> None:
-    assert unheard_of(labels, of_interest) == unheard
+def test_labels_that_no_alert_has_are_found(
+    labels: list[str], labels_of_interest: str, without_alerts: list[str]
+) -> None:
+    assert labels_without_alerts(labels, labels_of_interest) == without_alerts

@@ -1,0 +1,76 @@
+"""The stack of a stage, for `up` and `down`: its name, its desired state, and the stacks that are refused."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from labelwatch.deploy import stage
+from labelwatch.deploy.package import STAGE as TEMPLATE
+from labelwatch.shared.account import Account
+from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
+from labelwatch.shared.stacks import Resource, Stack
+
+CONFIG = PROJECT / ".chalice" / "config.json"
+# The logical ids of the buckets that hold data.
+BUCKETS = ("InputBucket", "OutputBucket", "WorkspaceBucket")
+# Chalice makes the names of schedules so, and EventBridge allows them 64 characters.
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+SCHEDULE_NAME = "labelwatch-{stage}-{function}-event"
+LONGEST_SCHEDULED_FUNCTION = "check_subscriptions"
+MAX_STAGE_NAME = 64 - len(SCHEDULE_NAME.format(stage="", function=LONGEST_SCHEDULED_FUNCTION))
+STAGE_NAME = rf"[a-z][a-z0-9-]{{0,{MAX_STAGE_NAME - 2}}}[a-z0-9]|[a-z]"
+# Every complete stack of Labelwatch has it; a stack that only imported its buckets does not.
+MARKER = "ImagesQueue"
+
+
+class DesiredStack(NamedTuple):
+    """A stack's name and parameters, and its present state: `current` is None where the stack does not exist.
+
+    `physical_ids` are the names in the account of the stack's resources, by logical id.
+    """
+
+    name: str
+    parameters: dict[str, str]
+    current: Stack | None = None
+    physical_ids: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def bucket_names(self) -> dict[str, str]:
+        """The names that the three buckets are to have, by logical id."""
+        output = self.parameters["OutputBucketName"]
+        return dict(zip(BUCKETS, (self.parameters["InputBucketName"], output, f"{output}-workspace"), strict=True))
+
+
+def stack_name_of(stage_name: str) -> str:
+    """The name of the stage's stack; raises UserError where the stage cannot be named so."""
+    if stage_name == TEMPLATE or not re.fullmatch(STAGE_NAME, stage_name):
+        raise UserError(
+            f"{stage_name!r} is no name for a stage: it must have 1 to {MAX_STAGE_NAME} lower-case letters, digits and "
+            f"hyphens, begin with a letter, not end with a hyphen, and not be {TEMPLATE!r}."
+        )
+    return f"labelwatch-{stage_name}"
+
+
+def refuse_other_account(account: Account, stage_name: str) -> None:
+    """Raises UserError where the stage belongs to another Region or account: one stage has one stack."""
+    home = stage.home(CONFIG, stage_name)
+    if home and home != (account.region, account.id):
+        region, owner = home
+        raise UserError(
+            f"the stage {stage_name} is of account {owner}, Region {region}, and this is account {account.id}, Region "
+            f"{account.region}; name that one (--profile, --region), or another stage."
+        )
+
+
+def refuse_other_stacks(stack_name: str, resources: list[Resource]) -> None:
+    """Raises UserError where the stack is not Labelwatch's, or has the functions in it (CloudFormation deployment)."""
+    logical_ids = {resource.logical_id for resource in resources}
+    if logical_ids - set(BUCKETS) and MARKER not in logical_ids:
+        raise UserError(f"the stack {stack_name} is something else than Labelwatch's; take another stage.")
+    if any(resource.resource_type == "AWS::Lambda::Function" for resource in resources):
+        raise UserError(
+            f"the stack {stack_name} was launched from the one template, with its functions in it: change or delete it "
+            "as it was made (CloudFormation), or take another stage."
+        )
