@@ -103,9 +103,9 @@ class ModelStateTable:
         """What was kept last; an empty one where nothing was."""
         return msgspec.convert(self._item(_MEMORY), ModelState, strict=False)
 
-    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
-        """Keeps this in place of what was recalled; False where another look kept something of a run meanwhile."""
-        item, before = _texts(memory), _texts(instead_of)
+    def save(self, state: ModelState, instead_of: ModelState) -> bool:
+        """Saves the state in place of the loaded one; False where another check saved one of a run meanwhile."""
+        item, before = _texts(state), _texts(instead_of)
         with told_as_faults():
             try:
                 self._client.put_item(

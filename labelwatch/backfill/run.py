@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.sqs import Queue
 from chalicelib.domain.errors import Fault
+from chalicelib.domain.model import RUNNING, STARTABLE, STARTING, STOPPING
 from chalicelib.settings import GENERAL_MODEL
-from chalicelib.steps.manage_model import RUNNING, STARTABLE, STARTING, STOPPING
 from labelwatch.backfill.bookmark import Bookmark
 from labelwatch.backfill.estimate import expected
 from labelwatch.backfill.listing import Listing, Predictions

@@ -9,7 +9,7 @@ from chalicelib.domain.errors import Fault
 from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.images import ImageReference, ObjectCreated
 from chalicelib.domain.messages import Message
-from chalicelib.domain.model import LONG_AGO, ModelState
+from chalicelib.domain.model import ModelState
 from chalicelib.domain.predictions import Label
 from chalicelib.domain.tokens import TokenCredential
 from chalicelib.domain.uploads import PresignedPost
@@ -155,7 +155,7 @@ class FakeIdempotencyRecords(Failing):
         self, prediction: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
     ) -> RecordState:
         self._fail_if_told()
-        if self.remembered.get(prediction, LONG_AGO) > (since or LONG_AGO):
+        if prediction in self.remembered and (since is None or self.remembered[prediction] > since):
             return RecordState.COMPLETED
         self.remembered.pop(prediction, None)
         holder, end = self.claimed.get(prediction, (owner, now))
@@ -248,7 +248,7 @@ class FakeModelVersion(Failing):
 
     def __init__(self, state: str = "STOPPED") -> None:
         self.state = state
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.unstartable: Fault | None = None
 
     def status(self) -> str:
@@ -263,29 +263,29 @@ class FakeModelVersion(Failing):
     def stop(self) -> bool:
         return self._change("stop", {"RUNNING"}, "STOPPING")
 
-    def _change(self, what: str, allowed: set[str], state: str) -> bool:
+    def _change(self, action: str, allowed: set[str], state: str) -> bool:
         if self.state not in allowed:
             return False
-        self.told.append(what)
+        self.calls.append(action)
         self.state = state
         return True
 
 
 class FakeModelStates(Failing):
     def __init__(self) -> None:
-        self.memory = ModelState()
+        self.state = ModelState()
         self.writes = 0
         self._used: datetime | None = None
 
     def load(self) -> ModelState:
         self._fail_if_told()
-        return self.memory
+        return self.state
 
-    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
+    def save(self, state: ModelState, instead_of: ModelState) -> bool:
         self._fail_if_told()
-        if self.memory.counted_until not in {None, instead_of.counted_until}:
+        if self.state.counted_until not in {None, instead_of.counted_until}:
             return False
-        self.memory = memory
+        self.state = state
         self.writes += 1
         return True
 
