@@ -98,7 +98,7 @@ def test_a_presigned_upload_of_a_png_makes_a_prediction_too(pipeline: Pipeline, 
     upload = presign(api, token, filename="0042", content_type="image/png")
     assert send(upload, picture(form="PNG")).ok
     pipeline.wait_for(upload["key"])
-    (row,) = pipeline.session.athena.request(
+    (row,) = pipeline.session.athena.ask(
         f"SELECT content_type FROM rekognition_customlabels_analytics WHERE image = '{upload['key']}'"  # noqa: S608
     ).records
     assert row["content_type"] == "image/png"
@@ -232,7 +232,7 @@ def test_a_page_of_the_origin_may_upload_and_no_other_page(api: str, token: str,
 
 
 def test_an_upload_has_no_more_rights_than_the_role_that_signed_it(pipeline: Pipeline, api: str, token: str) -> None:
-    with without(pipeline, "ApiHandlerRoleArn", "uploads", "SignUploads"):
+    with without(pipeline, "ApiHandlerRoleArn", "api_handler", "SignUploads"):
         assert send(presign(api, token)).status_code == 403
 
 
