@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import __version__
 from labelwatch.deploy.package import Package
 from labelwatch.shared.project import PROJECT
 
@@ -69,6 +70,18 @@ def test_compiled_code_is_of_the_source_beside_it_and_python_checks_that(package
     magic, flags, digest = struct.unpack("<4sI8s", compiled[:16])
     assert (magic, flags) == (MAGIC_NUMBER, 0b11)
     assert digest == source_hash(files["chalicelib/wiring.py"])
+
+
+def test_a_source_that_was_edited_is_compiled_anew(packaged: Package, tmp_path: Path) -> None:
+    module = "chalicelib/__init__.py"
+    with zipfile.ZipFile(packaged.zip) as archive:
+        archive.extractall(tmp_path, [module, cache_from_source(module)])
+    version = [sys.executable, "-B", "-S", "-c", "import chalicelib; print(chalicelib.__version__)"]
+    before = subprocess.run(version, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    with (tmp_path / module).open("a") as file:
+        file.write('__version__ = "edited"\n')
+    after = subprocess.run(version, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert (before, after) == (f"{__version__}\n", "edited\n")
 
 
 def test_compiled_code_names_no_folder_of_this_machine(packaged: Package) -> None:

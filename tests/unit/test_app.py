@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -18,7 +20,7 @@ from chalicelib import settings
 from chalicelib.domain.errors import BadRequest, BatchIncomplete, ModelNotRunning, Retryable
 from chalicelib.domain.tokens import new_token
 from chalicelib.queues.batch import SECONDS_TO_SETTLE
-from chalicelib.wiring import Service
+from chalicelib.wiring import LazyClient, Service
 from tests.support.builders import ENVIRONMENT, message, notification, s3_record, sqs_event
 
 PROJECT = Path(__file__).parents[2]
@@ -127,12 +129,25 @@ def test_a_call_that_fails_slowly_leaves_the_time_to_settle(name: str) -> None:
 
 
 def test_a_client_is_created_at_its_first_call_and_once(aws: FakeAws) -> None:
-    functions = service(aws)
-    assert functions.detect
+    detect = service(aws).detect
     assert aws.clients == []
     for _ in range(2):
-        functions.detect(event_of(*(notification(s3_record(f"{number}.jpg")) for number in range(10))))
+        detect(event_of(*(notification(s3_record(f"{number}.jpg")) for number in range(10))))
     assert sorted(aws.clients) == ["rekognition", "s3", "sqs"]
+
+
+def test_a_client_is_created_once_although_several_threads_need_it() -> None:
+    created: list[str] = []
+
+    def create() -> str:
+        time.sleep(0.01)
+        created.append("client")
+        return "client"
+
+    client: Any = LazyClient(create)
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(lambda _: client.upper(), range(10))) == {"CLIENT"}
+    assert created == ["client"]
 
 
 def test_the_clients_that_only_a_failure_needs_are_created_at_the_failure(aws: FakeAws) -> None:

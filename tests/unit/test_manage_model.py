@@ -353,6 +353,7 @@ def snapshot(status: str, *, waiting: int = 0, state: ModelState | None = None) 
 LONG_IDLE = ModelState(
     model=MODEL, month="2026-11", started_at=MORNING, counted_until=MORNING, idle_since=MORNING - timedelta(minutes=10)
 )
+STOP_ANY = ModelPolicy(idle_minutes=10, idle_stops_any=True, max_hours=5)
 SPENT = ModelState(model=MODEL, month="2026-11", seconds=5 * 3600, started_at=MORNING, counted_until=MORNING)
 
 
@@ -365,6 +366,7 @@ SPENT = ModelState(model=MODEL, month="2026-11", seconds=5 * 3600, started_at=MO
         (MAX_HOURS, snapshot("STOPPED", waiting=1, state=SPENT), None),
         (MAX_HOURS, snapshot("RUNNING", waiting=1, state=SPENT), Action.STOP_HOURS),
         (MAX_HOURS, snapshot("RUNNING", waiting=1), None),
+        (STOP_ANY, snapshot("RUNNING", waiting=1, state=replace(SPENT, started_at=None)), None),
         (IDLE, snapshot("RUNNING", state=LONG_IDLE), Action.STOP_IDLE),
         (IDLE, snapshot("RUNNING", waiting=1, state=LONG_IDLE), None),
         (IDLE, snapshot("STOPPING", state=LONG_IDLE), None),
