@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _REJECTED = {"ImageTooLargeException", "InvalidImageFormatException"}
 # A picture with too few pixels, or with too long a side, is refused with this. So are a wrong ARN of the model and a
 # wrong threshold, but not after a call with the same two has succeeded.
-_REJECTED_AFTER_A_SUCCESS = {"InvalidParameterException"}
+_REJECTED_AFTER_SUCCESS = {"InvalidParameterException"}
 _NOT_RUNNING = {"ResourceNotReadyException"}
 NOT_FOUND = "ResourceNotFoundException"
 
@@ -34,7 +34,9 @@ class CustomLabels:
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
         """The labels of at least this confidence (0 to 100). Raises Rejected, ModelNotRunning or Retryable."""
-        with told_as_faults(rejects=_rejected(after_a_success=self._has_succeeded), waits=_NOT_RUNNING):
+        with told_as_faults(
+            rejects=_REJECTED | _REJECTED_AFTER_SUCCESS if self._has_succeeded else _REJECTED, waits=_NOT_RUNNING
+        ):
             answer = self._client.detect_custom_labels(
                 ProjectVersionArn=self.name, Image=_image(image), MinConfidence=min_confidence
             )
@@ -101,7 +103,7 @@ class GeneralLabels:
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
         """The labels of at least this confidence (0 to 100), one for each instance of a thing in the image."""
-        with told_as_faults(rejects=_rejected(after_a_success=self._has_succeeded)):
+        with told_as_faults(rejects=_REJECTED | _REJECTED_AFTER_SUCCESS if self._has_succeeded else _REJECTED):
             answer = self._client.detect_labels(Image=_image(image), MinConfidence=min_confidence)
         self._has_succeeded = True
         return tuple(
@@ -113,10 +115,6 @@ class GeneralLabels:
             for label in answer["Labels"]
             for instance in label.get("Instances") or [{}]
         )
-
-
-def _rejected(*, after_a_success: bool) -> set[str]:
-    return _REJECTED | _REJECTED_AFTER_A_SUCCESS if after_a_success else _REJECTED
 
 
 def _image(image: ImageReference) -> ImageTypeDef:
