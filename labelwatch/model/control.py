@@ -22,7 +22,7 @@ from labelwatch.shared.text import counted
 OUTPUTS = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
 COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
 
-_PAUSED = "paused; manage_model resumes it within a minute of the model's start"
+_PAUSED = "paused; manage_model resumes it within a minute once the model runs"
 # https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
 _POLLING = {"Enabled": "on", "Enabling": "on in a moment", "Disabling": _PAUSED, "Disabled": _PAUSED}
 

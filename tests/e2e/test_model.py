@@ -208,7 +208,7 @@ def test_a_person_may_read_the_status_and_start_and_stop_the_model(stack: ModelS
     status = labelwatch(stack, "status").stdout
     assert "RUNNING" in status
     assert "a person or another tool" in status
-    assert "paused; manage_model resumes it within a minute of the model's start (Disabled)" in status
+    assert "paused; manage_model resumes it within a minute once the model runs (Disabled)" in status
     stack.check()
     assert re.search(r"on( in a moment)? \(Enabl(ed|ing)\)", labelwatch(stack, "status").stdout)
     repeated = labelwatch(stack, "start", "--yes")

@@ -178,8 +178,8 @@ def test_the_status_says_who_started_the_model_and_how_many_images_wait(
     [
         ("Enabled", " on (Enabled) "),
         ("Enabling", " on in a moment (Enabling) "),
-        ("Disabled", " paused; manage_model resumes it within a minute of the model's start (Disabled) "),
-        ("Disabling", " paused; manage_model resumes it within a minute of the model's start (Disabling) "),
+        ("Disabled", " paused; manage_model resumes it within a minute once the model runs (Disabled) "),
+        ("Disabling", " paused; manage_model resumes it within a minute once the model runs (Disabling) "),
         ("Updating", " Updating "),
         ("", " the function detect is not deployed yet "),
     ],
