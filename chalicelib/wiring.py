@@ -153,7 +153,7 @@ class Service:
             dead_letters=OneDeadLetter(
                 queue=dead_letters_url,
                 letters=DeadLetterQueue(self._client("sqs"), dead_letters_url),
-                claims=self._idempotency_records("dead-letter", "dead letter records"),
+                claims=self._idempotency_records("dead-letter", "dead letters"),
                 telemetry=telemetry,
                 now=self._now,
             ),
@@ -223,7 +223,7 @@ _CONFIGS = {
     "dynamodb": _config(tries=3, read_timeout=3, connections=ROWS_AT_ONCE),
     "sns": _config(tries=3, read_timeout=3),
     # Without an answer a dead letter is written all the same, and a hundred of a batch must be in time.
-    "dead letter records": _config(tries=2, read_timeout=2, connections=SETTLED_AT_ONCE),
+    "dead letters": _config(tries=2, read_timeout=2, connections=SETTLED_AT_ONCE),
     # What fails now is done in the next minute; a second try would not know whether the first started the model.
     "control": _config(tries=1, read_timeout=5),
 }

@@ -27,7 +27,7 @@ class EventSourceMapping:
             pages = self._client.get_paginator("list_event_source_mappings").paginate(
                 EventSourceArn=self._queue_arn, FunctionName=self._function
             )
-            return {mapping["UUID"]: mapping["State"] for page in pages for mapping in page["EventSourceMappings"]}
+            return {one["UUID"]: one["State"] for page in pages for one in page["EventSourceMappings"]}
 
     def turn(self, *, on: bool) -> bool:
         """Has messages taken, or left in their queue; whether that changed anything.
