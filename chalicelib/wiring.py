@@ -42,9 +42,8 @@ class Service:
         self.settings = settings
         self._general_labels = settings.model == GENERAL_MODEL
         self._now = now
-        self._client: Callable[..., Any] = cache(
-            lambda service, config=None: LazyClient(partial(create_client, service, config=_CONFIGS[config or service]))
-        )
+        self._client = cache(lambda service, config=None: create_client(service, config=_CONFIGS[config or service]))
+        self._lazy_client: Callable[..., Any] = lambda *names: LazyClient(partial(self._client, *names))
 
     @cached_property
     def detect(self) -> Callable[[SQSEvent], BatchResponse]:
@@ -74,7 +73,7 @@ class Service:
         step = Notify(
             store=RowObjects(self._client("s3"), settings.output_bucket),
             pictures=PictureLinks(self._client("s3"), links=settings.picture_links),
-            topic=AlertTopic(self._client("sns"), settings.topic_arn),
+            topic=AlertTopic(self._lazy_client("sns"), settings.topic_arn),
             claims=self._idempotency_records("alert"),
             rules=settings.rules,
             batch=self._batch(settings.predictions_queue_url, settings.predictions_dead_letters_url, telemetry),
@@ -135,17 +134,17 @@ class Service:
     @property
     def _event_source(self) -> EventSourceMapping:
         function = f"{self.settings.stack_name}-detect"
-        return EventSourceMapping(self._client("lambda", "control"), self.settings.images_queue_arn, function)
+        return EventSourceMapping(self._lazy_client("lambda", "control"), self.settings.images_queue_arn, function)
 
     @property
     def _model_states(self) -> ModelStateTable:
-        return ModelStateTable(self._client("dynamodb", "control"), self.settings.table_name)
+        return ModelStateTable(self._lazy_client("dynamodb", "control"), self.settings.table_name)
 
     def _telemetry(self, function: str) -> PowertoolsTelemetry:
         return PowertoolsTelemetry(function, self.settings.stack_name)
 
     def _idempotency_records(self, kind: str, config: str = "dynamodb") -> IdempotencyTable:
-        return IdempotencyTable(self._client("dynamodb", config), self.settings.table_name, kind)
+        return IdempotencyTable(self._lazy_client("dynamodb", config), self.settings.table_name, kind)
 
     def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
         return Batch(
@@ -165,9 +164,12 @@ class Service:
 
 
 class LazyClient:
-    """A client of boto3 that is created when it is first used: each takes tens of milliseconds of a cold start."""
+    """A client of boto3 that is created at its first call, for what not every event needs.
 
-    # One for all clients: boto3's session creates one client at a time, and images are detected on several threads.
+    Each client takes tens of milliseconds of a cold start.
+    """
+
+    # One for all clients: boto3's session creates one client at a time, and the first call may be on several threads.
     _creating = Lock()
 
     def __init__(self, create: Callable[[], Any]) -> None:

@@ -128,12 +128,19 @@ def test_a_call_that_fails_slowly_leaves_the_time_to_settle(name: str) -> None:
     assert slowest < SECONDS_TO_SETTLE
 
 
-def test_a_client_is_created_at_its_first_call_and_once(aws: FakeAws) -> None:
-    detect = service(aws).detect
-    assert aws.clients == []
+def test_detect_creates_the_clients_that_every_image_needs_and_each_once(aws: FakeAws) -> None:
+    functions = service(aws)
     for _ in range(2):
-        detect(event_of(*(notification(s3_record(f"{number}.jpg")) for number in range(10))))
+        functions.detect(event_of(*(notification(s3_record(f"{number}.jpg")) for number in range(10))))
     assert sorted(aws.clients) == ["rekognition", "s3", "sqs"]
+
+
+def test_notify_creates_the_clients_of_an_alert_at_the_first_alert(aws: FakeAws) -> None:
+    functions = service(aws, LabelsofInterest="rust")
+    detect_and_notify(functions, aws)
+    assert not {"sns", "dynamodb"} & set(aws.clients)
+    detect_and_notify(service(aws), aws)
+    assert {"sns", "dynamodb"} <= set(aws.clients)
 
 
 def test_a_client_is_created_once_although_several_threads_need_it() -> None:
