@@ -1,7 +1,6 @@
-"""Labelwatch: the event sources, schedules and routes, and the step behind each. README has the picture of the flow."""
+"""Labelwatch: the pipeline, the schedule and the API, and the step behind each; README draws the flow."""
 
 from collections.abc import Callable
-from typing import cast
 
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate, Request, Response, S3Event, SQSEvent
 
@@ -48,7 +47,7 @@ if config.existing_bucket:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def manage_model(_: CloudWatchEvent) -> None:
-    """Pauses polling of the images queue while the model is stopped; starts and stops it by the policy."""
+    """Polls the images queue only while the model runs; starts and stops the model by its policy."""
     service.manage_model()
 
 
@@ -61,22 +60,17 @@ def check_subscriptions(_: CloudWatchEvent) -> None:
 # --- API
 
 
-def current_request() -> Request:
-    """The request that Chalice is serving."""
-    return cast("Request", app.current_request)
-
-
 # API Gateway caches the answer: a token that was revoked works for 30 s more at most.
 @app.authorizer(ttl_seconds=30)
 def authorize(request: AuthRequest) -> AuthResponse:
     """The client that a bearer token belongs to."""
-    return service.authorize(request)
+    return rest.authorization(service.authorize(request.token))
 
 
 @app.route("/uploads", methods=["POST"], authorizer=authorize)
 def presign_upload() -> Response:
     """A presigned POST for one image, under the client's own prefix."""
-    return service.presign_upload(current_request())
+    return rest.presign_upload(app, service.presign_upload)
 
 
 # Not Chalice's own CORS: that is fixed at package time, and the origin is a parameter of the stack.

@@ -1,7 +1,10 @@
 """The answers of the REST API; docs/openapi.yaml is the contract."""
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
-from chalice.app import Response
+from chalice.app import AuthResponse, AuthRoute, Chalice, Response
 from msgspec import Struct
 
 from chalicelib import __version__
@@ -10,7 +13,7 @@ from chalicelib.domain.uploads import PresignedUpload
 
 type Headers = dict[str, str | list[str]]
 
-# What Chalice itself refuses, before a view is called or after it broke: our code and message instead of its own.
+# Chalice answers these itself, before a view is called or after it failed: here are the code and message instead.
 _CHALICE_ERRORS = {
     405: ("MethodNotAllowed", "There is POST /uploads and GET /health."),
     415: (
@@ -27,23 +30,30 @@ class _Error(Struct, frozen=True):
     field: str | None
 
 
-def created(presigned_upload: PresignedUpload) -> Response:
-    """201, with the presigned upload; nobody on the way may keep it."""
-    return _answer(201, presigned_upload, {"Cache-Control": "no-store"})
+def authorization(client: str | None) -> AuthResponse:
+    """Allows a client to presign uploads and nothing else, and nothing to anybody else."""
+    # API Gateway takes the path with a slash at its end, too.
+    routes: list[str | AuthRoute] = [AuthRoute(path, ["POST"]) for path in ("/uploads", "/uploads/") if client]
+    return AuthResponse(routes, principal_id=client or "nobody")
+
+
+def presign_upload(app: Chalice, step: Callable[[str, str | bytes], PresignedUpload]) -> Response:
+    """201 with a presigned upload for the client of the current request; 400 where its body is not right."""
+    request: Any = app.current_request  # which is None only outside of a route
+    try:
+        presigned = step(request.context["authorizer"]["principalId"], request.raw_body)
+    except BadRequest as problem:
+        return error(400, problem.code, problem.message, problem.field)
+    return _answer(201, presigned, {"Cache-Control": "no-store"})
 
 
 def health() -> Response:
-    """200, with the version and nothing else."""
+    """200 with the version and nothing else."""
     return _answer(200, {"version": __version__})
 
 
-def refused(problem: BadRequest) -> Response:
-    """400, with what would be right."""
-    return error(400, problem.code, problem.message, problem.field)
-
-
 def preflight(origin: str) -> Response:
-    """What a browser asks before it sends a page's request; 403 where no page may send one."""
+    """The answer to a browser's preflight request; 403 where no web page may call the API."""
     if not origin:
         return error(403, "NoOrigin", "No web page may call this API, since no UploadOrigin is set.")
     allowed: Headers = {
@@ -60,7 +70,7 @@ def error(status: int, code: str, message: str, field: str | None = None, header
 
 
 def formatted(response: Response, origin: str) -> Response:
-    """The response, or Chalice's own error in the one shape; open to the page of the origin, if there is one."""
+    """The response, or Chalice's own error in the one shape; with the CORS header, if there is an origin."""
     if isinstance(response.body, dict) and response.status_code in _CHALICE_ERRORS:
         code, message = _CHALICE_ERRORS[response.status_code]
         allow = {name: value for name, value in response.headers.items() if name == "Allow"}
@@ -73,5 +83,5 @@ def formatted(response: Response, origin: str) -> Response:
 def _answer(status: int, content: object, headers: Headers | None = None) -> Response:
     # Not as ASCII, which json.dumps would give: a curl line is read, and copied, by people.
     body = msgspec.json.encode(content).decode()
-    own: Headers = {"Content-Type": "application/json"}
-    return Response(body, own | (headers or {}), status)
+    content_type: Headers = {"Content-Type": "application/json"}
+    return Response(body, content_type | (headers or {}), status)

@@ -144,7 +144,7 @@ class ModelStateTable:
         """The state that was kept last; an empty one where there is none."""
         return msgspec.convert(self._texts("state"), ModelState, strict=False)
 
-    def keep(self, state: ModelState, instead_of: ModelState) -> bool:
+    def save(self, state: ModelState, instead_of: ModelState) -> bool:
         """Replaces the state that was loaded; False where another check has written of a run meanwhile."""
         attributes, before = _attributes(state), _attributes(instead_of)
         never: AttributeValueTypeDef = {"S": "never"}

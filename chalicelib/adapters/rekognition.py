@@ -1,4 +1,4 @@
-"""The model: Rekognition Custom Labels, or Rekognition's own general labels."""
+"""Rekognition: Custom Labels, a Custom Labels model version, and Rekognition's own general labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from mypy_boto3_rekognition.type_defs import BoundingBoxTypeDef, ImageTypeDef
 
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html#API_DetectCustomLabels_Errors
-# Not InvalidS3ObjectException: it tells of a missing permission too, and HeadObject has shown that the object is there.
-_NEVER = {"ImageTooLargeException", "InvalidImageFormatException"}
-# A picture of too few pixels, or too long a one, is known to be refused with this. The model's ARN and the threshold
-# may be as well, but not once the same have been answered.
-_NEVER_ONCE_ANSWERED = {"InvalidParameterException"}
+# Not InvalidS3ObjectException: a missing permission raises it too, and HeadObject has shown that the object exists.
+_REJECTED = {"ImageTooLargeException", "InvalidImageFormatException"}
+# A picture with too few pixels, or with too long a side, is refused with this. So are a wrong ARN of the model and a
+# wrong threshold, but not after a call with the same two has succeeded.
+_REJECTED_AFTER_SUCCESS = {"InvalidParameterException"}
 _NOT_RUNNING = {"ResourceNotReadyException"}
-GONE = "ResourceNotFoundException"
+NOT_FOUND = "ResourceNotFoundException"
 
 
 class CustomLabels:
@@ -29,43 +29,45 @@ class CustomLabels:
 
     def __init__(self, client: RekognitionClient, model_arn: str) -> None:
         self._client = client
-        self._answered = False
+        self._has_succeeded = False
         self.name = model_arn
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
-        """The labels of at least this confidence (0 to 100); raises the Fault that Rekognition's refusal is."""
-        with raising_faults(rejects=_NEVER | _NEVER_ONCE_ANSWERED if self._answered else _NEVER, defers=_NOT_RUNNING):
+        """The labels of at least this confidence (0 to 100). Raises Rejected, ModelNotRunning or Retryable."""
+        with raising_faults(
+            rejects=_REJECTED | _REJECTED_AFTER_SUCCESS if self._has_succeeded else _REJECTED, defers=_NOT_RUNNING
+        ):
             answer = self._client.detect_custom_labels(
                 ProjectVersionArn=self.name, Image=_image(image), MinConfidence=min_confidence
             )
-        self._answered = True
+        self._has_succeeded = True
         return tuple(
-            Label(label["Name"], label["Confidence"], _box(label.get("Geometry", {}).get("BoundingBox")))
+            Label(label["Name"], label["Confidence"], _bounding_box(label.get("Geometry", {}).get("BoundingBox")))
             for label in answer["CustomLabels"]
         )
 
 
 class ModelVersion:
-    """The life of a version of a Custom Labels model, by its ARN."""
+    """Status, start and stop of a version of a Custom Labels model, by its ARN."""
 
     def __init__(self, client: RekognitionClient, arn: str) -> None:
         self._client = client
         self.name = arn
 
     def status(self) -> str:
-        """AWS's word for it, such as RUNNING; raises Retryable where that cannot be had, or nothing has this ARN."""
+        """AWS's word, such as RUNNING; raises Retryable where it cannot be read, or no version has this ARN."""
         with raising_faults():
             pages = self._client.get_paginator("describe_project_versions").paginate(
                 ProjectArn=self._project_arn, VersionNames=[version_name(self.name)]
             )
             for page in pages:
-                for found in page["ProjectVersionDescriptions"]:
-                    if found["ProjectVersionArn"] == self.name:
-                        return found["Status"]
-        raise Retryable(GONE, f"there is no {self.name}")
+                for version in page["ProjectVersionDescriptions"]:
+                    if version["ProjectVersionArn"] == self.name:
+                        return version["Status"]
+        raise Retryable(NOT_FOUND, f"there is no {self.name}")
 
     def start(self, units: int = 1) -> bool:
-        """Has it started, with so many inference units; False where somebody else has it started or stopped now."""
+        """Starts it with so many inference units; False where it is being started or stopped already."""
         with raising_faults():
             try:
                 self._client.start_project_version(ProjectVersionArn=self.name, MinInferenceUnits=units)
@@ -74,7 +76,7 @@ class ModelVersion:
         return True
 
     def stop(self) -> bool:
-        """Has it stopped; False where it does not run, or not any more."""
+        """Stops it; False where it does not run, or not any more."""
         with raising_faults():
             try:
                 self._client.stop_project_version(ProjectVersionArn=self.name)
@@ -84,30 +86,34 @@ class ModelVersion:
 
     @cached_property
     def _project_arn(self) -> str:
-        # The version's ARN does not have all of the project's: that ends with the time of its creation.
+        # It does not follow from the version's ARN: it ends with the time of the project's creation.
         projects = self._client.describe_projects(ProjectNames=[project_name(self.name)])["ProjectDescriptions"]
         if not projects:
-            raise Retryable(GONE, f"there is no project of {self.name}")
+            raise Retryable(NOT_FOUND, f"there is no project of {self.name}")
         return projects[0]["ProjectArn"]
 
 
 class GeneralLabels:
-    """Rekognition's own labels: for trying the whole thing before a model is trained."""
+    """Rekognition's own labels, to try Labelwatch before a model is trained."""
 
     def __init__(self, client: RekognitionClient) -> None:
         self._client = client
-        self._answered = False
+        self._has_succeeded = False
         self.name = "general"
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
-        """The labels of at least this confidence (0 to 100), one for each place where a thing was seen."""
-        with raising_faults(rejects=_NEVER | _NEVER_ONCE_ANSWERED if self._answered else _NEVER):
+        """The labels of at least this confidence (0 to 100), one for each instance of a thing in the image."""
+        with raising_faults(rejects=_REJECTED | _REJECTED_AFTER_SUCCESS if self._has_succeeded else _REJECTED):
             answer = self._client.detect_labels(Image=_image(image), MinConfidence=min_confidence)
-        self._answered = True
+        self._has_succeeded = True
         return tuple(
-            Label(label["Name"], seen.get("Confidence", label["Confidence"]), _box(seen.get("BoundingBox")))
+            Label(
+                label["Name"],
+                instance.get("Confidence", label["Confidence"]),
+                _bounding_box(instance.get("BoundingBox")),
+            )
             for label in answer["Labels"]
-            for seen in label.get("Instances") or [{}]
+            for instance in label.get("Instances") or [{}]
         )
 
 
@@ -117,8 +123,8 @@ def _image(image: ImageReference) -> ImageTypeDef:
     return {"S3Object": {"Bucket": image.bucket, "Name": image.key, "Version": image.version_id}}
 
 
-def _box(box: BoundingBoxTypeDef | None) -> BoundingBox | None:
-    return BoundingBox(box["Left"], box["Top"], box["Width"], box["Height"]) if box else None
+def _bounding_box(sides: BoundingBoxTypeDef | None) -> BoundingBox | None:
+    return BoundingBox(sides["Left"], sides["Top"], sides["Width"], sides["Height"]) if sides else None
 
 
 def project_name(arn: str) -> str:

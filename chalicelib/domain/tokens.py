@@ -6,17 +6,13 @@ The secret has 256 random bits. Only its SHA-256 is kept: of so many bits no slo
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from msgspec import Struct
 
-from chalicelib.telemetry import Telemetry
-
 
 class TokenCredential(Struct, frozen=True):
-    """What a bearer token claims: whose it is, and the SHA-256 of its secret in hex. The secret itself is not kept."""
+    """The client that a bearer token names, and the SHA-256 of its secret in hex. The secret itself is not kept."""
 
     client: str
     digest: str
@@ -38,38 +34,14 @@ CLIENT_IN_WORDS = "1 to 63 lower-case letters, digits and hyphens, with a letter
 _BEARER = re.compile(rf"(?i:bearer) +labelwatch_({CLIENT})_([A-Za-z0-9_-]{{43}}) *")
 
 
-class Tokens(Protocol):
-    """Where tokens are known. Raises a Fault where it cannot be asked now."""
-
-    def use(self, claim: TokenCredential, now: datetime) -> bool:
-        """Whether the claim holds and is not revoked; if so, notes the time."""
-
-
-class Authorize(Struct, frozen=True, kw_only=True):
-    """The authorize step; call it with the Authorization header."""
-
-    tokens: Tokens
-    telemetry: Telemetry
-    now: Callable[[], datetime]
-
-    def __call__(self, header: str) -> str | None:
-        """The client whose token it is; None for whatever is no token in force."""
-        claim = credential_of(header)
-        if claim and self.tokens.use(claim, self.now()):
-            return claim.client
-        self.telemetry.count("TokensRejected")
-        self.telemetry.warn("token rejected", client=claim.client if claim else None)
-        return None
-
-
 def new_token(client: str) -> tuple[str, TokenCredential]:
-    """A token, to be shown once, and what to keep of it."""
+    """A token, to be shown once, and the credential to store."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     return f"labelwatch_{client}_{secret}", TokenCredential(client, _digest(secret))
 
 
 def credential_of(header: str) -> TokenCredential | None:
-    """What the Authorization header claims; None where it is not of this form."""
+    """The credential in the Authorization header; None where the header is not of this form."""
     match = _BEARER.fullmatch(header)
     return TokenCredential(match[1], _digest(match[2])) if match else None
 

@@ -1,10 +1,34 @@
-"""What a client gets to upload one image."""
+"""An upload of one image: the request of a client, the key that the image gets, and the presigned POST."""
 
+import base64
+import re
+import secrets
+import unicodedata
+from datetime import datetime
+from typing import Any
+
+import msgspec
 from msgspec import Struct
+
+from chalicelib.domain.errors import BadRequest
+
+CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+LONGEST_FILENAME = 255
+# In characters: with up to 4 bytes each, and what stands before it, a key stays under S3's 1,024 bytes.
+LONGEST_CLEANED_NAME = 200
+EXAMPLE = '{"filename": "leaf 1.jpg"}'
+_FIELDS = ("filename", "content_type")
+
+
+class UploadRequest(Struct, frozen=True):
+    """What a client sends: the name of its file, and one of the two content types that the model analyses."""
+
+    filename: str
+    content_type: str
 
 
 class PresignedPost(Struct, frozen=True):
-    """A form that puts one object into a bucket: where to send it, and the fields that must go before the file."""
+    """A form that puts one object into a bucket: its URL, and the fields that must go before the file."""
 
     url: str
     fields: dict[str, str]
@@ -18,3 +42,80 @@ class PresignedUpload(Struct, frozen=True):
     key: str
     expires_at: str
     curl: str
+
+
+def parse_request(body: str | bytes) -> UploadRequest:
+    """The request in this body; raises BadRequest, which names the field and what would be right."""
+    content = _object(body)
+    for name in content:
+        if name not in _FIELDS:
+            fields = " and ".join(_FIELDS)
+            raise BadRequest("UnknownField", f"There is no field {name[:50]}; the fields are {fields}.", name[:50])
+    filename = _filename(content)
+    return UploadRequest(filename, _content_type(content, filename))
+
+
+def new_key(client: str, now: datetime, filename: str) -> str:
+    """`uploads/<client>/<date>/<unguessable>-<cleaned name>`: at most 1,024 bytes, without control characters."""
+    # 80 bits in 16 letters and digits: the name after them is still read in a mail's subject.
+    unguessable = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return f"uploads/{client}/{now:%Y-%m-%d}/{unguessable}-{cleaned(filename)}"
+
+
+def cleaned(filename: str) -> str:
+    """The last part of the name with its letters, marks, digits and `. _ ( ) +`; a hyphen for any run of others."""
+    last = unicodedata.normalize("NFC", re.split(r"[/\\]", filename)[-1])
+    plain = "".join(character if _stays(character) else "-" for character in last)
+    return re.sub("-+", "-", plain)[-LONGEST_CLEANED_NAME:].strip("-") or "image"
+
+
+def _stays(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LMN" or character in "._()+"
+
+
+def _object(body: str | bytes) -> dict[str, Any]:
+    try:
+        content = msgspec.json.decode(body)
+    except (ValueError, RecursionError) as problem:  # msgspec's own DecodeError is a ValueError, and so is bad UTF-8
+        raise BadRequest(
+            "InvalidJson", f"The body must be JSON in UTF-8, such as {EXAMPLE}; it is not: {problem}."
+        ) from None
+    if not isinstance(content, dict):
+        raise BadRequest("InvalidBody", f"The body must be a JSON object, such as {EXAMPLE}.")
+    return content
+
+
+def _filename(content: dict[str, Any]) -> str:
+    if "filename" not in content:
+        raise BadRequest("MissingField", f"filename is missing; the body must be such as {EXAMPLE}.", "filename")
+    filename = content["filename"]
+    if isinstance(filename, str) and "\ufffd" in filename:  # API Gateway puts it where bytes are no UTF-8
+        raise BadRequest("InvalidJson", f"The body must be JSON in UTF-8, such as {EXAMPLE}.", "filename")
+    if not isinstance(filename, str) or not filename.strip() or "\0" in filename:
+        raise BadRequest(
+            "InvalidField",
+            f"filename must be the name of a file, of 1 to {LONGEST_FILENAME} characters, such as leaf 1.jpg.",
+            "filename",
+        )
+    if len(filename) > LONGEST_FILENAME:
+        raise BadRequest(
+            "InvalidField", f"filename has {len(filename)} characters; {LONGEST_FILENAME} are the most.", "filename"
+        )
+    return filename
+
+
+def _content_type(content: dict[str, Any], filename: str) -> str:
+    types = sorted(set(CONTENT_TYPES.values()))
+    if "content_type" in content:
+        if content["content_type"] in types:
+            return str(content["content_type"])
+        raise BadRequest("UnsupportedType", f"content_type must be {' or '.join(types)}.", "content_type")
+    for ending, content_type in CONTENT_TYPES.items():
+        if filename.lower().endswith(ending):
+            return content_type
+    raise BadRequest(
+        "UnsupportedType",
+        f"The model looks at JPEG and PNG only: filename must end in {', '.join(CONTENT_TYPES)}; "
+        f"of such an image under another name, content_type must say {' or '.join(types)}.",
+        "filename",
+    )

@@ -9,11 +9,11 @@ from chalicelib.queues.batch import MessageSender
 
 
 class Ingest(Struct, frozen=True):
-    """The step; call it with the event as S3 sent it."""
+    """The step; call it with S3's event."""
 
     images_queue: MessageSender
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """Puts the very same notification on the queue; raises a Fault where it did not go, and Lambda tries again."""
+        """Sends the notification on, unchanged; raises a Fault where it was not sent, so that Lambda retries."""
         for fault in self.images_queue.send([json.dumps(event)]).values():
             raise fault

@@ -1,77 +1,62 @@
-"""The manage_model step: images are taken from their queue while the model runs, and the model runs as it is wanted to.
+"""The manage_model step: polls the images queue only while the model runs, and runs the model by its policy.
 
-docs/decisions/0017 tells why.
+docs/decisions/0017 says why.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from enum import Enum
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.model import ModelPolicy, ModelState
+from chalicelib.domain.errors import Fault
+from chalicelib.domain.model import RUNNING, Action, Decision, ModelPolicy, ModelState, Snapshot, decide
 from chalicelib.queues.event_source import EventSource
 from chalicelib.telemetry import Telemetry
 
-# https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
-RUNNING, STARTING, STOPPING = "RUNNING", "STARTING", "STOPPING"
-# Not FAILED: whatever failed would fail again, for as long as nobody looks at it.
-STARTABLE = {"STOPPED", "TRAINING_COMPLETED", "COPYING_COMPLETED"}
-# Longer than a look may take: the status that it goes by may be from before another look's start.
-JUST_STARTED = timedelta(seconds=30)
-
 
 class ModelVersion(Protocol):
-    """The model's life. Raises a Fault where it cannot be asked or told now."""
+    """A version of a Custom Labels model. Raises a Fault where AWS does not answer or refuses."""
 
     @property
     def name(self) -> str:
         """The model version's ARN."""
 
     def status(self) -> str:
-        """AWS's word for it."""
+        """AWS's word for its status."""
 
     def start(self) -> bool:
-        """Has it started; False where somebody else was faster."""
+        """Starts it; False where it is being started or stopped already."""
 
     def stop(self) -> bool:
-        """Has it stopped; False where somebody else was faster."""
+        """Stops it; False where it does not run any more."""
 
 
 class Backlog(Protocol):
-    """The images queue. Raises a Fault where it cannot be asked now."""
+    """The images queue. Raises a Fault where it cannot be read now."""
 
     def waiting(self) -> int:
         """About how many images it holds."""
 
 
 class ModelStates(Protocol):
-    """What is remembered. Raises a Fault where it cannot be asked or told now."""
+    """What is saved between two checks. Raises a Fault where it cannot be read or written now."""
 
     def load(self) -> ModelState:
-        """What was kept last."""
+        """What was saved last."""
 
-    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
-        """Keeps this in place of what was recalled; False where another look kept something of a run meanwhile."""
+    def save(self, state: ModelState, instead_of: ModelState) -> bool:
+        """Saves the state in place of the loaded one; False where another check saved one of a run meanwhile."""
 
     def last_used(self) -> datetime | None:
-        """When the model was of use last."""
-
-
-class Act(Enum):
-    """What is to be done to the model."""
-
-    START = "start"
-    STOP_IDLE = "it had nothing to do"
-    STOP_HOURS = "it ran for as many hours as it may in a month"
+        """When the model detected something last."""
 
 
 class ManageModel(Struct, frozen=True, kw_only=True):
-    """The step; call it once a minute."""
+    """The step; call it once a minute. `model` is None for Rekognition's general labels, which are always there."""
 
-    model: ModelVersion
+    model: ModelVersion | None
     event_source: EventSource
     backlog: Backlog
     model_states: ModelStates
@@ -80,80 +65,56 @@ class ManageModel(Struct, frozen=True, kw_only=True):
     now: Callable[[], datetime]
 
     def __call__(self) -> None:
-        """Looks once. Raises a Fault, and changes nothing, where it cannot know whether the model runs."""
-        status = self.model.status()
+        """Checks the model once. It changes nothing where the status is unknown, and counts a check that failed."""
+        try:
+            if self.model:
+                self._check(self.model)
+            else:
+                self._set_polling(RUNNING)
+        except Fault as problem:
+            # The next minute checks again. Lambda's own retries would fall together with that, and alarm nobody.
+            self.telemetry.count("ModelCheckErrors")
+            self.telemetry.warn("model check failed", reason=problem.reason, detail=problem.detail)
+
+    def _check(self, model: ModelVersion) -> None:
+        status = model.status()
         self.telemetry.count("ModelRunning", int(status == RUNNING))
         try:
-            if self.event_source.enable() if status == RUNNING else self.event_source.disable():
-                self.telemetry.info("polling resumed" if status == RUNNING else "polling paused", model=status)
-        finally:  # what a model costs must not hang on the other
-            self._keep(status)
+            self._set_polling(status)
+        finally:  # a model that costs money is stopped even where its queue's polling cannot be changed
+            self._run(model, status)
 
-    def _keep(self, status: str) -> None:
-        now, waiting, before = self.now(), self.backlog.waiting(), self.model_states.load()
-        memory = _counted(before, self.model.name, status, now)
-        if self.model_policy.idle_minutes:
-            memory = _idling(memory, status, waiting, now)
-        self.telemetry.count("ImagesWaiting", waiting)
-        self.telemetry.count("ModelHoursThisMonth", _hours(memory))
-        act, memory = self._decided(memory, status, waiting, now)
-        if act is Act.START:
-            # Remembered first: a run that nobody knows of would be paid until somebody sees it. It stays remembered
-            # where somebody else was faster to start: that may be another look of the same minute.
-            noted = self.model_states.keep(replace(memory, started_at=now, counted_until=now), before)
-            if noted and self.model.start():
-                self.telemetry.info("model started", waiting=waiting)
+    def _set_polling(self, status: str) -> None:
+        runs = status == RUNNING
+        if self.event_source.enable() if runs else self.event_source.disable():
+            self.telemetry.info("polling resumed" if runs else "polling paused", model=status)
+
+    def _run(self, model: ModelVersion, status: str) -> None:
+        snapshot = Snapshot(
+            now=self.now(),
+            model=model.name,
+            status=status,
+            waiting=self.backlog.waiting(),
+            state=self.model_states.load(),
+        )
+        decision = decide(snapshot, self.model_policy)
+        self.telemetry.count("ImagesWaiting", snapshot.waiting)
+        self.telemetry.count("ModelHoursThisMonth", decision.state.hours)
+        if decision.action is Action.STOP_IDLE:
+            # Images that come and go between two checks leave the queue empty: only the last use shows them. It is read
+            # before a stop and not in every minute, which would be one more call in each (docs/cost.md).
+            decision = decide(replace(snapshot, last_used=self.model_states.last_used()), self.model_policy)
+        self._act(model, snapshot, decision)
+
+    def _act(self, model: ModelVersion, snapshot: Snapshot, decision: Decision) -> None:
+        before, after = snapshot.state, decision.state
+        if decision.action is Action.START:
+            # Saved first: nobody would stop a run that is not known to be Labelwatch's. The state stays where `start`
+            # gives False: another check of the same minute may have started the model.
+            if self.model_states.save(after, instead_of=before) and model.start():
+                self.telemetry.info("model started", waiting=snapshot.waiting)
             return
-        if act and self.model.stop():
-            self.telemetry.info("model stopped", reason=act.value)
-        if memory != before:
-            self.model_states.keep(memory, before)
-
-    def _decided(self, memory: ModelState, status: str, waiting: int, now: datetime) -> tuple[Act | None, ModelState]:
-        """What is to be done, and the memory with what was learnt on the way."""
-        model_policy, ours = self.model_policy, memory.started_at is not None
-        spent = bool(model_policy.max_hours) and _hours(memory) >= model_policy.max_hours
-        if status in STARTABLE and waiting and model_policy.auto_start and not spent:
-            return Act.START, memory
-        if status != RUNNING or not (ours or model_policy.idle_stops_any):
-            return None, memory
-        if ours and spent:
-            return Act.STOP_HOURS, memory
-        enough = timedelta(minutes=model_policy.idle_minutes)
-        if enough and _idle_for(memory, now) >= enough:
-            # Images that come and go between two looks are seen by nobody but the one who asked the model.
-            used = self.model_states.last_used() or now - enough
-            memory = replace(memory, idle_since=max(used, memory.idle_since or used))
-            return Act.STOP_IDLE if _idle_for(memory, now) >= enough else None, memory
-        return None, memory
-
-
-def _counted(memory: ModelState, model: str, status: str, now: datetime) -> ModelState:
-    """The memory with the time since the last look counted, where that was of a run that is ours."""
-    month = f"{now:%Y-%m}"
-    if memory.month != month:
-        memory = replace(memory, month=month, seconds=0)
-    just_started = memory.started_at is not None and now - memory.started_at < JUST_STARTED
-    lasts = memory.model == model and (status in {RUNNING, STARTING, STOPPING} or just_started)
-    if not memory.counted_until or not lasts:
-        return replace(memory, model=model, started_at=None, counted_until=None)
-    if status == STOPPING:
-        return memory
-    since = max(memory.counted_until, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
-    seconds = max(0.0, (now - since).total_seconds())
-    return replace(memory, seconds=memory.seconds + seconds, counted_until=now)
-
-
-def _idling(memory: ModelState, status: str, waiting: int, now: datetime) -> ModelState:
-    """The memory with since when the model has run and no image has waited."""
-    idle = status == RUNNING and not waiting
-    return replace(memory, idle_since=(memory.idle_since or now) if idle else None)
-
-
-def _idle_for(memory: ModelState, now: datetime) -> timedelta:
-    return now - (memory.idle_since or now)
-
-
-def _hours(memory: ModelState) -> int:
-    """The whole hours of this month's runs."""
-    return int(memory.seconds // 3600)
+        if decision.action and model.stop():
+            self.telemetry.info("model stopped", reason=decision.action.value)
+        if after != before and not self.model_states.save(after, instead_of=before):
+            self.telemetry.info("model state not saved", reason="another check saved the start of a run meanwhile")

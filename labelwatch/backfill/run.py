@@ -8,8 +8,8 @@ from typing import NamedTuple
 from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.sqs import Queue
 from chalicelib.domain.errors import Fault
+from chalicelib.domain.model import RUNNING, STARTABLE, STARTING, STOPPING
 from chalicelib.settings import GENERAL_MODEL
-from chalicelib.steps.manage_model import RUNNING, STARTABLE, STARTING, STOPPING
 from labelwatch.backfill.bookmark import Bookmark
 from labelwatch.backfill.estimate import estimate
 from labelwatch.backfill.listing import Listing, Predictions

@@ -13,16 +13,16 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 # A model takes 10 to 20 minutes to start.
-SECONDS_BETWEEN_LOOKS = 5
+SECONDS_BETWEEN_CHECKS = 5
 
 
 @app.command()
 def status(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
-    """Show whether the model runs and who started it, whether images are taken, and how many wait."""
+    """Show whether the model runs and who started it, whether the images queue is polled, and how many images wait."""
     from labelwatch.model import control
     from labelwatch.shared.account import Account
 
-    console().print(control.shown(control.from_stack(Account(profile, region), stack)))
+    console().print(control.status_table(control.from_stack(Account(profile, region), stack)))
 
 
 @app.command()
@@ -52,4 +52,4 @@ def stop(*, yes: Yes = False, stack: Stack = "labelwatch", profile: Profile = No
     control.stop(control.from_stack(Account(profile, region), stack), terminal, _wait)
 
 
-_wait = partial(time.sleep, SECONDS_BETWEEN_LOOKS)
+_wait = partial(time.sleep, SECONDS_BETWEEN_CHECKS)

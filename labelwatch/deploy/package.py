@@ -1,10 +1,15 @@
-"""the CloudFormation deployment: resources, overlay and what Chalice packages, as one template and one zip."""
+"""The CloudFormation deployment: resources, overlay and what Chalice packages, as one template and one zip."""
 
+import compileall
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from copy import copy
+from importlib.util import cache_from_source
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -15,6 +20,8 @@ from labelwatch.shared.project import PROJECT
 
 # The stage of .chalice/config.json whose values the overlay replaces.
 STAGE = "template"
+# Where Lambda unpacks the zip: the path that a traceback shows.
+LAMBDA_TASK_ROOT = "/var/task"
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 12), (3, 14)
 
 
@@ -31,16 +38,16 @@ def package(build: Path) -> Package:
     build.mkdir(parents=True, exist_ok=True)
     overlay = build / "overlay.json"
     overlay.write_text(json.dumps(_overlay()))
-    # One Region, and nothing of the user's AWS set-up, which may be broken: the template is the same for all of them.
-    users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nobody = {
+    # One Region, and nothing of the user's AWS configuration, which may be broken: the template is the same for all.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    no_aws = {
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    environment = users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"}
+    environment = inherited | no_aws | {"AWS_DEFAULT_REGION": "us-east-1"}
     command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
-    done = subprocess.run(  # noqa: S603 - the command is ours
+    result = subprocess.run(  # noqa: S603 - the command is ours
         [*command, "--merge-template", str(overlay), str(build)],
         cwd=PROJECT,
         env=environment,
@@ -49,13 +56,13 @@ def package(build: Path) -> Package:
         check=False,
     )
     overlay.unlink()
-    if done.returncode:
-        *_, last = ["it said nothing", *(done.stderr or done.stdout).strip().splitlines()]
+    if result.returncode:
+        *_, last = ["it said nothing", *(result.stderr or result.stdout).strip().splitlines()]
         raise UserError(f"chalice package failed: {last}")
     template = build / "template.json"
-    template.write_text(json.dumps(_with_outputs_for_people(json.loads((build / "sam.json").read_text())), indent=2))
+    template.write_text(json.dumps(_without_chalice_outputs(json.loads((build / "sam.json").read_text())), indent=2))
     (build / "sam.json").unlink()
-    _drop_caches(build / "deployment.zip")
+    _add_compiled_code(build / "deployment.zip")
     return Package(template, build / "deployment.zip")
 
 
@@ -88,24 +95,41 @@ def _overlay() -> dict[str, Any]:
     return merged
 
 
-def _with_outputs_for_people(template: dict[str, Any]) -> dict[str, Any]:
-    """Without Chalice's own outputs, which say nothing of what they are."""
-    told = {name: output for name, output in template["Outputs"].items() if "Description" in output}
-    return template | {"Outputs": told}
+def _without_chalice_outputs(template: dict[str, Any]) -> dict[str, Any]:
+    """The template without Chalice's own outputs, which have no description."""
+    described = {name: output for name, output in template["Outputs"].items() if "Description" in output}
+    return template | {"Outputs": described}
 
 
-def _drop_caches(archive: Path) -> None:
-    """Chalice takes chalicelib as it lies there: the same code would be another zip on each machine, and larger."""
-    beside = archive.with_suffix(".new")
-    with ZipFile(archive) as packed, ZipFile(beside, "w", ZIP_DEFLATED) as kept:
-        for entry in packed.infolist():
-            if "__pycache__" not in entry.filename:
-                kept.writestr(entry, packed.read(entry))
-    beside.replace(archive)
+def _add_compiled_code(archive: Path) -> None:
+    """Puts each module's compiled code beside it, the same on every machine, in place of what Chalice found there.
+
+    Lambda cannot keep what Python compiles: without this, each cold start compiles every module (docs/decisions/0019).
+    """
+    rewritten = archive.with_suffix(".new")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ZipFile(archive) as original,
+        ZipFile(rewritten, "w", ZIP_DEFLATED) as target,
+    ):
+        original.extractall(folder)
+        compileall.compile_dir(
+            folder, quiet=2, force=True, optimize=0, stripdir=folder, prependdir=LAMBDA_TASK_ROOT,
+            invalidation_mode=PycInvalidationMode.CHECKED_HASH,
+        )  # fmt: skip
+        for file in original.infolist():
+            if "__pycache__" in file.filename:
+                continue
+            target.writestr(file, original.read(file))
+            if file.filename.endswith(".py"):
+                compiled = copy(file)
+                compiled.filename = cache_from_source(file.filename, optimization="")
+                target.writestr(compiled, Path(folder, compiled.filename).read_bytes())
+    rewritten.replace(archive)
 
 
 def _chalice() -> str:
-    beside = Path(sys.executable).with_name("chalice")
-    if not beside.exists():
+    command = Path(sys.executable).with_name("chalice")
+    if not command.exists():
         raise UserError("chalice is not installed beside this Python; `make setup` installs it.")
-    return str(beside)
+    return str(command)

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.adapters.rekognition import GONE, ModelVersion, project_name, version_name
+from chalicelib.adapters.rekognition import NOT_FOUND, ModelVersion, project_name, version_name
 from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.deploy.buckets import StackBuckets, exists
@@ -84,7 +84,7 @@ def _model_status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the clie
     try:
         return ModelVersion(rekognition, arn).status()
     except Fault as fault:
-        if fault.reason != GONE:
+        if fault.reason != NOT_FOUND:
             raise UserError(f"CustomModelARN: the model could not be looked at: {fault.detail}") from None
     raise UserError(
         f"CustomModelARN: there is no version {version_name(arn)} of a project {project_name(arn)} with this ARN; "

@@ -1,4 +1,4 @@
-"""The model of a stack by hand: how it stands, and its start and stop."""
+"""Status, start and stop of the model of a stack, for a person at a terminal."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from chalicelib.adapters.aws_lambda import EventSourceMapping
 from chalicelib.adapters.dynamodb import ModelStateTable
 from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.sqs import Queue
+from chalicelib.domain.model import RUNNING, STARTABLE, STARTING, STOPPING
 from chalicelib.settings import GENERAL_MODEL
-from chalicelib.steps.manage_model import RUNNING, STARTABLE, STARTING, STOPPING
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
@@ -18,16 +18,16 @@ from labelwatch.shared.errors import UserError, user_error_on_fault
 from labelwatch.shared.text import counted
 
 REFUSED = "AWS does not do it"
-NEEDED = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
+OUTPUTS = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
 COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
 
-_NOT_TAKEN = "no; manage_model has them taken within a minute of the model's running"
+_PAUSED = "paused; manage_model resumes it within a minute once the model runs"
 # https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
-_TAKEN = {"Enabled": "yes", "Enabling": "in a moment", "Disabling": _NOT_TAKEN, "Disabled": _NOT_TAKEN}
+_POLLING = {"Enabled": "on", "Enabling": "on in a moment", "Disabling": _PAUSED, "Disabled": _PAUSED}
 
 
 class StackModel(NamedTuple):
-    """The model of a stack, with what keeps it."""
+    """The model of a stack, with the queue, the event source mapping and the state that belong to it."""
 
     version: ModelVersion
     mapping: EventSourceMapping
@@ -38,9 +38,9 @@ class StackModel(NamedTuple):
 
 def from_stack(account: Account, name: str) -> StackModel:
     """The model of the stack; raises UserError where it has none of its own."""
-    outputs = stacks.outputs(account.client("cloudformation"), name, *NEEDED)
+    outputs = stacks.outputs(account.client("cloudformation"), name, *OUTPUTS)
     if outputs["CustomModelARN"] == GENERAL_MODEL:
-        raise UserError(f"{name} asks Rekognition's general labels, which are always there: nothing starts or stops.")
+        raise UserError(f"{name} uses Rekognition's general labels, which are always there: nothing starts or stops.")
     return StackModel(
         ModelVersion(account.client("rekognition"), outputs["CustomModelARN"]),
         EventSourceMapping(account.client("lambda"), outputs["ImagesQueueArn"], f"{name}-detect"),
@@ -50,32 +50,33 @@ def from_stack(account: Account, name: str) -> StackModel:
     )
 
 
-def shown(model: StackModel) -> Table:
-    """How it stands, for the terminal; times in UTC."""
+def status_table(model: StackModel) -> Table:
+    """The status of the model, for the terminal; times in UTC."""
     with user_error_on_fault(REFUSED):
-        status, states, memory = model.version.status(), model.mapping.states(), model.model_states.load()
+        status, mappings, state = model.version.status(), model.mapping.states(), model.model_states.load()
         waiting = model.queue.waiting()
-    up = status in {RUNNING, STARTING, STOPPING}
-    ours = memory.started_at if memory.model == model.version.name else None
-    by = f"Labelwatch, {ours:%Y-%m-%d %H:%M}" if ours else "a person or another tool"
+    is_up = status in {RUNNING, STARTING, STOPPING}
+    started_at = state.started_at if state.model == model.version.name else None
+    started_by = f"Labelwatch, {started_at:%Y-%m-%d %H:%M}" if started_at else "a person or another tool"
     table = Table(show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
     for name, value in {
         "model": model.version.name,
         "status": status,
-        "started by": by if up else "-",
-        "images are taken": ", ".join(map(_in_words, states.values())) or "the function detect is not deployed yet",
+        "started by": started_by if is_up else "-",
+        "polling of the images queue": ", ".join(map(_polling, mappings.values()))
+        or "the function detect is not deployed yet",
         "images waiting": waiting,
-        "hours this month of runs that Labelwatch started": f"{memory.seconds / 3600:.1f}"
-        + (f" ({memory.month})" if memory.month else ""),
+        "hours this month of runs that Labelwatch started": f"{state.seconds / 3600:.1f}"
+        + (f" ({state.month})" if state.month else ""),
     }.items():
         table.add_row(name, str(value))
     return table
 
 
 def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], None]) -> None:
-    """Has it started, unless it runs, and waits until it does; raises UserError where it cannot or does not come up."""
+    """Starts the model, unless it runs, and waits until it does; raises UserError where it does not."""
     with user_error_on_fault(REFUSED):
         status = model.version.status()
         if status == RUNNING:
@@ -87,18 +88,18 @@ def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], 
             terminal.confirm(f"Start {model.version.name} with {counted(units, 'inference unit')}, at {COST}?")
             if not model.version.start(units):
                 raise UserError("somebody else starts or stops the model at this moment; try again in some minutes.")
-        end = _when_no_longer(model.version, {STARTING}, terminal, wait)
+        end = _status_after(model.version, {STARTING}, terminal, wait)
     if end != RUNNING:
         raise UserError(f"the model is {end}; its page in the Rekognition console says why.")
-    terminal.print("The model runs. Images that waited are looked at within minutes.")
+    terminal.print("The model runs. Images that waited are analysed within minutes.")
 
 
 def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> None:
-    """Has it stopped, unless it is, and waits until it is; raises UserError where it cannot be."""
+    """Stops the model, unless it is stopped, and waits until it is; raises UserError where it cannot be stopped."""
     with user_error_on_fault(REFUSED):
         status = model.version.status()
         if status in STARTABLE:
-            _tell_stopped("The model is stopped already.", model, terminal)
+            _print_stopped("The model is stopped already.", model, terminal)
             return
         if status not in {RUNNING, STOPPING}:
             raise UserError(f"the model is {status}; only one that runs can be stopped.")
@@ -106,26 +107,26 @@ def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> Non
             terminal.confirm(f"Stop {model.version.name}? Images wait in their queue, for 14 days at most.")
             if not model.version.stop():
                 raise UserError("somebody else stops the model at this moment; labelwatch model status shows it.")
-        end = _when_no_longer(model.version, {RUNNING, STOPPING}, terminal, wait)
-    _tell_stopped(f"The model is {end}, and costs nothing.", model, terminal)
+        end = _status_after(model.version, {RUNNING, STOPPING}, terminal, wait)
+    _print_stopped(f"The model is {end}, and costs nothing.", model, terminal)
 
 
-def _tell_stopped(sentence: str, model: StackModel, terminal: Terminal) -> None:
+def _print_stopped(sentence: str, model: StackModel, terminal: Terminal) -> None:
     terminal.print(sentence)
     if model.auto_start:
         terminal.print("It is started again when images wait: ModelAutoStart is yes.")
 
 
-def _in_words(state: str) -> str:
-    """Whether images are taken, from AWS's word for the mapping's state, which is told too."""
-    words = _TAKEN.get(state)
-    return f"{words} ({state})" if words else state
+def _polling(state: str) -> str:
+    """Whether the queue is polled, with AWS's word for the state of its event source mapping."""
+    polling = _POLLING.get(state)
+    return f"{polling} ({state})" if polling else state
 
 
-def _when_no_longer(version: ModelVersion, states: set[str], terminal: Terminal, wait: Callable[[], None]) -> str:
+def _status_after(version: ModelVersion, states: set[str], terminal: Terminal, wait: Callable[[], None]) -> str:
     with terminal.progress() as bars:
         bar = bars.add_task("", total=None)
-        wait()  # it may still be told as it was
+        wait()  # AWS may still give the status from before
         while (status := version.status()) in states:
             bars.update(bar, description=f"{status}; Ctrl-C stops the waiting only")
             wait()

@@ -16,11 +16,11 @@ from chalicelib import __version__
 from labelwatch.deploy.package import Package
 from labelwatch.shared.project import PROJECT
 from tests.support import handler_environment, lambda_runtime
-from tests.support.handler_environment import KEY, Place, request
-from tests.support.lambda_runtime import PYTHON, REQUIREMENTS, Ended, Lambda
+from tests.support.handler_environment import KEY, HandlerEnvironment, request
+from tests.support.lambda_runtime import PYTHON, REQUIREMENTS, ExecutionEnvironment, RuntimeEnded
 
-ADOPTED = {"EXISTING_BUCKET_NAME": "images"}
-REFUSED = "refused: "  # what only_tmp.py says of each write
+EXISTING_BUCKET = {"EXISTING_BUCKET_NAME": "images"}
+REFUSED = "refused: "  # printed by read_only_disk.py for each write
 HANDLERS = [
     "app.app",
     "app.authorize",
@@ -31,7 +31,7 @@ HANDLERS = [
     "app.check_subscriptions",
 ]
 # Of the packages that are given by name, those that can be imported, each with the folder that it would come from.
-WHERE_FOUND = """
+FIND_FOLDERS = """
 import importlib.util, json, pathlib, sys
 specs = {name: importlib.util.find_spec(name) for name in sys.argv[1:]}
 files = {name: spec.origin or spec.submodule_search_locations[0] for name, spec in specs.items() if spec}
@@ -43,22 +43,24 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> Lambda:
+def environment(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> ExecutionEnvironment:
     task = tmp_path_factory.mktemp("task")
     with zipfile.ZipFile(packaged.zip) as archive:
         archive.extractall(task)
-    return Lambda(task, lambda_runtime.runtime(), tmp_path_factory.mktemp("scratch"))
+    return ExecutionEnvironment(task, lambda_runtime.runtime(), tmp_path_factory.mktemp("scratch"))
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with handler_environment.running(tmp_path_factory.mktemp("cloud")) as running:
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HandlerEnvironment]:
+    with handler_environment.running(tmp_path_factory.mktemp("aws")) as running:
         yield running
 
 
-def answer(where: Lambda, aws: Place, handler: str, event: object = None, **changes: str) -> Any:
-    """What a new process of this function returns, for the event of the place where none is given."""
-    with lambda_runtime.started(handler, where, aws.environment | changes) as started:
+def answer(
+    environment: ExecutionEnvironment, aws: HandlerEnvironment, handler: str, event: object = None, **changes: str
+) -> Any:
+    """What a new process of this function returns, for its own event where none is given."""
+    with lambda_runtime.started(handler, environment, aws.variables | changes) as started:
         return started.answer(event or aws.events()[handler])
 
 
@@ -72,101 +74,113 @@ def pins(requirements: Path) -> dict[str, str]:
     return dict(line.split(" ;")[0].split("==") for line in lines if line and not line.startswith("#"))
 
 
-def test_every_handler_of_the_template_is_tried_here(packaged: Package, aws: Place) -> None:
+def test_every_handler_of_the_template_is_tried_here(packaged: Package, aws: HandlerEnvironment) -> None:
     resources = json.loads(packaged.template.read_text())["Resources"].values()
-    handlers = {one["Properties"]["Handler"] for one in resources if one["Type"] == "AWS::Serverless::Function"}
+    handlers = {
+        resource["Properties"]["Handler"] for resource in resources if resource["Type"] == "AWS::Serverless::Function"
+    }
     assert handlers | {"app.ingest"} == set(HANDLERS) == aws.events().keys()
 
 
-def test_detect_sends_the_prediction_on(where: Lambda, aws: Place) -> None:
-    assert answer(where, aws, "app.detect") == {"batchItemFailures": []}
-    (prediction,) = aws.taken_from("PREDICTIONS_QUEUE")
+def test_detect_sends_the_prediction_on(environment: ExecutionEnvironment, aws: HandlerEnvironment) -> None:
+    assert answer(environment, aws, "app.detect") == {"batchItemFailures": []}
+    (prediction,) = aws.received("PREDICTIONS_QUEUE")
     assert (prediction["image"]["key"], [label["name"] for label in prediction["labels"]]) == (KEY, ["leaf-smut"])
 
 
-def test_notify_stores_the_row(where: Lambda, aws: Place) -> None:
-    assert answer(where, aws, "app.notify") == {"batchItemFailures": []}
-    assert [(row["image"], row["label"]) for row in aws.rows()] == [(KEY, "leaf-smut")]
+def test_notify_stores_the_row(environment: ExecutionEnvironment, aws: HandlerEnvironment) -> None:
+    assert answer(environment, aws, "app.notify") == {"batchItemFailures": []}
+    assert [row["label"] for row in aws.rows()] == ["leaf-smut"]
 
 
-def test_authorize_lets_the_token_s_client_ask_for_a_ticket(where: Lambda, aws: Place) -> None:
-    policy = answer(where, aws, "app.authorize")
+def test_authorize_allows_the_client_of_a_token_to_presign_an_upload(
+    environment: ExecutionEnvironment, aws: HandlerEnvironment
+) -> None:
+    policy = answer(environment, aws, "app.authorize")
     (statement,) = policy["policyDocument"]["Statement"]
     assert policy["principalId"] == "camera-north"
     assert aws.events()["app.authorize"]["methodArn"] in statement["Resource"]
 
 
-def test_the_api_tells_its_version(where: Lambda, aws: Place) -> None:
-    health = answer(where, aws, "app.app", request("GET", "/health"))
+def test_the_api_gives_its_version(environment: ExecutionEnvironment, aws: HandlerEnvironment) -> None:
+    health = answer(environment, aws, "app.app", request("GET", "/health"))
     assert (health["statusCode"], json.loads(health["body"])) == (200, {"version": __version__})
 
 
-def test_the_api_gives_a_ticket(where: Lambda, aws: Place) -> None:
-    presigned_upload = answer(where, aws, "app.app")
+def test_the_api_presigns_an_upload(environment: ExecutionEnvironment, aws: HandlerEnvironment) -> None:
+    presigned_upload = answer(environment, aws, "app.app")
     assert presigned_upload["statusCode"] == 201, presigned_upload
     assert json.loads(presigned_upload["body"])["key"].startswith("uploads/camera-north/")
 
 
-def test_watch_counts_the_two_topics_that_tell_nobody(where: Lambda, aws: Place) -> None:
-    with lambda_runtime.started("app.check_subscriptions", where, aws.environment) as started:
+def test_check_subscriptions_counts_the_two_topics_without_a_subscription(
+    environment: ExecutionEnvironment, aws: HandlerEnvironment
+) -> None:
+    with lambda_runtime.started("app.check_subscriptions", environment, aws.variables) as started:
         assert started.answer(aws.events()["app.check_subscriptions"]) is None
         lines = [json.loads(line) for line in started.log.splitlines() if line.startswith("{")]
     assert [line["SubscriptionsInactive"] for line in lines if "SubscriptionsInactive" in line] == [[2.0]]
 
 
-def test_ingest_puts_the_event_of_an_adopted_bucket_on_the_queue(where: Lambda, aws: Place) -> None:
-    answer(where, aws, "app.ingest", **ADOPTED)
-    assert aws.taken_from("IMAGES_QUEUE") == [aws.events()["app.ingest"]]
+def test_ingest_sends_the_notification_of_an_existing_bucket_to_the_queue(
+    environment: ExecutionEnvironment, aws: HandlerEnvironment
+) -> None:
+    answer(environment, aws, "app.ingest", **EXISTING_BUCKET)
+    assert aws.received("IMAGES_QUEUE") == [aws.events()["app.ingest"]]
 
 
-def test_ingest_is_not_there_without_an_adopted_bucket(where: Lambda, aws: Place) -> None:
-    with lambda_runtime.started("app.ingest", where, aws.environment) as started:
-        news = started.next_news()
-    assert (news.kind, news.content["errorType"]) == ("init error", "Runtime.HandlerNotFound")
+def test_without_an_existing_bucket_there_is_no_ingest(
+    environment: ExecutionEnvironment, aws: HandlerEnvironment
+) -> None:
+    with lambda_runtime.started("app.ingest", environment, aws.variables) as started:
+        report = started.next_report()
+    assert (report.kind, report.content["errorType"]) == ("init error", "Runtime.HandlerNotFound")
 
 
 @pytest.mark.parametrize("handler", ["app.detect", "app.app"])
 def test_a_wrong_setting_ends_the_start_with_one_sentence_that_names_it(
-    where: Lambda, aws: Place, handler: str
+    environment: ExecutionEnvironment, aws: HandlerEnvironment, handler: str
 ) -> None:
     with (
-        lambda_runtime.started(handler, where, aws.environment | {"MinConfidence": "high"}) as started,
-        pytest.raises(Ended) as ended,
+        lambda_runtime.started(handler, environment, aws.variables | {"MinConfidence": "high"}) as started,
+        pytest.raises(RuntimeEnded) as ended,
     ):
-        started.next_news()
-    said = [line for line in ended.value.log.splitlines() if not line.startswith(REFUSED)]
-    assert said == ["labelwatch: MinConfidence is 'high', but it must be a number from 0 to 100"]
+        started.next_report()
+    assert ended.value.log.splitlines() == [
+        "labelwatch: MinConfidence is 'high', but it must be a number from 0 to 100"
+    ]
     assert ended.value.code == 1
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_nothing_of_the_zip_is_written_to_and_nothing_outside_tmp(where: Lambda, aws: Place, handler: str) -> None:
-    before = files_of(where.task)
-    with lambda_runtime.started(handler, where, aws.environment | ADOPTED) as started:
+def test_nothing_is_written_outside_tmp_and_no_code_is_compiled(
+    environment: ExecutionEnvironment, aws: HandlerEnvironment, handler: str
+) -> None:
+    before = files_of(environment.task)
+    with lambda_runtime.started(handler, environment, aws.variables | EXISTING_BUCKET) as started:
         started.answer(aws.events()[handler])
         refused = [line for line in started.log.splitlines() if line.startswith(REFUSED)]
-    assert refused  # Python itself tries to keep what it compiled, here as on Lambda, and goes on without
-    assert [line for line in refused if "/__pycache__" not in line] == []
-    assert files_of(where.task) == before
+    assert refused == []
+    assert files_of(environment.task) == before
 
 
-def test_nothing_but_the_zip_and_the_runtime_can_be_imported(where: Lambda) -> None:
+def test_nothing_but_the_zip_and_the_runtime_can_be_imported(environment: ExecutionEnvironment) -> None:
     names = sorted({"app", "labelwatch", "tests", "bench", *packages_distributions()})
     found = subprocess.run(
-        [*PYTHON, "-c", WHERE_FOUND, *names],
-        cwd=where.task,
-        env=where.environment("", ""),
+        [*PYTHON, "-c", FIND_FOLDERS, *names],
+        cwd=environment.task,
+        env=environment.variables("", ""),
         capture_output=True,
         text=True,
         check=True,
     )
-    places = json.loads(found.stdout)
-    roots = {str(where.task), str(where.runtime)}
-    assert {name: place for name, place in places.items() if place not in roots} == {}
-    assert (places["app"], places["boto3"]) == (str(where.task), str(where.runtime))
+    folders = json.loads(found.stdout)
+    roots = {str(environment.task), str(environment.runtime)}
+    assert {name: folder for name, folder in folders.items() if folder not in roots} == {}
+    assert (folders["app"], folders["boto3"]) == (str(environment.task), str(environment.runtime))
 
 
 def test_the_runtime_has_the_boto3_of_all_other_tests() -> None:
-    ours, others = pins(REQUIREMENTS), pins(PROJECT / "requirements-dev.txt")
-    differing = {name: others[name] for name, version in ours.items() if others.get(name, version) != version}
+    runtime, tests = pins(REQUIREMENTS), pins(PROJECT / "requirements-dev.txt")
+    differing = {name: tests[name] for name, version in runtime.items() if tests.get(name, version) != version}
     assert differing == {}

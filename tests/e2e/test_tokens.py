@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labelwatch.local.ministack import REGION
-from tests.e2e.test_uploads import ask
+from tests.e2e.test_uploads import request
 from tests.support.pipeline import Pipeline, user_environment
 
 LABELWATCH = str(Path(sys.executable).with_name("labelwatch"))
@@ -38,7 +38,7 @@ def test_a_token_is_created_listed_used_and_revoked(pipeline: Pipeline) -> None:
     assert created.stdout == f"{token}\n"  # nothing else: TOKEN=$(labelwatch tokens create gate-1)
     assert "cannot be shown again" in created.stderr
     assert "never" in line_of(pipeline, "gate-1")
-    assert ask(pipeline.session.api, token).status_code == 201
+    assert request(pipeline.session.api, token).status_code == 201
     assert "never" not in line_of(pipeline, "gate-1")
     revoked = run(pipeline, "revoke", "gate-1")
     assert "within 30 seconds" in revoked.stdout.replace("\n", " ")

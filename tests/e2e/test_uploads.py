@@ -33,8 +33,8 @@ def token(running: Pipeline) -> str:
     return tokens.create(running.session.tokens, CLIENT)
 
 
-class Revoked(NamedTuple):
-    """A token that was good, and when it was revoked (monotonic seconds)."""
+class RevokedToken(NamedTuple):
+    """A token that was valid, whether its use was recorded, and when it was revoked (monotonic seconds)."""
 
     token: str
     used: bool
@@ -42,30 +42,30 @@ class Revoked(NamedTuple):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def revoked(running: Pipeline, api: str) -> Revoked:
-    """Made when the module begins, so that the wait for its end goes by with other tests."""
+def revoked(running: Pipeline, api: str) -> RevokedToken:
+    """Made when the module begins, so that the other tests run while it expires."""
     table = running.session.tokens
-    gone = tokens.create(table, "camera-west")
-    assert ask(api, gone).status_code == 201
-    used = any(one.last_used_at for one in table.all() if one.client == "camera-west")
+    token = tokens.create(table, "camera-west")
+    assert request(api, token).status_code == 201
+    used = any(record.last_used_at for record in table.all() if record.client == "camera-west")
     tokens.revoke(table, "camera-west")
-    return Revoked(gone, used, time.monotonic())
+    return RevokedToken(token, used, time.monotonic())
 
 
-def ask(api: str, token: str, filename: str = "leaf 1.jpg", **more: Any) -> requests.Response:
+def request(api: str, token: str, filename: str = "leaf 1.jpg", **fields: Any) -> requests.Response:
     headers = {"Authorization": f"Bearer {token}", "Origin": ORIGIN}
-    return requests.post(f"{api}/uploads", headers=headers, json={"filename": filename, **more}, timeout=60)
+    return requests.post(f"{api}/uploads", headers=headers, json={"filename": filename, **fields}, timeout=60)
 
 
-def presigned_upload(api: str, token: str, **more: Any) -> dict[str, Any]:
-    answer = ask(api, token, **more)
+def presign(api: str, token: str, **fields: Any) -> dict[str, Any]:
+    answer = request(api, token, **fields)
     assert answer.status_code == 201, answer.text
     content: dict[str, Any] = answer.json()
     return content
 
 
 def send(presigned_upload: dict[str, Any], content: bytes | None = None, **fields: str) -> requests.Response:
-    """Sends the form as it is, but for these fields."""
+    """Sends the form, with these fields changed."""
     file = picture() if content is None else content
     return requests.post(
         presigned_upload["url"],
@@ -83,7 +83,7 @@ def error_of(answer: requests.Response) -> tuple[int, str, str | None]:
     return answer.status_code, error["code"], error["field"]
 
 
-def test_a_ticket_and_curl_make_a_prediction_under_the_client_s_prefix(
+def test_a_presigned_upload_and_curl_make_a_prediction_under_the_client_s_prefix(
     pipeline: Pipeline, api: str, token: str, tmp_path: Path
 ) -> None:
     file = tmp_path / 'it\'s a "leaf", $HOME; `id`\n稲.jpg'
@@ -94,12 +94,12 @@ def test_a_ticket_and_curl_make_a_prediction_under_the_client_s_prefix(
     assert pipeline.predictions[key].labels == (("leaf-smut", 97.0),)
 
 
-def test_a_ticket_of_the_other_type_makes_a_prediction_too(pipeline: Pipeline, api: str, token: str) -> None:
-    granted = presigned_upload(api, token, filename="0042", content_type="image/png")
-    assert send(granted, picture(form="PNG")).ok
-    pipeline.wait_for(granted["key"])
+def test_a_presigned_upload_of_a_png_makes_a_prediction_too(pipeline: Pipeline, api: str, token: str) -> None:
+    upload = presign(api, token, filename="0042", content_type="image/png")
+    assert send(upload, picture(form="PNG")).ok
+    pipeline.wait_for(upload["key"])
     (row,) = pipeline.session.athena.query(
-        f"SELECT content_type FROM rekognition_customlabels_analytics WHERE image = '{granted['key']}'"  # noqa: S608
+        f"SELECT content_type FROM rekognition_customlabels_analytics WHERE image = '{upload['key']}'"  # noqa: S608
     ).records
     assert row["content_type"] == "image/png"
 
@@ -109,7 +109,9 @@ def test_a_ticket_of_the_other_type_makes_a_prediction_too(pipeline: Pipeline, a
     [
         pytest.param({"key": "field 1/leaf.jpg"}, 100, id="another key"),
         pytest.param({"key": "uploads/camera-south/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg"}, 100, id="another client's"),
-        pytest.param({"key": f"uploads/{CLIENT}/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg"}, 100, id="another of one's own"),
+        pytest.param(
+            {"key": f"uploads/{CLIENT}/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg"}, 100, id="another of the client"
+        ),
         pytest.param({"Content-Type": "text/html"}, 100, id="another type"),
         pytest.param({"acl": "public-read"}, 100, id="a field more"),
         pytest.param({}, 0, id="zero bytes"),
@@ -117,45 +119,45 @@ def test_a_ticket_of_the_other_type_makes_a_prediction_too(pipeline: Pipeline, a
         pytest.param({}, 16_000_000, id="16 MB"),
     ],
 )
-def test_a_form_that_differs_from_its_ticket_is_refused_and_stores_nothing(
+def test_a_changed_form_is_refused_and_stores_nothing(
     pipeline: Pipeline, api: str, token: str, fields: dict[str, str], size: int
 ) -> None:
     s3 = pipeline.session.local_aws.client("s3")
-    granted = presigned_upload(api, token)
-    answer = send(granted, b"x" * size, **fields)
+    upload = presign(api, token)
+    answer = send(upload, b"x" * size, **fields)
     assert 400 <= answer.status_code < 500, answer.text
-    for key in {granted["key"], fields.get("key", granted["key"])}:
+    for key in {upload["key"], fields.get("key", upload["key"])}:
         assert s3.list_objects_v2(Bucket=pipeline.outputs["InputBucket"], Prefix=key).get("KeyCount") == 0
 
 
-def test_an_image_of_exactly_15_mb_is_taken(pipeline: Pipeline, api: str, token: str) -> None:
-    granted = presigned_upload(api, token)
-    assert send(granted, picture().ljust(15 * 1024 * 1024, b"\0")).ok
-    pipeline.wait_for(granted["key"])
+def test_an_image_of_exactly_15_mb_is_accepted(pipeline: Pipeline, api: str, token: str) -> None:
+    upload = presign(api, token)
+    assert send(upload, picture().ljust(15 * 1024 * 1024, b"\0")).ok
+    pipeline.wait_for(upload["key"])
 
 
 @pytest.fixture
-def short_tickets(pipeline: Pipeline) -> Iterator[None]:
+def short_presigned_uploads(pipeline: Pipeline) -> Iterator[None]:
     handler = functions(pipeline.session)["APIHandler"]
     set_environment(pipeline.session, handler, PRESIGNED_UPLOAD_SECONDS="1")
     yield
     set_environment(pipeline.session, handler, PRESIGNED_UPLOAD_SECONDS="900")
 
 
-@pytest.mark.usefixtures("short_tickets")
-def test_a_ticket_that_is_over_is_refused(pipeline: Pipeline, api: str, token: str) -> None:
-    granted = presigned_upload(api, token)
+@pytest.mark.usefixtures("short_presigned_uploads")
+def test_an_expired_presigned_upload_is_refused(pipeline: Pipeline, api: str, token: str) -> None:
+    upload = presign(api, token)
     time.sleep(2.5)
-    assert send(granted).status_code == 403
+    assert send(upload).status_code == 403
     listed = pipeline.session.local_aws.client("s3").list_objects_v2(
-        Bucket=pipeline.outputs["InputBucket"], Prefix=granted["key"]
+        Bucket=pipeline.outputs["InputBucket"], Prefix=upload["key"]
     )
     assert listed["KeyCount"] == 0
 
 
 def test_every_client_writes_under_its_own_name(pipeline: Pipeline, api: str) -> None:
     south = tokens.create(pipeline.session.tokens, "camera-south")
-    assert presigned_upload(api, south)["key"].startswith("uploads/camera-south/")
+    assert presign(api, south)["key"].startswith("uploads/camera-south/")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_every_client_writes_under_its_own_name(pipeline: Pipeline, api: str) ->
         (b'{"filename": "leaf.jpg", "content_type": "text/html"}', (400, "UnsupportedType", "content_type")),
     ],
 )
-def test_a_bad_request_is_told_what_would_be_right(
+def test_a_bad_request_is_refused_with_its_field(
     api: str, token: str, body: bytes, error: tuple[int, str, str | None]
 ) -> None:
     headers = JSON | {"Authorization": f"Bearer {token}"}
@@ -181,10 +183,10 @@ def test_without_a_token_it_is_401_and_with_a_wrong_one_403(api: str, token: str
     body = {"filename": "leaf.jpg"}
     assert error_of(requests.post(f"{api}/uploads", json=body, timeout=60)) == (401, "NoToken", "Authorization")
     for wrong in (f"{token[:-1]}_", token.replace(CLIENT, "camera-south"), "x", f"{token} {token}"):
-        assert error_of(ask(api, wrong)) == (403, "WrongToken", "Authorization")
+        assert error_of(request(api, wrong)) == (403, "WrongToken", "Authorization")
 
 
-def test_curl_without_a_content_type_is_told_the_header_that_is_missing(api: str, token: str) -> None:
+def test_the_answer_to_curl_without_a_content_type_names_the_missing_header(api: str, token: str) -> None:
     command = ["curl", "-sS", f"{api}/uploads", "-H", f"Authorization: Bearer {token}", "-d", '{"filename": "a.jpg"}']
     answer = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     assert answer["error"]["code"] == "UnsupportedMediaType"
@@ -193,50 +195,55 @@ def test_curl_without_a_content_type_is_told_the_header_that_is_missing(api: str
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/uploads"), ("PUT", "/health"), ("POST", "/nope")])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}])
-def test_what_is_not_there_is_404_and_says_what_is(api: str, method: str, path: str, headers: dict[str, str]) -> None:
+def test_an_unknown_path_is_404_and_names_the_known_ones(
+    api: str, method: str, path: str, headers: dict[str, str]
+) -> None:
     answer = requests.request(method, f"{api}{path}", headers=headers, timeout=60)
     assert error_of(answer) == (404, "NotFound", None)
     assert "POST /uploads and GET /health" in answer.json()["error"]["message"]
 
 
-def test_health_needs_no_token_and_tells_the_version_only(api: str) -> None:
+def test_health_needs_no_token_and_has_the_version_only(api: str) -> None:
     answer = requests.get(f"{api}/health", timeout=60)
     assert (answer.status_code, list(answer.json())) == (200, ["version"])
 
 
-def test_a_page_of_the_origin_may_ask_and_send_and_no_other_page(api: str, token: str, pipeline: Pipeline) -> None:
-    asked = requests.options(f"{api}/uploads", headers={"Origin": ORIGIN}, timeout=60)
-    assert (asked.status_code, asked.headers["Access-Control-Allow-Headers"]) == (204, "Authorization,Content-Type")
-    granted = ask(api, token)
-    refused = ask(api, "wrong")
-    assert [one.status_code for one in (granted, refused)] == [201, 403]
-    assert {one.headers["Access-Control-Allow-Origin"] for one in (asked, granted, refused)} == {ORIGIN}
-    sent = send(granted.json())
+def test_a_page_of_the_origin_may_upload_and_no_other_page(api: str, token: str, pipeline: Pipeline) -> None:
+    preflight = requests.options(f"{api}/uploads", headers={"Origin": ORIGIN}, timeout=60)
+    assert (preflight.status_code, preflight.headers["Access-Control-Allow-Headers"]) == (
+        204,
+        "Authorization,Content-Type",
+    )
+    upload = request(api, token)
+    refused = request(api, "wrong")
+    assert [answer.status_code for answer in (upload, refused)] == [201, 403]
+    assert {answer.headers["Access-Control-Allow-Origin"] for answer in (preflight, upload, refused)} == {ORIGIN}
+    sent = send(upload.json())
     assert sent.headers["Access-Control-Allow-Origin"] == ORIGIN
     elsewhere = requests.post(
-        granted.json()["url"],
-        data=granted.json()["fields"],
+        upload.json()["url"],
+        data=upload.json()["fields"],
         files={"file": picture()},
         headers={"Origin": "https://elsewhere.example.com"},
         timeout=60,
     )
     assert "Access-Control-Allow-Origin" not in elsewhere.headers
-    pipeline.wait_for(granted.json()["key"])
+    pipeline.wait_for(upload.json()["key"])
 
 
 def test_an_upload_has_no_more_rights_than_the_role_that_signed_it(pipeline: Pipeline, api: str, token: str) -> None:
-    with without(pipeline, "ApiHandlerRoleArn", "uploads", "SignUploads"):
-        assert send(presigned_upload(api, token)).status_code == 403
+    with without(pipeline, "ApiHandlerRoleArn", "api_handler", "SignUploads"):
+        assert send(presign(api, token)).status_code == 403
 
 
-def test_a_table_that_cannot_be_asked_is_500_in_the_one_shape_and_lets_nobody_in(pipeline: Pipeline, api: str) -> None:
+def test_a_table_that_cannot_be_read_is_500_and_authorizes_nobody(pipeline: Pipeline, api: str) -> None:
     new = tokens.create(pipeline.session.tokens, "camera-east")
     with without(pipeline, "AuthorizeRoleArn", "authorize", "UseTokens"):
-        assert error_of(ask(api, new)) == (500, "InternalError", None)
+        assert error_of(request(api, new)) == (500, "InternalError", None)
 
 
-class without:  # noqa: N801 - it reads as a word
-    """Takes a statement out of a role's policy until the block ends."""
+class without:  # noqa: N801 - a context manager
+    """Removes a statement from a role's policy until the block ends."""
 
     def __init__(self, pipeline: Pipeline, role_output: str, policy: str, sid: str) -> None:
         self._iam = pipeline.session.local_aws.client("iam")
@@ -245,7 +252,7 @@ class without:  # noqa: N801 - it reads as a word
 
     def __enter__(self) -> None:
         self._document = self._iam.get_role_policy(**self._names)["PolicyDocument"]
-        statements = [one for one in self._document["Statement"] if one["Sid"] != self._sid]
+        statements = [statement for statement in self._document["Statement"] if statement["Sid"] != self._sid]
         assert len(statements) == len(self._document["Statement"]) - 1
         self._put(self._document | {"Statement": statements})
 
@@ -264,26 +271,28 @@ def messages_of(pipeline: Pipeline, group: str) -> list[str]:
 def test_each_function_writes_to_the_group_that_the_stack_keeps_for_it(
     pipeline: Pipeline, api: str, token: str
 ) -> None:
-    assert [ask(api, token).status_code, ask(api, "wrong").status_code] == [201, 403]
-    assert [one for one in messages_of(pipeline, "/aws/lambda/labelwatch") if "upload presigned" in one]
-    assert [one for one in messages_of(pipeline, "/aws/lambda/labelwatch-authorize") if "token rejected" in one]
+    assert [request(api, token).status_code, request(api, "wrong").status_code] == [201, 403]
+    assert [message for message in messages_of(pipeline, "/aws/lambda/labelwatch") if "upload presigned" in message]
+    assert [
+        message for message in messages_of(pipeline, "/aws/lambda/labelwatch-authorize") if "token rejected" in message
+    ]
 
 
 def test_no_token_is_in_any_log(pipeline: Pipeline, api: str, token: str) -> None:
     wrong = f"{token[:-1]}_"
-    assert [ask(api, token).status_code, ask(api, wrong).status_code] == [201, 403]
+    assert [request(api, token).status_code, request(api, wrong).status_code] == [201, 403]
     groups = pipeline.session.local_aws.client("logs").describe_log_groups()["logGroups"]
     messages = [message for group in groups for message in messages_of(pipeline, group["logGroupName"])]
-    assert [one for one in messages if "upload presigned" in one]
-    assert [one for one in messages if "token rejected" in one]
+    assert [message for message in messages if "upload presigned" in message]
+    assert [message for message in messages if "token rejected" in message]
     secrets = [token.removeprefix("labelwatch_camera-north_"), wrong.removeprefix("labelwatch_camera-north_")]
     assert [len(secret) for secret in secrets] == [43, 43]
-    assert not [one for one in messages for secret in secrets if secret in one]
+    assert not [message for message in messages for secret in secrets if secret in message]
 
 
 def test_the_deployed_api_keeps_its_contract(api: str, token: str, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", str(PROJECT / "docs" / "openapi.yaml")]
-    chosen = [
+    options = [
         "--url",
         api,
         "-H",
@@ -295,17 +304,17 @@ def test_the_deployed_api_keeps_its_contract(api: str, token: str, tmp_path: Pat
     # API Gateway has no 405: a method that a path does not have is a 404 (docs/uploads.md).
     checks = ["--checks", "all", "--exclude-checks", "unsupported_method", "--continue-on-failure"]
     done = subprocess.run(
-        [*command, *chosen, *checks], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240
+        [*command, *options, *checks], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240
     )
     assert done.returncode == 0, done.stdout[-6000:]
     assert re.search(r"Tested: 3\b", done.stdout)
 
 
-def test_a_token_that_is_used_is_noted(revoked: Revoked) -> None:
+def test_the_use_of_a_token_is_recorded(revoked: RevokedToken) -> None:
     assert revoked.used
 
 
-def test_a_revoked_token_stops_within_a_minute(api: str, revoked: Revoked) -> None:
-    while ask(api, revoked.token).status_code != 403:
+def test_a_revoked_token_stops_within_a_minute(api: str, revoked: RevokedToken) -> None:
+    while request(api, revoked.token).status_code != 403:
         assert time.monotonic() < revoked.since + 60
         time.sleep(0.2)

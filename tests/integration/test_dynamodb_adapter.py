@@ -221,7 +221,7 @@ def test_the_model_s_state_is_loaded_as_it_was_kept(dynamodb: DynamoDBClient) ->
     model_states = ModelStateTable(dynamodb, TABLE)
     assert (model_states.load(), model_states.last_used()) == (ModelState(), None)
     kept = ModelState(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
-    assert model_states.keep(kept, ModelState())
+    assert model_states.save(kept, ModelState())
     model_states.used(NOW)
     assert (model_states.load(), model_states.last_used()) == (kept, NOW)
 
@@ -229,25 +229,25 @@ def test_the_model_s_state_is_loaded_as_it_was_kept(dynamodb: DynamoDBClient) ->
 def test_an_attribute_that_the_new_state_has_not_is_removed(dynamodb: DynamoDBClient) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
     started = ModelState(model="arn:of:a:model", started_at=NOW, counted_until=NOW)
-    model_states.keep(started, ModelState())
-    model_states.keep(ModelState(model="arn:of:a:model"), started)
+    model_states.save(started, ModelState())
+    model_states.save(ModelState(model="arn:of:a:model"), started)
     assert model_states.load().started_at is None
 
 
 def test_the_run_that_another_check_has_written_meanwhile_stays(dynamodb: DynamoDBClient) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
     before = ModelState(model="arn:of:a:model", counted_until=NOW)
-    model_states.keep(before, ModelState())
+    model_states.save(before, ModelState())
     newer = ModelState(model="arn:of:a:model", started_at=LATER, counted_until=LATER)
     # The second time as after an answer that was lost.
-    assert [model_states.keep(newer, before) for _ in range(2)] == [True, True]
-    assert not model_states.keep(ModelState(model="arn:of:a:model"), before)
-    assert not model_states.keep(ModelState(model="arn:of:a:model"), ModelState())
+    assert [model_states.save(newer, before) for _ in range(2)] == [True, True]
+    assert not model_states.save(ModelState(model="arn:of:a:model"), before)
+    assert not model_states.save(ModelState(model="arn:of:a:model"), ModelState())
     assert model_states.load() == newer
 
 
 def test_the_model_s_state_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTable) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
-    model_states.keep(ModelState(model="arn:of:a:model"), ModelState())
+    model_states.save(ModelState(model="arn:of:a:model"), ModelState())
     model_states.used(NOW)
     assert tokens.all() == []

@@ -1,4 +1,4 @@
-"""The REST API in one process, with Chalice's own test client, and what it is deployed as."""
+"""The REST API in one process, with Chalice's own test client, and the definition that is deployed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-def app(account: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:  # noqa: ARG001 - it must be there first
+def app(account: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:  # noqa: ARG001 - the account must exist first
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     sys.modules.pop("app", None)
@@ -38,13 +38,13 @@ def app(account: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def token(app: ModuleType, template: dict[str, Any]) -> str:  # noqa: ARG001 - the account that it is in
+def token(app: ModuleType, template: dict[str, Any]) -> str:  # noqa: ARG001 - it starts the account of the table
     properties = template["Resources"]["Table"]["Properties"]
     client: DynamoDBClient = boto3.client("dynamodb")
-    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
-    client.create_table(TableName=ENVIRONMENT["TABLE_NAME"], **{name: properties[name] for name in wanted})
-    token, claim = new_token("camera-north")
-    TokenTable(client, ENVIRONMENT["TABLE_NAME"]).add(claim, datetime.now(UTC))
+    names = ("BillingMode", "AttributeDefinitions", "KeySchema")
+    client.create_table(TableName=ENVIRONMENT["TABLE_NAME"], **{name: properties[name] for name in names})
+    token, credential = new_token("camera-north")
+    TokenTable(client, ENVIRONMENT["TABLE_NAME"]).add(credential, datetime.now(UTC))
     client.close()
     return token
 
@@ -54,34 +54,34 @@ def post(app: ModuleType, body: bytes, **headers: str) -> Any:
         return client.http.post("/uploads", headers=JSON | headers, body=body)
 
 
-def test_a_token_gets_a_ticket_under_its_client_s_prefix(app: ModuleType, token: str) -> None:
-    answer = post(app, b'{"filename": "leaf 1.jpg"}', Authorize=f"Bearer {token}")
+def test_a_token_gets_a_presigned_upload_under_its_client_s_prefix(app: ModuleType, token: str) -> None:
+    answer = post(app, b'{"filename": "leaf 1.jpg"}', Authorization=f"Bearer {token}")
     assert answer.status_code == 201
     assert answer.json_body["key"].startswith("uploads/camera-north/")
     assert answer.json_body["url"] == f"https://images.s3.{REGION}.amazonaws.com/"
 
 
-def test_without_a_token_there_is_no_ticket(app: ModuleType) -> None:
+def test_without_a_token_no_upload_is_presigned(app: ModuleType) -> None:
     assert post(app, b'{"filename": "leaf 1.jpg"}').status_code == 401
 
 
-def test_a_wrong_token_gets_no_ticket(app: ModuleType, token: str) -> None:
-    assert post(app, b'{"filename": "a.jpg"}', Authorize=f"Bearer {token[:-1]}_").status_code == 403
+def test_with_a_wrong_token_no_upload_is_presigned(app: ModuleType, token: str) -> None:
+    assert post(app, b'{"filename": "a.jpg"}', Authorization=f"Bearer {token[:-1]}_").status_code == 403
 
 
-def test_a_bad_request_is_400_in_the_one_shape(app: ModuleType, token: str) -> None:
-    answer = post(app, b'{"filename": 7}', Authorize=f"Bearer {token}")
+def test_a_bad_request_is_400_in_the_shape_of_all_errors(app: ModuleType, token: str) -> None:
+    answer = post(app, b'{"filename": 7}', Authorization=f"Bearer {token}")
     assert (answer.status_code, answer.json_body["error"]["field"]) == (400, "filename")
 
 
-def test_curl_s_own_content_type_is_told_the_header_that_is_missing(app: ModuleType, token: str) -> None:
+def test_the_answer_to_curl_s_own_content_type_names_the_missing_header(app: ModuleType, token: str) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = post(app, b'{"filename": "a.jpg"}', Authorize=f"Bearer {token}", **form)
+    answer = post(app, b'{"filename": "a.jpg"}', Authorization=f"Bearer {token}", **form)
     assert answer.status_code == 415
     assert "-H 'Content-Type: application/json'" in answer.json_body["error"]["message"]
 
 
-def test_what_breaks_inside_is_500_in_the_one_shape_and_the_log_has_no_token(
+def test_an_internal_error_is_500_in_the_shape_of_all_errors_and_the_log_has_no_token(
     app: ModuleType, token: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     event = {
@@ -121,4 +121,4 @@ def filled_in(definition: Any) -> Any:
         if set(definition) == {"Fn::Sub"}:
             return re.sub(r"\$\{([^}]+)\}", lambda match: values[match[1]], definition["Fn::Sub"])
         return {name: filled_in(value) for name, value in definition.items()}
-    return [filled_in(one) for one in definition] if isinstance(definition, list) else definition
+    return [filled_in(part) for part in definition] if isinstance(definition, list) else definition

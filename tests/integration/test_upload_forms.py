@@ -1,4 +1,4 @@
-"""What a signed form allows, and its signature, computed again here: no emulator notices a forged one."""
+"""What a signed form allows, and its signature, computed independently: no emulator notices a forged one."""
 
 from __future__ import annotations
 
@@ -91,8 +91,12 @@ def test_the_independent_computation_gives_aws_s_own_example() -> None:
 def test_the_policy_binds_all_that_the_form_may_do_and_leaves_nothing_open(region: str) -> None:
     post = signed(region)
     conditions = policy_of(post)["conditions"]
-    exact = {name: value for one in conditions if isinstance(one, dict) for name, value in one.items()}
-    assert [one for one in conditions if isinstance(one, list)] == [["content-length-range", 1, 15_728_640]]
+    exact = {
+        name: value for condition in conditions if isinstance(condition, dict) for name, value in condition.items()
+    }
+    assert [condition for condition in conditions if isinstance(condition, list)] == [
+        ["content-length-range", 1, 15_728_640]
+    ]
     assert exact.pop("bucket") == BUCKET
     fields = {name: value for name, value in post.fields.items() if name not in {"policy", "x-amz-signature"}}
     assert exact == fields
@@ -100,7 +104,7 @@ def test_the_policy_binds_all_that_the_form_may_do_and_leaves_nothing_open(regio
 
 
 @pytest.mark.parametrize("seconds", [1, 900])
-def test_the_policy_ends_when_it_was_told_to(seconds: int) -> None:
+def test_the_policy_expires_after_the_given_seconds(seconds: int) -> None:
     before = datetime.now(UTC)
     end = datetime.fromisoformat(policy_of(signed("eu-central-1", seconds))["expiration"])
     assert before - timedelta(seconds=1) <= end - timedelta(seconds=seconds) <= datetime.now(UTC)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import marshal
+import os
+import struct
+import subprocess
+import sys
 import zipfile
-from pathlib import Path
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_from_cache, source_hash
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
+from chalicelib import __version__
 from labelwatch.deploy.package import Package
 from labelwatch.shared.project import PROJECT
 
@@ -15,6 +22,11 @@ from labelwatch.shared.project import PROJECT
 def zipped(packaged: Package) -> dict[str, bytes]:
     with zipfile.ZipFile(packaged.zip) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def runtimes(template: dict[str, Any]) -> set[str]:
+    resources = template["Resources"].values()
+    return {resource["Properties"]["Runtime"] for resource in resources if resource["Type"].endswith("::Function")}
 
 
 def in_zip(source: Path) -> str:
@@ -25,13 +37,12 @@ def test_the_zip_has_the_code_as_it_is(packaged: Package) -> None:
     sources = [PROJECT / "app.py", *(PROJECT / "chalicelib").rglob("*.py")]
     packed = zipped(packaged)
     assert {name: packed.get(name) for name in map(in_zip, sources)} == {
-        in_zip(one): one.read_bytes() for one in sources
+        in_zip(source): source.read_bytes() for source in sources
     }
 
 
-def test_the_zip_has_msgspec_compiled_for_its_runtime(packaged: Package, template: dict[str, Any]) -> None:
-    functions = [one["Properties"] for one in template["Resources"].values() if one["Type"].endswith("::Function")]
-    (runtime,) = {one["Runtime"] for one in functions}
+def test_the_zip_has_the_msgspec_extension_for_its_runtime(packaged: Package, template: dict[str, Any]) -> None:
+    (runtime,) = runtimes(template)
     compiled = f"msgspec/_core.c{runtime.replace('.', '').replace('python', 'python-')}-x86_64-linux-gnu.so"
     assert compiled in zipped(packaged)
 
@@ -41,9 +52,54 @@ def test_the_zip_has_nothing_that_lambda_does_not_need(packaged: Package, packag
     assert [name for name in zipped(packaged) if name.split("/")[0] == package] == []
 
 
-def test_the_zip_has_no_compiled_python_of_this_machine(packaged: Package) -> None:
-    assert [name for name in zipped(packaged) if "__pycache__" in name or name.endswith(".pyc")] == []
+def test_every_module_has_its_compiled_code_for_the_runtime_of_the_template(
+    packaged: Package, template: dict[str, Any]
+) -> None:
+    (runtime,) = runtimes(template)
+    tag = runtime.replace(".", "").replace("python", "cpython-")
+    files = zipped(packaged)
+    modules = {PurePosixPath(name) for name in files if name.endswith(".py")}
+    compiled = {PurePosixPath(name) for name in files if name.endswith(".pyc")}
+    assert compiled == {module.parent / "__pycache__" / f"{module.stem}.{tag}.pyc" for module in modules}
 
 
-def test_the_zip_is_under_two_megabytes(packaged: Package) -> None:
-    assert packaged.zip.stat().st_size < 2_000_000
+def test_compiled_code_is_of_the_source_beside_it_and_python_checks_that(packaged: Package) -> None:
+    files = zipped(packaged)
+    compiled = files[cache_from_source("chalicelib/wiring.py")]
+    # https://docs.python.org/3/reference/import.html#pyc-invalidation: magic number, flags, hash of the source
+    magic, flags, digest = struct.unpack("<4sI8s", compiled[:16])
+    assert (magic, flags) == (MAGIC_NUMBER, 0b11)
+    assert digest == source_hash(files["chalicelib/wiring.py"])
+
+
+def test_a_source_that_was_edited_is_compiled_anew(packaged: Package, tmp_path: Path) -> None:
+    module = "chalicelib/__init__.py"
+    with zipfile.ZipFile(packaged.zip) as archive:
+        archive.extractall(tmp_path, [module, cache_from_source(module)])
+    version = [sys.executable, "-B", "-S", "-c", "import chalicelib; print(chalicelib.__version__)"]
+    before = subprocess.run(version, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    with (tmp_path / module).open("a") as file:
+        file.write('__version__ = "edited"\n')
+    after = subprocess.run(version, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert (before, after) == (f"{__version__}\n", "edited\n")
+
+
+def test_compiled_code_names_no_folder_of_this_machine(packaged: Package) -> None:
+    for name, content in zipped(packaged).items():
+        if name.endswith(".pyc"):
+            code = marshal.loads(content[16:])  # noqa: S302 - the project's own code
+            assert code.co_filename == f"/var/task/{source_from_cache(name)}"
+    assert str(PROJECT).encode() not in b"".join(zipped(packaged).values())
+
+
+def test_another_process_makes_the_same_zip(packaged: Package, tmp_path: Path) -> None:
+    # Sets are in another order there, and nothing of pytest is imported.
+    subprocess.run(
+        [sys.executable, "-m", "labelwatch", "package", "--build", str(tmp_path)],
+        cwd=PROJECT, env=os.environ | {"PYTHONHASHSEED": "1"}, check=True, capture_output=True,
+    )  # fmt: skip
+    assert (tmp_path / "deployment.zip").read_bytes() == packaged.zip.read_bytes()
+
+
+def test_the_zip_is_under_three_megabytes_which_the_lambda_console_can_still_show(packaged: Package) -> None:
+    assert packaged.zip.stat().st_size < 3_000_000

@@ -282,19 +282,19 @@ class FakeModelVersion(Failing):
 
 class FakeModelStates(Failing):
     def __init__(self) -> None:
-        self.memory = ModelState()
+        self.state = ModelState()
         self.writes = 0
         self._used: datetime | None = None
 
     def load(self) -> ModelState:
         self._fail()
-        return self.memory
+        return self.state
 
-    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
+    def save(self, state: ModelState, instead_of: ModelState) -> bool:
         self._fail()
-        if self.memory.counted_until not in {None, instead_of.counted_until}:
+        if self.state.counted_until not in {None, instead_of.counted_until}:
             return False
-        self.memory = memory
+        self.state = state
         self.writes += 1
         return True
 

@@ -1,4 +1,4 @@
-"""What one event for each handler needs of AWS: a local AWS with nothing deployed, and the local model."""
+"""The AWS resources that an event for each handler needs, on a local AWS with nothing deployed, and the local model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,14 @@ _QUEUES = {
 _TOPICS = {"ALERTS_TOPIC_ARN": "alerts", "OPERATIONS_TOPIC_ARN": "operations"}
 
 
-class Place:
-    """The cloud with what the settings name, one image in the input bucket, and one token."""
+class HandlerEnvironment:
+    """A local AWS with the resources that the settings name, an image in the input bucket, and an upload token."""
 
-    def __init__(self, here: LocalAws, rekognition: str) -> None:
-        self._local_aws = here
-        sqs, sns = here.client("sqs"), here.client("sns")
+    def __init__(self, local_aws: LocalAws, rekognition: str) -> None:
+        self._local_aws = local_aws
+        sqs, sns = local_aws.client("sqs"), local_aws.client("sns")
         self.queues = {name: sqs.create_queue(QueueName=queue)["QueueUrl"] for name, queue in _QUEUES.items()}
-        self.environment = (
+        self.variables = (
             ENVIRONMENT
             | {f"{name}_URL": url for name, url in self.queues.items()}
             | {name: sns.create_topic(Name=topic)["TopicArn"] for name, topic in _TOPICS.items()}
@@ -59,25 +60,28 @@ class Place:
                 "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
                 "AWS_REGION": REGION,
                 "AWS_DEFAULT_REGION": REGION,
-                "AWS_ENDPOINT_URL": here.endpoint,
+                "AWS_ENDPOINT_URL": local_aws.endpoint,
                 "AWS_ENDPOINT_URL_REKOGNITION": rekognition,
-                # Nothing of whoever runs this.
+                # Nothing of the AWS configuration of this machine.
                 "AWS_CONFIG_FILE": os.devnull,
                 "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
                 "AWS_EC2_METADATA_DISABLED": "true",
             }
         )
+        self._numbers = count(2)
         self._version = self._put_image()
         self._token = tokens.create(self._table(), CLIENT)
 
     def events(self) -> dict[str, dict[str, Any]]:
-        """One event for each handler that it answers; of the API, a request for a presigned upload."""
+        """A new event for each handler; for the API, a request for a presigned upload.
+
+        Each prediction is a new one, since the alert of a repeated one is not sent.
+        """
+        new_image = image(f"fields/leaf {next(self._numbers)}.jpg")
         created = s3_record(KEY, object={"versionId": self._version})
         return {
             "app.detect": sqs_event(message(notification(created))),
-            "app.notify": sqs_event(
-                message(encoded(prediction(Label("leaf-smut", 97.0), image=image(KEY, version_id=self._version))))
-            ),
+            "app.notify": sqs_event(message(encoded(prediction(Label("leaf-smut", 97.0), image=new_image)))),
             "app.authorize": {
                 "type": "TOKEN",
                 "authorizationToken": f"Bearer {self._token}",
@@ -91,40 +95,39 @@ class Place:
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows in the output bucket."""
-        s3, bucket = self._local_aws.client("s3"), self.environment["OutputBucketName"]
-        keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        s3, bucket = self._local_aws.client("s3"), self.variables["OutputBucketName"]
+        keys = [row["Key"] for row in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
         lines = [line for key in keys for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().splitlines()]
         return [json.loads(line) for line in lines]
 
-    def taken_from(self, queue: str) -> list[dict[str, Any]]:
-        """What a message of this queue says, once; nothing where there is none."""
+    def received(self, queue: str) -> list[dict[str, Any]]:
+        """The bodies of this queue's messages, which are deleted."""
         sqs, url = self._local_aws.client("sqs"), self.queues[queue]
         messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        for one in messages:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
-        return [json.loads(one["Body"]) for one in messages]
+        for received in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
+        return [json.loads(received["Body"]) for received in messages]
 
     def _put_image(self) -> str:
         s3 = self._local_aws.client("s3")
         for name in ("InputBucketName", "OutputBucketName"):
-            where = {"LocationConstraint": REGION}
-            s3.create_bucket(Bucket=self.environment[name], CreateBucketConfiguration=where)
-        bucket = self.environment["InputBucketName"]
+            s3.create_bucket(Bucket=self.variables[name], CreateBucketConfiguration={"LocationConstraint": REGION})
+        bucket = self.variables["InputBucketName"]
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         version: str = s3.put_object(Bucket=bucket, Key=KEY, Body=picture(), ContentType="image/jpeg")["VersionId"]
         return version
 
     def _table(self) -> TokenTable:
         properties = load_template(PROJECT / "infra" / "resources.yaml")["Resources"]["Table"]["Properties"]
-        wanted = ("BillingMode", "AttributeDefinitions", "KeySchema")
-        dynamodb, name = self._local_aws.client("dynamodb"), self.environment["TABLE_NAME"]
-        dynamodb.create_table(TableName=name, **{one: properties[one] for one in wanted})
-        return TokenTable(dynamodb, name)
+        names = ("BillingMode", "AttributeDefinitions", "KeySchema")
+        dynamodb, table = self._local_aws.client("dynamodb"), self.variables["TABLE_NAME"]
+        dynamodb.create_table(TableName=table, **{name: properties[name] for name in names})
+        return TokenTable(dynamodb, table)
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Place]:
-    """The place until the block ends; `folder` takes the cloud's state."""
+def running(folder: Path) -> Iterator[HandlerEnvironment]:
+    """The environment until the block ends; `folder` takes the state of the local AWS."""
     objects: dict[str, Any] = {}
 
     def read(bucket: str, key: str, version: str | None) -> bytes:
@@ -132,13 +135,13 @@ def running(folder: Path) -> Iterator[Place]:
         return content
 
     model = LocalModel(ColourClassifier(), model_arn(REGION), read)
-    with rekognition_api.served(model.operations) as rekognition, ministack.running(folder, rekognition) as here:
-        objects["s3"] = here.client("s3")
-        yield Place(here, rekognition)
+    with rekognition_api.served(model.operations) as rekognition, ministack.running(folder, rekognition) as local_aws:
+        objects["s3"] = local_aws.client("s3")
+        yield HandlerEnvironment(local_aws, rekognition)
 
 
 def request(method: str, path: str, body: object = None) -> dict[str, Any]:
-    """A request as API Gateway hands it to the function of a REST API, from a client that the authorizer let in.
+    """A request as API Gateway sends it to the function of a REST API, from a client that is authorized.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
     """

@@ -8,30 +8,30 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from labelwatch.shared.project import PROJECT
 from tests.support import runtime_api
-from tests.support.runtime_api import SECONDS_FOR_AN_INVOCATION, News, RuntimeApi
+from tests.support.runtime_api import SECONDS_FOR_AN_INVOCATION, Report, RuntimeApi
 
 REQUIREMENTS = PROJECT / "requirements-runtime.txt"
-# No site-packages, and not the folder that it is started in: what can be imported is on PYTHONPATH.
+# No site-packages and no current folder: only what is on PYTHONPATH can be imported.
 PYTHON = [sys.executable, "-S", "-P"]
-CLIENT = ["-m", "awslambdaric"]
-ON_A_READ_ONLY_DISK = [str(PROJECT / "tests" / "e2e" / "only_tmp.py")]
+RUNTIME_CLIENT = ["-m", "awslambdaric"]
+ON_A_READ_ONLY_DISK = [str(PROJECT / "tests" / "support" / "read_only_disk.py")]
 
 
-class Lambda(NamedTuple):
-    """Where functions run: the unpacked zip, what the runtime has beside it, and the folder for everything else."""
+class ExecutionEnvironment(NamedTuple):
+    """Where a function runs: the unpacked zip, the packages of the runtime, and a folder for everything else."""
 
     task: Path
     runtime: Path
     scratch: Path
 
-    def environment(self, api: str, handler: str) -> dict[str, str]:
+    def variables(self, api: str, handler: str) -> dict[str, str]:
         """What Lambda itself sets: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html."""
         (self.scratch / "tmp").mkdir(exist_ok=True)
         return {
@@ -51,11 +51,11 @@ class Lambda(NamedTuple):
         }
 
 
-class Ended(Exception):  # noqa: N818 - an outcome that tests ask for
-    """Raised when the runtime ended instead of saying something."""
+class RuntimeEnded(Exception):  # noqa: N818 - an outcome that tests expect
+    """Raised when the runtime ended instead of sending a report."""
 
     def __init__(self, code: int, log: str) -> None:
-        super().__init__(f"the runtime ended with {code} and said: {log}")
+        super().__init__(f"the runtime ended with {code}; its log: {log}")
         self.code = code
         self.log = log
 
@@ -71,44 +71,49 @@ class Function:
 
     @property
     def log(self) -> str:
-        """What went to stdout and stderr so far."""
+        """Its stdout and stderr so far."""
         return self._log.read_text()
 
     def answer(self, event: object) -> Any:
-        """What the handler returns for this event; fails the test where it raises."""
-        if (start := self.next_news()).kind != "ready":
+        """What the handler of a new function returns for this event; fails the test where it raises."""
+        if (start := self.next_report()).kind != "ready":
             raise AssertionError(start.content)
         return self.invoke(event).content
 
-    def invoke(self, event: object) -> News:
-        """How the handler answers once the function is ready."""
+    def invoke(self, event: object) -> Report:
+        """The report of the handler's answer, once the function is ready."""
         self._api.put(event)
-        news = self.next_news()
-        if news.kind != "response":
-            raise AssertionError(news.content)
-        return news
+        report = self.next_report()
+        if report.kind != "response":
+            raise AssertionError(report.content)
+        return report
 
-    def next_news(self) -> News:
-        """What the runtime says next; raises Ended where it will say nothing more."""
+    def next_report(self) -> Report:
+        """The runtime's next report; raises RuntimeEnded where there will be none."""
         until = time.monotonic() + SECONDS_FOR_AN_INVOCATION
         while time.monotonic() < until:
-            over = self._process.poll()
-            if news := self._api.news(timeout=0.05):
-                return news
-            if over is not None:
-                raise Ended(over, self.log)
+            exit_code = self._process.poll()
+            if report := self._api.report(timeout=0.05):
+                return report
+            if exit_code is not None:
+                raise RuntimeEnded(exit_code, self.log)
         raise AssertionError(f"nothing in {SECONDS_FOR_AN_INVOCATION} s; the log: {self.log}")
 
 
 @contextmanager
 def started(
-    handler: str, where: Lambda, environment: Mapping[str, str], client: list[str] = ON_A_READ_ONLY_DISK
+    handler: str,
+    environment: ExecutionEnvironment,
+    variables: Mapping[str, str],
+    client: Sequence[str] = ON_A_READ_ONLY_DISK,
 ) -> Iterator[Function]:
-    """The handler in a runtime of its own until the block ends."""
-    with runtime_api.served() as api, tempfile.NamedTemporaryFile(dir=where.scratch, suffix=".log") as log:
-        variables = where.environment(api.address, handler) | dict(environment)
+    """The handler in a runtime of its own, with these environment variables, until the block ends."""
+    with runtime_api.served() as api, tempfile.NamedTemporaryFile(dir=environment.scratch, suffix=".log") as log:
+        all_variables = environment.variables(api.address, handler) | dict(variables)
         started_at = time.perf_counter()
-        process = subprocess.Popen([*PYTHON, *client, handler], cwd=where.task, env=variables, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [*PYTHON, *client, handler], cwd=environment.task, env=all_variables, stdout=log, stderr=log
+        )
         try:
             yield Function(process, api, Path(log.name), started_at)
         finally:
@@ -117,7 +122,7 @@ def started(
 
 
 def runtime() -> Path:
-    """The folder of what the Lambda runtime has, made once for each Python and each list of requirements."""
+    """The folder with the packages of the Lambda runtime, made once for each Python and each list of requirements."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
     folder = PROJECT / ".labelwatch" / "runtimes" / f"{sys.implementation.cache_tag}-{digest}"
     if folder.exists():
@@ -127,6 +132,6 @@ def runtime() -> Path:
         # The list is complete, so nothing is left to resolve.
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
         subprocess.run([*pip, "--target", f"{new}/packages", "-r", str(REQUIREMENTS)], check=True)
-        if not folder.exists():  # another process may have been faster
+        if not folder.exists():  # a concurrent process may have made it
             Path(new, "packages").rename(folder)
     return folder

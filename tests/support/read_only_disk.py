@@ -1,7 +1,7 @@
 """Runs Lambda's runtime client where files can be written under TMPDIR only, as on Lambda under /tmp only.
 
-By an audit hook and not by permissions, which do not bind root. It sees what Python code writes, and each refusal is
-told on stderr; what compiled code may write is for whoever started this to look at, in the folder of the zip.
+By an audit hook and not by permissions, which do not bind root. It sees what Python code writes, and prints each
+refusal to stderr. It does not see what compiled code writes: a test compares the folder of the zip before and after.
 """
 
 import errno
@@ -28,17 +28,17 @@ _TMP = os.path.realpath(tempfile.gettempdir()) + os.sep
 
 
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
-    for path in _changed(event, arguments):
+    for path in _written_paths(event, arguments):
         # A number is a file that is open already.
         if not isinstance(path, str | bytes) or path == os.devnull:
             continue
-        whole = os.path.realpath(os.fsdecode(path))
-        if not whole.startswith(_TMP):
-            os.write(2, f"refused: {event} {whole}\n".encode())
+        real_path = os.path.realpath(os.fsdecode(path))
+        if not real_path.startswith(_TMP):
+            os.write(2, f"refused: {event} {real_path}\n".encode())
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
 
-def _changed(event: str, arguments: tuple[object, ...]) -> tuple[object, ...]:
+def _written_paths(event: str, arguments: tuple[object, ...]) -> tuple[object, ...]:
     if event != "open":
         return arguments[: _PATHS.get(event, 0)]
     path, _, flags = arguments

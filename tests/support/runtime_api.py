@@ -1,4 +1,4 @@
-"""Lambda's Runtime API for one runtime, on loopback: events go out, and what became of them comes in.
+"""Lambda's Runtime API for one runtime, on loopback: it hands out events and receives the answers.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -20,12 +20,12 @@ from labelwatch.local.server import serving
 FUNCTION_ARN = "arn:aws:lambda:eu-central-1:000000000000:function:labelwatch"
 SECONDS_FOR_AN_INVOCATION = 60
 _VERSION = "/2018-06-01/runtime"
-# Ready: it asks for its first event.
+# Ready: the runtime requests its first event.
 _Kind = Literal["ready", "response", "error", "init error"]
 
 
-class News(NamedTuple):
-    """What the runtime said, and when (`time.perf_counter`)."""
+class Report(NamedTuple):
+    """What the runtime sent, and when (`time.perf_counter`)."""
 
     kind: _Kind
     content: Any
@@ -38,29 +38,29 @@ class RuntimeApi:
     def __init__(self) -> None:
         self.address = ""
         self._events: SimpleQueue[bytes | None] = SimpleQueue()
-        self._news: SimpleQueue[News] = SimpleQueue()
+        self._reports: SimpleQueue[Report] = SimpleQueue()
         self._invocation = ""
 
     def put(self, event: object) -> None:
         """Gives the runtime this event as its next one."""
         self._events.put(json.dumps(event).encode())
 
-    def news(self, timeout: float) -> News | None:
-        """What the runtime says next; None where it says nothing in time."""
+    def report(self, timeout: float) -> Report | None:
+        """The runtime's next report; None where there is none in time."""
         try:
-            return self._news.get(timeout=timeout)
+            return self._reports.get(timeout=timeout)
         except Empty:
             return None
 
     def next_event(self) -> bytes | None:
         """Waits for an event; None when there will be none."""
         if not self._invocation:
-            self._tell("ready", None)
+            self._add("ready", None)
         self._invocation = str(uuid.uuid4())
         return self._events.get()
 
     def headers(self) -> dict[str, str]:
-        """What goes with the event."""
+        """The headers of the event."""
         deadline = time.time() + SECONDS_FOR_AN_INVOCATION
         return {
             "Lambda-Runtime-Aws-Request-Id": self._invocation,
@@ -69,8 +69,8 @@ class RuntimeApi:
             "Content-Type": "application/json",
         }
 
-    def take(self, path: str, body: bytes) -> bool:
-        """Takes what the runtime posts there; False where nothing of the kind is expected."""
+    def receive(self, path: str, body: bytes) -> bool:
+        """Keeps what the runtime posts to this path; False where nothing of the kind is expected."""
         kinds: dict[str, _Kind] = {
             f"{_VERSION}/invocation/{self._invocation}/response": "response",
             f"{_VERSION}/invocation/{self._invocation}/error": "error",
@@ -78,15 +78,15 @@ class RuntimeApi:
         }
         if path not in kinds:
             return False
-        self._tell(kinds[path], json.loads(body))
+        self._add(kinds[path], json.loads(body))
         return True
 
     def close(self) -> None:
-        """Lets go of a runtime that waits for an event."""
+        """Ends the wait of a runtime for its next event."""
         self._events.put(None)
 
-    def _tell(self, kind: _Kind, content: object) -> None:
-        self._news.put(News(kind, content, time.perf_counter()))
+    def _add(self, kind: _Kind, content: object) -> None:
+        self._reports.put(Report(kind, content, time.perf_counter()))
 
 
 @contextmanager
@@ -105,7 +105,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A runtime that was stopped hangs up; anything else is a mistake of ours.
+        # A runtime that was stopped closes its connection; anything else is a bug.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -127,10 +127,10 @@ def _handler(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self._answer(202 if api.take(self.path, body) else 400, b'{"status":"OK"}')
+            self._answer(202 if api.receive(self.path, body) else 400, b'{"status":"OK"}')
 
         def log_message(self, *_: object) -> None:
-            """Says nothing: the terminal is for the tests."""
+            """Prints nothing: the terminal is for the tests."""
 
         def _answer(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)

@@ -1,8 +1,10 @@
-"""The front door, with fake clients of AWS behind it: what each function does from its event to its calls."""
+"""app.py and the wiring, with fake clients of AWS: each function from its event to its AWS calls."""
 
 import importlib
 import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -11,14 +13,14 @@ from typing import Any
 import pytest
 import yaml
 from botocore.exceptions import ClientError
-from chalice.app import AuthRequest, Request, S3Event, SQSEvent
+from chalice.app import S3Event, SQSEvent
 from chalice.test import Client
 
 from chalicelib import settings
-from chalicelib.domain.errors import BatchIncomplete, Retryable
+from chalicelib.domain.errors import BadRequest, BatchIncomplete, ModelNotRunning, Retryable
 from chalicelib.domain.tokens import new_token
 from chalicelib.queues.batch import SECONDS_TO_SETTLE
-from chalicelib.wiring import Service
+from chalicelib.wiring import LazyClient, Service
 from tests.support.builders import ENVIRONMENT, message, notification, s3_record, sqs_event
 
 PROJECT = Path(__file__).parents[2]
@@ -26,9 +28,10 @@ CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
 
 
 class FakeAws:
-    """Clients by service that note their calls; an answer may be a value or an exception."""
+    """Clients that record their calls; an answer may be a value or an exception."""
 
     def __init__(self) -> None:
+        self.clients: list[str] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {
             "head_object": {
@@ -56,6 +59,7 @@ class FakeAws:
 
     def client(self, service: str, *, config: object) -> Any:
         assert config
+        self.clients.append(service)
         return _Client(self, service)
 
     def calls_of(self, operation: str) -> list[dict[str, Any]]:
@@ -92,65 +96,111 @@ def aws() -> FakeAws:
 
 
 def service(aws: FakeAws, **environment: str) -> Service:
-    return Service(settings.read(ENVIRONMENT | environment), make_client=aws.client)
+    return Service(settings.read(ENVIRONMENT | environment), create_client=aws.client)
 
 
 def event_of(*bodies: str) -> SQSEvent:
-    return SQSEvent(sqs_event(*(message(body, f"m{place}") for place, body in enumerate(bodies))), CONTEXT)
+    return SQSEvent(sqs_event(*(message(body, f"m{index}") for index, body in enumerate(bodies))), CONTEXT)
+
+
+def configs_of(use: Callable[[Service], object]) -> dict[str, Any]:
+    """The configuration of each client that the functions create."""
+    configs: dict[str, Any] = {}
+
+    def create_client(name: str, *, config: Any) -> Any:
+        configs[name] = config
+        return FakeAws().client(name, config=config)
+
+    use(Service(settings.read(ENVIRONMENT), create_client))
+    return configs
+
+
+def detect_and_notify(service: Service, aws: FakeAws) -> None:
+    """Sends one image through both functions."""
+    service.detect(event_of(notification(s3_record())))
+    service.notify(event_of(aws.calls_of("send_message_batch")[0]["Entries"][0]["MessageBody"]))
 
 
 @pytest.mark.parametrize("name", ["sqs", "sns"])
 def test_a_call_that_fails_slowly_leaves_the_time_to_settle(name: str) -> None:
-    configs: dict[str, Any] = {}
-
-    def make_client(service: str, *, config: object) -> None:
-        configs[service] = config
-
-    Service(settings.read(ENVIRONMENT), make_client=make_client)._client(name)
-    config = configs[name]
+    config = configs_of(lambda service: (service.manage_model(), service.check_subscriptions()))[name]
     slowest = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
     assert slowest < SECONDS_TO_SETTLE
 
 
+def test_detect_creates_the_clients_that_every_image_needs_and_each_once(aws: FakeAws) -> None:
+    functions = service(aws)
+    for _ in range(2):
+        functions.detect(event_of(*(notification(s3_record(f"{number}.jpg")) for number in range(10))))
+    assert sorted(aws.clients) == ["rekognition", "s3", "sqs"]
+
+
+def test_notify_creates_the_clients_of_an_alert_at_the_first_alert(aws: FakeAws) -> None:
+    functions = service(aws, LabelsofInterest="rust")
+    detect_and_notify(functions, aws)
+    assert not {"sns", "dynamodb"} & set(aws.clients)
+    detect_and_notify(service(aws), aws)
+    assert {"sns", "dynamodb"} <= set(aws.clients)
+
+
+def test_a_client_is_created_once_although_several_threads_need_it() -> None:
+    created: list[str] = []
+
+    def create() -> str:
+        time.sleep(0.01)
+        created.append("client")
+        return "client"
+
+    client: Any = LazyClient(create)
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(lambda _: client.upper(), range(10))) == {"CLIENT"}
+    assert created == ["client"]
+
+
+def test_the_clients_that_only_a_failure_needs_are_created_at_the_failure(aws: FakeAws) -> None:
+    functions = service(aws)
+    functions.detect(event_of("no event"))
+    assert "dynamodb" in aws.clients
+    assert "lambda" not in aws.clients
+    aws.answers["detect_custom_labels"] = ModelNotRunning("ResourceNotReadyException", "stopped")
+    with pytest.raises(BatchIncomplete):
+        functions.detect(event_of(notification(s3_record())))
+    assert "lambda" in aws.clients
+
+
 def test_detect_sends_a_prediction_on(aws: FakeAws) -> None:
     assert service(aws).detect(event_of(notification(s3_record("a b.jpg")))) == {"batchItemFailures": []}
-    (asked,) = aws.calls_of("detect_custom_labels")
-    assert asked["Image"]["S3Object"] == {"Bucket": "images", "Name": "a b.jpg", "Version": "v1"}
+    (call,) = aws.calls_of("detect_custom_labels")
+    assert call["Image"]["S3Object"] == {"Bucket": "images", "Name": "a b.jpg", "Version": "v1"}
     (sent,) = aws.calls_of("send_message_batch")
     assert sent["QueueUrl"] == ENVIRONMENT["PREDICTIONS_QUEUE_URL"]
 
 
-def test_the_word_general_asks_rekognition_s_own_labels(aws: FakeAws) -> None:
+def test_the_model_general_is_rekognition_s_general_labels(aws: FakeAws) -> None:
     service(aws, CustomModelARN="general").detect(event_of(notification(s3_record())))
     assert aws.calls_of("detect_labels")
     assert not aws.calls_of("detect_custom_labels")
 
 
-def test_notify_stores_and_tells(aws: FakeAws) -> None:
-    here = service(aws)
-    here.detect(event_of(notification(s3_record())))
-    (sent,) = aws.calls_of("send_message_batch")
-    here.notify(event_of(sent["Entries"][0]["MessageBody"]))
-    assert [stored["Bucket"] for stored in aws.calls_of("put_object")] == ["predictions"]
-    assert [told["TopicArn"] for told in aws.calls_of("publish")] == [ENVIRONMENT["ALERTS_TOPIC_ARN"]]
+def test_notify_stores_the_row_and_publishes_the_alert(aws: FakeAws) -> None:
+    detect_and_notify(service(aws), aws)
+    assert [row["Bucket"] for row in aws.calls_of("put_object")] == ["predictions"]
+    assert [alert["TopicArn"] for alert in aws.calls_of("publish")] == [ENVIRONMENT["ALERTS_TOPIC_ARN"]]
 
 
-# What each role may write there, and no more, holds tests/integration/test_roles.py.
-def test_alerts_and_dead_letters_are_claimed_each_among_its_own_kind(aws: FakeAws) -> None:
-    here = service(aws)
-    here.detect(event_of("no event"))
-    here.notify(event_of("no prediction"))
-    assert [one["Key"]["kind"] for one in aws.calls_of("update_item")] == [{"S": "dead-letter"}] * 4
-    here.detect(event_of(notification(s3_record())))
-    here.notify(event_of(aws.calls_of("send_message_batch")[0]["Entries"][0]["MessageBody"]))
-    assert [one["Key"]["kind"] for one in aws.calls_of("update_item")[4:]] == [{"S": "alert"}] * 2
+# tests/integration/test_roles.py holds which kinds each role may write.
+def test_alerts_and_dead_letters_have_idempotency_records_of_their_own_kind(aws: FakeAws) -> None:
+    functions = service(aws)
+    functions.detect(event_of("no event"))
+    functions.notify(event_of("no prediction"))
+    assert [update["Key"]["kind"] for update in aws.calls_of("update_item")] == [{"S": "dead-letter"}] * 4
+    detect_and_notify(functions, aws)
+    assert [update["Key"]["kind"] for update in aws.calls_of("update_item")[4:]] == [{"S": "alert"}] * 2
 
 
 @pytest.mark.parametrize(("links", "signed"), [("yes", 1), ("no", 0)])
 def test_links_can_be_turned_off(aws: FakeAws, links: str, signed: int) -> None:
-    here = service(aws, PICTURE_LINKS=links)
-    here.detect(event_of(notification(s3_record())))
-    here.notify(event_of(aws.calls_of("send_message_batch")[0]["Entries"][0]["MessageBody"]))
+    detect_and_notify(service(aws, PICTURE_LINKS=links), aws)
     assert len(aws.calls_of("generate_presigned_url")) == signed
 
 
@@ -173,20 +223,20 @@ def test_ingest_puts_the_notification_on_the_images_queue_unchanged(aws: FakeAws
     assert json.loads(sent["Entries"][0]["MessageBody"]) == event
 
 
-def test_ingest_raises_where_the_notification_did_not_go_so_that_lambda_tries_again(aws: FakeAws) -> None:
+def test_ingest_raises_where_the_notification_was_not_sent_so_that_lambda_retries(aws: FakeAws) -> None:
     aws.answers["send_message_batch"] = {"Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
     with pytest.raises(Retryable, match="InternalError"):
         service(aws).ingest(S3Event(json.loads(notification(s3_record())), CONTEXT))
 
 
-def test_watch_looks_at_both_topics_and_writes_what_it_counts(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_subscriptions_counts_those_of_both_topics(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     service(aws).check_subscriptions()
-    assert [asked["TopicArn"] for asked in aws.calls_of("get_topic_attributes")] == [
+    assert [call["TopicArn"] for call in aws.calls_of("get_topic_attributes")] == [
         ENVIRONMENT["ALERTS_TOPIC_ARN"],
         ENVIRONMENT["OPERATIONS_TOPIC_ARN"],
     ]
     *_, metrics = capsys.readouterr().out.splitlines()
-    # On each topic one waits, and the address is not subscribed.
+    # Each topic has an unconfirmed subscription, and none for the address.
     assert json.loads(metrics)["SubscriptionsInactive"] == [4.0]
 
 
@@ -199,16 +249,15 @@ def test_an_invocation_writes_its_metrics_as_one_line_of_emf(aws: FakeAws, capsy
     assert len(metrics["ModelTime"]) == 1
 
 
-def test_the_metrics_of_every_invocation_say_of_which_stack_they_are(
-    aws: FakeAws, capsys: pytest.CaptureFixture[str]
-) -> None:
-    here = service(aws, STACK_NAME="labelwatch-prod")
+def test_the_metrics_of_every_invocation_have_their_stack(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    functions = service(aws, STACK_NAME="labelwatch-prod")
     for _ in range(2):
-        here.detect(event_of(notification(s3_record())))
+        functions.detect(event_of(notification(s3_record())))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     metrics = [line for line in lines if "_aws" in line]
-    assert [(one["stack"], one["service"]) for one in metrics] == [("labelwatch-prod", "detect")] * 2
-    assert [set(one["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0]) for one in metrics] == [{"stack", "service"}] * 2
+    assert [(line["stack"], line["service"]) for line in metrics] == [("labelwatch-prod", "detect")] * 2
+    dimensions = [line["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0] for line in metrics]
+    assert [set(names) for names in dimensions] == [{"stack", "service"}] * 2
 
 
 def test_an_invocation_without_metrics_writes_none(aws: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,55 +265,34 @@ def test_an_invocation_without_metrics_writes_none(aws: FakeAws, capsys: pytest.
     assert "_aws" not in capsys.readouterr().out
 
 
-def request_of(body: bytes, client: str = "camera-north") -> Request:
-    event = {
-        "multiValueQueryStringParameters": None,
-        "headers": {"content-type": "application/json"},
-        "pathParameters": None,
-        "requestContext": {"httpMethod": "POST", "resourcePath": "/uploads", "authorizer": {"principalId": client}},
-        "body": body.decode(),
-        "stageVariables": None,
-        "isBase64Encoded": False,
-    }
-    return Request(event, CONTEXT)
-
-
-def test_a_request_becomes_a_ticket_of_the_client_that_was_authorized(aws: FakeAws) -> None:
-    answer = service(aws).presign_upload(request_of(b'{"filename": "leaf 1.jpg"}'))
-    assert answer.status_code == 201
-    assert json.loads(answer.body)["key"].startswith("uploads/camera-north/")
+def test_an_upload_is_presigned_for_the_client_and_15_minutes(aws: FakeAws) -> None:
+    upload = service(aws).presign_upload("camera-north", b'{"filename": "leaf 1.jpg"}')
+    assert upload.key.startswith("uploads/camera-north/")
     (signed,) = aws.calls_of("generate_presigned_post")
     assert signed["ExpiresIn"] == 900
 
 
-def test_a_ticket_s_time_can_be_made_shorter(aws: FakeAws) -> None:
-    service(aws, PRESIGNED_UPLOAD_SECONDS="60").presign_upload(request_of(b'{"filename": "leaf 1.jpg"}'))
+def test_the_time_of_a_presigned_upload_can_be_made_shorter(aws: FakeAws) -> None:
+    service(aws, PRESIGNED_UPLOAD_SECONDS="60").presign_upload("camera-north", b'{"filename": "leaf 1.jpg"}')
     (signed,) = aws.calls_of("generate_presigned_post")
     assert signed["ExpiresIn"] == 60
 
 
-def test_a_bad_request_is_answered_with_its_field(aws: FakeAws) -> None:
-    answer = service(aws).presign_upload(request_of(b"{}"))
-    assert (answer.status_code, json.loads(answer.body)["error"]["field"]) == (400, "filename")
+def test_a_bad_request_signs_nothing(aws: FakeAws) -> None:
+    with pytest.raises(BadRequest):
+        service(aws).presign_upload("camera-north", b"{}")
     assert aws.calls == []
 
 
-def test_a_token_opens_the_tickets_and_no_other_route(aws: FakeAws) -> None:
-    arn = "arn:aws:execute-api:eu-west-1:123456789012:abc/api/POST/uploads"
-    token, claim = new_token("camera-north")
-    request = AuthRequest("TOKEN", f"Bearer {token}", arn)
-    answer = service(aws).authorize(request).to_dict(request)
-    assert answer["principalId"] == "camera-north"
-    (statement,) = answer["policyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Resource"]) == ("Allow", [arn, f"{arn}/"])
-    (asked,) = aws.calls_of("update_item")
-    assert asked["ExpressionAttributeValues"][":digest"] == {"S": claim.digest}
+def test_a_token_is_compared_by_its_hash(aws: FakeAws) -> None:
+    token, credential = new_token("camera-north")
+    assert service(aws).authorize(f"Bearer {token}") == "camera-north"
+    (update,) = aws.calls_of("update_item")
+    assert update["ExpressionAttributeValues"][":digest"] == {"S": credential.digest}
 
 
-def test_what_is_no_token_opens_nothing(aws: FakeAws) -> None:
-    request = AuthRequest("TOKEN", "Bearer x", "arn:aws:execute-api:eu-west-1:123456789012:abc/api/POST/uploads")
-    (statement,) = service(aws).authorize(request).to_dict(request)["policyDocument"]["Statement"]
-    assert statement["Resource"] == []
+def test_a_header_without_a_token_has_no_client(aws: FakeAws) -> None:
+    assert service(aws).authorize("Bearer x") is None
 
 
 @pytest.fixture
@@ -292,15 +320,16 @@ def test_the_app_declares_detect_and_notify_on_their_queues(load_app: Callable[.
     assert (sources["notify"].batch_size, sources["notify"].maximum_batching_window_in_seconds) == (100, 2)
 
 
-def test_the_app_looks_at_the_subscriptions_once_an_hour(load_app: Callable[..., ModuleType]) -> None:
+def test_subscriptions_are_checked_once_an_hour(load_app: Callable[..., ModuleType]) -> None:
     assert sources_of(load_app())["check_subscriptions"].schedule_expression.to_string() == "rate(1 hour)"
 
 
-def test_the_app_looks_at_the_model_once_a_minute(load_app: Callable[..., ModuleType]) -> None:
+def test_the_model_is_checked_once_a_minute(load_app: Callable[..., ModuleType]) -> None:
     assert sources_of(load_app())["manage_model"].schedule_expression.to_string() == "rate(1 minute)"
 
 
-def test_ingest_is_declared_only_where_a_bucket_is_adopted(load_app: Callable[..., ModuleType]) -> None:
+def test_ingest_takes_the_notifications_of_the_existing_bucket(load_app: Callable[..., ModuleType]) -> None:
+    assert "ingest" not in sources_of(load_app())
     sources = sources_of(load_app(EXISTING_BUCKET_NAME="old-bucket"))
     assert sources["ingest"].bucket == "old-bucket"
     assert sources["ingest"].events == ["s3:ObjectCreated:*"]
@@ -314,21 +343,21 @@ def test_the_routes_are_those_of_the_contract(load_app: Callable[..., ModuleType
     }
 
 
-def test_the_contract_has_the_version_that_the_api_tells(load_app: Callable[..., ModuleType]) -> None:
+def test_the_contract_has_the_version_of_the_api(load_app: Callable[..., ModuleType]) -> None:
     contract = yaml.safe_load((PROJECT / "docs" / "openapi.yaml").read_text())
     with Client(load_app().app) as client:
         assert client.http.get("/health").json_body == {"version": contract["info"]["version"]}
 
 
-def test_every_route_but_health_and_the_preflight_wants_a_token(load_app: Callable[..., ModuleType]) -> None:
+def test_every_route_but_health_and_the_preflight_needs_a_token(load_app: Callable[..., ModuleType]) -> None:
     routes = load_app().app.routes
     open_to_all = {
-        (path, method) for path, methods in routes.items() for method, one in methods.items() if not one.authorizer
+        (path, method) for path, methods in routes.items() for method, route in methods.items() if not route.authorizer
     }
     assert open_to_all == {("/health", "GET"), ("/uploads", "OPTIONS")}
 
 
-def test_an_answer_of_the_authorizer_is_remembered_for_less_than_a_minute(load_app: Callable[..., ModuleType]) -> None:
+def test_an_answer_of_the_authorizer_is_cached_for_less_than_a_minute(load_app: Callable[..., ModuleType]) -> None:
     (authorizer,) = load_app().app.builtin_auth_handlers
     assert 0 < authorizer.ttl_seconds < 60
 
@@ -341,7 +370,7 @@ def test_an_answer_of_the_authorizer_is_remembered_for_less_than_a_minute(load_a
         ("OPTIONS", "/uploads", "application/json", (403, "NoOrigin")),
     ],
 )
-def test_what_is_refused_has_the_one_shape(
+def test_every_refusal_has_the_same_shape(
     load_app: Callable[..., ModuleType], method: str, path: str, content_type: str, error: tuple[int, str]
 ) -> None:
     with Client(load_app().app) as client:
@@ -350,26 +379,26 @@ def test_what_is_refused_has_the_one_shape(
     assert answer.json_body["error"]["message"]
 
 
-def test_a_configured_page_may_call(load_app: Callable[..., ModuleType]) -> None:
+def test_a_web_page_of_the_configured_origin_may_call(load_app: Callable[..., ModuleType]) -> None:
     with Client(load_app(UPLOAD_ORIGIN="https://example.com").app) as client:
         answers = [client.http.request("OPTIONS", "/uploads"), client.http.get("/health")]
-    assert [one.headers["Access-Control-Allow-Origin"] for one in answers] == ["https://example.com"] * 2
+    assert [answer.headers["Access-Control-Allow-Origin"] for answer in answers] == ["https://example.com"] * 2
 
 
-def test_keep_model_has_images_taken_while_the_model_runs_and_tells_what_it_saw(
+def test_manage_model_polls_the_queue_while_the_model_runs_and_counts_what_it_read(
     aws: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service(aws).manage_model()
     assert aws.calls_of("update_event_source_mapping") == [{"UUID": "mapping", "Enabled": True}]
-    (asked,) = aws.calls_of("list_event_source_mappings")
-    assert asked == {"EventSourceArn": ENVIRONMENT["IMAGES_QUEUE_ARN"], "FunctionName": "labelwatch-detect"}
+    (listing,) = aws.calls_of("list_event_source_mappings")
+    assert listing == {"EventSourceArn": ENVIRONMENT["IMAGES_QUEUE_ARN"], "FunctionName": "labelwatch-detect"}
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"ModelRunning"' in line]
-    assert [(one["ModelRunning"], one["ImagesWaiting"], one["service"]) for one in metrics] == [
+    assert [(line["ModelRunning"], line["ImagesWaiting"], line["service"]) for line in metrics] == [
         ([1], [2], "manage_model")
     ]
 
 
-def test_a_look_that_fails_is_counted_and_left_to_the_next_minute(
+def test_a_check_that_fails_is_counted_and_left_to_the_next_minute(
     aws: FakeAws, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     aws.answers["describe_projects"] = Retryable("AccessDeniedException", "no")
@@ -379,33 +408,27 @@ def test_a_look_that_fails_is_counted_and_left_to_the_next_minute(
     assert [record.reason for record in caplog.records] == ["AccessDeniedException"]  # type: ignore[attr-defined]
 
 
-def test_only_the_use_of_a_model_that_can_be_stopped_is_noted(aws: FakeAws) -> None:
-    for model, noted in ((ENVIRONMENT["CustomModelARN"], 1), ("general", 0)):
+def test_only_the_use_of_a_model_that_can_be_stopped_is_recorded(aws: FakeAws) -> None:
+    for model, records in ((ENVIRONMENT["CustomModelARN"], 1), ("general", 0)):
         aws.calls.clear()
         service(aws, CustomModelARN=model, MODEL_IDLE_MINUTES="10").detect(event_of(notification(s3_record())))
-        assert len(aws.calls_of("put_item")) == noted
+        assert len(aws.calls_of("put_item")) == records
 
 
-def test_for_general_labels_keep_model_only_has_images_taken(aws: FakeAws) -> None:
+def test_for_general_labels_manage_model_only_resumes_polling(aws: FakeAws) -> None:
     service(aws, CustomModelARN="general").manage_model()
     assert [name for name, _ in aws.calls] == ["list_event_source_mappings", "update_event_source_mapping"]
 
 
-def test_a_start_is_never_tried_a_second_time_in_one_look() -> None:
-    configs: dict[str, Any] = {}
-
-    def make_client(name: str, *, config: Any) -> Any:
-        configs[name] = config
-        return FakeAws().client(name, config=config)
-
-    Service(settings.read(ENVIRONMENT), make_client).manage_model()
+def test_a_start_is_not_retried_within_a_check() -> None:
+    configs = configs_of(lambda service: service.manage_model())
     assert configs["rekognition"].retries["total_max_attempts"] == 1
 
 
-@pytest.mark.parametrize(("minutes", "noted"), [("0", 0), ("30", 1)])
-def test_the_use_of_the_model_is_noted_only_where_a_model_without_any_is_stopped(
-    aws: FakeAws, minutes: str, noted: int
+@pytest.mark.parametrize(("minutes", "records"), [("0", 0), ("30", 1)])
+def test_the_use_of_the_model_is_recorded_only_where_an_idle_model_is_stopped(
+    aws: FakeAws, minutes: str, records: int
 ) -> None:
     event = SQSEvent(sqs_event(message(notification(s3_record()))), CONTEXT)
     service(aws, MODEL_IDLE_MINUTES=minutes).detect(event)
-    assert len(aws.calls_of("put_item")) == noted
+    assert len(aws.calls_of("put_item")) == records

@@ -2,9 +2,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.domain.errors import Retryable
-from chalicelib.domain.model import ModelPolicy, ModelState
+from chalicelib.domain.model import Action, ModelPolicy, ModelState, Snapshot, decide
 from chalicelib.steps.manage_model import ManageModel
 from tests.support.builders import MODEL
 from tests.support.fakes import FakeBacklog, FakeEventSource, FakeModelStates, FakeModelVersion, FakeTelemetry
@@ -14,8 +15,8 @@ REFUSED = Retryable("ThrottlingException", "slow down")
 
 
 @dataclass
-class Place:
-    """The step with a fake in each port, and a clock."""
+class Harness:
+    """The step with a fake for each port, and a clock."""
 
     model_policy: ModelPolicy = field(default_factory=ModelPolicy)
     now: datetime = MORNING
@@ -25,8 +26,8 @@ class Place:
     model_states: FakeModelStates = field(default_factory=FakeModelStates)
     telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
 
-    def look(self, state: str | None = None, *, images: int = 0, after: timedelta = timedelta(minutes=1)) -> None:
-        """One look, a minute after the one before, at a model in this state."""
+    def check(self, state: str | None = None, *, images: int = 0, after: timedelta = timedelta(minutes=1)) -> None:
+        """One check, a minute after the one before, of a model in this state."""
         self.now += after
         self.model.state = state or self.model.state
         self.backlog.images = images
@@ -42,10 +43,10 @@ class Place:
         )()
 
     def run_by_labelwatch(self, hours: float = 0) -> None:
-        """The model is started, and then runs for so long."""
-        self.look("STOPPED", images=1)
+        """Labelwatch starts the model, which then runs for so long."""
+        self.check("STOPPED", images=1)
         assert self.model.calls == ["start"]
-        self.look("RUNNING", images=1, after=timedelta(hours=hours))
+        self.check("RUNNING", images=1, after=timedelta(hours=hours))
         self.model.calls.clear()
 
 
@@ -53,82 +54,83 @@ STARTS = ModelPolicy(auto_start=True)
 
 
 @pytest.mark.parametrize("state", ["STOPPED", "STARTING", "STOPPING", "FAILED", "TRAINING_COMPLETED", "a new word"])
-def test_images_are_left_in_their_queue_while_the_model_does_not_run(state: str) -> None:
-    place = Place()
-    place.look(state)
-    assert not place.event_source.enabled
+def test_polling_is_paused_while_the_model_does_not_run(state: str) -> None:
+    harness = Harness()
+    harness.check(state)
+    assert not harness.event_source.enabled
 
 
-def test_images_are_taken_again_when_the_model_runs() -> None:
-    place = Place()
-    place.look("STOPPED")
-    place.look("RUNNING")
-    assert place.event_source.enabled
+def test_polling_is_resumed_when_the_model_runs() -> None:
+    harness = Harness()
+    harness.check("STOPPED")
+    harness.check("RUNNING")
+    assert harness.event_source.enabled
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_what_cannot_be_known_changes_nothing_and_is_an_error(*, on: bool) -> None:
-    place = Place(STARTS)
-    place.event_source.enabled = on
-    place.model.fault = REFUSED
-    with pytest.raises(Retryable):
-        place.look(images=1)
-    assert (place.event_source.enabled, place.model.calls, dict(place.telemetry.counts)) == (on, [], {})
+def test_an_unknown_status_changes_nothing_and_is_counted_as_an_error(*, on: bool) -> None:
+    harness = Harness(STARTS)
+    harness.event_source.enabled = on
+    harness.model.fault = REFUSED
+    harness.check(images=1)
+    assert (harness.event_source.enabled, harness.model.calls) == (on, [])
+    assert dict(harness.telemetry.counts) == {"ModelCheckErrors": 1}
+    assert harness.telemetry.log == [("model check failed", {"reason": "ThrottlingException", "detail": "slow down"})]
 
 
-def test_a_model_is_left_to_people_where_nothing_else_is_wanted() -> None:
-    place = Place()
-    place.look("STOPPED", images=7)
+def test_without_a_policy_a_model_is_left_to_people() -> None:
+    harness = Harness()
+    harness.check("STOPPED", images=7)
     for _ in range(100):
-        place.look("RUNNING", after=timedelta(hours=1))
-    assert place.model.calls == []
+        harness.check("RUNNING", after=timedelta(hours=1))
+    assert harness.model.calls == []
 
 
 @pytest.mark.parametrize("state", ["STOPPED", "TRAINING_COMPLETED"])
-def test_a_model_is_started_when_images_wait_where_that_is_wanted(state: str) -> None:
-    place = Place(STARTS)
-    place.look(state)
-    assert place.model.calls == []
-    place.look(images=1)
-    assert place.model.calls == ["start"]
+def test_with_auto_start_a_model_is_started_when_images_wait(state: str) -> None:
+    harness = Harness(STARTS)
+    harness.check(state)
+    assert harness.model.calls == []
+    harness.check(images=1)
+    assert harness.model.calls == ["start"]
 
 
 @pytest.mark.parametrize("state", ["FAILED", "TRAINING_FAILED", "STARTING", "STOPPING", "DELETING", "RUNNING"])
-def test_what_cannot_be_started_is_not(state: str) -> None:
-    place = Place(STARTS)
-    place.look(state, images=1)
-    assert place.model.calls == []
+def test_a_model_that_cannot_be_started_is_not_started(state: str) -> None:
+    harness = Harness(STARTS)
+    harness.check(state, images=1)
+    assert harness.model.calls == []
 
 
-def test_a_start_is_remembered_before_it_is_made_so_that_no_run_is_nobody_s() -> None:
-    place = Place(STARTS)
-    place.model.unstartable = Retryable("ReadTimeoutError", "who knows")
-    with pytest.raises(Retryable):
-        place.look(images=1)
-    place.model.unstartable = None
-    place.look("STARTING")
-    assert place.model_states.memory.started_at == MORNING + timedelta(minutes=1)
+def test_a_start_is_saved_before_it_is_made_so_that_every_run_has_an_owner() -> None:
+    harness = Harness(STARTS)
+    harness.model.unstartable = Retryable("ReadTimeoutError", "no answer")
+    harness.check(images=1)
+    assert harness.telemetry.counts["ModelCheckErrors"] == 1
+    harness.model.unstartable = None
+    harness.check("STARTING")
+    assert harness.model_states.state.started_at == MORNING + timedelta(minutes=1)
 
 
-def test_a_start_that_came_to_nothing_is_forgotten() -> None:
-    place = Place(STARTS)
-    place.model.unstartable = Retryable("LimitExceededException", "no")
-    with pytest.raises(Retryable):
-        place.look(images=1)
-    place.look("STOPPED")
-    assert place.model_states.memory.started_at is None
+def test_a_start_that_failed_is_removed_from_the_state() -> None:
+    harness = Harness(STARTS)
+    harness.model.unstartable = Retryable("LimitExceededException", "no")
+    harness.check(images=1)
+    assert harness.telemetry.counts["ModelCheckErrors"] == 1
+    harness.check("STOPPED")
+    assert harness.model_states.state.started_at is None
 
 
-class SeenBefore(FakeModelVersion):
-    """To this look the model is as it was before another look of the same minute, which has started it since."""
+class ReadBeforeStart(FakeModelVersion):
+    """This check reads the status before another check of the same minute starts the model."""
 
-    def __init__(self, other: Place) -> None:
+    def __init__(self, other: Harness) -> None:
         super().__init__()
         self._other = other
 
     def status(self) -> str:
         status = self._other.model.status()
-        self._other.look(images=1, after=timedelta())
+        self._other.check(images=1, after=timedelta())
         return status
 
     def start(self) -> bool:
@@ -136,179 +138,267 @@ class SeenBefore(FakeModelVersion):
 
 
 @pytest.mark.parametrize("images", [1, 0])
-def test_a_run_belongs_to_labelwatch_whichever_of_two_looks_at_once_started_it(images: int) -> None:
-    place = Place(IDLE)
-    late = Place(IDLE, model=SeenBefore(place), model_states=place.model_states, now=place.now + timedelta(seconds=5))
-    late.look(images=images, after=timedelta())
-    assert place.model.calls == ["start"]
-    place.look("RUNNING")
-    idle(place, 10)
-    assert place.model.calls == ["start", "stop"]
+def test_a_run_belongs_to_labelwatch_whichever_of_two_concurrent_checks_started_it(images: int) -> None:
+    harness = Harness(IDLE)
+    late = Harness(
+        IDLE, model=ReadBeforeStart(harness), model_states=harness.model_states, now=harness.now + timedelta(seconds=5)
+    )
+    late.check(images=images, after=timedelta())
+    assert harness.model.calls == ["start"]
+    harness.check("RUNNING")
+    idle(harness, 10)
+    assert harness.model.calls == ["start", "stop"]
 
 
-class RecalledBefore(FakeModelStates):
-    """This look recalls what was so before another look of the same minute, which notes a run of its own since."""
+class LoadedBeforeStart(FakeModelStates):
+    """This check loads the state before another check of the same minute saves the start of a run."""
 
-    def __init__(self, other: Place) -> None:
+    def __init__(self, other: Harness) -> None:
         super().__init__()
         self._other = other
 
     def load(self) -> ModelState:
-        memory = self._other.model_states.load()
-        self._other.look("STOPPED", images=1, after=timedelta(seconds=1))
-        return memory
+        state = self._other.model_states.load()
+        self._other.check("STOPPED", images=1, after=timedelta(seconds=1))
+        return state
 
-    def keep(self, memory: ModelState, instead_of: ModelState) -> bool:
-        return self._other.model_states.keep(memory, instead_of)
+    def save(self, state: ModelState, instead_of: ModelState) -> bool:
+        return self._other.model_states.save(state, instead_of)
 
 
 @pytest.mark.parametrize("images", [1, 0])
-def test_a_look_that_was_overtaken_does_not_strike_out_the_run_that_another_started(images: int) -> None:
-    place = Place(IDLE)
-    place.run_by_labelwatch()
-    late = Place(IDLE, model_states=RecalledBefore(place), now=place.now + timedelta(seconds=5))
-    late.look("STOPPED", images=images, after=timedelta())
-    assert (place.model.calls, late.model.calls) == (["start"], [])
-    place.look("RUNNING")
-    idle(place, 10)
-    assert place.model.calls == ["start", "stop"]
+def test_a_check_that_was_overtaken_does_not_overwrite_the_run_that_another_started(images: int) -> None:
+    harness = Harness(IDLE)
+    harness.run_by_labelwatch()
+    late = Harness(IDLE, model_states=LoadedBeforeStart(harness), now=harness.now + timedelta(seconds=5))
+    late.check("STOPPED", images=images, after=timedelta())
+    assert (harness.model.calls, late.model.calls) == (["start"], [])
+    assert ("model state not saved" in dict(late.telemetry.log)) is (images == 0)
+    harness.check("RUNNING")
+    idle(harness, 10)
+    assert harness.model.calls == ["start", "stop"]
 
 
 IDLE = ModelPolicy(auto_start=True, idle_minutes=10)
 
 
-def idle(place: Place, minutes: int) -> None:
+def idle(harness: Harness, minutes: int) -> None:
     for _ in range(minutes):
-        place.look("RUNNING" if not place.model.calls else None)
+        harness.check("RUNNING" if not harness.model.calls else None)
 
 
-def test_a_model_that_has_had_nothing_to_do_is_stopped() -> None:
-    place = Place(IDLE)
-    place.run_by_labelwatch()
-    idle(place, 10)
-    assert place.model.calls == []
-    idle(place, 1)
-    assert place.model.calls == ["stop"]
+def test_an_idle_model_is_stopped() -> None:
+    harness = Harness(IDLE)
+    harness.run_by_labelwatch()
+    idle(harness, 10)
+    assert harness.model.calls == []
+    idle(harness, 1)
+    assert harness.model.calls == ["stop"]
 
 
-def test_an_image_that_waits_makes_the_minutes_begin_anew() -> None:
-    place = Place(IDLE)
-    place.run_by_labelwatch()
-    idle(place, 10)
-    place.look(images=1)
-    idle(place, 10)
-    assert place.model.calls == []
+def test_a_waiting_image_restarts_the_idle_minutes() -> None:
+    harness = Harness(IDLE)
+    harness.run_by_labelwatch()
+    idle(harness, 10)
+    harness.check(images=1)
+    idle(harness, 10)
+    assert harness.model.calls == []
 
 
-def test_images_that_came_and_went_between_two_looks_count_as_something_to_do() -> None:
-    place = Place(IDLE)
-    place.run_by_labelwatch()
-    idle(place, 9)
-    place.model_states.used(place.now)
-    idle(place, 9)
-    assert place.model.calls == []
-    idle(place, 1)
-    assert place.model.calls == ["stop"]
+def test_images_that_came_and_went_between_two_checks_count_as_use() -> None:
+    harness = Harness(IDLE)
+    harness.run_by_labelwatch()
+    idle(harness, 9)
+    harness.model_states.used(harness.now)
+    idle(harness, 9)
+    assert harness.model.calls == []
+    idle(harness, 1)
+    assert harness.model.calls == ["stop"]
 
 
-def test_the_last_use_of_an_earlier_run_stops_no_model_that_has_just_started() -> None:
-    place = Place(IDLE)
-    place.model_states.used(MORNING - timedelta(days=1))
-    place.run_by_labelwatch()
-    idle(place, 5)
-    assert place.model.calls == []
+def test_the_last_use_of_an_earlier_run_does_not_stop_a_model_that_has_just_started() -> None:
+    harness = Harness(IDLE)
+    harness.model_states.used(MORNING - timedelta(days=1))
+    harness.run_by_labelwatch()
+    idle(harness, 5)
+    assert harness.model.calls == []
 
 
 def test_a_model_that_a_person_started_is_not_stopped() -> None:
-    place = Place(IDLE)
-    idle(place, 60)
-    assert place.model.calls == []
+    harness = Harness(IDLE)
+    idle(harness, 60)
+    assert harness.model.calls == []
 
 
-def test_unless_any_model_is_to_be_stopped() -> None:
-    place = Place(ModelPolicy(idle_minutes=10, idle_stops_any=True))
-    idle(place, 11)
-    assert place.model.calls == ["stop"]
+def test_with_idle_stops_any_a_model_that_a_person_started_is_stopped_too() -> None:
+    harness = Harness(ModelPolicy(idle_minutes=10, idle_stops_any=True))
+    idle(harness, 11)
+    assert harness.model.calls == ["stop"]
 
 
-def test_a_model_that_a_person_stopped_and_started_again_is_theirs() -> None:
-    place = Place(IDLE)
-    place.run_by_labelwatch()
-    place.look("STOPPED")
-    idle(place, 60)
-    assert place.model.calls == []
+def test_a_model_that_a_person_stopped_and_restarted_belongs_to_the_person() -> None:
+    harness = Harness(IDLE)
+    harness.run_by_labelwatch()
+    harness.check("STOPPED")
+    idle(harness, 60)
+    assert harness.model.calls == []
 
 
-def test_another_model_is_not_taken_for_the_one_that_was_started_and_its_hours_count_on() -> None:
-    place = Place(IDLE)
-    place.run_by_labelwatch(hours=3)
-    place.model.name = MODEL.replace("rice.1", "rice.2")
-    idle(place, 60)
-    assert (place.model.calls, place.telemetry.counts["ModelHoursThisMonth"]) == ([], 3)
+def test_the_run_of_another_model_is_not_labelwatch_s_and_the_hours_count_on() -> None:
+    harness = Harness(IDLE)
+    harness.run_by_labelwatch(hours=3)
+    harness.model.name = MODEL.replace("rice.1", "rice.2")
+    idle(harness, 60)
+    assert (harness.model.calls, harness.telemetry.counts["ModelHoursThisMonth"]) == ([], 3)
 
 
-CEILING = ModelPolicy(auto_start=True, max_hours=5)
+MAX_HOURS = ModelPolicy(auto_start=True, max_hours=5)
 
 
-def test_only_hours_of_its_own_runs_are_counted() -> None:
-    place = Place(CEILING)
+def test_only_the_hours_of_labelwatch_s_own_runs_are_counted() -> None:
+    harness = Harness(MAX_HOURS)
     for _ in range(9):
-        place.look("RUNNING", after=timedelta(hours=1))
-    assert place.telemetry.counts["ModelHoursThisMonth"] == 0
-    place.run_by_labelwatch(hours=2)
-    assert place.telemetry.counts["ModelHoursThisMonth"] == 2
+        harness.check("RUNNING", after=timedelta(hours=1))
+    assert harness.telemetry.counts["ModelHoursThisMonth"] == 0
+    harness.run_by_labelwatch(hours=2)
+    assert harness.telemetry.counts["ModelHoursThisMonth"] == 2
 
 
-def test_a_model_is_stopped_at_the_ceiling_and_not_started_again_that_month() -> None:
-    place = Place(CEILING)
-    place.run_by_labelwatch(hours=4.9)
-    place.look(images=1, after=timedelta(minutes=7))
-    assert place.model.calls == ["stop"]
-    place.look("STOPPED", images=1)
-    assert place.model.calls == ["stop"]
+def test_a_model_is_stopped_at_its_maximum_of_hours_and_not_restarted_that_month() -> None:
+    harness = Harness(MAX_HOURS)
+    harness.run_by_labelwatch(hours=4.9)
+    harness.check(images=1, after=timedelta(minutes=7))
+    assert harness.model.calls == ["stop"]
+    harness.check("STOPPED", images=1)
+    assert harness.model.calls == ["stop"]
 
 
-def test_the_ceiling_stops_no_model_that_a_person_started() -> None:
-    place = Place(CEILING)
-    place.model_states.memory = ModelState(model=MODEL, month="2026-11", seconds=6 * 3600)
-    place.look("RUNNING", images=1)
-    assert place.model.calls == []
+def test_the_maximum_of_hours_does_not_stop_a_model_that_a_person_started() -> None:
+    harness = Harness(MAX_HOURS)
+    harness.model_states.state = ModelState(model=MODEL, month="2026-11", seconds=6 * 3600)
+    harness.check("RUNNING", images=1)
+    assert harness.model.calls == []
 
 
-def test_a_new_month_begins_at_nought_with_what_has_run_in_it() -> None:
-    place = Place(CEILING, now=datetime(2026, 11, 30, 20, tzinfo=UTC))
-    place.run_by_labelwatch(hours=4.5)
-    assert place.model_states.memory.seconds == pytest.approx(31 * 60)
-    assert (place.model_states.memory.month, place.model.calls) == ("2026-12", [])
+def test_a_new_month_counts_only_the_hours_in_it() -> None:
+    harness = Harness(MAX_HOURS, now=datetime(2026, 11, 30, 20, tzinfo=UTC))
+    harness.run_by_labelwatch(hours=4.5)
+    assert harness.model_states.state.seconds == pytest.approx(31 * 60)
+    assert (harness.model_states.state.month, harness.model.calls) == ("2026-12", [])
 
 
-def test_a_run_that_stopped_while_nobody_looked_is_not_counted_until_now() -> None:
-    place = Place(CEILING)
-    place.run_by_labelwatch(hours=1)
-    place.look("STOPPED", after=timedelta(days=3))
-    assert place.model_states.memory.seconds == pytest.approx(3600)
+def test_a_run_that_stopped_between_two_checks_is_not_counted_until_now() -> None:
+    harness = Harness(MAX_HOURS)
+    harness.run_by_labelwatch(hours=1)
+    harness.check("STOPPED", after=timedelta(days=3))
+    assert harness.model_states.state.seconds == pytest.approx(3600)
 
 
-def test_a_circuit_that_cannot_be_turned_does_not_keep_a_model_running() -> None:
-    place = Place(CEILING)
-    place.run_by_labelwatch(hours=6)
-    place.model.state = "RUNNING"
-    place.event_source.fault = REFUSED
-    with pytest.raises(Retryable):
-        place.look()
-    assert place.model.state == "STOPPING"
+def test_polling_that_cannot_be_changed_does_not_keep_a_model_running() -> None:
+    harness = Harness(MAX_HOURS)
+    harness.run_by_labelwatch(hours=6)
+    harness.model.state = "RUNNING"
+    harness.event_source.fault = REFUSED
+    harness.check()
+    assert harness.model.state == "STOPPING"
+    assert harness.telemetry.counts["ModelCheckErrors"] == 1
 
 
-def test_each_look_tells_whether_the_model_runs_and_what_waits() -> None:
-    place = Place()
-    place.look("RUNNING", images=4)
-    assert dict(place.telemetry.counts) == {"ModelRunning": 1, "ImagesWaiting": 4, "ModelHoursThisMonth": 0}
-    place.look("STOPPED")
-    assert dict(place.telemetry.counts) == {"ModelRunning": 0, "ImagesWaiting": 0, "ModelHoursThisMonth": 0}
+def test_each_check_counts_whether_the_model_runs_and_how_many_images_wait() -> None:
+    harness = Harness()
+    harness.check("RUNNING", images=4)
+    assert dict(harness.telemetry.counts) == {"ModelRunning": 1, "ImagesWaiting": 4, "ModelHoursThisMonth": 0}
+    harness.check("STOPPED")
+    assert dict(harness.telemetry.counts) == {"ModelRunning": 0, "ImagesWaiting": 0, "ModelHoursThisMonth": 0}
 
 
-def test_nothing_is_written_down_where_nothing_has_changed() -> None:
-    place = Place()
+def test_a_state_that_has_not_changed_is_not_saved() -> None:
+    harness = Harness()
     for images in (1, 0, 1, 0):
-        place.look("RUNNING", images=images)
-    assert place.model_states.writes == 1
+        harness.check("RUNNING", images=images)
+    assert harness.model_states.writes == 1
+
+
+class CountedModelStates(FakeModelStates):
+    """Counts how often the last use is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    def last_used(self) -> datetime | None:
+        self.reads += 1
+        return super().last_used()
+
+
+def test_the_last_use_is_read_only_before_an_idle_model_is_stopped() -> None:
+    states = CountedModelStates()
+    harness = Harness(IDLE, model_states=states)
+    idle(harness, 60)  # a person's run
+    assert states.reads == 0
+    harness.run_by_labelwatch()
+    idle(harness, 10)
+    assert states.reads == 0
+    idle(harness, 1)
+    assert (states.reads, harness.model.calls) == (1, ["stop"])
+
+
+def snapshot(status: str, *, waiting: int = 0, state: ModelState | None = None) -> Snapshot:
+    """A run of a minute that Labelwatch started, unless there is another state."""
+    minute_ago = MORNING - timedelta(minutes=1)
+    own = ModelState(model=MODEL, month="2026-11", started_at=minute_ago, counted_until=minute_ago)
+    return Snapshot(now=MORNING, model=MODEL, status=status, waiting=waiting, state=state or own)
+
+
+LONG_IDLE = ModelState(
+    model=MODEL, month="2026-11", started_at=MORNING, counted_until=MORNING, idle_since=MORNING - timedelta(minutes=10)
+)
+STOP_ANY = ModelPolicy(idle_minutes=10, idle_stops_any=True, max_hours=5)
+SPENT = ModelState(model=MODEL, month="2026-11", seconds=5 * 3600, started_at=MORNING, counted_until=MORNING)
+
+
+@pytest.mark.parametrize(
+    ("policy", "before", "action"),
+    [
+        (STARTS, snapshot("STOPPED", waiting=1), Action.START),
+        (STARTS, snapshot("STOPPED"), None),
+        (ModelPolicy(), snapshot("STOPPED", waiting=1), None),
+        (MAX_HOURS, snapshot("STOPPED", waiting=1, state=SPENT), None),
+        (MAX_HOURS, snapshot("RUNNING", waiting=1, state=SPENT), Action.STOP_HOURS),
+        (MAX_HOURS, snapshot("RUNNING", waiting=1), None),
+        (STOP_ANY, snapshot("RUNNING", waiting=1, state=replace(SPENT, started_at=None)), None),
+        (IDLE, snapshot("RUNNING", state=LONG_IDLE), Action.STOP_IDLE),
+        (IDLE, snapshot("RUNNING", waiting=1, state=LONG_IDLE), None),
+        (IDLE, snapshot("STOPPING", state=LONG_IDLE), None),
+        (ModelPolicy(), snapshot("RUNNING", state=LONG_IDLE), None),
+    ],
+)
+def test_the_decision_follows_from_the_snapshot_and_the_policy(
+    policy: ModelPolicy, before: Snapshot, action: Action | None
+) -> None:
+    assert decide(before, policy).action is action
+
+
+def test_a_decision_to_start_has_the_start_in_its_state() -> None:
+    assert decide(snapshot("STOPPED", waiting=1), STARTS).state.started_at == MORNING
+
+
+def test_a_last_use_restarts_the_idle_minutes() -> None:
+    decision = decide(replace(snapshot("RUNNING", state=LONG_IDLE), last_used=MORNING), IDLE)
+    assert (decision.action, decision.state.idle_since) == (None, MORNING)
+
+
+def test_general_labels_need_no_model_that_runs() -> None:
+    event_source, telemetry = FakeEventSource(), FakeTelemetry()
+    event_source.enabled = False
+    ManageModel(
+        model=None,
+        event_source=event_source,
+        backlog=FakeBacklog(),
+        model_states=FakeModelStates(),
+        model_policy=ModelPolicy(),
+        telemetry=telemetry,
+        now=lambda: MORNING,
+    )()
+    assert event_source.enabled
+    assert telemetry.counts == {}

@@ -1,4 +1,4 @@
-"""The life of a model under manage_model, whatever people, the service and the images do in between."""
+"""manage_model over many minutes, whatever people, the service and the images do in between."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,28 +12,28 @@ from chalicelib.steps.manage_model import ManageModel
 from tests.support.fakes import FakeBacklog, FakeEventSource, FakeModelStates, FakeModelVersion, FakeTelemetry
 
 MINUTE = timedelta(minutes=1)
-LONGEST_WRONG = 2
+LONGEST_MISMATCH = 2
 
 
-class SlowIntake(FakeEventSource):
+class SlowEventSource(FakeEventSource):
     """A mapping that needs until the next minute to change, and takes no other change meanwhile, as on AWS."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.becoming: bool | None = None
+        self.changing_to: bool | None = None
 
     def _change(self, *, enabled: bool) -> bool:
-        if self.becoming is not None or enabled is self.enabled:
+        if self.changing_to is not None or enabled is self.enabled:
             return False
-        self.becoming = enabled
+        self.changing_to = enabled
         return True
 
     def settle(self) -> None:
-        self.enabled, self.becoming = self.enabled if self.becoming is None else self.becoming, None
+        self.enabled, self.changing_to = self.enabled if self.changing_to is None else self.changing_to, None
 
 
-class LifeOfAModel(RuleBasedStateMachine):
-    """What people and the service do; the world itself keeps the book on whose run it is and how long it lasted."""
+class ModelOverTime(RuleBasedStateMachine):
+    """What people and the service do; the test itself tracks whose run it is and how long it lasted."""
 
     model_policy: ModelPolicy
     now: datetime
@@ -52,14 +52,14 @@ class LifeOfAModel(RuleBasedStateMachine):
             auto_start=auto_start, idle_minutes=idle_minutes, idle_stops_any=idle_stops_any, max_hours=max_hours
         )
         self.now = datetime(2027, 1, 1, tzinfo=UTC) - minutes_to_new_year * MINUTE
-        self.model, self.event_source, self.backlog = FakeModelVersion(), SlowIntake(), FakeBacklog()
+        self.model, self.event_source, self.backlog = FakeModelVersion(), SlowEventSource(), FakeBacklog()
         self.model_states = FakeModelStates()
         self.ours = False
         self.our_time = timedelta()
-        self.wrong_for = 0
+        self.mismatched_for = 0
         self.ran = False
-        self.quiet_for = 0
-        self.looks = ManageModel(
+        self.idle_for = 0
+        self.check = ManageModel(
             model=self.model,
             event_source=self.event_source,
             backlog=self.backlog,
@@ -86,7 +86,7 @@ class LifeOfAModel(RuleBasedStateMachine):
     @precondition(lambda self: self.model.state in {"STOPPED", "FAILED"})
     @rule()
     def somebody_starts_the_model(self) -> None:
-        self._minute()  # nobody is so quick that no look falls between two runs: AWS needs minutes for either
+        self._minute()  # a check falls between any two runs: AWS needs minutes for a stop and for a start
         if self.model.state in {"STOPPED", "FAILED"}:
             self.model.state = "STARTING"
 
@@ -96,51 +96,50 @@ class LifeOfAModel(RuleBasedStateMachine):
         self.model.state = "STOPPING"
 
     @rule(on=st.booleans())
-    def somebody_turns_the_mapping(self, *, on: bool) -> None:
-        self.event_source.enabled, self.event_source.becoming = on, None
-        self.wrong_for = 0  # of whoever turned it back; the looks begin anew
+    def somebody_changes_the_mapping(self, *, on: bool) -> None:
+        self.event_source.enabled, self.event_source.changing_to = on, None
+        self.mismatched_for = 0  # the person caused the mismatch, and the checks begin anew
 
     @rule(images=st.integers(1, 30))
     def images_come(self, images: int) -> None:
         self.backlog.images += images
 
     @rule()
-    def an_image_comes_and_goes_between_two_looks(self) -> None:
+    def an_image_comes_and_goes_between_two_checks(self) -> None:
         if self.event_source.enabled and self.model.state == "RUNNING":
             self.model_states.used(self.now)
-            self.quiet_for = 0
+            self.idle_for = 0
 
     @rule()
-    def the_model_cannot_be_asked_for_a_minute(self) -> None:
-        before = self.event_source.enabled, self.event_source.becoming
+    def the_status_cannot_be_read_for_a_minute(self) -> None:
+        before = self.event_source.enabled, self.event_source.changing_to
         self.model.fault = Retryable("ThrottlingException", "slow down")
-        try:
-            self.looks()
-        except Retryable:
-            assert (self.event_source.enabled, self.event_source.becoming) == before
+        self.check()
+        assert (self.event_source.enabled, self.event_source.changing_to) == before
+        assert self.model.calls == []
         self.model.fault = None
 
     def _minute(self) -> None:
         self._detect()
         new_month = (self.now + MINUTE).month != self.now.month
         self.now += MINUTE
-        seen = self.model.state
-        if self.ours and seen in {"STARTING", "RUNNING"}:
+        status = self.model.state
+        if self.ours and status in {"STARTING", "RUNNING"}:
             self.our_time += MINUTE
         self.our_time = timedelta() if new_month else self.our_time
-        self.ours = self.ours and seen in {"STARTING", "RUNNING", "STOPPING"}
-        self.quiet_for = self.quiet_for + 1 if seen == "RUNNING" and not self.backlog.images else 0
+        self.ours = self.ours and status in {"STARTING", "RUNNING", "STOPPING"}
+        self.idle_for = self.idle_for + 1 if status == "RUNNING" and not self.backlog.images else 0
         self.event_source.settle()
-        self.looks()
-        told, self.model.calls[:] = list(self.model.calls), []
-        if told:
-            {"start": self._was_started, "stop": self._was_stopped}[told[0]]()
+        self.check()
+        calls, self.model.calls[:] = list(self.model.calls), []
+        if calls:
+            {"start": self._was_started, "stop": self._was_stopped}[calls[0]]()
         assert not (self.ours and self._spent() and self.model.state == "RUNNING")
         runs = self.model.state == "RUNNING"
-        if self.event_source.enabled is runs or seen != self.model.state:
-            self.wrong_for = 0
-        else:  # left on for a stopped model and left off for a running one are two wrongs, each with its own looks
-            self.wrong_for = self.wrong_for + 1 if runs is self.ran else 1
+        if self.event_source.enabled is runs or status != self.model.state:
+            self.mismatched_for = 0
+        else:  # enabled while stopped and disabled while running are two mismatches, each with checks of its own
+            self.mismatched_for = self.mismatched_for + 1 if runs is self.ran else 1
         self.ran = runs
 
     def _detect(self) -> None:
@@ -159,7 +158,7 @@ class LifeOfAModel(RuleBasedStateMachine):
 
     def _was_stopped(self) -> None:
         assert self.ours or self.model_policy.idle_stops_any
-        idle = self.model_policy.idle_minutes and self.quiet_for >= self.model_policy.idle_minutes
+        idle = self.model_policy.idle_minutes and self.idle_for >= self.model_policy.idle_minutes
         assert idle or (self.ours and self._spent())
 
     def _spent(self) -> bool:
@@ -167,8 +166,8 @@ class LifeOfAModel(RuleBasedStateMachine):
 
     @invariant()
     def the_mapping_follows_the_model(self) -> None:
-        assert self.wrong_for <= LONGEST_WRONG
+        assert self.mismatched_for <= LONGEST_MISMATCH
 
 
-TestLifeOfAModel = LifeOfAModel.TestCase
-TestLifeOfAModel.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestModelOverTime = ModelOverTime.TestCase
+TestModelOverTime.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import BadRequest, Retryable
-from chalicelib.steps.presign_upload import LONGEST_FILENAME, PresignUpload, Wanted, cleaned, key_of, read
+from chalicelib.domain.uploads import LONGEST_FILENAME, UploadRequest, cleaned, new_key, parse_request
+from chalicelib.steps.presign_upload import PresignUpload
 from tests.support.builders import NOW
 from tests.support.fakes import FakeSigner, FakeTelemetry
 
@@ -28,14 +29,14 @@ def telemetry() -> FakeTelemetry:
 
 
 @pytest.fixture
-def uploads(signer: FakeSigner, telemetry: FakeTelemetry) -> PresignUpload:
+def presign_upload(signer: FakeSigner, telemetry: FakeTelemetry) -> PresignUpload:
     return PresignUpload(signer=signer, telemetry=telemetry, presigned_upload_seconds=900, now=lambda: NOW)
 
 
-def test_a_ticket_has_the_form_the_key_the_end_and_a_line_for_a_shell(
-    uploads: PresignUpload, signer: FakeSigner
+def test_a_presigned_upload_has_the_form_the_key_the_end_and_a_line_for_a_shell(
+    presign_upload: PresignUpload, signer: FakeSigner
 ) -> None:
-    presigned_upload = uploads("camera-north", b'{"filename": "leaf 1.jpg"}')
+    presigned_upload = presign_upload("camera-north", b'{"filename": "leaf 1.jpg"}')
     assert signer.signed == [(presigned_upload.key, "image/jpeg", 900)]
     assert (presigned_upload.url, presigned_upload.fields) == ("https://images.s3/", {"key": presigned_upload.key})
     assert re.fullmatch(r"uploads/camera-north/2026-11-22/[a-z2-7]{16}-leaf-1\.jpg", presigned_upload.key)
@@ -45,7 +46,7 @@ def test_a_ticket_has_the_form_the_key_the_end_and_a_line_for_a_shell(
     )
 
 
-def test_a_ticket_is_for_the_type_that_was_asked_for_and_for_the_time_that_was_set(
+def test_a_presigned_upload_is_for_the_requested_type_and_for_the_configured_time(
     signer: FakeSigner, telemetry: FakeTelemetry
 ) -> None:
     short = PresignUpload(signer=signer, telemetry=telemetry, presigned_upload_seconds=60, now=lambda: NOW)
@@ -54,18 +55,18 @@ def test_a_ticket_is_for_the_type_that_was_asked_for_and_for_the_time_that_was_s
     assert presigned_upload.expires_at == "2026-11-22T10:01:00Z"
 
 
-def test_a_ticket_is_counted_and_logged_with_its_key_and_no_more(
-    uploads: PresignUpload, telemetry: FakeTelemetry
+def test_a_presigned_upload_is_counted_and_logged_with_its_key_and_no_more(
+    presign_upload: PresignUpload, telemetry: FakeTelemetry
 ) -> None:
-    presigned_upload = uploads("camera-north", b'{"filename": "leaf 1.jpg"}')
+    presigned_upload = presign_upload("camera-north", b'{"filename": "leaf 1.jpg"}')
     assert telemetry.counts == {"UploadsPresigned": 1}
     assert telemetry.log == [("upload presigned", {"client": "camera-north", "key": presigned_upload.key})]
 
 
-def test_a_signer_that_cannot_sign_is_no_fault_of_the_request(uploads: PresignUpload, signer: FakeSigner) -> None:
+def test_a_signer_that_cannot_sign_is_not_a_bad_request(presign_upload: PresignUpload, signer: FakeSigner) -> None:
     signer.fault = Retryable("NoCredentials", "there are none")
     with pytest.raises(Retryable):
-        uploads("camera-north", b'{"filename": "leaf.jpg"}')
+        presign_upload("camera-north", b'{"filename": "leaf.jpg"}')
 
 
 @pytest.mark.parametrize(
@@ -78,8 +79,8 @@ def test_a_signer_that_cannot_sign_is_no_fault_of_the_request(uploads: PresignUp
         (b'{"filename": "leaf.jpg", "content_type": "image/png"}', "image/png"),
     ],
 )
-def test_the_type_is_what_is_said_or_what_the_name_ends_in(body: bytes, content_type: str) -> None:
-    assert read(body).content_type == content_type
+def test_the_content_type_is_the_given_one_or_follows_from_the_extension(body: bytes, content_type: str) -> None:
+    assert parse_request(body).content_type == content_type
 
 
 @pytest.mark.parametrize(
@@ -112,27 +113,27 @@ def test_the_type_is_what_is_said_or_what_the_name_ends_in(body: bytes, content_
         (b'{"filename": "a.jpg", "content_type": ["image/png"]}', "UnsupportedType", "content_type", "must be image"),
     ],
 )  # fmt: skip
-def test_a_bad_request_is_told_which_field_and_what_would_be_right(
+def test_a_bad_request_is_refused_with_its_field_and_what_would_be_right(
     body: bytes, code: str, field: str | None, message: str
 ) -> None:
     with pytest.raises(BadRequest, match=message) as caught:
-        read(body)
+        parse_request(body)
     assert (caught.value.code, caught.value.field) == (code, field)
 
 
-def test_a_name_of_the_greatest_length_is_taken() -> None:
+def test_a_name_of_the_greatest_length_is_accepted() -> None:
     name = "a" * 251 + ".jpg"
-    assert read(b'{"filename": "%s"}' % name.encode()) == Wanted(name, "image/jpeg")
+    assert parse_request(b'{"filename": "%s"}' % name.encode()) == UploadRequest(name, "image/jpeg")
 
 
 @given(st.binary() | texts.map(str.encode))
-def test_any_body_is_read_or_refused(body: bytes) -> None:
+def test_any_body_is_parsed_or_refused(body: bytes) -> None:
     try:
-        wanted = read(body)
+        request = parse_request(body)
     except BadRequest as refusal:
         assert refusal.message  # noqa: PT017 - either outcome is right
     else:
-        assert wanted.content_type in {"image/jpeg", "image/png"}
+        assert request.content_type in {"image/jpeg", "image/png"}
 
 
 @pytest.mark.parametrize(
@@ -159,18 +160,18 @@ def test_a_cleaned_name_is_still_read_as_the_name(filename: str, name: str) -> N
 
 @given(filenames, st.sampled_from(["a", "camera-north", "c" * 63]))
 def test_any_filename_gives_a_key_that_s3_takes_under_the_client_s_own_prefix(filename: str, client: str) -> None:
-    key = key_of(client, NOW, filename)
+    key = new_key(client, NOW, filename)
     assert 0 < len(key.encode()) <= 1024
     head, slash, name = key.rpartition("/")
     assert (head, slash) == (f"uploads/{client}/2026-11-22", "/")
     assert re.fullmatch(r"[a-z2-7]{16}-.+", name)
-    assert not [letter for letter in key if unicodedata.category(letter)[0] in "CZ"]
+    assert not [character for character in key if unicodedata.category(character)[0] in "CZ"]
     assert not set(key) & set("\\{}^%`[]\"'<>~#|$&?;:@=, ")
 
 
 @given(filenames)
 def test_two_keys_of_one_name_are_never_the_same(filename: str) -> None:
-    assert len({key_of("a", NOW, filename) for _ in range(5)}) == 5
+    assert len({new_key("a", NOW, filename) for _ in range(5)}) == 5
 
 
 @given(st.text(st.characters(categories=["Lu", "Ll", "Lo", "Nd"]), min_size=1, max_size=100))
@@ -178,6 +179,6 @@ def test_letters_and_digits_of_any_script_stay_as_they_are(name: str) -> None:
     assert cleaned(f"{name}.jpg") == unicodedata.normalize("NFC", f"{name}.jpg")
 
 
-def test_of_a_name_that_is_too_long_the_end_stays() -> None:
+def test_a_name_that_is_too_long_keeps_its_end() -> None:
     name = cleaned("葉" * 250 + ".jpg")
     assert (len(name), name[-5:]) == (200, "葉.jpg")

@@ -2,13 +2,13 @@ import json
 from typing import Any
 
 import pytest
-from chalice.app import Response
+from chalice.app import AuthRequest, Chalice, Request, Response
 
 from chalicelib import __version__, rest
 from chalicelib.domain.errors import BadRequest
 from chalicelib.domain.uploads import PresignedUpload
 
-TICKET = PresignedUpload("https://b.s3/", {"key": "k"}, "k", "2026-11-22T10:15:00Z", "curl 'file=@葉 1.jpg'")
+UPLOAD = PresignedUpload("https://b.s3/", {"key": "k"}, "k", "2026-11-22T10:15:00Z", "curl 'file=@葉 1.jpg'")
 
 
 def body(response: Response) -> Any:
@@ -16,8 +16,42 @@ def body(response: Response) -> Any:
     return json.loads(response.body)
 
 
-def test_a_ticket_is_201_and_nobody_may_keep_it() -> None:
-    response = rest.created(TICKET)
+class FakeStep:
+    """Presigns UPLOAD for every request, unless there is a refusal."""
+
+    def __init__(self, refusal: BadRequest | None = None) -> None:
+        self.requests: list[tuple[str, str | bytes]] = []
+        self._refusal = refusal
+
+    def __call__(self, client: str, body: str | bytes) -> PresignedUpload:
+        self.requests.append((client, body))
+        if self._refusal:
+            raise self._refusal
+        return UPLOAD
+
+
+def presign(step: FakeStep) -> Response:
+    """The answer to a request of camera-north, which sends `{}`."""
+    app = Chalice("labelwatch")
+    event = {
+        "multiValueQueryStringParameters": None,
+        "headers": {"content-type": "application/json"},
+        "pathParameters": None,
+        "requestContext": {
+            "httpMethod": "POST",
+            "resourcePath": "/uploads",
+            "authorizer": {"principalId": "camera-north"},
+        },
+        "body": "{}",
+        "stageVariables": None,
+        "isBase64Encoded": False,
+    }
+    app.current_request = Request(event)
+    return rest.presign_upload(app, step)
+
+
+def test_a_presigned_upload_is_201_and_may_not_be_cached() -> None:
+    response = presign(FakeStep())
     assert (response.status_code, response.headers["Cache-Control"]) == (201, "no-store")
     assert body(response) == {
         "url": "https://b.s3/",
@@ -28,18 +62,40 @@ def test_a_ticket_is_201_and_nobody_may_keep_it() -> None:
     }
 
 
+def test_an_upload_is_presigned_for_the_client_of_the_token() -> None:
+    step = FakeStep()
+    presign(step)
+    assert step.requests == [("camera-north", b"{}")]
+
+
 def test_the_curl_line_of_a_plain_name_can_be_copied_out_of_the_answer_as_it_stands() -> None:
-    assert TICKET.curl in rest.created(TICKET).body
-
-
-def test_health_tells_the_version_and_nothing_else() -> None:
-    assert body(rest.health()) == {"version": __version__}
+    assert UPLOAD.curl in presign(FakeStep()).body
 
 
 def test_a_bad_request_is_400_with_the_field() -> None:
-    response = rest.refused(BadRequest("MissingField", "filename is missing", "filename"))
+    response = presign(FakeStep(BadRequest("MissingField", "filename is missing", "filename")))
     assert response.status_code == 400
     assert body(response) == {"error": {"code": "MissingField", "message": "filename is missing", "field": "filename"}}
+
+
+AUTHORIZATION = AuthRequest("TOKEN", "Bearer x", "arn:aws:execute-api:eu-west-1:123456789012:abc/api/POST/uploads")
+
+
+def test_a_client_is_allowed_to_presign_uploads_and_nothing_else() -> None:
+    policy = rest.authorization("camera-north").to_dict(AUTHORIZATION)
+    assert policy["principalId"] == "camera-north"
+    (statement,) = policy["policyDocument"]["Statement"]
+    arn = AUTHORIZATION.method_arn
+    assert (statement["Effect"], statement["Resource"]) == ("Allow", [arn, f"{arn}/"])
+
+
+def test_without_a_client_nothing_is_allowed() -> None:
+    (statement,) = rest.authorization(None).to_dict(AUTHORIZATION)["policyDocument"]["Statement"]
+    assert statement["Resource"] == []
+
+
+def test_health_has_the_version_and_nothing_else() -> None:
+    assert body(rest.health()) == {"version": __version__}
 
 
 @pytest.mark.parametrize(
@@ -50,9 +106,9 @@ def test_a_bad_request_is_400_with_the_field() -> None:
         (500, "InternalError", "try it again"),
     ],
 )
-def test_chalice_s_own_errors_take_our_shape(status: int, code: str, message: str) -> None:
-    own = Response({"Code": "Theirs", "Message": "theirs"}, {"Allow": "POST"}, status)
-    response = rest.formatted(own, origin="")
+def test_chalice_s_own_errors_get_the_shape_of_all_others(status: int, code: str, message: str) -> None:
+    from_chalice = Response({"Code": "Theirs", "Message": "theirs"}, {"Allow": "POST"}, status)
+    response = rest.formatted(from_chalice, origin="")
     assert (response.status_code, response.headers["Allow"]) == (status, "POST")
     assert body(response)["error"] | {"message": ""} == {"code": code, "message": "", "field": None}
     assert message in body(response)["error"]["message"]
@@ -76,13 +132,13 @@ def test_with_an_origin_every_answer_is_open_to_its_page_errors_too() -> None:
         assert headers["Access-Control-Allow-Origin"] == "https://example.com"
 
 
-def test_a_preflight_allows_what_a_ticket_needs() -> None:
+def test_a_preflight_allows_the_method_and_the_headers_of_an_upload() -> None:
     response = rest.preflight("https://example.com")
     assert response.status_code == 204
     assert response.headers["Access-Control-Allow-Methods"] == "POST"
     assert response.headers["Access-Control-Allow-Headers"] == "Authorization,Content-Type"
 
 
-def test_what_one_answer_was_given_does_not_show_in_the_next() -> None:
+def test_a_header_that_is_added_to_an_answer_is_not_in_the_next_answer() -> None:
     rest.formatted(rest.health(), origin="https://example.com")
     assert "Access-Control-Allow-Origin" not in rest.health().headers
