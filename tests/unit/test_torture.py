@@ -155,7 +155,9 @@ def test_about_half_of_all_event_notifications_are_delivered_a_second_time() -> 
 
 
 def test_a_row_of_the_table_counts_what_is_lost() -> None:
-    verdict = compare(found(uploads=[uploaded("lost"), uploaded("notified")], predictions=[stored(uploaded("notified"))]))
+    verdict = compare(
+        found(uploads=[uploaded("lost"), uploaded("notified")], predictions=[stored(uploaded("notified"))])
+    )
     outcome = Outcome("all", 61.4, verdict, 3, 4, 1, {"killed": 1200}, [])
     assert page.table([outcome]).splitlines()[-1] == "| all | 1,200 killed | 2 | 1 | 0 | 1 | 1 | 1 | 4 | 1 | 3 | 61 |"
     assert "| all | 1,200 killed |" in page.whole([outcome], "By a test")
