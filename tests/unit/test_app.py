@@ -420,9 +420,10 @@ def test_for_general_labels_manage_model_only_resumes_polling(aws: FakeAws) -> N
     assert [name for name, _ in aws.calls] == ["list_event_source_mappings", "update_event_source_mapping"]
 
 
-def test_a_start_is_not_retried_within_a_check() -> None:
+def test_a_check_retries_neither_a_start_nor_a_change_of_polling_nor_a_save() -> None:
     configs = configs_of(lambda service: service.manage_model())
-    assert configs["rekognition"].retries["total_max_attempts"] == 1
+    attempts = {name: config.retries["total_max_attempts"] for name, config in configs.items() if name != "sqs"}
+    assert attempts == {"rekognition": 1, "lambda": 1, "dynamodb": 1}
 
 
 @pytest.mark.parametrize(("minutes", "records"), [("0", 0), ("30", 1)])
