@@ -23,7 +23,7 @@ from rich.table import Table
 
 from bench.measuring import MODEL_SECONDS, Run, running
 from bench.month import scheduled_functions
-from labelwatch.deploy.package import package
+from labelwatch.deploy import package
 from labelwatch.local import curl_uploads
 from labelwatch.local.folder import exclusive
 from labelwatch.local.ministack import check_machine

@@ -25,7 +25,7 @@ from rich.progress import track
 from rich.table import Table
 
 from bench import recorded_clients
-from labelwatch.deploy.package import package
+from labelwatch.deploy import package
 from labelwatch.local.ministack import check_machine
 from labelwatch.shared.errors import UserError
 from tests.support import handler_environment, lambda_runtime

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench import month
 from bench.month import CallCounts, Stack, Template
-from labelwatch.deploy.package import package
+from labelwatch.deploy import package
 from labelwatch.shared import pricing
 from labelwatch.shared.pricing import Amounts, Prices
 from labelwatch.shared.project import PROJECT

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.sqs import MAX_MESSAGES
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.local import curl_uploads, deployment, rekognition_api
 from labelwatch.local import session as local
 from labelwatch.local.ministack import LocalAws

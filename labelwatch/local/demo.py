@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from labelwatch.analytics import Narrowing, load_query
-from labelwatch.deploy.package import package
+from labelwatch.deploy import package
 from labelwatch.local import curl_uploads
 from labelwatch.local import session as local
 from labelwatch.local.defaults import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest

@@ -4,7 +4,7 @@ import copy
 import json
 from typing import Any
 
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.local.ministack import REGION, LocalAws
 from labelwatch.shared import stacks
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.adapters.dynamodb import TokenTable
 from labelwatch.analytics import TABLES, Athena, Tables
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.local import deployment, ministack, rekognition_api
 from labelwatch.local.mailbox import Mailbox
 from labelwatch.local.ministack import LocalAws

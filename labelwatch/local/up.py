@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from labelwatch.deploy.package import package
+from labelwatch.deploy import package
 from labelwatch.local import curl_uploads
 from labelwatch.local import session as local
 from labelwatch.local.defaults import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest

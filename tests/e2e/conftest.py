@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labelwatch.deploy.package import Package, package
+from labelwatch.deploy import Package, package
 from labelwatch.local import session as local
 from labelwatch.local.model import CALLS_PER_SECOND, RateLimit
 from tests.least_privilege import rights

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from chalicelib.adapters.dynamodb import TokenTable
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.local.ministack import REGION
 from labelwatch.shared import stacks
 from labelwatch.uploads import tokens

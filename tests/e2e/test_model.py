@@ -14,7 +14,7 @@ import pytest
 
 from chalicelib.adapters.dynamodb import ModelStateTable
 from chalicelib.domain.model import ModelState
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
 from labelwatch.local.model import CONTROL_CALLS_PER_SECOND, RateLimit
 from labelwatch.shared import stacks

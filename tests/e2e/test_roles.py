@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
 from labelwatch.local.ministack import REGION
 from labelwatch.shared import stacks

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chalicelib import __version__
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.shared.project import PROJECT
 from tests.support import handler_environment, lambda_runtime
 from tests.support.handler_environment import KEY, HandlerEnvironment, request

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from tests.torture import scenarios
 from tests.torture.calls import ACQUIRE_ALERT, COMPLETE_ALERT, HEAD_ROWS, PUBLISH
 from tests.torture.disruptions import FAILURE_WEIGHTS, KILLED, NOT_RUNNING, REPEATED, Kill

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from labelwatch.deploy.package import Package, package
+from labelwatch.deploy import Package, package
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

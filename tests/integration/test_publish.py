@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from chalicelib import __version__
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.deploy.publish import publish
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError

@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.queues.batch import LAST_RECEIVE
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.deploy.package import resources as resources_template
 from labelwatch.local.deployment import adapt_to_local_aws
 from labelwatch.shared.project import PROJECT

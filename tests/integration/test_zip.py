@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from chalicelib import __version__
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.shared.project import PROJECT
 
 

@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from labelwatch.deploy.package import package
+from labelwatch.deploy import package
 from tests.least_privilege.required import required_by
 from tests.least_privilege.rights import NOTHING, Right, rights
 from tests.least_privilege.running import Outcome, run

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from labelwatch.deploy.package import package
+from labelwatch.deploy import package
 from labelwatch.local.folder import exclusive
 from labelwatch.local.ministack import check_machine
 from labelwatch.shared.errors import UserError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labelwatch.audit.read import Reader
-from labelwatch.deploy.package import Package
+from labelwatch.deploy import Package
 from labelwatch.local import rekognition_api
 from labelwatch.local import session as local
 from labelwatch.local.model import CALLS_PER_SECOND, LocalModel, RateLimit
