@@ -1,7 +1,8 @@
-"""the CloudFormation deployment: resources, overlay and what Chalice packages, as one template and one zip."""
+"""The CloudFormation deployment: resources, overlay and what Chalice packages, as one template and one zip."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,25 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from chalice.package import TemplateDeepMerger, YAMLTemplateSerializer
 
+from chalicelib import settings
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 
 # The stage of .chalice/config.json whose values the overlay replaces.
 STAGE = "template"
+# The whitespace of JSON, or a text in it, whose own blanks count.
+_WHITESPACE = re.compile(r'(?P<text>"[^"]*")|\s+')
+# CloudFormation gives a stack's tags to its resources. A stack that a person launches has none, so these get them here.
+_TAGGED = {
+    "AWS::Athena::WorkGroup",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+}
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 12), (3, 14)
 
 
@@ -38,7 +53,7 @@ def package(build: Path) -> Package:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    environment = users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"}
+    environment = users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"} | settings.examples()
     command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
     done = subprocess.run(  # noqa: S603 - the command is ours
         [*command, "--merge-template", str(overlay), str(build)],
@@ -60,8 +75,17 @@ def package(build: Path) -> Package:
 
 
 def resources() -> dict[str, Any]:
-    """The template of all but the functions."""
-    return load_template(PROJECT / "infra" / "resources.yaml")
+    """The template of all but the functions, in few bytes, and each change of a parameter a change of a resource.
+
+    CloudFormation refuses an update that changes none, such as that of a parameter which only the functions read.
+    """
+    template = load_template(PROJECT / "infra" / "resources.yaml")
+    optional = [name for name, parameter in template["Parameters"].items() if "Default" in parameter]
+    database = template["Resources"]["Database"]["Properties"]["DatabaseInput"]
+    database["Parameters"] = {"parameters": {"Fn::Sub": " ".join(f"${{{name}}}" for name in optional)}}
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body[0] = _WHITESPACE.sub(lambda found: found["text"] or "", body[0])
+    return template
 
 
 def check_python() -> None:
@@ -81,11 +105,29 @@ def load_template(path: Path) -> dict[str, Any]:
 
 def _overlay() -> dict[str, Any]:
     """The resources with the overlay on them: Chalice merges one file only."""
-    functions = load_template(PROJECT / "infra" / "functions.yaml")
+    overlay = load_template(PROJECT / "infra" / "functions.yaml")
+    template = resources()
+    for resource in template["Resources"].values():
+        if resource["Type"] in _TAGGED:
+            resource["Properties"]["Tags"] = template["Resources"]["InputBucket"]["Properties"]["Tags"]
     merged: dict[str, Any] = TemplateDeepMerger().merge(
-        {name: functions[name] for name in ("Resources", "Outputs")}, resources()
+        {name: overlay[name] for name in ("Resources", "Outputs")}, template
     )
+    variables = _variables(template["Outputs"])
+    for resource in merged["Resources"].values():
+        environment = resource.get("Properties", {}).get("Environment")
+        if environment:
+            environment["Variables"] = variables | environment["Variables"]
     return merged
+
+
+def _variables(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The functions' environment, by the values of the outputs; ExistingBucketName is for `chalice deploy` alone."""
+    return {
+        setting.variable: outputs[setting.output]["Value"]
+        for setting in settings.SETTINGS
+        if setting.output and "Condition" not in outputs[setting.output]
+    }
 
 
 def _with_outputs_for_people(template: dict[str, Any]) -> dict[str, Any]:

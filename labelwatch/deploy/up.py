@@ -67,6 +67,7 @@ def run(account: Account, name: str, given: dict[str, str], terminal: Terminal, 
     kept = preflight.kept(account, wanted)
     if found and not now:
         _clear(stacks, stack_name, found.status, terminal)
+    tags = (now.tags if now else {}) | tags | {"application": "labelwatch", "stack": stack_name}
     outputs = Deployment(account, wanted, template, tags, terminal).outputs(kept)
     _write_stage(name, stack_name, outputs, terminal)
     if now and outputs["Tracing"] == "no":

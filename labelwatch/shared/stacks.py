@@ -28,6 +28,7 @@ class Stack(NamedTuple):
     status: str
     parameters: dict[str, str]
     outputs: dict[str, str]
+    tags: dict[str, str] = {}  # noqa: RUF012 - never changed
 
 
 class Resource(NamedTuple):
@@ -87,6 +88,7 @@ class Stacks:
             stack["StackStatus"],
             {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])},
             {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])},
+            {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
         )
 
     def plan(  # noqa: PLR0913 - a change set's parts, by name

@@ -242,7 +242,7 @@ def test_what_died_of_a_missing_permission_becomes_a_prediction_once_it_is_there
 ) -> None:
     place.pipeline.upload(place.key)
     place.try_often("ImagesQueueUrl", LAST_RECEIVE - 1)
-    with without(place.pipeline, "DetectRoleArn", "detect", "LookAtImages"):
+    with without(place.pipeline, "DetectRoleArn", "detect", "ReadImages"):
         detect_sleeps()
         place.wait_for_one()
     (one,) = place.listed()
@@ -290,7 +290,7 @@ def test_a_prediction_that_could_not_be_told_goes_back_on_the_predictions_queue_
 ) -> None:
     place.pipeline.upload(place.key, content=picture("leaf-smut"))
     place.try_often("PredictionsQueueUrl", LAST_RECEIVE - 1)
-    with without(place.pipeline, "NotifyRoleArn", "notify", "TellSubscribers"):
+    with without(place.pipeline, "NotifyRoleArn", "notify", "PublishAlerts"):
         notify_sleeps()
         place.wait_for_one()
     (one,) = place.listed()

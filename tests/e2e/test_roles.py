@@ -61,7 +61,7 @@ def test_a_prediction_that_is_told_stays_finished_where_its_neighbour_comes_back
     pipeline.upload("neighbours/untold.jpg")
     pipeline.upload("neighbours/nothing to tell.jpg", content=picture("brown-spot"))
     pipeline.wait_until(lambda: pipeline.waiting("PredictionsQueueUrl") == 2, "two predictions")
-    with without(pipeline, "NotifyRoleArn", "notify", "TellSubscribers"):
+    with without(pipeline, "NotifyRoleArn", "notify", "PublishAlerts"):
         set_mapping(pipeline.session, without_partial_responses, Enabled=True)
         pipeline.wait_until(lambda: pipeline.waiting("PredictionsQueueUrl") == 1, "one that is finished")
     pipeline.wait_for_alert("neighbours/untold.jpg")

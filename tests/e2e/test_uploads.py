@@ -231,7 +231,7 @@ def test_an_upload_has_no_more_rights_than_the_role_that_signed_it(pipeline: Pip
 
 def test_a_table_that_cannot_be_asked_is_500_in_the_one_shape_and_lets_nobody_in(pipeline: Pipeline, api: str) -> None:
     new = tokens.create(pipeline.session.tokens, "camera-east")
-    with without(pipeline, "AuthorizeRoleArn", "authorize", "UseTokens"):
+    with without(pipeline, "AuthorizeRoleArn", "authorize", "UpdateTokens"):
         assert error_of(ask(api, new)) == (500, "InternalError", None)
 
 

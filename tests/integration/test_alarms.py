@@ -165,9 +165,9 @@ def test_everything_that_takes_tags_says_whose_it_is(template: Template) -> None
 
 
 def test_functions_are_traced_only_where_it_is_wanted(template: Template) -> None:
-    assert template["Conditions"]["Traces"] == {"Fn::Equals": [{"Ref": "Tracing"}, "yes"]}
+    assert template["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "yes"]}
     assert {json.dumps(one["Tracing"]) for one in functions(template).values()} == {
-        '{"Fn::If": ["Traces", "Active", "PassThrough"]}'
+        '{"Fn::If": ["HasTracing", "Active", "PassThrough"]}'
     }
 
 
@@ -179,7 +179,7 @@ def test_every_role_may_send_traces_only_where_it_is_wanted(template: Template) 
         for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
         if "Fn::If" in statement and statement["Fn::If"][1]["Sid"] == "Trace"
     }
-    assert conditional == dict.fromkeys(function_roles(template), "Traces")
+    assert conditional == dict.fromkeys(function_roles(template), "HasTracing")
     sent = [set(one["Action"]) for _, one in statements(template) if one["Sid"] == "Trace"]
     assert sent == [{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}] * len(conditional)
 

@@ -51,8 +51,8 @@ def test_every_role_may_write_the_log_of_its_function(template: Template) -> Non
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/sc-introduction.html
 # https://docs.aws.amazon.com/rekognition/latest/dg/security_iam_service-with-iam.html
 def test_detect_may_ask_the_model_that_is_set(template: Template) -> None:
-    action = {"Fn::If": ["AsksGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]}
-    model = {"Fn::If": ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]}
+    action = {"Fn::If": ["UsesGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]}
+    model = {"Fn::If": ["UsesGeneralLabels", "*", {"Ref": "CustomModelARN"}]}
     asking = [one["Action"] for role, one in statements(template) if role == "DetectRole" and one["Resource"] == model]
     assert asking == [action]
 
@@ -83,10 +83,10 @@ def test_keep_model_may_ask_for_the_model_and_start_and_stop_it_only_where_that_
         if "Fn::If" in one and str(one["Fn::If"][1]["Action"]).startswith("rekognition:")
     }
     assert given == {
-        "rekognition:DescribeProjects": ("AsksAModel", "*"),
-        "rekognition:DescribeProjectVersions": ("AsksAModel", place),
-        "rekognition:StartProjectVersion": ("StartsTheModel", model),
-        "rekognition:StopProjectVersion": ("StopsTheModel", model),
+        "rekognition:DescribeProjects": ("UsesCustomModel", "*"),
+        "rekognition:DescribeProjectVersions": ("UsesCustomModel", place),
+        "rekognition:StartProjectVersion": ("StartsModel", model),
+        "rekognition:StopProjectVersion": ("StopsModel", model),
     }
 
 
@@ -232,8 +232,8 @@ def test_what_depends_on_a_condition_still_does_when_something_else_is_taken_awa
 
 
 def test_a_right_that_is_not_there_cannot_be_taken_away(template: Template) -> None:
-    with pytest.raises(LookupError, match="DetectRole/LookAtImages/s3:PutObject"):
-        without(template, "DetectRole/LookAtImages/s3:PutObject")
+    with pytest.raises(LookupError, match="DetectRole/ReadImages/s3:PutObject"):
+        without(template, "DetectRole/ReadImages/s3:PutObject")
 
 
 @pytest.mark.parametrize(

@@ -255,8 +255,8 @@ def test_only_what_knows_no_resources_is_asked_of_no_resource(template: Template
     broad = [
         (role, one["Action"], one["Resource"]) for role, one in statements(template) if "*" in leaves(one["Resource"])
     ]
-    general = {"Fn::If": ["AsksGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]}
-    detecting = ("DetectRole", general, {"Fn::If": ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]})
+    general = {"Fn::If": ["UsesGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]}
+    detecting = ("DetectRole", general, {"Fn::If": ["UsesGeneralLabels", "*", {"Ref": "CustomModelARN"}]})
     tracing = [one for one in broad if one != detecting]
     assert detecting in broad
     assert {(", ".join(listed(actions)), resource) for _, actions, resource in tracing} == {
@@ -355,14 +355,14 @@ def test_what_is_not_foreseen_has_the_one_shape_too(template: Template) -> None:
 
 
 def test_the_api_is_open_to_a_page_only_where_an_origin_is_set(template: Template) -> None:
-    if_there_is_one = {"Fn::If": ["LetsAPageUpload", {"Fn::Sub": "'${UploadOrigin}'"}, {"Ref": "AWS::NoValue"}]}
+    if_there_is_one = {"Fn::If": ["HasUploadOrigin", {"Fn::Sub": "'${UploadOrigin}'"}, {"Ref": "AWS::NoValue"}]}
     headers = [one["ResponseParameters"]["Headers"] for one in gateway_responses(template).values()]
     assert headers == [{"Access-Control-Allow-Origin": if_there_is_one}] * len(headers)
 
 
 def test_the_input_bucket_is_open_to_forms_of_a_page_only_where_an_origin_is_set(template: Template) -> None:
     condition, cors, otherwise = resources(template, "AWS::S3::Bucket")["InputBucket"]["CorsConfiguration"]["Fn::If"]
-    assert (condition, otherwise) == ("LetsAPageUpload", {"Ref": "AWS::NoValue"})
+    assert (condition, otherwise) == ("HasUploadOrigin", {"Ref": "AWS::NoValue"})
     (rule,) = cors["CorsRules"]
     assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["POST"], [{"Ref": "UploadOrigin"}])
 
@@ -387,7 +387,9 @@ def test_the_api_answers_before_api_gateway_gives_up(template: Template) -> None
 
 
 def test_a_token_opens_nothing_but_the_tokens_of_the_table(template: Template) -> None:
-    (statement,) = [one for role, one in statements(template) if role == "AuthorizeRole" and one["Sid"] == "UseTokens"]
+    (statement,) = [
+        one for role, one in statements(template) if role == "AuthorizeRole" and one["Sid"] == "UpdateTokens"
+    ]
     assert (statement["Action"], statement["Resource"]) == ("dynamodb:UpdateItem", {"Fn::GetAtt": ["Table", "Arn"]})
     assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["token"]}}
 
@@ -423,7 +425,7 @@ def holds(template: Template, condition: Any, parameters: dict[str, str]) -> boo
     raise AssertionError(condition)
 
 
-OF_THE_MODEL = ("AsksAModel", "StartsTheModel", "StopsAnIdleModel", "LimitsTheModel", "StopsTheModel")
+OF_THE_MODEL = ("UsesCustomModel", "StartsModel", "StopsIdleModel", "LimitsModelHours", "StopsModel")
 A_MODEL = {"CustomModelARN": "arn:of:a:model"}
 
 
@@ -432,10 +434,10 @@ A_MODEL = {"CustomModelARN": "arn:of:a:model"}
     [
         ({}, ""),
         ({"ModelAutoStart": "yes", "ModelIdleMinutes": "30", "ModelMaxHoursPerMonth": "40"}, ""),
-        (A_MODEL, "AsksAModel"),
-        (A_MODEL | {"ModelAutoStart": "yes"}, "AsksAModel StartsTheModel"),
-        (A_MODEL | {"ModelIdleMinutes": "30"}, "AsksAModel StopsAnIdleModel StopsTheModel"),
-        (A_MODEL | {"ModelMaxHoursPerMonth": "40"}, "AsksAModel LimitsTheModel StopsTheModel"),
+        (A_MODEL, "UsesCustomModel"),
+        (A_MODEL | {"ModelAutoStart": "yes"}, "UsesCustomModel StartsModel"),
+        (A_MODEL | {"ModelIdleMinutes": "30"}, "UsesCustomModel StopsIdleModel StopsModel"),
+        (A_MODEL | {"ModelMaxHoursPerMonth": "40"}, "UsesCustomModel LimitsModelHours StopsModel"),
     ],
 )
 def test_the_model_may_be_started_and_stopped_only_where_a_parameter_asks_for_it(

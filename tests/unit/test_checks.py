@@ -51,7 +51,7 @@ def allow(**elements: Any) -> Template:
 def nested(yes: Any) -> Template:
     """What is there only while one condition holds and another one does not."""
     nothing = {"Ref": "AWS::NoValue"}
-    return {"Fn::If": ["HasExistingBucket", {"Fn::If": ["Traces", nothing, yes]}, nothing]}
+    return {"Fn::If": ["HasExistingBucket", {"Fn::If": ["HasTracing", nothing, yes]}, nothing]}
 
 
 BAD_STATEMENTS = [

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelwatch.commands import deploy
-from labelwatch.deploy import parameters
+from labelwatch.deploy import parameter_file, parameters
 from labelwatch.deploy.package import resources
 from labelwatch.shared.errors import UserError
 
@@ -121,13 +121,13 @@ def test_nobody_is_asked_where_the_stack_is_there_already() -> None:
 def test_a_file_of_parameters_is_read(tmp_path: Path, text: str) -> None:
     file = tmp_path / "prod.json"
     file.write_text(text)
-    assert parameters.of_file(file) == {"InputBucketName": "images", "MinConfidence": "72.5"}
+    assert parameter_file.read(file) == {"InputBucketName": "images", "MinConfidence": "72.5"}
 
 
 def test_what_stands_in_a_file_is_taken_as_it_stands(tmp_path: Path) -> None:
     file = tmp_path / "prod.yaml"
     file.write_text("Tracing: yes\nPictureLinks: no\nLabelsofInterest: 12:30\nMinConfidence: 080\n")
-    assert parameters.of_file(file) == {
+    assert parameter_file.read(file) == {
         "Tracing": "yes", "PictureLinks": "no", "LabelsofInterest": "12:30", "MinConfidence": "080",
     }  # fmt: skip
 
@@ -140,7 +140,7 @@ def test_a_file_that_holds_no_parameters_is_told_by_its_name(tmp_path: Path, tex
     file = tmp_path / "prod.yaml"
     file.write_text(text)
     with pytest.raises(UserError, match=r"prod\.yaml"):
-        parameters.of_file(file)
+        parameter_file.read(file)
 
 
 @given(st.binary())
@@ -148,7 +148,7 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
     file = tmp_path_factory.mktemp("any") / "prod.yaml"
     file.write_bytes(content)
     try:
-        values = parameters.of_file(file)
+        values = parameter_file.read(file)
     except UserError:
         return
     assert all(isinstance(one, str) for pair in values.items() for one in pair)
