@@ -123,8 +123,8 @@ class Setting[T]:
 
     `default` counts where the variable is missing; without one it must be there. `help` is given where an operator sets
     it: for its option of `labelwatch up` and its parameter of the template, whose default is `parameter_default` where
-    the variable itself must be there. `output` is the stack's output that has the value, `parameter` the parameter;
-    both have the variable's name in camel case.
+    the variable itself must be there. `parameter` is the parameter's name and `output` that of the stack's output, or
+    of the parameter, which has the value: the variable's name in camel case.
     """
 
     def __init__(  # noqa: PLR0913 - a declaration's parts, by name

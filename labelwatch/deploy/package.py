@@ -75,14 +75,8 @@ def package(build: Path) -> Package:
 
 
 def resources() -> dict[str, Any]:
-    """The template of all but the functions, in few bytes, and each change of a parameter a change of a resource.
-
-    CloudFormation refuses an update that changes none, such as that of a parameter which only the functions read.
-    """
+    """The template of all but the functions; the dashboard in as few bytes as it takes."""
     template = load_template(PROJECT / "infra" / "resources.yaml")
-    optional = [name for name, parameter in template["Parameters"].items() if "Default" in parameter]
-    database = template["Resources"]["Database"]["Properties"]["DatabaseInput"]
-    database["Parameters"] = {"parameters": {"Fn::Sub": " ".join(f"${{{name}}}" for name in optional)}}
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     body[0] = _WHITESPACE.sub(lambda found: found["text"] or "", body[0])
     return template
@@ -107,27 +101,24 @@ def _overlay() -> dict[str, Any]:
     """The resources with the overlay on them: Chalice merges one file only."""
     overlay = load_template(PROJECT / "infra" / "functions.yaml")
     template = resources()
+    outputs = template["Outputs"]
     for resource in template["Resources"].values():
         if resource["Type"] in _TAGGED:
             resource["Properties"]["Tags"] = template["Resources"]["InputBucket"]["Properties"]["Tags"]
     merged: dict[str, Any] = TemplateDeepMerger().merge(
         {name: overlay[name] for name in ("Resources", "Outputs")}, template
     )
-    variables = _variables(template["Outputs"])
+    variables = {
+        setting.variable: outputs[setting.output]["Value"] if setting.output in outputs else {"Ref": setting.parameter}
+        for setting in settings.SETTINGS
+        # An existing bucket is for `chalice deploy` alone.
+        if setting.output and setting is not settings.Settings.existing_bucket
+    }
     for resource in merged["Resources"].values():
         environment = resource.get("Properties", {}).get("Environment")
         if environment:
             environment["Variables"] = variables | environment["Variables"]
     return merged
-
-
-def _variables(outputs: dict[str, Any]) -> dict[str, Any]:
-    """The functions' environment, by the values of the outputs; ExistingBucketName is for `chalice deploy` alone."""
-    return {
-        setting.variable: outputs[setting.output]["Value"]
-        for setting in settings.SETTINGS
-        if setting.output and "Condition" not in outputs[setting.output]
-    }
 
 
 def _with_outputs_for_people(template: dict[str, Any]) -> dict[str, Any]:

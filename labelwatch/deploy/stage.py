@@ -16,10 +16,10 @@ ROLES = {
     name: f"{settings.camel_case(name)}RoleArn"
     for name in ("api_handler", "authorize", "check_subscriptions", "detect", "ingest", "manage_model", "notify")
 }
-# The functions' variables, each with the output that has its value.
+# The functions' variables, each with the output or parameter that has its value.
 VARIABLES = {setting.variable: setting.output for setting in settings.SETTINGS if setting.output}
-# Only a stack with an existing bucket has these outputs.
-EXISTING_BUCKET_OUTPUTS = {"ExistingBucketName", "IngestRoleArn"}
+# Only a stack with an existing bucket has it.
+INGEST_ROLE = ROLES["ingest"]
 ARN_PARTS = 6
 
 
@@ -55,7 +55,7 @@ def check(config: Path, stage: str, stack: str, outputs: dict[str, str]) -> None
 
     Checks nothing where the outputs are those of an older template, which lacks some.
     """
-    if {*VARIABLES.values(), *ROLES.values(), "Tracing"} - set(outputs) <= EXISTING_BUCKET_OUTPUTS:
+    if {*VARIABLES.values(), *ROLES.values(), "Tracing"} - set(outputs) <= {INGEST_ROLE}:
         _updated(read(config), stage, stack, outputs)
 
 
@@ -83,7 +83,7 @@ def _updated(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, 
     roles = {name: outputs[output] for name, output in ROLES.items() if output in outputs}
     # Lambda takes texts only.
     variables = {name: str(value) for name, value in old.get("environment_variables", {}).items()}
-    variables |= {variable: outputs.get(output, "") for variable, output in VARIABLES.items()}
+    variables |= {variable: outputs[output] for variable, output in VARIABLES.items()}
     new = old | {
         "iam_role_arn": outputs["DetectRoleArn"],  # Chalice wants one for the stage too, though no function takes it
         "xray": outputs["Tracing"] == "yes",

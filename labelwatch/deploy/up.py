@@ -56,7 +56,7 @@ def run(account: Account, name: str, given: dict[str, str], terminal: Terminal, 
     has = stacks.resources(stack_name) if now else []
     refuse_others(stack_name, has)
     if now:
-        stage.check(CONFIG, name, stack_name, now.outputs)
+        stage.check(CONFIG, name, stack_name, now.values)
     template = resources()
     values = parameters.complete(
         template, _with_a_database(given, name, now), (now.parameters or None) if now else None, terminal.ask
@@ -138,7 +138,7 @@ class Deployment:
             if lost:
                 raise UserError(f"CloudFormation sees no change, although {', '.join(lost)} would be another.")
             self._terminal.print("Nothing in the stack has to change.")
-            return now.outputs
+            return now.values
         return self._apply(plan)
 
     def _taken_back_before(self) -> dict[str, str]:

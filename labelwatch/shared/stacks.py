@@ -30,6 +30,11 @@ class Stack(NamedTuple):
     outputs: dict[str, str]
     tags: dict[str, str] = {}  # noqa: RUF012 - never changed
 
+    @property
+    def values(self) -> dict[str, str]:
+        """Outputs and parameters; a parameter needs no output of its own."""
+        return self.parameters | self.outputs
+
 
 class Resource(NamedTuple):
     """What a stack has: its name in the template, its kind, and its name in the account."""
@@ -257,7 +262,7 @@ class Stacks:
 
 
 def outputs(cloudformation: Any, name: str, *wanted: str) -> dict[str, str]:  # noqa: ANN401 - of any endpoint
-    """The outputs of the stack; raises UserError where there is no such stack, or one without what is wanted."""
+    """The stack's outputs and parameters; raises UserError where there is no such stack, or one that lacks a name of these."""
     stack = Stacks(cloudformation).find(name)
     if not stack:
         where = cloudformation.meta.region_name
@@ -267,12 +272,12 @@ def outputs(cloudformation: Any, name: str, *wanted: str) -> dict[str, str]:  # 
         ]
         there = f" There are {', '.join(ours)}." if ours else ""
         raise UserError(f"there is no stack {name} in {where}; name it with --stack, its Region with --region.{there}")
-    if missing := set(wanted) - set(stack.outputs):
+    if missing := set(wanted) - set(stack.values):
         raise UserError(
             f"the stack {name} is {stack.status} and has no {', '.join(sorted(missing))}: it is none of Labelwatch's, "
             "or not ready, or of another version (then deploy this one first)."
         )
-    return stack.outputs
+    return stack.values
 
 
 def pointing_at(template: dict[str, Any], bucket: str, key: str) -> dict[str, Any]:

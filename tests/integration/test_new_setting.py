@@ -67,11 +67,7 @@ EDITS = (
         "    Description: Pictures in color, yes or no.\n",
     ),
     Edit("infra/resources.yaml", "[EmailNotification, PictureLinks", ", PictureColor"),
-    Edit(
-        "infra/resources.yaml",
-        "\nOutputs:\n",
-        "  PictureColor: {Description: The parameter, Value: !Ref PictureColor}\n",
-    ),
+    Edit("infra/resources.yaml", "${PictureLinks}", " ${PictureColor}"),
     Edit(
         "README.md",
         "| parameter | `labelwatch up` | meaning | default |\n|---|---|---|---|\n",

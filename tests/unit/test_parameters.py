@@ -1,4 +1,5 @@
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,8 +186,6 @@ def missing_edits(parameter: Parameter, template: dict[str, Any], readme: str, c
     """What a declared parameter still needs, file by file."""
     name, template_file = parameter.name, "infra/resources.yaml"
     written = template["Parameters"].get(name, {})
-    output = SETTING_OF[name].output if name in SETTING_OF else name
-    value = template["Outputs"].get(output, {}).get("Value")
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     rules = {"AllowedPattern", "MinValue"} if not choices else {"AllowedValues"}
     edits = {
@@ -203,8 +202,8 @@ def missing_edits(parameter: Parameter, template: dict[str, Any], readme: str, c
         f"{template_file}: Metadata: {name} in the Parameters of a group": (
             sum(name in group["Parameters"] for group in groups) == 1
         ),
-        f"{template_file}: Outputs: {output} with a Value, !Ref {name}": (
-            value == {"Ref": name} if output == name != "DatabaseName" else bool(value)
+        f"{template_file}: Resources: Database: parameters: ${{{name}}}": (
+            parameter.default is None or f"${{{name}}}" in json.dumps(template["Resources"]["Database"])
         ),
         f"README.md: a row that begins with | `{name}` | `{option(name)}` |": f"\n| `{name}` | `{option(name)}` |"
         in readme,
@@ -243,8 +242,10 @@ def forget(part: str) -> tuple[dict[str, Any], str]:
     elif part == "group":
         for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
             group["Parameters"] = [name for name in group["Parameters"] if name != "PictureLinks"]
-    elif part in {"Parameters", "Outputs"}:
-        del template[part]["PictureLinks"]
+    elif part == "Database":
+        template["Resources"]["Database"] = {}
+    elif part == "Parameters":
+        del template["Parameters"]["PictureLinks"]
     else:
         del template["Parameters"]["PictureLinks"][part]
     return template, readme
@@ -258,7 +259,7 @@ def forget(part: str) -> tuple[dict[str, Any], str]:
         ("Default", "resources.yaml: Parameters: PictureLinks with the Default 'yes'"),
         ("AllowedValues", "resources.yaml: Parameters: PictureLinks with AllowedValues ('yes', 'no')"),
         ("group", "resources.yaml: Metadata: PictureLinks in the Parameters of a group"),
-        ("Outputs", "resources.yaml: Outputs: PictureLinks with a Value, !Ref PictureLinks"),
+        ("Database", "resources.yaml: Resources: Database: parameters: ${PictureLinks}"),
         ("README.md", "README.md: a row that begins with | `PictureLinks` | `--picture-links` |"),
     ],
 )

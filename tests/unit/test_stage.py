@@ -17,6 +17,7 @@ OUTPUTS = (
     | {output: ROLE.format(name) for name, output in stage.ROLES.items() if name != "ingest"}
     | {"Tracing": "no", "PictureLinks": "yes", "UploadOrigin": "", "ModelAutoStart": "no", "ModelIdleMinutes": "0"}
     | {"ModelIdleStops": "own", "ModelMaxHoursPerMonth": "0", "StackName": STACK}
+    | {"ExistingBucketName": ""}
 )
 
 
@@ -42,8 +43,11 @@ def test_the_environment_is_what_the_functions_read(config: Path) -> None:
     assert not stage_settings.partial_batch_responses  # chalice deploy creates mappings that read none
 
 
-def test_every_output_that_a_stage_reads_is_in_the_template() -> None:
-    assert {*stage.VARIABLES.values(), *stage.ROLES.values()} <= set(resources()["Outputs"])
+def test_every_output_and_parameter_that_a_stage_reads_is_in_the_template() -> None:
+    template = resources()
+    assert {*stage.VARIABLES.values(), *stage.ROLES.values()} <= template["Outputs"].keys() | template[
+        "Parameters"
+    ].keys()
 
 
 def test_every_function_has_its_role_and_ingest_only_with_an_existing_bucket(config: Path) -> None:
