@@ -262,7 +262,7 @@ class Stacks:
 
 
 def outputs(cloudformation: Any, name: str, *wanted: str) -> dict[str, str]:  # noqa: ANN401 - of any endpoint
-    """The stack's outputs and parameters; raises UserError where there is no such stack, or one that lacks a name of these."""
+    """The stack's outputs and parameters; raises UserError where there is no such stack, or one without these names."""
     stack = Stacks(cloudformation).find(name)
     if not stack:
         where = cloudformation.meta.region_name

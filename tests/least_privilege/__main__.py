@@ -1,4 +1,4 @@
-"""Takes the rights of the roles away, one at a time, and asks for an end-to-end test that fails for it.
+"""Removes the rights of the roles, one at a time, and expects an end-to-end test to fail each time.
 
 What the local AWS does not enforce is named with the static test that requires it; tests/integration/test_roles.py
 shows that each of those tests fails without the right.
@@ -26,7 +26,7 @@ from tests.least_privilege.required import required_by
 from tests.least_privilege.rights import NOTHING, Right, rights
 from tests.least_privilege.running import Outcome, run
 
-# The tests that set off the function of each role, those first that notice most.
+# The tests that run the function of each role, those first that notice most.
 FILES = {
     "DetectRole": [
         "tests/e2e/test_pipeline.py",
@@ -47,25 +47,27 @@ WIDTH_OF_A_LOG = 200
 
 def main() -> int:
     """The exit code: 0 where every right is missed by a test, and no test fails with all of them there."""
-    asked = _arguments()
+    arguments = _arguments()
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
     with TemporaryDirectory() as folder:
         made = package(Path(folder))
         chosen = [
-            right for right in rights(json.loads(made.template.read_text())) if str(right).startswith(asked.beginning)
+            right
+            for right in rights(json.loads(made.template.read_text()))
+            if str(right).startswith(arguments.beginning)
         ]
         if not chosen:
-            console.print(f"No right has a name that begins with {asked.beginning}.", style="red", markup=False)
+            console.print(f"No right has a name that begins with {arguments.beginning}.", style="red", markup=False)
             return 1
         tried = [right for right in chosen if not required_by(right)]
-        options = ["--package", folder, "--patience", f"{asked.patience:g}"]
-        whole, outcomes = _all_tried(tried, options, asked.at_once, console)
+        options = ["--package", folder, "--patience", f"{arguments.patience:g}"]
+        whole, outcomes = _all_tried(tried, options, arguments.at_once, console)
     if whole.failed or whole.broken:
-        console.print(whole.said, markup=False, highlight=False)
+        console.print(whole.output, markup=False, highlight=False)
         console.print("With every right there, these fail, so that a failure proves nothing:", style="bold red")
         console.print("\n".join(whole.failed + whole.broken), markup=False)
         return 1
-    console.print(_taken_away(outcomes), _required([right for right in chosen if right not in outcomes]))
+    console.print(_removed(outcomes), _required([right for right in chosen if right not in outcomes]))
     unnoticed = [right for right in tried if not outcomes[right].failed]
     for right in unnoticed:
         console.print(f"No test failed without {right}: {_why(outcomes[right])}", style="red", markup=False)
@@ -77,7 +79,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.least_privilege", description=__doc__)
     parser.add_argument(
-        "beginning", nargs="?", default="", help="only the rights whose name begins so: DetectRole/Look"
+        "beginning", nargs="?", default="", help="only the rights whose name begins so: DetectRole/Read"
     )
     parser.add_argument("--patience", type=float, default=20, help="seconds that a test waits for what should happen")
     parser.add_argument("--at-once", type=int, default=2, help="how many runs at the same time")
@@ -87,7 +89,7 @@ def _arguments() -> argparse.Namespace:
 def _all_tried(
     tried: list[Right], options: list[str], at_once: int, console: Console
 ) -> tuple[Outcome, dict[Right, Outcome]]:
-    """What came of all tests with every right there, and of those without each right until the first failure."""
+    """The outcome of all tests with every right, and of those without each right until the first failure."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ThreadPoolExecutor(at_once) as pool, Progress(*columns, console=console) as progress:
         task = progress.add_task("Rights taken away", total=len(tried) + 1)
@@ -100,12 +102,12 @@ def _all_tried(
                 progress.advance(task)
                 if done is whole and (whole.result().failed or whole.result().broken):
                     return whole.result(), {}
-        finally:  # at Ctrl-C too: what has not begun does not begin
+        finally:  # at Ctrl-C too: nothing more begins
             pool.shutdown(cancel_futures=True)
         return whole.result(), {right: future.result() for future, right in runs.items()}
 
 
-def _taken_away(outcomes: dict[Right, Outcome]) -> Table:
+def _removed(outcomes: dict[Right, Outcome]) -> Table:
     table = Table("role", "statement", "action", "resource", title="Rights taken away, one at a time")
     table.add_column("noticed by", overflow="fold")
     table.add_column("seconds", justify="right")
@@ -130,7 +132,7 @@ def _required(required: list[Right]) -> Table:
 def _why(outcome: Outcome) -> str:
     if not outcome.broken:
         return "all of them passed"
-    return f"{outcome.broken[0]} broke before one could\n{outcome.said}"
+    return f"{outcome.broken[0]} broke before one could\n{outcome.output}"
 
 
 def _resource(resource: Any) -> Iterator[str]:
