@@ -52,19 +52,16 @@ def complete(
     UserError that names the parameter and what would be right.
     """
     known = template["Parameters"]
-    for name, value in given.items():
-        if name not in known:
-            raise UserError(f"{name} is no parameter; there are {', '.join(known)}.")
-        check(name, known[name], value)
+    if unknown := [name for name in given if name not in known]:
+        raise UserError(f"{unknown[0]} is no parameter; there are {', '.join(known)}.")
+    _check_all(known, given)
     defaults = {name: str(parameter["Default"]) for name, parameter in known.items() if "Default" in parameter}
-    values = {name: value for name, value in (previous or {}).items() if name in known} | given
+    values = defaults | {name: value for name, value in (previous or {}).items() if name in known} | given
     if ask and previous is None:
-        values |= {name: _answer(name, known[name], ask) for name in MAIN if name not in values}
-    values = defaults | values
+        values |= {name: _answer(name, known[name], ask) for name in MAIN if name not in given}
     if missing := [name for name in known if name not in values]:
         raise UserError(f"{', '.join(missing)} must be given: {', '.join(map(option, missing))}.")
-    for name, value in values.items():
-        check(name, known[name], value)
+    _check_all(known, values)
     return values
 
 
@@ -88,6 +85,11 @@ def option(name: str) -> str:
         "LabelsofInterest": "--labels-of-interest",
     }
     return exceptions.get(name, "--" + re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower())
+
+
+def _check_all(known: dict[str, Any], values: dict[str, str]) -> None:
+    for name, value in values.items():
+        check(name, known[name], value)
 
 
 def _fits(parameter: dict[str, Any], value: str) -> bool:

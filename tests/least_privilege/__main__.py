@@ -46,16 +46,12 @@ WIDTH_OF_A_LOG = 200
 
 
 def main() -> int:
-    """The exit code: 0 where every right is missed by a test, and no test fails with all of them there."""
+    """The exit code: 0 where a test misses every right, and no test fails with all rights."""
     arguments = _arguments()
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
     with TemporaryDirectory() as folder:
-        made = package(Path(folder))
-        chosen = [
-            right
-            for right in rights(json.loads(made.template.read_text()))
-            if str(right).startswith(arguments.beginning)
-        ]
+        every = rights(json.loads(package(Path(folder)).template.read_text()))
+        chosen = [right for right in every if str(right).startswith(arguments.beginning)]
         if not chosen:
             console.print(f"No right has a name that begins with {arguments.beginning}.", style="red", markup=False)
             return 1
@@ -64,15 +60,20 @@ def main() -> int:
         whole, outcomes = _all_tried(tried, options, arguments.at_once, console)
     if whole.failed or whole.broken:
         console.print(whole.output, markup=False, highlight=False)
-        console.print("With every right there, these fail, so that a failure proves nothing:", style="bold red")
+        console.print("With every right, these fail, so that a failure proves nothing:", style="bold red")
         console.print("\n".join(whole.failed + whole.broken), markup=False)
         return 1
     console.print(_removed(outcomes), _required([right for right in chosen if right not in outcomes]))
-    unnoticed = [right for right in tried if not outcomes[right].failed]
-    for right in unnoticed:
-        console.print(f"No test failed without {right}: {_why(outcomes[right])}", style="red", markup=False)
-    with_all = f"with every right there, all tests of {len(WITH_ALL)} files pass ({whole.seconds:.0f} s)"
-    console.print(f"{len(tried) - len(unnoticed)} of {len(tried)} rights taken away were noticed; {with_all}.")
+    return _unnoticed(outcomes, whole.seconds, console)
+
+
+def _unnoticed(outcomes: dict[Right, Outcome], seconds: float, console: Console) -> int:
+    """Prints the rights that no test misses; 1 where there is any."""
+    unnoticed = {right: outcome for right, outcome in outcomes.items() if not outcome.failed}
+    for right, outcome in unnoticed.items():
+        console.print(f"No test failed without {right}: {_why(outcome)}", style="red", markup=False)
+    with_all = f"with every right, all tests of {len(WITH_ALL)} files pass ({seconds:.0f} s)"
+    console.print(f"{len(outcomes) - len(unnoticed)} of {len(outcomes)} removed rights were noticed; {with_all}.")
     return 1 if unnoticed else 0
 
 
@@ -92,7 +93,7 @@ def _all_tried(
     """The outcome of all tests with every right, and of those without each right until the first failure."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ThreadPoolExecutor(at_once) as pool, Progress(*columns, console=console) as progress:
-        task = progress.add_task("Rights taken away", total=len(tried) + 1)
+        task = progress.add_task("Removed rights", total=len(tried) + 1)
         whole = pool.submit(run, WITH_ALL, *options)
         runs: dict[Future[Outcome], Right] = {
             pool.submit(run, FILES[right.role], *options, "-x", "--without", str(right)): right for right in tried
@@ -108,7 +109,7 @@ def _all_tried(
 
 
 def _removed(outcomes: dict[Right, Outcome]) -> Table:
-    table = Table("role", "statement", "action", "resource", title="Rights taken away, one at a time")
+    table = Table("role", "statement", "action", "resource", title="Removed rights, one at a time")
     table.add_column("noticed by", overflow="fold")
     table.add_column("seconds", justify="right")
     for right, outcome in outcomes.items():
