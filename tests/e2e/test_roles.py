@@ -48,7 +48,7 @@ def test_a_message_that_is_no_prediction_is_moved_to_the_predictions_dead_letter
 
 @pytest.fixture
 def without_partial_responses(pipeline: Pipeline) -> Iterator[str]:
-    """The function notify, that deletes completed messages and raises for the others, as `chalice deploy` deploys it."""
+    """The function notify, that deletes completed messages and raises for the others, as with `chalice deploy`."""
     notify = functions(pipeline.session)["Notify"]
     for partial in (False, True):
         set_environment(pipeline.session, notify, PARTIAL_BATCH_RESPONSES="yes" if partial else "no")

@@ -113,7 +113,9 @@ def test_each_parameter_can_be_changed_alone_and_stays_so(
 def test_tags_of_one_s_own_are_on_the_stack(project: Project, given: tuple[str, ...], local_aws: LocalAws) -> None:
     must(project, *given, "--tag", "team=plants")
     (stack,) = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
-    assert {"Key": "team", "Value": "plants"} in stack["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == {
+        "team": "plants", "application": "labelwatch", "stack": "labelwatch-test",
+    }  # fmt: skip
 
 
 def test_tags_of_one_s_own_need_not_be_said_again(
@@ -121,6 +123,7 @@ def test_tags_of_one_s_own_need_not_be_said_again(
 ) -> None:
     must(project, *given, "--tag", "team=plants")
     assert "Nothing in the stack has to change." in must(project, *given)
+    must(project, "up", "--stage", "test", "--min-confidence", "60")
     (stack,) = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
     assert {"Key": "team", "Value": "plants"} in stack["Tags"]
 
