@@ -109,6 +109,12 @@ def test_no_function_has_a_variable_that_no_setting_reads(template: Template) ->
     assert [environment.keys() - variables for environment in environments(template)] == [set()] * 6
 
 
+def test_no_function_has_an_existing_bucket_whose_notifications_cloudformation_cannot_change(
+    template: Template,
+) -> None:
+    assert [environment for environment in environments(template) if "EXISTING_BUCKET_NAME" in environment] == []
+
+
 def test_every_function_answers_with_item_failures(template: Template) -> None:
     assert [environment["PARTIAL_BATCH_RESPONSES"] for environment in environments(template)] == ["yes"] * 6
 
@@ -161,6 +167,16 @@ def test_labelwatch_up_can_send_its_template_without_a_bucket(record_property: C
     record_property("inline template", text)
     sys.stdout.write(f"The inline template has {text}.\n")
     assert size <= INLINE_BUDGET, text
+
+
+def test_the_dashboard_is_sent_without_whitespace_and_with_the_same_content() -> None:
+    def body(template: Template) -> str:
+        text: str = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
+        return text.replace("${AlarmOfAnExistingBucket}${AlarmOfALimit}", "")
+
+    written, sent = body(package.load_template(PROJECT / "infra" / "resources.yaml")), body(package.resources())
+    assert json.loads(sent) == json.loads(written)
+    assert sent == json.dumps(json.loads(sent), separators=(",", ":"))
 
 
 @every_bucket
