@@ -46,19 +46,11 @@ def package(build: Path) -> Package:
     build.mkdir(parents=True, exist_ok=True)
     overlay = build / "overlay.json"
     overlay.write_text(json.dumps(_overlay()))
-    # One Region, and nothing of the user's AWS set-up, which may be broken: the template is the same for all of them.
-    users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nobody = {
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    environment = users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"} | settings.examples()
     command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
     done = subprocess.run(  # noqa: S603 - the command is ours
         [*command, "--merge-template", str(overlay), str(build)],
         cwd=PROJECT,
-        env=environment,
+        env=_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -97,28 +89,46 @@ def load_template(path: Path) -> dict[str, Any]:
     return template
 
 
+def _environment() -> dict[str, str]:
+    """The environment of `chalice package`, which imports app.py: with examples in place of what is not deployed yet.
+
+    One Region, and nothing of the user's AWS set-up, which may be broken: the template is the same for all of them.
+    """
+    variables = {setting.variable for setting in settings.SETTINGS}
+    users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name not in variables}
+    nobody = {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"} | settings.examples()
+
+
 def _overlay() -> dict[str, Any]:
     """The resources with the overlay on them: Chalice merges one file only."""
     overlay = load_template(PROJECT / "infra" / "functions.yaml")
     template = resources()
-    outputs = template["Outputs"]
     for resource in template["Resources"].values():
         if resource["Type"] in _TAGGED:
             resource["Properties"]["Tags"] = template["Resources"]["InputBucket"]["Properties"]["Tags"]
     merged: dict[str, Any] = TemplateDeepMerger().merge(
         {name: overlay[name] for name in ("Resources", "Outputs")}, template
     )
-    variables = {
-        setting.variable: outputs[setting.output]["Value"] if setting.output in outputs else {"Ref": setting.parameter}
-        for setting in settings.SETTINGS
-        # An existing bucket is for `chalice deploy` alone.
-        if setting.output and setting is not settings.Settings.existing_bucket
-    }
+    variables = _variables(template["Outputs"])
     for resource in merged["Resources"].values():
         environment = resource.get("Properties", {}).get("Environment")
         if environment:
             environment["Variables"] = variables | environment["Variables"]
     return merged
+
+
+def _variables(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The functions' environment by outputs and parameters; an existing bucket is for `chalice deploy` alone."""
+    return {
+        setting.variable: outputs[setting.output]["Value"] if setting.output in outputs else {"Ref": setting.parameter}
+        for setting in settings.SETTINGS
+        if setting.output and setting is not settings.Settings.existing_bucket
+    }
 
 
 def _with_outputs_for_people(template: dict[str, Any]) -> dict[str, Any]:

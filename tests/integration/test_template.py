@@ -86,6 +86,13 @@ def test_no_example_of_a_setting_is_left(template: Template) -> None:
     assert {*settings.examples().values()} & {*leaves(template)} <= valid_anywhere
 
 
+def test_packaging_reads_no_setting_of_the_user_s_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EXISTING_BUCKET_NAME", "AWS_PROFILE", "MinConfidence"):
+        monkeypatch.setenv(name, "mine")
+    assert settings.read(package._environment()).values == settings.read(settings.examples()).values
+    assert "mine" not in package._environment().values()
+
+
 def environments(template: Template) -> list[Template]:
     return [function["Environment"]["Variables"] for function in functions(template).values()]
 
