@@ -21,7 +21,7 @@ from tests.support.project import Project
 STACK = "labelwatch-prod"
 ADOPTED = "cameras-of-long-ago"
 FUNCTIONS = {
-    "": "Uploads",
+    "": "ApiHandler",
     "-authorize": "Authorize",
     "-detect": "Detect",
     "-notify": "Notify",
