@@ -1,11 +1,13 @@
-"""The only reader of the environment: validated once, and every error names its variable and what would be right."""
+"""The only reader of the environment: each setting is declared once, in Settings, and validated once, by `read`.
+
+The stage of `chalice deploy`, the environment in the CloudFormation deployment and the options of `labelwatch up`
+follow from the declarations. Every error names the variable and what would be right.
+"""
 
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
-
-from msgspec import Struct
+from typing import Any, NamedTuple, Self, cast, overload
 
 from chalicelib.domain.model import ModelPolicy
 from chalicelib.domain.rules import LabelOfInterest, Rules, folded
@@ -18,106 +20,20 @@ class SettingError(ValueError):
     """Raised when a variable is missing or unusable; the message names it and says what would be right."""
 
 
-class Settings(Struct, frozen=True, kw_only=True):
-    """What the functions must know of the place that they run in; README has the table of the variables."""
+class Kind[T](NamedTuple):
+    """A kind of value: what would be right, in words; a parser whose ValueError may say more; an example.
 
-    model: str
-    rules: Rules
-    images_queue_arn: str
-    images_queue_url: str
-    images_dead_letters_url: str
-    predictions_queue_arn: str
-    predictions_queue_url: str
-    predictions_dead_letters_url: str
-    topic_arn: str
-    operations_topic_arn: str
-    email: str
-    stack_name: str
-    input_bucket: str
-    table_name: str
-    output_bucket: str
-    workspace_bucket: str
-    existing_bucket: str
-    partial_batch_responses: bool
-    picture_links: bool
-    upload_origin: str
-    presigned_upload_seconds: int
-    retry_seconds: int
-    defer_seconds: int
-    model_policy: ModelPolicy
+    `choices` are the values where there are few.
+    """
 
-
-def load() -> Settings:
-    """The settings of this process; a mistake ends it with one sentence, since a traceback helps nobody to mend it."""
-    try:
-        return read(os.environ)
-    except SettingError as mistake:
-        hint = (
-            ""
-            if "STACK_NAME" in os.environ
-            else "; `labelwatch up --stage NAME` writes the stage that chalice takes it from"
-        )
-        raise SystemExit(f"labelwatch: {mistake}{hint}") from None
-
-
-def read(environ: Mapping[str, str]) -> Settings:
-    """Raises SettingError at the first variable that is missing or unusable."""
-
-    def value[T](name: str, kind: "_Kind[T]", default: str = "") -> T:
-        text = environ.get(name, "").strip() or default
-        if not text and not kind.may_be_blank:
-            raise SettingError(f"{name} is not set; it must be {kind.what}")
-        try:
-            return kind.parse(text)
-        except ValueError as problem:
-            raise SettingError(f"{name} is {text!r}, but {str(problem) or f'it must be {kind.what}'}") from None
-
-    return Settings(
-        model=value("CustomModelARN", _MODEL),
-        rules=Rules(
-            labels_of_interest=value("LabelsofInterest", _LABELS_OF_INTEREST),
-            min_confidence=value("MinConfidence", _CONFIDENCE),
-        ),
-        images_queue_arn=value("IMAGES_QUEUE_ARN", _QUEUE_ARN),
-        images_queue_url=value("IMAGES_QUEUE_URL", _QUEUE_URL),
-        images_dead_letters_url=value("IMAGES_DEAD_LETTERS_URL", _QUEUE_URL),
-        predictions_queue_arn=value("PREDICTIONS_QUEUE_ARN", _QUEUE_ARN),
-        predictions_queue_url=value("PREDICTIONS_QUEUE_URL", _QUEUE_URL),
-        predictions_dead_letters_url=value("PREDICTIONS_DEAD_LETTERS_URL", _QUEUE_URL),
-        topic_arn=value("ALERTS_TOPIC_ARN", _TOPIC_ARN),
-        operations_topic_arn=value("OPERATIONS_TOPIC_ARN", _TOPIC_ARN),
-        email=value("EmailNotification", _EMAIL),
-        stack_name=value("STACK_NAME", _STACK),
-        input_bucket=value("InputBucketName", _BUCKET),
-        table_name=value("TABLE_NAME", _TABLE),
-        output_bucket=value("OutputBucketName", _BUCKET),
-        workspace_bucket=value("WORKSPACE_BUCKET", _BUCKET),
-        existing_bucket=value("EXISTING_BUCKET_NAME", _BUCKET_OR_NONE),
-        partial_batch_responses=value("PARTIAL_BATCH_RESPONSES", _YES_OR_NO, default="no"),
-        picture_links=value("PICTURE_LINKS", _YES_OR_NO, default="yes"),
-        upload_origin=value("UPLOAD_ORIGIN", _ORIGIN_OR_NONE),
-        presigned_upload_seconds=value("PRESIGNED_UPLOAD_SECONDS", _PRESIGNED_UPLOAD_SECONDS, default="900"),
-        retry_seconds=value("RETRY_SECONDS", _RETRY_SECONDS, default="30"),
-        defer_seconds=value("DEFER_SECONDS", _WAIT_SECONDS, default="300"),
-        model_policy=ModelPolicy(
-            auto_start=value("MODEL_AUTO_START", _YES_OR_NO, default="no"),
-            idle_minutes=value("MODEL_IDLE_MINUTES", _UP_TO_9999, default="0"),
-            idle_stops_any=value("MODEL_IDLE_STOPS", _OWN_OR_ANY, default="own"),
-            max_hours=value("MODEL_MAX_HOURS_PER_MONTH", _UP_TO_999, default="0"),
-        ),
-    )
-
-
-class _Kind[T](NamedTuple):
-    """A kind of value: what would be right, in words, and a parser whose ValueError may say more than that."""
-
-    what: str
+    right: str
     parse: Callable[[str], T]
-    may_be_blank: bool = False
+    example: str
+    choices: tuple[str, ...] = ()
 
 
-def _text(what: str, pattern: str, *, may_be_blank: bool = False) -> _Kind[str]:
-    return _Kind(what, lambda text: _matching(pattern, text), may_be_blank)
+def _text(right: str, pattern: str, example: str) -> Kind[str]:
+    return Kind(right, lambda text: _matching(pattern, text), example)
 
 
 def _matching(pattern: str, text: str) -> str:
@@ -133,17 +49,14 @@ def _between(low: int, high: int, text: str) -> float:
     return number
 
 
-def _seconds(most: int) -> _Kind[int]:
-    what = f"a whole number of seconds from 1 to {most}"
-    return _Kind(what, lambda text: int(_between(1, most, _matching(r"\d+", text))))
+def _seconds(most: int) -> Kind[int]:
+    right = f"a whole number of seconds from 1 to {most}"
+    return Kind(right, lambda text: int(_between(1, most, _matching(r"\d+", text))), "60")
 
 
-def _up_to(most: int) -> _Kind[int]:
-    return _Kind(f"a whole number from 0 to {most}", lambda text: int(_between(0, most, _matching(r"\d+", text))))
-
-
-def _yes_or_no(text: str) -> bool:
-    return _matching("yes|no", text) == "yes"
+def _up_to(most: int) -> Kind[int]:
+    right = f"a whole number from 0 to {most}"
+    return Kind(right, lambda text: int(_between(0, most, _matching(r"\d+", text))), "60")
 
 
 def labels_of_interest(text: str) -> tuple[LabelOfInterest, ...]:
@@ -172,33 +85,243 @@ def _label_of_interest(part: str) -> LabelOfInterest:
         raise ValueError(f"the threshold of {name!r} is {threshold!r} and must be a number from 0 to 100") from None
 
 
-_MODEL = _text(
+MODEL = _text(
     f"the ARN of a version of a Custom Labels model, or the word {GENERAL_MODEL} for Rekognition's own labels",
     rf"{GENERAL_MODEL}|arn:[\w-]+:rekognition:[\w-]+:\d{{12}}:project/[\w.-]+/version/[\w.-]+/\d+",
+    GENERAL_MODEL,
 )
-_LABELS_OF_INTEREST = _Kind(
+LABELS_OF_INTEREST = Kind(
     f"up to {MAX_LABELS_OF_INTEREST} labels with commas between them, each with a threshold after a colon where it "
     "has one of its own (leaf-smut:90), or * for any label",
     labels_of_interest,
+    "*",
 )
-_CONFIDENCE = _Kind("a number from 0 to 100", lambda text: _between(0, 100, text))
-_QUEUE_ARN = _text("the ARN of an SQS queue", r"arn:[\w-]+:sqs:[\w-]+:\d{12}:[\w-]+")
-_QUEUE_URL = _text("the URL of an SQS queue", r"https?://[^\s/]+/\S*[\w-]")
-_TOPIC_ARN = _text("the ARN of an SNS topic", r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+")
-_EMAIL = _text("an e-mail address", r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+")
-_STACK = _text("the name of a CloudFormation stack", r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
-_BUCKET = _text("the name of an S3 bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_BUCKET_OR_NONE = _text("the name of an S3 bucket, or nothing", r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", may_be_blank=True)
-_TABLE = _text("the name of a DynamoDB table", r"[\w.-]{3,255}")
-_ORIGIN_OR_NONE = _text(
+CONFIDENCE = Kind("a number from 0 to 100", lambda text: _between(0, 100, text), "80")
+QUEUE_ARN = _text(
+    "the ARN of an SQS queue", r"arn:[\w-]+:sqs:[\w-]+:\d{12}:[\w-]+", "arn:aws:sqs:us-east-1:000000000000:example"
+)
+QUEUE_URL = _text("the URL of an SQS queue", r"https?://[^\s/]+/\S*[\w-]", "https://example.com/000000000000/example")
+TOPIC_ARN = _text(
+    "the ARN of an SNS topic", r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+", "arn:aws:sns:us-east-1:000000000000:example"
+)
+EMAIL = _text("an e-mail address", r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+", "example@example.com")
+STACK = _text("the name of a CloudFormation stack", r"[a-zA-Z][a-zA-Z0-9-]{0,127}", "example")
+BUCKET = _text("the name of an S3 bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "example")
+BUCKET_OR_NONE = _text("the name of an S3 bucket, or nothing", r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "example")
+TABLE = _text("the name of a DynamoDB table", r"[\w.-]{3,255}", "example")
+ORIGIN_OR_NONE = _text(
     "the origin of one web page (https://example.com, without a path), or nothing",
     r"|https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?",
-    may_be_blank=True,
+    "https://example.com",
 )
-_YES_OR_NO = _Kind("yes or no", _yes_or_no)
-_PRESIGNED_UPLOAD_SECONDS = _seconds(900)
-# SQS hides a message for 12 hours at most, from its receive on; the longest delay of a retry is 20 times the first.
-_RETRY_SECONDS = _seconds(900)
-_WAIT_SECONDS = _seconds(42_000)
-_OWN_OR_ANY = _Kind("own or any", lambda text: _matching("own|any", text) == "any")
-_UP_TO_9999, _UP_TO_999 = _up_to(9999), _up_to(999)
+YES_OR_NO = Kind("yes or no", lambda text: _matching("yes|no", text) == "yes", "yes", ("yes", "no"))
+OWN_OR_ANY = Kind("own or any", lambda text: _matching("own|any", text) == "any", "own", ("own", "any"))
+
+
+class Setting[T]:
+    """A variable of the functions' environment; in an instance of Settings, its value.
+
+    `default` counts where the variable is missing; without one it must be there. `help` is given where an operator sets
+    it: for its option of `labelwatch up` and its parameter of the template, whose default is `parameter_default` where
+    the variable itself must be there. `parameter` is the parameter's name and `output` that of the stack's output, or
+    of the parameter, which has the value: the variable's name in camel case.
+    """
+
+    def __init__(  # noqa: PLR0913 - a declaration's parts, by name
+        self,
+        variable: str,
+        kind: Kind[T],
+        *,
+        default: str | None = None,
+        help: str | None = None,  # noqa: A002 - as typer calls it
+        parameter_default: str | None = None,
+        output: str | None = None,
+    ) -> None:
+        self.variable = variable
+        self.kind = kind
+        self.default = default
+        self.help = help
+        self.parameter_default = default if parameter_default is None else parameter_default
+        self.parameter = camel_case(variable) if help else None
+        # What has a default and no parameter is no matter of the stack.
+        self.output = (output or camel_case(variable)) if help or default is None else None
+
+    @overload
+    def __get__(self, settings: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, settings: "Settings", owner: type) -> T: ...
+    def __get__(self, settings: "Settings | None", owner: type) -> Self | T:
+        """The declaration, of the class; the value, of an instance."""
+        return self if settings is None else cast("T", settings.values[self.variable])
+
+    def parse(self, text: str) -> T:
+        """The value; raises ValueError with what is wrong."""
+        try:
+            return self.kind.parse(text)
+        except ValueError as problem:
+            raise ValueError(str(problem) or f"it must be {self.kind.right}") from None
+
+    def read(self, environ: Mapping[str, str]) -> T:
+        """The variable's value; raises SettingError where it is missing or unusable."""
+        text = environ.get(self.variable, "").strip() or self.default
+        if text is None:
+            raise SettingError(f"{self.variable} is not set; it must be {self.kind.right}")
+        try:
+            return self.parse(text)
+        except ValueError as problem:
+            raise SettingError(f"{self.variable} is {text!r}, but {problem}") from None
+
+
+def camel_case(name: str) -> str:
+    """IMAGES_QUEUE_URL as ImagesQueueUrl; what has small letters already, as it is."""
+    return "".join(part.capitalize() for part in name.split("_")) if name.isupper() or name.islower() else name
+
+
+class Settings:
+    """Every setting of the functions."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self.values = values
+
+    # --- Set by the operator, by a parameter of the stack.
+
+    model = Setting(
+        "CustomModelARN",
+        MODEL,
+        parameter_default=GENERAL_MODEL,
+        help="The ARN of the model's version, or general for Rekognition's own labels.",
+    )
+    email = Setting("EmailNotification", EMAIL, help="The e-mail address that alerts and alarms are sent to.")
+    input_bucket = Setting(
+        "InputBucketName", BUCKET, output="InputBucket", help="The bucket, to be created, for images."
+    )
+    labels_of_interest = Setting(
+        "LabelsofInterest",
+        LABELS_OF_INTEREST,
+        parameter_default="*",
+        help="Up to 10 labels with commas between, each with a threshold of its own after a colon (leaf-smut:90), "
+        "or * for any.",
+    )
+    min_confidence = Setting(
+        "MinConfidence",
+        CONFIDENCE,
+        parameter_default="80",
+        help="The threshold, 0 to 100, of labels that have none of their own.",
+    )
+    output_bucket = Setting(
+        "OutputBucketName",
+        BUCKET,
+        output="OutputBucket",
+        help="The bucket, to be created, for predictions; NAME-workspace is created too, for query results and access "
+        "logs.",
+    )
+    existing_bucket = Setting(
+        "EXISTING_BUCKET_NAME",
+        BUCKET_OR_NONE,
+        default="",
+        help="An existing bucket whose new images are analysed too, with chalice deploy only.",
+    )
+    picture_links = Setting(
+        "PICTURE_LINKS",
+        YES_OR_NO,
+        default="yes",
+        help="Links in alerts that show the picture for some hours without an account, yes or no.",
+    )
+    upload_origin = Setting(
+        "UPLOAD_ORIGIN",
+        ORIGIN_OR_NONE,
+        default="",
+        help="The origin of the one web page that may upload (https://example.com).",
+    )
+    model_auto_start = Setting(
+        "MODEL_AUTO_START",
+        YES_OR_NO,
+        default="no",
+        help="Start the model when images wait, yes or no. A running model is paid by the hour.",
+    )
+    model_idle_minutes = Setting(
+        "MODEL_IDLE_MINUTES",
+        _up_to(9999),
+        default="0",
+        help="Stop the model after so many minutes without an image, 0 for never.",
+    )
+    model_idle_stops_any = Setting(
+        "MODEL_IDLE_STOPS",
+        OWN_OR_ANY,
+        default="own",
+        help="What ModelIdleMinutes stops: own, a model that ModelAutoStart started, or any.",
+    )
+    model_max_hours_per_month = Setting(
+        "MODEL_MAX_HOURS_PER_MONTH",
+        _up_to(999),
+        default="0",
+        help="For how many hours of a month (UTC) a model may run that ModelAutoStart started, 0 for no limit.",
+    )
+
+    # --- Made by the stack.
+
+    stack_name = Setting("STACK_NAME", STACK)
+    images_queue_arn = Setting("IMAGES_QUEUE_ARN", QUEUE_ARN)
+    images_queue_url = Setting("IMAGES_QUEUE_URL", QUEUE_URL)
+    images_dead_letters_url = Setting("IMAGES_DEAD_LETTERS_URL", QUEUE_URL)
+    predictions_queue_arn = Setting("PREDICTIONS_QUEUE_ARN", QUEUE_ARN)
+    predictions_queue_url = Setting("PREDICTIONS_QUEUE_URL", QUEUE_URL)
+    predictions_dead_letters_url = Setting("PREDICTIONS_DEAD_LETTERS_URL", QUEUE_URL)
+    topic_arn = Setting("ALERTS_TOPIC_ARN", TOPIC_ARN)
+    operations_topic_arn = Setting("OPERATIONS_TOPIC_ARN", TOPIC_ARN)
+    table_name = Setting("TABLE_NAME", TABLE)
+    workspace_bucket = Setting("WORKSPACE_BUCKET", BUCKET)
+
+    # --- Set in the environment alone.
+
+    # For infra/functions.yaml: with chalice deploy, nothing reads batch item failures.
+    partial_batch_responses = Setting("PARTIAL_BATCH_RESPONSES", YES_OR_NO, default="no")
+    presigned_upload_seconds = Setting("PRESIGNED_UPLOAD_SECONDS", _seconds(900), default="900")
+    # SQS hides a message for 12 hours at most, from its receive on; the longest delay of a retry is 20 times the first.
+    retry_seconds = Setting("RETRY_SECONDS", _seconds(900), default="30")
+    defer_seconds = Setting("DEFER_SECONDS", _seconds(42_000), default="300")
+
+    @property
+    def rules(self) -> Rules:
+        """Which labels are worth an alert."""
+        return Rules(labels_of_interest=self.labels_of_interest, min_confidence=self.min_confidence)
+
+    @property
+    def model_policy(self) -> ModelPolicy:
+        """When the model is started and stopped."""
+        return ModelPolicy(
+            auto_start=self.model_auto_start,
+            idle_minutes=self.model_idle_minutes,
+            idle_stops_any=self.model_idle_stops_any,
+            max_hours=self.model_max_hours_per_month,
+        )
+
+
+SETTINGS: tuple[Setting[Any], ...] = tuple(
+    setting for setting in vars(Settings).values() if isinstance(setting, Setting)
+)
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Raises SettingError at the first variable that is missing or unusable."""
+    return Settings({setting.variable: setting.read(environ) for setting in SETTINGS})
+
+
+def load() -> Settings:
+    """The settings of this process; a mistake ends it with one sentence instead of a traceback."""
+    try:
+        return read(os.environ)
+    except SettingError as mistake:
+        hint = (
+            ""
+            if "STACK_NAME" in os.environ
+            else "; `labelwatch up --stage NAME` writes the stage that chalice takes it from"
+        )
+        raise SystemExit(f"labelwatch: {mistake}{hint}") from None
+
+
+def examples() -> dict[str, str]:
+    """A value for each variable without a default: enough to import app.py where nothing is deployed yet."""
+    return {setting.variable: setting.kind.example for setting in SETTINGS if setting.default is None}

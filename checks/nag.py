@@ -12,14 +12,14 @@ from checks.intrinsics import Template, readings
 from checks.reasons import Finding
 
 TOOL = "cdk-nag"
-# cdk-nag's own words for a rule that it could not apply, which must never pass for one that it did.
+# cdk-nag's own words for a rule that it could not apply, which must not count as a rule without findings.
 NOT_APPLIED = "Rule threw an error"
 
 
 def findings(template: Template) -> Iterator[Finding]:
-    """What the pack finds, errors and warnings alike.
+    """The findings of the pack, errors and warnings alike.
 
-    Each Fn::If is decided beforehand: cdk-nag gives up on a rule where one stands in its way.
+    Each Fn::If is decided beforehand: cdk-nag does not apply a rule to a value that depends on a condition.
     """
     _use_own_node()
     from aws_cdk import App, Stack

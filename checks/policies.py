@@ -5,42 +5,36 @@ from typing import Any, NamedTuple
 
 from checks.intrinsics import Template
 
-TRUST = "trust policy"
-ROLE = "role policy"
-RESOURCE = "resource policy"
-
 
 class Policy(NamedTuple):
-    """A policy document, where it stands, and its kind."""
+    """A policy document, and the resource that it is in."""
 
     resource: str
-    kind: str
     document: dict[str, Any]
 
     def statements(self) -> list[dict[str, Any]]:
-        """The statements; one that stands alone needs no list in IAM."""
+        """The statements; a single statement needs no list in IAM."""
         return listed(self.document["Statement"])
 
 
 def policies(template: Template) -> Iterator[Policy]:
-    """All that has statements, wherever it stands in a resource's properties."""
+    """All that has statements, anywhere in a resource's properties."""
     for name, resource in template["Resources"].items():
-        kind = ROLE if resource["Type"].startswith("AWS::IAM::") else RESOURCE
-        yield from _within(resource.get("Properties"), name, kind)
+        yield from _within(resource.get("Properties"), name)
 
 
-def listed(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or a list of them nearly everywhere
-    """One as a list of one."""
+def listed(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes a value or a list of them nearly everywhere
+    """A single value as a list."""
     return value if isinstance(value, list) else [value]
 
 
-def _within(value: Any, name: str, kind: str) -> Iterator[Policy]:  # noqa: ANN401 - any JSON
+def _within(value: Any, name: str) -> Iterator[Policy]:  # noqa: ANN401 - any JSON
     match value:
         case {"Statement": _}:
-            yield Policy(name, kind, value)
+            yield Policy(name, value)
         case dict():
-            for key, one in value.items():
-                yield from _within(one, name, TRUST if key == "AssumeRolePolicyDocument" else kind)
+            for item in value.values():
+                yield from _within(item, name)
         case list():
-            for one in value:
-                yield from _within(one, name, kind)
+            for item in value:
+                yield from _within(item, name)

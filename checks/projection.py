@@ -1,6 +1,6 @@
 """Our own rule: the partition projection of a DDL is whole, and about its partition columns; a part of `make lint`.
 
-Athena makes a table of any properties; what is wrong with them shows in its queries, as errors or as no rows.
+Athena accepts any properties; a mistake in them shows in the queries, as an error or as no rows.
 It runs in .venv:
     .venv/bin/python -m checks.projection athena/*.sql
 """
@@ -22,7 +22,7 @@ NEEDED = {"date": ("format", "range"), "enum": ("values",), "injected": (), "int
 
 
 class Table(NamedTuple):
-    """What of a table's DDL is about its partitions."""
+    """The parts of a table's DDL that define its partitions."""
 
     columns: set[str]
     location: str
@@ -49,7 +49,9 @@ def read(ddl: str) -> Table:
         location=location.name if location else "",
         # Its own alone: those of the SerDe are nested, and its clauses are of derived types.
         properties={
-            one.name: one.args["value"].name for one in tree.args["properties"].expressions if type(one) is exp.Property
+            expression.name: expression.args["value"].name
+            for expression in tree.args["properties"].expressions
+            if type(expression) is exp.Property
         },
     )
 
@@ -66,7 +68,7 @@ def problems(table: Table) -> Iterator[str]:
         kind = settings.get("type", "")
         if kind not in NEEDED:
             yield f"projection.{column}.type is none of {', '.join(NEEDED)}"
-        for missing in [one for one in NEEDED.get(kind, ()) if one not in settings]:
+        for missing in [name for name in NEEDED.get(kind, ()) if name not in settings]:
             yield f"projection.{column}.{missing} is missing, and type {kind} needs it"
     if TEMPLATE in table.properties:
         yield from _problems_of_template(table, table.properties[TEMPLATE])

@@ -1,4 +1,4 @@
-"""What was found against what was written down: a finding wants a reason, and a reason wants a finding."""
+"""Findings and reasons: each finding needs a reason, and each reason a finding."""
 
 from collections.abc import Iterable
 from textwrap import indent
@@ -12,7 +12,7 @@ FILE = "checks/reasons.yaml"
 
 
 class Finding(NamedTuple):
-    """What a tool says of a resource (its logical id), by which rule, and in which words."""
+    """A tool's finding on a resource (its logical id), with the rule and the tool's words."""
 
     tool: str
     rule: str
@@ -21,7 +21,7 @@ class Finding(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """Where a reason stands in the file."""
+    """A reason's position in the file."""
 
     tool: str
     rule: str
@@ -37,7 +37,7 @@ class Reason(NamedTuple):
 
 
 def read(text: str) -> list[Reason]:
-    """The reasons of the file; raises ValueError where one says nothing."""
+    """The reasons of the file; raises ValueError where a text is empty."""
     reasons = []
     for tool, rules in yaml.safe_load(text).items():
         for rule, resources in rules.items():
@@ -51,27 +51,32 @@ def read(text: str) -> list[Reason]:
 def unexplained(findings: Iterable[Finding], reasons: Iterable[Reason]) -> list[Finding]:
     """The findings that have no reason."""
     written = list(reasons)
-    return [one for one in findings if not any(reason.covers(one) for reason in written)]
+    return [finding for finding in findings if not any(reason.covers(finding) for reason in written)]
 
 
 def unneeded(findings: Iterable[Finding], reasons: Iterable[Reason]) -> list[Reason]:
-    """The reasons that no finding has, but for those that are said to come and go."""
+    """The reasons that no finding has, but for those that are not needed on every machine."""
     found = list(findings)
-    return [one for one in reasons if one.resource != PERHAPS and not any(map(one.covers, found))]
+    return [reason for reason in reasons if reason.resource != PERHAPS and not any(map(reason.covers, found))]
 
 
 def advice(findings: list[Finding], reasons: list[Reason]) -> str:
     """What to do about unexplained findings and unneeded reasons, to the letter; nothing where there are none."""
-    said = [f"{one.resource}: {one.tool} {one.rule}: {one.words}" for one in findings]
+    lines = [f"{finding.resource}: {finding.tool} {finding.rule}: {finding.words}" for finding in findings]
     if findings:
-        said += ["", f"Change the template; or, where it is right as it is, say why in {FILE}:", "", _as_file(findings)]
+        lines += [
+            "",
+            f"Change the template; or, where it is right as it is, say why in {FILE}:",
+            "",
+            _as_file(findings),
+        ]
     if reasons:
-        said += ["", f"Nothing is found any more that needs these; take them out of {FILE}:", "", _as_file(reasons)]
-    return "\n".join(said)
+        lines += ["", f"No finding needs these any more; remove them from {FILE}:", "", _as_file(reasons)]
+    return "\n".join(lines)
 
 
 def _as_file(keys: Iterable[Finding | Reason]) -> str:
     nested: dict[str, dict[str, dict[str, None]]] = {}
-    for one in keys:
-        nested.setdefault(one.tool, {}).setdefault(one.rule, {})[one.resource] = None
+    for key in keys:
+        nested.setdefault(key.tool, {}).setdefault(key.rule, {})[key.resource] = None
     return indent(yaml.safe_dump(nested, width=1000), "    ")

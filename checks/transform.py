@@ -10,22 +10,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from labelwatch.deploy.packaging import load_template
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from labelwatch.deploy.package import load_template
 from labelwatch.shared import stacks
 
 Template = dict[str, Any]
-# In place of a boto3 session, which would read the user's AWS set-up, and that may be broken: only its Region is asked.
+# In place of a boto3 session, which would read the user's AWS set-up, and that may be broken: only the Region is read.
 SESSION = SimpleNamespace(region_name="us-east-1")
 
 
 def transform(template: Template, **parameters: str) -> Template:
-    """What CloudFormation makes of the merged template: AWS's own SAM transform, run here."""
+    """The merged template after AWS's own SAM transform, which CloudFormation runs."""
     pointing = stacks.pointing_at(template, "bucket", "key")
     given = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
-    defaults = {name: one["Default"] for name, one in template["Parameters"].items() if "Default" in one}
+    defaults = {
+        name: parameter["Default"] for name, parameter in template["Parameters"].items() if "Default" in parameter
+    }
     result: Template = Translator({}, Parser(), boto_session=SESSION).translate(pointing, defaults | given | parameters)
     return result
 

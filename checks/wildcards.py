@@ -12,7 +12,7 @@ WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def findings(template: Template) -> Iterator[Finding]:
-    """One for each resource of a statement that is wide; its rule says who may do what on what."""
+    """A finding for each resource of a statement with a wildcard; its rule says who may do what on which resource."""
     for reading in readings(template):
         for policy in policies(reading):
             for statement in policy.statements():
@@ -21,28 +21,28 @@ def findings(template: Template) -> Iterator[Finding]:
 
 
 def _rules(statement: dict[str, Any]) -> set[str]:
-    actions = _named(statement, "Action")
-    # A trust policy names no resource: it is the role itself that is meant.
+    effect, actions = statement["Effect"], _named(statement, "Action")
+    anyone = effect == "Allow" and _anyone(statement)
+    # A trust policy names no resource: that is the role itself.
     resources = _named(statement, "Resource") or ["itself"]
-    anyone = statement["Effect"] == "Allow" and _anyone(statement)
-    everywhere = anyone or any(_is_wide(one) for one in actions)
-    wide = [one for one in resources if everywhere or _is_wide(one)]
-    if wide and statement["Effect"] == "Deny" and statement.get("Condition") == WITHOUT_TLS:
+    if not anyone and not any(map(_is_wide, actions)):
+        resources = list(filter(_is_wide, resources))
+    if resources and effect == "Deny" and statement.get("Condition") == WITHOUT_TLS:
         return {"Deny what comes without TLS"}
-    done = f"{statement['Effect']} {', '.join(sorted(actions))}{' to anyone' if anyone else ''}"
-    return {f"{done} on {one}" for one in wide}
+    to_anyone = " to anyone" if anyone else ""
+    return {f"{effect} {', '.join(sorted(actions))}{to_anyone} on {resource}" for resource in resources}
 
 
 def _named(statement: dict[str, Any], element: str) -> list[str]:
     """The actions or resources; a NotAction or NotResource is as wide as can be."""
-    excepted = [f"* but {one}" for one in listed(statement.get(f"Not{element}", []))]
+    excepted = [f"* but {name}" for name in listed(statement.get(f"Not{element}", []))]
     return [*listed(statement.get(element, [])), *excepted]
 
 
 def _anyone(statement: dict[str, Any]) -> bool:
     principal = statement.get("Principal", {})
     named = principal.values() if isinstance(principal, dict) else [principal]
-    return "NotPrincipal" in statement or any("*" in listed(one) for one in named)
+    return "NotPrincipal" in statement or any("*" in listed(names) for names in named)
 
 
 def _is_wide(text: str) -> bool:

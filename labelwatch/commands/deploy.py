@@ -1,68 +1,62 @@
 """The commands on a stage: labelwatch up and labelwatch down."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from labelwatch.commands.options import BUILD, Profile, Region, Yes, console, open_terminal
+from labelwatch.deploy.parameters import MAIN, PARAMETERS, Parameter, option
 from labelwatch.shared.errors import UserError
 
 Stage = Annotated[str, typer.Option(help="The stage, such as prod; the stack's name is labelwatch-STAGE.")]
-_SIX = "The parameters"
-_MORE = "More parameters"
 
 
-def _value(text: str, panel: str = _SIX) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel=panel, show_default=False)
-    return option
+def _help(parameter: Parameter) -> str:
+    text = parameter.help.removesuffix(".")
+    if parameter.default is None:
+        return f"{text}; required the first time."
+    if parameter.name == "DatabaseName":  # each stage has a database of its own
+        return f"{text}; default: labelwatch_STAGE."
+    return f"{text}; default: {parameter.default or 'none ("")'}."
 
 
-def up(  # noqa: PLR0913 - the template's parameters, by name
+def _with_parameters(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each parameter, by signature and annotations, which typer reads.
+
+    `**values` of the command gets the options by the parameters' names.
+    """
+    typed: Any = command
+    options = [
+        inspect.Parameter(
+            parameter.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                str | None,
+                typer.Option(
+                    option(parameter.name),
+                    help=_help(parameter),
+                    rich_help_panel="The parameters" if parameter.name in MAIN else "More parameters",
+                    show_default=False,
+                ),
+            ],
+        )
+        for parameter in PARAMETERS.values()
+    ]
+    signature = inspect.signature(command)
+    *others, _ = signature.parameters.values()
+    typed.__signature__ = signature.replace(parameters=[*others, *options])
+    typed.__annotations__ |= {declared.name: declared.annotation for declared in options}
+    return command
+
+
+@_with_parameters
+def up(  # noqa: PLR0913 - a command's options
     stage: Stage,
     *,
-    custom_model_arn: Annotated[
-        str | None, _value("The ARN of the model's version, or general; default: general.")
-    ] = None,
-    email_notification: Annotated[
-        str | None, _value("The e-mail address that is told; required the first time.")
-    ] = None,
-    input_bucket_name: Annotated[
-        str | None, _value("The bucket, to be created, for images; required the first time.")
-    ] = None,
-    labels_of_interest: Annotated[
-        str | None,
-        _value("Up to 10, with commas between; a threshold after a colon (leaf-smut:90); * for any, the default."),
-    ] = None,
-    min_confidence: Annotated[str | None, _value("0 to 100, default 80; for labels without a threshold.")] = None,
-    output_bucket_name: Annotated[
-        str | None, _value("The bucket, to be created, for predictions; required the first time.")
-    ] = None,
-    existing_bucket: Annotated[
-        str | None, _value('A bucket that exists already and is looked at too; "" for none any more.', _MORE)
-    ] = None,
-    database_name: Annotated[
-        str | None, _value("The Athena database, to be created; default: labelwatch_STAGE.", _MORE)
-    ] = None,
-    picture_links: Annotated[
-        str | None, _value("yes or no, default yes: links in alerts that work for hours.", _MORE)
-    ] = None,
-    upload_origin: Annotated[
-        str | None, _value("The origin of the one web page that may upload; default: none.", _MORE)
-    ] = None,
-    model_auto_start: Annotated[
-        str | None, _value("yes or no, default no: start the model when images wait.", _MORE)
-    ] = None,
-    model_idle_minutes: Annotated[
-        str | None, _value("Stop the model after so many minutes without an image; 0, the default, for never.", _MORE)
-    ] = None,
-    model_idle_stops: Annotated[
-        str | None, _value("own or any, default own: only a model that was started so, or any.", _MORE)
-    ] = None,
-    model_max_hours_per_month: Annotated[
-        str | None, _value("For how many hours of a month it may run so; 0, the default, for no limit.", _MORE)
-    ] = None,
-    tracing: Annotated[str | None, _value("yes or no, default no: X-Ray.", _MORE)] = None,
     parameters: Annotated[
         Path | None, typer.Option(help="A JSON or YAML file of parameters; what is given here goes before it.")
     ] = None,
@@ -70,6 +64,7 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
     yes: Yes = False,
     profile: Profile = None,
     region: Region = None,
+    **values: str | None,
 ) -> None:
     """Create or update a stage's stack, and write the stage that chalice deploy reads.
 
@@ -79,33 +74,15 @@ def up(  # noqa: PLR0913 - the template's parameters, by name
     labelwatch up --stage prod --custom-model-arn ARN --email-notification you@example.com --input-bucket-name IMAGES
     --output-bucket-name PREDICTIONS --labels-of-interest bacterial-leaf-blight,leaf-smut:90 --min-confidence 80
     """
-    from labelwatch.deploy import parameters as known
-    from labelwatch.deploy import up as doing
+    from labelwatch.deploy import parameter_file
+    from labelwatch.deploy.up import run
     from labelwatch.shared.account import Account
 
-    options = {
-        "CustomModelARN": custom_model_arn,
-        "EmailNotification": email_notification,
-        "InputBucketName": input_bucket_name,
-        "LabelsofInterest": labels_of_interest,
-        "MinConfidence": min_confidence,
-        "OutputBucketName": output_bucket_name,
-        "ExistingBucketName": existing_bucket,
-        "DatabaseName": database_name,
-        "PictureLinks": picture_links,
-        "UploadOrigin": upload_origin,
-        "ModelAutoStart": model_auto_start,
-        "ModelIdleMinutes": model_idle_minutes,
-        "ModelIdleStops": model_idle_stops,
-        "ModelMaxHoursPerMonth": model_max_hours_per_month,
-        "Tracing": tracing,
-    }
-    of_file = known.of_file(parameters) if parameters else {}
-    given = of_file | {name: value for name, value in options.items() if value is not None}
-    doing.run(
+    file_values = parameter_file.read(parameters) if parameters else {}
+    run(
         Account(profile, region),
         stage,
-        given,
+        file_values | {name: value for name, value in values.items() if value is not None},
         open_terminal(yes=yes, default=True, ask=_ask),
         _tags(tag or []),
     )
@@ -122,10 +99,10 @@ def down(
     region: Region = None,
 ) -> None:
     """Delete a stage's stack; run chalice delete before it. Buckets with images and predictions are kept."""
-    from labelwatch.deploy import down as doing
+    from labelwatch.deploy.down import run
     from labelwatch.shared.account import Account
 
-    doing.run(
+    run(
         Account(profile, region),
         stage,
         open_terminal(yes=yes, default=False),
@@ -146,14 +123,14 @@ def package(
     --publish puts them into a bucket of the Region to launch in. Whoever may read there follows the link and needs no
     tool: the console asks for the parameters and creates the stack.
     """
-    from labelwatch.deploy import publish as publishing
-    from labelwatch.deploy.package import package as make
+    from labelwatch.deploy.packaging import package as make
+    from labelwatch.deploy.publish import publish as upload
     from labelwatch.shared.account import Account
 
     made = make(build)
     console().print(f"{made.template}\n{made.zip}", soft_wrap=True)
     if publish:
-        published = publishing.publish(Account(profile, region), made, publish)
+        published = upload(Account(profile, region), made, publish)
         console().print(f"{published.template}\nLaunch a stack: {published.launch}", soft_wrap=True)
 
 

@@ -1,5 +1,5 @@
 """Deploy: packaging, the resources stack of a stage, and the stage that `chalice deploy` reads."""
 
-from labelwatch.deploy.package import Package, package
+from labelwatch.deploy.packaging import Package, package
 
 __all__ = ["Package", "package"]

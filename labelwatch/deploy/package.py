@@ -3,6 +3,7 @@
 import compileall
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from chalice.package import TemplateDeepMerger, YAMLTemplateSerializer
 
+from chalicelib import settings
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 
@@ -22,6 +24,19 @@ from labelwatch.shared.project import PROJECT
 STAGE = "template"
 # Where Lambda unpacks the zip: the path that a traceback shows.
 LAMBDA_TASK_ROOT = "/var/task"
+# The whitespace of JSON, or a text in it, whose own blanks count.
+_WHITESPACE = re.compile(r'(?P<text>"[^"]*")|\s+')
+# CloudFormation gives a stack's tags to its resources. A stack that a person launches has none, so these get them here.
+_TAGGED = {
+    "AWS::Athena::WorkGroup",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+}
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 12), (3, 14)
 
 
@@ -38,19 +53,11 @@ def package(build: Path) -> Package:
     build.mkdir(parents=True, exist_ok=True)
     overlay = build / "overlay.json"
     overlay.write_text(json.dumps(_overlay()))
-    # One Region, and nothing of the user's AWS configuration, which may be broken: the template is the same for all.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    no_aws = {
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    environment = inherited | no_aws | {"AWS_DEFAULT_REGION": "us-east-1"}
     command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
     result = subprocess.run(  # noqa: S603 - the command is ours
         [*command, "--merge-template", str(overlay), str(build)],
         cwd=PROJECT,
-        env=environment,
+        env=_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -67,8 +74,11 @@ def package(build: Path) -> Package:
 
 
 def resources() -> dict[str, Any]:
-    """The template of all but the functions."""
-    return load_template(PROJECT / "infra" / "resources.yaml")
+    """The template of all but the functions; the dashboard in as few bytes as it takes."""
+    template = load_template(PROJECT / "infra" / "resources.yaml")
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body[0] = _WHITESPACE.sub(lambda found: found["text"] or "", body[0])
+    return template
 
 
 def check_python() -> None:
@@ -86,12 +96,36 @@ def load_template(path: Path) -> dict[str, Any]:
     return template
 
 
+def _environment() -> dict[str, str]:
+    """The environment of `chalice package`, which imports app.py: with examples in place of what is not deployed yet.
+
+    One Region, and nothing of the user's AWS set-up, which may be broken: the template is the same for all of them.
+    """
+    variables = {setting.variable for setting in settings.SETTINGS}
+    users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name not in variables}
+    nobody = {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"} | settings.examples()
+
+
 def _overlay() -> dict[str, Any]:
     """The resources with the overlay on them: Chalice merges one file only."""
-    functions = load_template(PROJECT / "infra" / "functions.yaml")
+    overlay = load_template(PROJECT / "infra" / "functions.yaml")
+    template = resources()
+    for resource in template["Resources"].values():
+        if resource["Type"] in _TAGGED:
+            resource["Properties"]["Tags"] = template["Resources"]["InputBucket"]["Properties"]["Tags"]
     merged: dict[str, Any] = TemplateDeepMerger().merge(
-        {name: functions[name] for name in ("Resources", "Outputs")}, resources()
+        {name: overlay[name] for name in ("Resources", "Outputs")}, template
     )
+    variables = _variables(template["Outputs"])
+    for resource in merged["Resources"].values():
+        environment = resource.get("Properties", {}).get("Environment")
+        if environment:
+            environment["Variables"] = variables | environment["Variables"]
     return merged
 
 
@@ -99,6 +133,15 @@ def _without_chalice_outputs(template: dict[str, Any]) -> dict[str, Any]:
     """The template without Chalice's own outputs, which have no description."""
     described = {name: output for name, output in template["Outputs"].items() if "Description" in output}
     return template | {"Outputs": described}
+
+
+def _variables(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The functions' environment by outputs and parameters; an existing bucket is for `chalice deploy` alone."""
+    return {
+        setting.variable: outputs[setting.output]["Value"] if setting.output in outputs else {"Ref": setting.parameter}
+        for setting in settings.SETTINGS
+        if setting.output and setting is not settings.Settings.existing_bucket
+    }
 
 
 def _add_compiled_code(archive: Path) -> None:

@@ -1,13 +1,10 @@
-"""The template's parameters: what may be entered, read from the template itself, and where values come from."""
+"""The template's parameters: their names and help texts, what may be entered, and where values come from."""
 
 import re
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
-
-from chalicelib import settings
+from chalicelib.settings import SETTINGS
 from labelwatch.shared.errors import UserError
 
 MAIN = (
@@ -20,64 +17,51 @@ MAIN = (
 )
 
 
-class _Texts(yaml.SafeLoader):
-    """Texts as they stand, and null: YAML would read 12:30 as a number, and no as a falsehood."""
+class Parameter(NamedTuple):
+    """A parameter: `help` is for its option and for its description in the template; no default: it must be given."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012 - as in the class above
-        first: [(tag, pattern) for tag, pattern in known if tag.endswith(":null")]
-        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    name: str
+    help: str
+    default: str | None
 
 
+PARAMETERS = {
+    parameter.name: parameter
+    for parameter in (
+        *(
+            Parameter(setting.parameter, setting.help, setting.parameter_default)
+            for setting in SETTINGS
+            if setting.parameter and setting.help
+        ),
+        Parameter("DatabaseName", "The Athena database, to be created.", "labelwatch"),
+        Parameter("Tracing", "AWS X-Ray records where the time goes, yes or no. It is paid by the trace.", "no"),
+    )
+}
+_BY_PARAMETER = {setting.parameter: setting for setting in SETTINGS if setting.parameter}
+
+# Gets name, description and default of a parameter, and gives its value.
 type Ask = Callable[[str, str, str], str]
-
-
-def of_file(path: Path) -> dict[str, str]:
-    """The values of a JSON or YAML file: a mapping of names to values, or CloudFormation's list of them.
-
-    Raises UserError where it is neither.
-    """
-    try:
-        content: Any = yaml.load(path.read_text(), _Texts)  # noqa: S506 - a SafeLoader; JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise UserError(f"{path} is neither JSON nor YAML: {' '.join(str(problem).split())}") from None
-    if isinstance(content, list):
-        try:
-            content = {one["ParameterKey"]: one["ParameterValue"] for one in content}
-        except (TypeError, KeyError):
-            content = None
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path} must hold a mapping of parameters to values, or a list of ParameterKey and ParameterValue."
-        )
-    return {str(name): _text(path, name, value) for name, value in content.items()}
 
 
 def complete(
     template: dict[str, Any], given: dict[str, str], previous: dict[str, str] | None, ask: Ask | None
 ) -> dict[str, str]:
-    """A value for each of the template's parameters: what is given, what it was before, an answer, the default.
+    """A value for each of the template's parameters: the given one, that of the stack, an answer, the default.
 
-    `ask` gets name, description and default; without it nobody is there to answer. Raises UserError that names the
-    parameter and what would be right.
+    `previous` are the stack's values, where there is a stack; `ask` is None where there is no terminal. Raises
+    UserError that names the parameter and what would be right.
     """
     known = template["Parameters"]
-    for name, value in given.items():
-        if name not in known:
-            raise UserError(f"{name} is no parameter; there are {', '.join(known)}.")
-        check(name, known[name], value)
-    values = {name: value for name, value in (previous or {}).items() if name in known} | given
-    missing = [name for name in MAIN if name not in values] if previous is None else []
-    if ask:
-        values |= {name: _answer(name, known[name], ask) for name in missing}
-    for name, one in known.items():
-        if name not in values and "Default" in one:
-            values[name] = str(one["Default"])
-    without = [name for name in known if name not in values]
-    if without:
-        raise UserError(f"{', '.join(without)} must be given: {', '.join(map(option, without))}.")
-    for name, value in values.items():
-        check(name, known[name], value)
+    if unknown := [name for name in given if name not in known]:
+        raise UserError(f"{unknown[0]} is no parameter; there are {', '.join(known)}.")
+    _check_all(known, given)
+    defaults = {name: str(parameter["Default"]) for name, parameter in known.items() if "Default" in parameter}
+    values = defaults | {name: value for name, value in (previous or {}).items() if name in known} | given
+    if ask and previous is None:
+        values |= {name: _answer(name, known[name], ask) for name in MAIN if name not in given}
+    if missing := [name for name in known if name not in values]:
+        raise UserError(f"{', '.join(missing)} must be given: {', '.join(map(option, missing))}.")
+    _check_all(known, values)
     return values
 
 
@@ -86,18 +70,26 @@ def check(name: str, parameter: dict[str, Any], value: str) -> None:
     if not _fits(parameter, value):
         right = parameter.get("ConstraintDescription") or f"must be one of {', '.join(parameter['AllowedValues'])}."
         raise UserError(f"{name} is {value!r}, and it {right}")
-    if name == "LabelsofInterest":
+    if value and name in _BY_PARAMETER:
         try:
-            settings.labels_of_interest(value)
+            _BY_PARAMETER[name].parse(value.strip())
         except ValueError as problem:
             raise UserError(f"{name} is {value!r}, but {problem}.") from None
 
 
 def option(name: str) -> str:
-    """What a parameter is called on the command line."""
-    return {"CustomModelARN": "--custom-model-arn", "LabelsofInterest": "--labels-of-interest"}.get(
-        name, "--" + re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
-    )
+    """The parameter's option of `labelwatch up`."""
+    exceptions = {
+        "CustomModelARN": "--custom-model-arn",
+        "ExistingBucketName": "--existing-bucket",
+        "LabelsofInterest": "--labels-of-interest",
+    }
+    return exceptions.get(name, "--" + re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower())
+
+
+def _check_all(known: dict[str, Any], values: dict[str, str]) -> None:
+    for name, value in values.items():
+        check(name, known[name], value)
 
 
 def _fits(parameter: dict[str, Any], value: str) -> bool:
@@ -113,16 +105,10 @@ def _fits(parameter: dict[str, Any], value: str) -> bool:
 def _answer(name: str, parameter: dict[str, Any], ask: Ask) -> str:
     problem = ""
     while True:
-        value = ask(name, f"{problem}{' '.join(parameter['Description'].split())}", str(parameter.get("Default", "")))
+        value = ask(name, f"{problem}{parameter['Description']}", str(parameter.get("Default", "")))
         try:
             check(name, parameter, value)
         except UserError as mistake:
             problem = f"{mistake}\n"
         else:
             return value
-
-
-def _text(path: Path, name: object, value: object) -> str:
-    if not isinstance(value, str):
-        raise UserError(f"{name} in {path} must be one value.")
-    return value

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from chalicelib import __version__
 from chalicelib.adapters.s3 import console_address
 from labelwatch.deploy.buckets import exists
-from labelwatch.deploy.package import Package
+from labelwatch.deploy.packaging import Package
 from labelwatch.shared import s3_uri, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError

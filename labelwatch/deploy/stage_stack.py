@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from labelwatch.deploy import stage
-from labelwatch.deploy.package import STAGE as TEMPLATE
+from labelwatch.deploy.packaging import STAGE as TEMPLATE
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, WaiterError
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.deploy import functions, import_buckets, parameters, preflight, stage
 from labelwatch.deploy.buckets import StackBuckets
-from labelwatch.deploy.package import check_python, resources
+from labelwatch.deploy.packaging import check_python, resources
 from labelwatch.deploy.stack_changes import StackChanges
 from labelwatch.deploy.stage_stack import CONFIG, DesiredStack, refuse_other_account, refuse_other_stacks, stack_name_of
 from labelwatch.shared.account import Account
@@ -56,6 +56,7 @@ def run(account: Account, stage_name: str, options: dict[str, str], terminal: Te
     kept = preflight.kept_buckets(account, desired)
     if found and not current:
         _delete_leftovers(stacks, stack_name, found.status, terminal)
+    tags = (current.tags if current else {}) | tags | {"application": "labelwatch", "stack": stack_name}
     changes = StackChanges(stacks, desired, template, tags, terminal)
     outputs = _change_stack(changes, kept, StackBuckets(account))
     _write_stage(stage_name, stack_name, outputs, terminal)
@@ -83,7 +84,7 @@ def _physical_ids(stacks: Stacks, stage_name: str, current: Stack | None) -> dic
     existing = stacks.resources(name) if current else []
     refuse_other_stacks(name, existing)
     if current:
-        stage.check(CONFIG, stage_name, name, current.outputs)
+        stage.check(CONFIG, stage_name, name, current.values)
     return {resource.logical_id: resource.physical_id for resource in existing}
 
 
@@ -115,7 +116,7 @@ def _change_stack(changes: StackChanges, kept: dict[str, str], buckets: StackBuc
     if unchanged:
         raise UserError(f"CloudFormation sees no change, although {', '.join(unchanged)} would be another.")
     changes.terminal.print("Nothing in the stack has to change.")
-    return current.outputs
+    return current.values
 
 
 def _delete_leftovers(stacks: Stacks, name: str, status: str, terminal: Terminal) -> None:

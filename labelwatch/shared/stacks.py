@@ -28,6 +28,12 @@ class Stack(NamedTuple):
     status: str
     parameters: dict[str, str]
     outputs: dict[str, str]
+    tags: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Outputs and parameters; a parameter needs no output of its own."""
+        return self.parameters | self.outputs
 
 
 class Resource(NamedTuple):
@@ -87,6 +93,7 @@ class Stacks:
             stack["StackStatus"],
             {item["ParameterKey"]: item.get("ParameterValue", "") for item in stack.get("Parameters", [])},
             {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
+            {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
         )
 
     def plan(  # noqa: PLR0913 - a change set's parts, by name
@@ -259,7 +266,7 @@ class Stacks:
 
 
 def outputs(cloudformation: Any, name: str, *required: str) -> dict[str, str]:  # noqa: ANN401 - of any endpoint
-    """The outputs of the stack; raises UserError where there is no such stack, or a required output is missing."""
+    """The stack's outputs and parameters; raises UserError without such a stack, or without one of the required."""
     stack = Stacks(cloudformation).find(name)
     if not stack:
         region = cloudformation.meta.region_name
@@ -268,12 +275,12 @@ def outputs(cloudformation: Any, name: str, *required: str) -> dict[str, str]:  
         similar = [found for found in names if found.startswith("labelwatch")]
         hint = f" There are {', '.join(similar)}." if similar else ""
         raise UserError(f"there is no stack {name} in {region}; name it with --stack, its Region with --region.{hint}")
-    if missing := set(required) - set(stack.outputs):
+    if missing := set(required) - set(stack.values):
         raise UserError(
             f"the stack {name} is {stack.status} and has no {', '.join(sorted(missing))}: it is none of Labelwatch's, "
             "or not ready, or of another version (then deploy this one first)."
         )
-    return stack.outputs
+    return stack.values
 
 
 def pointing_at(template: dict[str, Any], bucket: str, key: str) -> dict[str, Any]:

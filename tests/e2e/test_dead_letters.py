@@ -251,7 +251,7 @@ def test_a_dead_letter_of_a_missing_permission_becomes_a_prediction_once_it_is_g
 ) -> None:
     stack.pipeline.upload(stack.key)
     stack.receive_often("ImagesQueueUrl", LAST_RECEIVE - 1)
-    with without(stack.pipeline, "DetectRoleArn", "detect", "LookAtImages"):
+    with without(stack.pipeline, "DetectRoleArn", "detect", "ReadImages"):
         enable_detect()
         stack.wait_for_dead_letter()
     (dead_letter,) = stack.listed()
@@ -301,7 +301,7 @@ def test_a_prediction_without_an_alert_is_redriven_to_the_predictions_queue_and_
 ) -> None:
     stack.pipeline.upload(stack.key, content=picture("leaf-smut"))
     stack.receive_often("PredictionsQueueUrl", LAST_RECEIVE - 1)
-    with without(stack.pipeline, "NotifyRoleArn", "notify", "TellSubscribers"):
+    with without(stack.pipeline, "NotifyRoleArn", "notify", "PublishAlerts"):
         enable_notify()
         stack.wait_for_dead_letter()
     (dead_letter,) = stack.listed()

@@ -225,7 +225,7 @@ def test_the_functions_run_under_the_roles_of_the_template_and_may_do_no_more(pi
     iam = pipeline.session.local_aws.client("iam")
     role = pipeline.outputs["NotifyRoleArn"].rpartition("/")[2]
     policy = iam.get_role_policy(RoleName=role, PolicyName="notify")["PolicyDocument"]
-    statements = [statement for statement in policy["Statement"] if statement["Sid"] != "TellSubscribers"]
+    statements = [statement for statement in policy["Statement"] if statement["Sid"] != "PublishAlerts"]
     without = policy | {"Statement": statements}
     iam.put_role_policy(RoleName=role, PolicyName="notify", PolicyDocument=json.dumps(without))
     pipeline.upload("not-notified.jpg")

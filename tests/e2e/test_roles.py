@@ -1,6 +1,6 @@
-"""Each role has the rights that its function needs: what no other test here would miss is used in one of these.
+"""Each role has the rights that its function needs: these tests use the rights that no other test would miss.
 
-`make least-privilege` takes every right away in turn, and asks for a test that fails.
+`make least-privilege` removes every right in turn, and expects a test to fail.
 """
 
 from __future__ import annotations
@@ -26,26 +26,29 @@ from tests.support.pipeline import Pipeline, functions, picture, set_environment
 
 def test_the_subscriptions_of_both_topics_are_counted(pipeline: Pipeline) -> None:
     answer = pipeline.session.local_aws.client("lambda").invoke(
-        FunctionName=functions(pipeline.session)["Watch"], LogType="Tail", Payload=json.dumps(scheduled_event())
+        FunctionName=functions(pipeline.session)["CheckSubscriptions"],
+        LogType="Tail",
+        Payload=json.dumps(scheduled_event()),
     )
     assert "FunctionError" not in answer, answer["Payload"].read()
     assert '"SubscriptionsInactive":[' in base64.b64decode(answer["LogResult"]).decode()
 
 
-def test_what_is_no_prediction_is_a_dead_letter_of_the_predictions(pipeline: Pipeline) -> None:
-    sqs, aside = pipeline.session.local_aws.client("sqs"), pipeline.outputs["PredictionsDeadLettersUrl"]
+def test_a_message_that_is_no_prediction_is_moved_to_the_predictions_dead_letters(pipeline: Pipeline) -> None:
+    sqs, url = pipeline.session.local_aws.client("sqs"), pipeline.outputs["PredictionsDeadLettersUrl"]
     sqs.send_message(QueueUrl=pipeline.outputs["PredictionsQueueUrl"], MessageBody="{}")
     received = sqs.receive_message(
-        QueueUrl=aside, WaitTimeSeconds=min(20, int(pipeline.wait_seconds)), MessageAttributeNames=["All"]
+        QueueUrl=url, WaitTimeSeconds=min(20, int(pipeline.wait_seconds)), MessageAttributeNames=["All"]
     )
-    (letter,) = received.get("Messages", [])
-    assert letter["MessageAttributes"]["reason"]["StringValue"] == "NotAPrediction"
-    sqs.delete_message(QueueUrl=aside, ReceiptHandle=letter["ReceiptHandle"])  # it names no image for the next tests
+    (dead_letter,) = received.get("Messages", [])
+    assert dead_letter["MessageAttributes"]["reason"]["StringValue"] == "NotAPrediction"
+    # The next tests read the image of each dead letter, and this one names none.
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=dead_letter["ReceiptHandle"])
 
 
 @pytest.fixture
 def without_partial_responses(pipeline: Pipeline) -> Iterator[str]:
-    """The function notify, that deletes what is finished and raises for the rest, as `chalice deploy` sets it up."""
+    """The function notify, that deletes completed messages and raises for the others, as with `chalice deploy`."""
     notify = functions(pipeline.session)["Notify"]
     for partial in (False, True):
         set_environment(pipeline.session, notify, PARTIAL_BATCH_RESPONSES="yes" if partial else "no")
@@ -54,21 +57,21 @@ def without_partial_responses(pipeline: Pipeline) -> Iterator[str]:
             yield notify
 
 
-def test_a_prediction_that_is_told_stays_finished_where_its_neighbour_comes_back(
+def test_a_completed_prediction_is_not_retried_with_its_neighbour(
     pipeline: Pipeline, without_partial_responses: str
 ) -> None:
     set_mapping(pipeline.session, without_partial_responses, Enabled=False)  # so that both come in one batch
-    pipeline.upload("neighbours/untold.jpg")
-    pipeline.upload("neighbours/nothing to tell.jpg", content=picture("brown-spot"))
+    pipeline.upload("neighbours/no alert yet.jpg")
+    pipeline.upload("neighbours/without a label of interest.jpg", content=picture("brown-spot"))
     pipeline.wait_until(lambda: pipeline.depth("PredictionsQueueUrl") == 2, "two predictions")
-    with without(pipeline, "NotifyRoleArn", "notify", "TellSubscribers"):
+    with without(pipeline, "NotifyRoleArn", "notify", "PublishAlerts"):
         set_mapping(pipeline.session, without_partial_responses, Enabled=True)
-        pipeline.wait_until(lambda: pipeline.depth("PredictionsQueueUrl") == 1, "one that is finished")
-    pipeline.wait_for_alert("neighbours/untold.jpg")
+        pipeline.wait_until(lambda: pipeline.depth("PredictionsQueueUrl") == 1, "a completed prediction")
+    pipeline.wait_for_alert("neighbours/no alert yet.jpg")
 
 
-class Adopting:
-    """A stack of its own with a bucket that was there before it, and whoever listens to its alerts."""
+class WithExistingBucket:
+    """A stack of its own with an existing bucket, and a queue that its alerts are sent to."""
 
     def __init__(self, running: Pipeline, packaged: Package, name: str) -> None:
         self.bucket = f"cameras-{name}"
@@ -87,8 +90,8 @@ class Adopting:
         }
         outputs = deploy_template(self._local_aws, self._stack, template, parameters)
         self.pipeline = Pipeline(replace(running.session, outputs=outputs), running.wait_seconds)
-        self._listen_to_the_bucket(packaged)
-        self._alerts = self._listen_to_the_alerts()
+        self._create_ingest(packaged)
+        self._alerts = self._subscribed_queue()
 
     def upload(self, key: str) -> None:
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=picture())
@@ -103,17 +106,17 @@ class Adopting:
         text: str = json.loads(message["Body"])["Message"]
         return text
 
-    def _listen_to_the_bucket(self, packaged: Package) -> None:
-        """Makes the function ingest, which stands in no template, as `chalice deploy` does."""
+    def _create_ingest(self, packaged: Package) -> None:
+        """Creates the function ingest, which is in no template, as `chalice deploy` does."""
         client = self._local_aws.client("lambda")
         detect = functions(self.pipeline.session, self._stack)["Detect"]
-        like = client.get_function_configuration(FunctionName=detect)
-        variables = like["Environment"]["Variables"] | {"EXISTING_BUCKET_NAME": self.bucket}
+        configuration = client.get_function_configuration(FunctionName=detect)
+        variables = configuration["Environment"]["Variables"] | {"EXISTING_BUCKET_NAME": self.bucket}
         ingest = client.create_function(
             FunctionName=f"{self._stack}-ingest",
             Handler="app.ingest",
-            Runtime=like["Runtime"],
-            Timeout=like["Timeout"],
+            Runtime=configuration["Runtime"],
+            Timeout=configuration["Timeout"],
             Role=self.pipeline.outputs["IngestRoleArn"],
             Code={"S3Bucket": PACKAGES_BUCKET, "S3Key": packaged.zip.name},
             Environment={"Variables": variables},
@@ -125,12 +128,12 @@ class Adopting:
             Principal="s3.amazonaws.com",
             SourceArn=f"arn:aws:s3:::{self.bucket}",
         )
-        told = {"LambdaFunctionArn": ingest["FunctionArn"], "Events": ["s3:ObjectCreated:*"]}
+        notified = {"LambdaFunctionArn": ingest["FunctionArn"], "Events": ["s3:ObjectCreated:*"]}
         self._s3.put_bucket_notification_configuration(
-            Bucket=self.bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [told]}
+            Bucket=self.bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [notified]}
         )
 
-    def _listen_to_the_alerts(self) -> str:
+    def _subscribed_queue(self) -> str:
         url: str = self._sqs.create_queue(QueueName=f"{self._stack}-alerts")["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         allow: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}}
@@ -143,29 +146,33 @@ class Adopting:
 
 
 @pytest.fixture(scope="module", params=["with-versions", "without-versions"])
-def adopting(request: pytest.FixtureRequest, running: Pipeline, packaged: Package) -> Adopting:
-    adopting = Adopting(running, packaged, request.param)
+def with_existing_bucket(request: pytest.FixtureRequest, running: Pipeline, packaged: Package) -> WithExistingBucket:
+    stack = WithExistingBucket(running, packaged, request.param)
     if request.param == "with-versions":
         running.session.local_aws.client("s3").put_bucket_versioning(
-            Bucket=adopting.bucket, VersioningConfiguration={"Status": "Enabled"}
+            Bucket=stack.bucket, VersioningConfiguration={"Status": "Enabled"}
         )
-    return adopting
+    return stack
 
 
-def test_an_image_of_an_adopted_bucket_becomes_a_row_and_its_link_shows_it(adopting: Adopting) -> None:
-    adopting.upload("leaf 1.jpg")
-    adopting.pipeline.wait_for("leaf 1.jpg")
-    assert adopting.pipeline.predictions["leaf 1.jpg"].labels == (("leaf-smut", 97.0),)
-    (link,) = re.findall(r"See it:\s+(\S+)", adopting.alert())
+def test_an_image_of_an_existing_bucket_becomes_a_row_and_its_link_shows_it(
+    with_existing_bucket: WithExistingBucket,
+) -> None:
+    with_existing_bucket.upload("leaf 1.jpg")
+    with_existing_bucket.pipeline.wait_for("leaf 1.jpg")
+    assert with_existing_bucket.pipeline.predictions["leaf 1.jpg"].labels == (("leaf-smut", 97.0),)
+    (link,) = re.findall(r"See it:\s+(\S+)", with_existing_bucket.alert())
     with urllib.request.urlopen(link) as answer:  # noqa: S310 - the local AWS's own link
         assert answer.read() == picture()
 
 
-def test_an_object_that_is_gone_from_an_adopted_bucket_is_a_dead_letter_that_says_so(adopting: Adopting) -> None:
-    record = s3_record("gone.jpg", bucket=adopting.bucket, object={"versionId": None})
-    adopting.pipeline.session.local_aws.client("sqs").send_message(
-        QueueUrl=adopting.pipeline.outputs["ImagesQueueUrl"], MessageBody=notification(record)
+def test_a_deleted_object_of_an_existing_bucket_is_a_dead_letter_with_the_reason(
+    with_existing_bucket: WithExistingBucket,
+) -> None:
+    record = s3_record("deleted.jpg", bucket=with_existing_bucket.bucket, object={"versionId": None})
+    with_existing_bucket.pipeline.session.local_aws.client("sqs").send_message(
+        QueueUrl=with_existing_bucket.pipeline.outputs["ImagesQueueUrl"], MessageBody=notification(record)
     )
-    image = f"s3://{adopting.bucket}/gone.jpg"
-    adopting.pipeline.wait_for(image)
-    assert adopting.pipeline.dead_letters[image].reason == "ImageGone"
+    image = f"s3://{with_existing_bucket.bucket}/deleted.jpg"
+    with_existing_bucket.pipeline.wait_for(image)
+    assert with_existing_bucket.pipeline.dead_letters[image].reason == "ImageGone"

@@ -116,7 +116,9 @@ def test_tags_of_the_options_are_on_the_stack(
 ) -> None:
     run(project, *up_arguments, "--tag", "team=plants")
     (stack,) = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
-    assert {"Key": "team", "Value": "plants"} in stack["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == {
+        "team": "plants", "application": "labelwatch", "stack": "labelwatch-test",
+    }  # fmt: skip
 
 
 def test_tags_are_kept_without_their_options(

@@ -238,7 +238,7 @@ def test_an_upload_has_no_more_rights_than_the_role_that_signed_it(pipeline: Pip
 
 def test_a_table_that_cannot_be_read_is_500_and_authorizes_nobody(pipeline: Pipeline, api: str) -> None:
     new = tokens.create(pipeline.session.tokens, "camera-east")
-    with without(pipeline, "AuthorizeRoleArn", "authorize", "UseTokens"):
+    with without(pipeline, "AuthorizeRoleArn", "authorize", "UpdateTokens"):
         assert error_of(request(api, new)) == (500, "InternalError", None)
 
 

@@ -1,4 +1,4 @@
-"""What the template lets be entered, and what it refuses."""
+"""The values that the template accepts and refuses."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def each(table: dict[str, list[str]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("name", "value"), [(name, value) for name in table for value in table[name]])
 
 
-def test_the_parameters_have_the_names_that_were_agreed(template: Template) -> None:
+def test_the_agreed_parameters_exist(template: Template) -> None:
     assert set(template["Parameters"]) >= PARAMETERS
 
 
@@ -101,9 +101,11 @@ def test_every_further_parameter_has_a_default(template: Template) -> None:
 
 def test_every_default_is_accepted(template: Template) -> None:
     with_pattern = {
-        name: one for name, one in template["Parameters"].items() if {"Default", "AllowedPattern"} <= set(one)
+        name: parameter
+        for name, parameter in template["Parameters"].items()
+        if {"Default", "AllowedPattern"} <= set(parameter)
     }
-    assert [name for name, one in with_pattern.items() if not accepts(one, one["Default"])] == []
+    assert [name for name, parameter in with_pattern.items() if not accepts(parameter, parameter["Default"])] == []
 
 
 @each(ACCEPTED)
@@ -117,12 +119,12 @@ def test_a_bad_value_is_refused(template: Template, name: str, value: str) -> No
 
 
 @each({"UPLOAD_ORIGIN": ACCEPTED["UploadOrigin"]})
-def test_the_functions_take_the_origin_that_the_template_accepts(name: str, value: str) -> None:
+def test_the_functions_accept_the_origins_of_the_template(name: str, value: str) -> None:
     settings.read({**ENVIRONMENT, name: value})
 
 
 @each({name: ACCEPTED[name] for name in ("CustomModelARN", "LabelsofInterest", "OutputBucketName")})
-def test_the_functions_take_what_the_template_accepts(name: str, value: str) -> None:
+def test_the_functions_accept_the_values_of_the_template(name: str, value: str) -> None:
     settings.read({**ENVIRONMENT, name: value})
 
 

@@ -1,4 +1,4 @@
-"""The rights that AWS asks for and the local AWS does not; and that none of the roles' rights is forgotten."""
+"""The rights that AWS checks and the local AWS does not; and that none of the roles' rights is forgotten."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.least_privilege.required import ENFORCED_HERE, REQUIRED_BY, required_by
+from tests.least_privilege.required import ENFORCED_LOCALLY, REQUIRED_BY, required_by
 from tests.least_privilege.rights import NOTHING, Right, actions, rights, without
 from tests.least_privilege.running import run
 from tests.support.template import Template, function_roles, functions, listed, mappings, resources, statements
 
 INPUT = {"Fn::Sub": "${InputBucket.Arn}/*"}
-ADOPTED = {"Fn::If": ["HasExistingBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ExistingBucketName}/*"}, NOTHING]}
+EXISTING = {"Fn::If": ["HasExistingBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ExistingBucketName}/*"}, NOTHING]}
 
 
 def allowed(template: Template, role: str, resource: Any) -> set[str]:
@@ -30,16 +30,16 @@ def allowed(template: Template, role: str, resource: Any) -> set[str]:
 
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-def test_lambda_may_take_and_delete_the_messages_that_set_a_function_off(template: Template) -> None:
-    wanted = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+def test_lambda_may_poll_the_queue_of_a_function(template: Template) -> None:
+    needed = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
     missing = [
-        wanted - allowed(template, function["Role"]["Fn::GetAtt"][0], mapping["Queue"])
+        needed - allowed(template, function["Role"]["Fn::GetAtt"][0], mapping["Queue"])
         for mapping, function, _ in mappings(template)
     ]
     assert missing == [set(), set()]
 
 
-# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html (the stack makes the groups)
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html (the stack creates the groups)
 def test_every_role_may_write_the_log_of_its_function(template: Template) -> None:
     roles = function_roles(template)
     logs = {role: {"Fn::GetAtt": [role.replace("Role", "Logs"), "Arn"]} for role in roles}
@@ -50,89 +50,98 @@ def test_every_role_may_write_the_log_of_its_function(template: Template) -> Non
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/sc-introduction.html
 # https://docs.aws.amazon.com/rekognition/latest/dg/security_iam_service-with-iam.html
-def test_detect_may_ask_the_model_that_is_set(template: Template) -> None:
-    action = {"Fn::If": ["AsksGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]}
-    model = {"Fn::If": ["AsksGeneralLabels", "*", {"Ref": "CustomModelARN"}]}
-    asking = [one["Action"] for role, one in statements(template) if role == "DetectRole" and one["Resource"] == model]
-    assert asking == [action]
+def test_detect_may_use_the_model_of_the_parameter(template: Template) -> None:
+    action = {"Fn::If": ["UsesGeneralLabels", "rekognition:DetectLabels", "rekognition:DetectCustomLabels"]}
+    model = {"Fn::If": ["UsesGeneralLabels", "*", {"Ref": "CustomModelARN"}]}
+    detecting = [
+        statement["Action"]
+        for role, statement in statements(template)
+        if role == "DetectRole" and statement["Resource"] == model
+    ]
+    assert detecting == [action]
 
 
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
-def test_detect_and_keep_model_may_turn_the_mapping_of_detect_and_no_other(template: Template) -> None:
-    here = "${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}"
-    of_detect = {"ArnEquals": {"lambda:FunctionArn": {"Fn::Sub": f"arn:{here}:function:${{AWS::StackName}}-detect"}}}
+def test_detect_and_manage_model_may_update_the_mapping_of_detect_and_no_other(template: Template) -> None:
+    region = "${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}"
+    of_detect = {"ArnEquals": {"lambda:FunctionArn": {"Fn::Sub": f"arn:{region}:function:${{AWS::StackName}}-detect"}}}
     for role in ("DetectRole", "ManageModelRole"):
         assert "lambda:ListEventSourceMappings" in allowed(template, role, "*")
-        mine = [one for owner, one in statements(template) if owner == role]
-        (turning,) = [one for one in mine if one["Action"] == "lambda:UpdateEventSourceMapping"] or [{}]
-        assert turning.get("Resource") == {"Fn::Sub": f"arn:{here}:event-source-mapping:*"}
-        assert turning["Condition"] == of_detect
+        (updating,) = [
+            statement
+            for owner, statement in statements(template)
+            if (owner, statement["Action"]) == (role, "lambda:UpdateEventSourceMapping")
+        ] or [{}]
+        assert updating.get("Resource") == {"Fn::Sub": f"arn:{region}:event-source-mapping:*"}
+        assert updating["Condition"] == of_detect
     assert functions(template)["Detect"]["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-detect"}
 
 
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonrekognition.html
-def test_keep_model_may_ask_for_the_model_and_start_and_stop_it_only_where_that_is_wanted(template: Template) -> None:
-    model, here = {"Ref": "CustomModelARN"}, "rekognition:${AWS::Region}:${AWS::AccountId}"
+def test_manage_model_may_describe_the_model_and_start_and_stop_it_only_where_a_parameter_says_so(
+    template: Template,
+) -> None:
+    model, region = {"Ref": "CustomModelARN"}, "rekognition:${AWS::Region}:${AWS::AccountId}"
     project = {"Project": {"Fn::Select": [1, {"Fn::Split": ["/", {"Fn::Sub": "${CustomModelARN}/general"}]}]}}
-    place = {"Fn::Sub": [f"arn:${{AWS::Partition}}:{here}:project/${{Project}}/*", project]}
-    given = {
-        one["Fn::If"][1]["Action"]: (one["Fn::If"][0], one["Fn::If"][1]["Resource"])
-        for one in resources(template, "AWS::IAM::Role")["ManageModelRole"]["Policies"][0]["PolicyDocument"][
-            "Statement"
-        ]
-        if "Fn::If" in one and str(one["Fn::If"][1]["Action"]).startswith("rekognition:")
+    versions = {"Fn::Sub": [f"arn:${{AWS::Partition}}:{region}:project/${{Project}}/*", project]}
+    (policy,) = resources(template, "AWS::IAM::Role")["ManageModelRole"]["Policies"]
+    conditional = [statement["Fn::If"] for statement in policy["PolicyDocument"]["Statement"] if "Fn::If" in statement]
+    rights_of_rekognition = {
+        statement["Action"]: (condition, statement["Resource"])
+        for condition, statement, _ in conditional
+        if str(statement["Action"]).startswith("rekognition:")
     }
-    assert given == {
-        "rekognition:DescribeProjects": ("AsksAModel", "*"),
-        "rekognition:DescribeProjectVersions": ("AsksAModel", place),
-        "rekognition:StartProjectVersion": ("StartsTheModel", model),
-        "rekognition:StopProjectVersion": ("StopsTheModel", model),
+    assert rights_of_rekognition == {
+        "rekognition:DescribeProjects": ("UsesCustomModel", "*"),
+        "rekognition:DescribeProjectVersions": ("UsesCustomModel", versions),
+        "rekognition:StartProjectVersion": ("StartsModel", model),
+        "rekognition:StopProjectVersion": ("StopsModel", model),
     }
 
 
-def test_what_detect_and_keep_model_remember_is_of_the_model_only(template: Template) -> None:
-    of_the_model = [
-        one["Condition"]["ForAllValues:StringEquals"]
-        for role, one in statements(template)
-        if role in {"DetectRole", "ManageModelRole"} and "dynamodb:PutItem" in listed(one["Action"])
+def test_detect_and_manage_model_may_put_the_model_s_state_only(template: Template) -> None:
+    conditions = [
+        statement["Condition"]["ForAllValues:StringEquals"]
+        for role, statement in statements(template)
+        if role in {"DetectRole", "ManageModelRole"} and "dynamodb:PutItem" in listed(statement["Action"])
     ]
-    assert of_the_model == [{"dynamodb:LeadingKeys": ["model"]}] * 2
+    assert conditions == [{"dynamodb:LeadingKeys": ["model"]}] * 2
 
 
-def test_what_is_done_once_is_remembered_among_its_own_kind(template: Template) -> None:
-    of_once = {
-        role: one["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
-        for role, one in statements(template)
-        if role in {"DetectRole", "NotifyRole"} and one["Action"] == "dynamodb:UpdateItem"
+def test_detect_and_notify_may_update_idempotency_records_of_their_own_kinds_only(template: Template) -> None:
+    kinds = {
+        role: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        for role, statement in statements(template)
+        if role in {"DetectRole", "NotifyRole"} and statement["Action"] == "dynamodb:UpdateItem"
     }
-    assert of_once == {"DetectRole": ["dead-letter"], "NotifyRole": ["alert", "dead-letter"]}
+    assert kinds == {"DetectRole": ["dead-letter"], "NotifyRole": ["alert", "dead-letter"]}
 
 
-# https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html: with the rights of whoever asks.
+# https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html: with the rights of the caller.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html: one right with a version, the other without.
-@pytest.mark.parametrize("objects", [INPUT, ADOPTED], ids=["input bucket", "existing bucket"])
-def test_rekognition_may_read_the_very_version_that_detect_names(template: Template, objects: Template) -> None:
+@pytest.mark.parametrize("objects", [INPUT, EXISTING], ids=["input bucket", "existing bucket"])
+def test_rekognition_may_read_the_version_that_detect_names(template: Template, objects: Template) -> None:
     assert allowed(template, "DetectRole", objects) == {"s3:GetObject", "s3:GetObjectVersion"}
 
 
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: else what is gone is a 403 too, and is retried.
-def test_detect_may_tell_what_is_gone_from_what_is_forbidden(template: Template) -> None:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: else a missing object is a 403, and is retried.
+def test_detect_may_list_buckets_so_that_a_missing_object_is_a_404(template: Template) -> None:
     own = [{"Fn::GetAtt": [name, "Arn"]} for name in ("InputBucket", "OutputBucket")]
-    adopted = {
+    existing = {
         "Fn::If": ["HasExistingBucket", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ExistingBucketName}"}, NOTHING]
     }
-    assert [allowed(template, "DetectRole", one) for one in (*own, adopted)] == [{"s3:ListBucket"}] * 3
+    assert [allowed(template, "DetectRole", bucket) for bucket in (*own, existing)] == [{"s3:ListBucket"}] * 3
 
 
 # https://docs.aws.amazon.com/athena/latest/ug/security-iam-athena.html and the pages below it: what a query needs of
 # the workgroup, of the Glue Data Catalog, of the rows' bucket and of that of the results.
-def test_quicksight_may_ask_athena_for_the_rows_and_nothing_else(template: Template) -> None:
+def test_quicksight_may_query_the_rows_with_athena_and_nothing_else(template: Template) -> None:
     of_glue = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
     tables = {
         *("glue:GetDatabase", "glue:GetDatabases", "glue:GetTable", "glue:GetTables"),
         *("glue:GetPartition", "glue:GetPartitions"),
     }
-    places = {
+    expected = {
         "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}:datacatalog/AwsDataCatalog": {
             *("athena:GetDataCatalog", "athena:GetDatabase", "athena:ListDatabases"),
             *("athena:GetTableMetadata", "athena:ListTableMetadata"),
@@ -156,26 +165,28 @@ def test_quicksight_may_ask_athena_for_the_rows_and_nothing_else(template: Templ
     given: dict[str, set[str]] = {}
     for right in rights(template):
         if right.role == "QuickSightRole":
-            place = right.resource.get("Fn::Sub") or right.resource["Fn::GetAtt"][0]
-            given.setdefault(place, set()).add(right.action)
-    assert given == places
+            resource = right.resource.get("Fn::Sub") or right.resource["Fn::GetAtt"][0]
+            given.setdefault(resource, set()).add(right.action)
+    assert given == expected
 
 
 def test_quicksight_lists_only_the_rows_and_the_results(template: Template) -> None:
     listing = [
-        one for role, one in statements(template) if role == "QuickSightRole" and one["Action"] == "s3:ListBucket"
+        statement
+        for role, statement in statements(template)
+        if (role, statement["Action"]) == ("QuickSightRole", "s3:ListBucket")
     ]
-    assert {one["Resource"]["Fn::GetAtt"][0]: one["Condition"] for one in listing} == {
+    assert {statement["Resource"]["Fn::GetAtt"][0]: statement["Condition"] for statement in listing} == {
         "OutputBucket": {"StringLike": {"s3:prefix": "predictions/*"}},
         "WorkspaceBucket": {"StringLike": {"s3:prefix": "athena-results/*"}},
     }
 
 
-def test_every_right_is_asked_for_by_the_embedded_cloud_or_by_a_static_test(template: Template) -> None:
+def test_every_right_is_checked_by_the_local_aws_or_by_a_static_test(template: Template) -> None:
     unaccounted = [
         right
         for right in rights(template)
-        if not required_by(right) and right.action.partition(":")[0] not in ENFORCED_HERE
+        if not required_by(right) and right.action.partition(":")[0] not in ENFORCED_LOCALLY
     ]
     assert unaccounted == []
 
@@ -204,36 +215,36 @@ def passes(test: str, template: Template) -> bool:
     return True
 
 
-def test_what_is_taken_away_is_one_right_and_nothing_else(template: Template) -> None:
-    before = {said(right) for right in rights(template)}
-    after = {right: {said(left) for left in rights(without(template, str(right)))} for right in rights(template)}
-    assert {right: before - left for right, left in after.items()} == {right: {said(right)} for right in after}
+def test_a_template_without_a_right_lacks_that_right_and_nothing_else(template: Template) -> None:
+    before = {as_text(right) for right in rights(template)}
+    after = {right: {as_text(left) for left in rights(without(template, str(right)))} for right in rights(template)}
+    assert {right: before - left for right, left in after.items()} == {right: {as_text(right)} for right in after}
     assert [right for right, left in after.items() if left - before] == []
 
 
-def said(right: Right) -> tuple[str, str, str]:
-    """A right by what it is, wherever it stands: a resource that depends on a condition is there if that holds."""
+def as_text(right: Right) -> tuple[str, str, str]:
+    """A right without its index; a resource that depends on a condition as if that were true."""
     resource = right.resource
     if isinstance(resource, dict) and resource.get("Fn::If", [])[2:] == [NOTHING]:
         resource = resource["Fn::If"][1]
     return right.role, right.action, json.dumps(resource)
 
 
-def test_what_depends_on_a_condition_still_does_when_something_else_is_taken_away(template: Template) -> None:
+def test_a_conditional_statement_stays_conditional_when_another_right_is_removed(template: Template) -> None:
     statements_left = [
         json.dumps(statement)
         for right in rights(template)
         for role in resources(without(template, str(right)), "AWS::IAM::Role").values()
         for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
     ]
-    adopting = [one for one in statements_left if "${ExistingBucketName}" in one]
-    assert adopting
-    assert [one for one in adopting if '"HasExistingBucket"' not in one] == []
+    conditional = [statement for statement in statements_left if "${ExistingBucketName}" in statement]
+    assert conditional
+    assert [statement for statement in conditional if '"HasExistingBucket"' not in statement] == []
 
 
-def test_a_right_that_is_not_there_cannot_be_taken_away(template: Template) -> None:
-    with pytest.raises(LookupError, match="DetectRole/LookAtImages/s3:PutObject"):
-        without(template, "DetectRole/LookAtImages/s3:PutObject")
+def test_a_right_that_no_role_has_cannot_be_removed(template: Template) -> None:
+    with pytest.raises(LookupError, match="DetectRole/ReadImages/s3:PutObject"):
+        without(template, "DetectRole/ReadImages/s3:PutObject")
 
 
 @pytest.mark.parametrize(
@@ -247,9 +258,9 @@ def test_a_right_that_is_not_there_cannot_be_taken_away(template: Template) -> N
     ],
     ids=["passed", "failed", "broken before", "broken after", "not even read"],
 )
-def test_only_a_test_that_fails_itself_counts_as_one_that_noticed(
+def test_only_a_failure_in_a_test_s_own_body_counts_as_one(
     tmp_path: Path, content: str, failed: int, broken: int
 ) -> None:
     (tmp_path / "test_it.py").write_text(content)
     outcome = run([str(tmp_path / "test_it.py")])
-    assert (len(outcome.failed), len(outcome.broken)) == (failed, broken), outcome.said
+    assert (len(outcome.failed), len(outcome.broken)) == (failed, broken), outcome.output

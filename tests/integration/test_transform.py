@@ -1,4 +1,4 @@
-"""What CloudFormation makes of the template's API: the SAM transform itself, run here."""
+"""The template's API after the SAM transform, which CloudFormation runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ def transformed(template: Template) -> Template:
 
 
 def resources(template: Template, kind: str) -> list[Template]:
-    return [one["Properties"] for one in template["Resources"].values() if one["Type"] == kind]
+    return [resource["Properties"] for resource in template["Resources"].values() if resource["Type"] == kind]
 
 
 def test_the_api_has_one_stage_and_it_is_limited(transformed: Template) -> None:
     """Without OpenApiVersion the transform adds one named Stage, which no limit binds."""
-    assert [one.get("StageName") for one in resources(transformed, "AWS::ApiGateway::Deployment")] == [None]
+    assert [deployment.get("StageName") for deployment in resources(transformed, "AWS::ApiGateway::Deployment")] == [
+        None
+    ]
     (stage,) = resources(transformed, "AWS::ApiGateway::Stage")
     assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == 50
 
@@ -38,14 +40,16 @@ def test_a_changed_origin_deploys_the_api_anew_and_so_reaches_the_gateway_respon
 
 
 def deployments(template: Template) -> set[str]:
-    return {name for name, one in template["Resources"].items() if one["Type"] == "AWS::ApiGateway::Deployment"}
+    return {
+        name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::ApiGateway::Deployment"
+    }
 
 
 def test_the_gateway_responses_stand_in_the_api_s_definition(transformed: Template, template: Template) -> None:
     (api,) = resources(transformed, "AWS::ApiGateway::RestApi")
     responses = api["Body"]["x-amazon-apigateway-gateway-responses"]
     written = template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
-    assert {name: one["responseTemplates"] for name, one in responses.items()} == {
-        name: one["ResponseTemplates"] for name, one in written.items()
+    assert {name: response["responseTemplates"] for name, response in responses.items()} == {
+        name: response["ResponseTemplates"] for name, response in written.items()
     }
     assert json.dumps(responses).count("gatewayresponse.header.Access-Control-Allow-Origin") == len(responses)

@@ -1,4 +1,4 @@
-"""Takes the rights of the roles away, one at a time, and asks for an end-to-end test that fails for it.
+"""Removes the rights of the roles, one at a time, and expects an end-to-end test to fail each time.
 
 What the local AWS does not enforce is named with the static test that requires it; tests/integration/test_roles.py
 shows that each of those tests fails without the right.
@@ -26,7 +26,7 @@ from tests.least_privilege.required import required_by
 from tests.least_privilege.rights import NOTHING, Right, rights
 from tests.least_privilege.running import Outcome, run
 
-# The tests that set off the function of each role, those first that notice most.
+# The tests that run the function of each role, those first that notice most.
 FILES = {
     "DetectRole": [
         "tests/e2e/test_pipeline.py",
@@ -46,38 +46,41 @@ WIDTH_OF_A_LOG = 200
 
 
 def main() -> int:
-    """The exit code: 0 where every right is missed by a test, and no test fails with all of them there."""
-    asked = _arguments()
+    """The exit code: 0 where a test misses every right, and no test fails with all rights."""
+    arguments = _arguments()
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
     with TemporaryDirectory() as folder:
-        made = package(Path(folder))
-        chosen = [
-            right for right in rights(json.loads(made.template.read_text())) if str(right).startswith(asked.beginning)
-        ]
+        every = rights(json.loads(package(Path(folder)).template.read_text()))
+        chosen = [right for right in every if str(right).startswith(arguments.beginning)]
         if not chosen:
-            console.print(f"No right has a name that begins with {asked.beginning}.", style="red", markup=False)
+            console.print(f"No right has a name that begins with {arguments.beginning}.", style="red", markup=False)
             return 1
         tried = [right for right in chosen if not required_by(right)]
-        options = ["--package", folder, "--wait-seconds", f"{asked.wait_seconds:g}"]
-        whole, outcomes = _all_tried(tried, options, asked.at_once, console)
+        options = ["--package", folder, "--wait-seconds", f"{arguments.wait_seconds:g}"]
+        whole, outcomes = _all_tried(tried, options, arguments.at_once, console)
     if whole.failed or whole.broken:
-        console.print(whole.said, markup=False, highlight=False)
-        console.print("With every right there, these fail, so that a failure proves nothing:", style="bold red")
+        console.print(whole.output, markup=False, highlight=False)
+        console.print("With every right, these fail, so that a failure proves nothing:", style="bold red")
         console.print("\n".join(whole.failed + whole.broken), markup=False)
         return 1
-    console.print(_taken_away(outcomes), _required([right for right in chosen if right not in outcomes]))
-    unnoticed = [right for right in tried if not outcomes[right].failed]
-    for right in unnoticed:
-        console.print(f"No test failed without {right}: {_why(outcomes[right])}", style="red", markup=False)
-    with_all = f"with every right there, all tests of {len(WITH_ALL)} files pass ({whole.seconds:.0f} s)"
-    console.print(f"{len(tried) - len(unnoticed)} of {len(tried)} rights taken away were noticed; {with_all}.")
+    console.print(_removed(outcomes), _required([right for right in chosen if right not in outcomes]))
+    return _unnoticed(outcomes, whole.seconds, console)
+
+
+def _unnoticed(outcomes: dict[Right, Outcome], seconds: float, console: Console) -> int:
+    """Prints the rights that no test misses; 1 where there is any."""
+    unnoticed = {right: outcome for right, outcome in outcomes.items() if not outcome.failed}
+    for right, outcome in unnoticed.items():
+        console.print(f"No test failed without {right}: {_why(outcome)}", style="red", markup=False)
+    with_all = f"with every right, all tests of {len(WITH_ALL)} files pass ({seconds:.0f} s)"
+    console.print(f"{len(outcomes) - len(unnoticed)} of {len(outcomes)} removed rights were noticed; {with_all}.")
     return 1 if unnoticed else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.least_privilege", description=__doc__)
     parser.add_argument(
-        "beginning", nargs="?", default="", help="only the rights whose name begins so: DetectRole/Look"
+        "beginning", nargs="?", default="", help="only the rights whose name begins so: DetectRole/Read"
     )
     parser.add_argument(
         "--wait-seconds", type=float, default=20, help="seconds that a test waits for what should happen"
@@ -89,10 +92,10 @@ def _arguments() -> argparse.Namespace:
 def _all_tried(
     tried: list[Right], options: list[str], at_once: int, console: Console
 ) -> tuple[Outcome, dict[Right, Outcome]]:
-    """What came of all tests with every right there, and of those without each right until the first failure."""
+    """The outcome of all tests with every right, and of those without each right until the first failure."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ThreadPoolExecutor(at_once) as pool, Progress(*columns, console=console) as progress:
-        task = progress.add_task("Rights taken away", total=len(tried) + 1)
+        task = progress.add_task("Removed rights", total=len(tried) + 1)
         whole = pool.submit(run, WITH_ALL, *options)
         runs: dict[Future[Outcome], Right] = {
             pool.submit(run, FILES[right.role], *options, "-x", "--without", str(right)): right for right in tried
@@ -102,13 +105,13 @@ def _all_tried(
                 progress.advance(task)
                 if done is whole and (whole.result().failed or whole.result().broken):
                     return whole.result(), {}
-        finally:  # at Ctrl-C too: what has not begun does not begin
+        finally:  # at Ctrl-C too: nothing more begins
             pool.shutdown(cancel_futures=True)
         return whole.result(), {right: future.result() for future, right in runs.items()}
 
 
-def _taken_away(outcomes: dict[Right, Outcome]) -> Table:
-    table = Table("role", "statement", "action", "resource", title="Rights taken away, one at a time")
+def _removed(outcomes: dict[Right, Outcome]) -> Table:
+    table = Table("role", "statement", "action", "resource", title="Removed rights, one at a time")
     table.add_column("noticed by", overflow="fold")
     table.add_column("seconds", justify="right")
     for right, outcome in outcomes.items():
@@ -132,7 +135,7 @@ def _required(required: list[Right]) -> Table:
 def _why(outcome: Outcome) -> str:
     if not outcome.broken:
         return "all of them passed"
-    return f"{outcome.broken[0]} broke before one could\n{outcome.said}"
+    return f"{outcome.broken[0]} broke before one could\n{outcome.output}"
 
 
 def _resource(resource: Any) -> Iterator[str]:

@@ -14,18 +14,18 @@ NOTHING = {"Ref": "AWS::NoValue"}
 
 @dataclass(frozen=True)
 class Right:
-    """One action; `place` is that of its resource in the statement, where there are several."""
+    """One action; `index` is that of its resource in the statement, where there are several."""
 
     role: str
     sid: str
     action: str
-    place: int | None
+    index: int | None
     resource: Any = field(compare=False)
 
     def __str__(self) -> str:
-        """ROLE/SID/ACTION[/PLACE], as `--without` takes it."""
-        place = [] if self.place is None else [str(self.place)]
-        return "/".join([self.role, self.sid, self.action, *place])
+        """ROLE/SID/ACTION[/INDEX], as `--without` takes it."""
+        index = [] if self.index is None else [str(self.index)]
+        return "/".join([self.role, self.sid, self.action, *index])
 
 
 def rights(template: Template) -> Iterator[Right]:
@@ -33,8 +33,8 @@ def rights(template: Template) -> Iterator[Right]:
     for role, statement in statements(template):
         resources = listed(statement["Resource"])
         for action in actions(statement):
-            for place, resource in enumerate(resources):
-                yield Right(role, statement["Sid"], action, place if len(resources) > 1 else None, resource)
+            for index, resource in enumerate(resources):
+                yield Right(role, statement["Sid"], action, index if len(resources) > 1 else None, resource)
 
 
 def actions(statement: Template) -> list[str]:
@@ -45,13 +45,13 @@ def actions(statement: Template) -> list[str]:
 
 def without(template: Template, name: str) -> Template:
     """The template with all rights but the one of this name; raises LookupError where there is none."""
-    right = next((one for one in rights(template) if str(one) == name), None)
+    right = next((right for right in rights(template) if str(right) == name), None)
     if right is None:
         raise LookupError(f"no role has a right that is called {name}")
     changed = copy.deepcopy(template)
     for policy in changed["Resources"][right.role]["Properties"]["Policies"]:
         document = policy["PolicyDocument"]
-        document["Statement"] = [left for one in document["Statement"] for left in _left_of(one, right)]
+        document["Statement"] = [left for statement in document["Statement"] for left in _left_of(statement, right)]
     return changed
 
 
@@ -62,20 +62,20 @@ def _left_of(statement: Template, right: Right) -> Iterator[Template]:
     elif statement["Sid"] != right.sid:
         yield statement
     else:
-        others = [one for one in actions(statement) if one != right.action]
+        others = [action for action in actions(statement) if action != right.action]
         if others:
             yield statement | {"Action": others}
-        if right.place is not None:
-            yield from _elsewhere(statement, right)
+        if right.index is not None:
+            yield from _on_other_resources(statement, right)
 
 
-def _elsewhere(statement: Template, right: Right) -> Iterator[Template]:
-    """The same action on the other resources; a statement must have one, so each of them gets its own."""
-    for place, resource in enumerate(statement["Resource"]):
-        one = statement | {"Sid": f"{right.sid}{place}", "Action": right.action, "Resource": resource}
-        if place == right.place:
+def _on_other_resources(statement: Template, right: Right) -> Iterator[Template]:
+    """The same action on the other resources; each of them gets a statement of its own."""
+    for index, resource in enumerate(statement["Resource"]):
+        if index == right.index:
             continue
+        own = statement | {"Sid": f"{right.sid}{index}", "Action": right.action, "Resource": resource}
         if isinstance(resource, dict) and resource.get("Fn::If", [])[2:] == [NOTHING]:
             condition, only_then, _ = resource["Fn::If"]
-            one = {"Fn::If": [condition, one | {"Resource": only_then}, NOTHING]}
-        yield one
+            own = {"Fn::If": [condition, own | {"Resource": only_then}, NOTHING]}
+        yield own

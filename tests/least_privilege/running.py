@@ -1,4 +1,4 @@
-"""pytest as a process of its own, and what came of it."""
+"""pytest as a process of its own, and its outcome."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from xml.etree import ElementTree as ET
 from labelwatch.shared.project import PROJECT
 
 MAX_SECONDS = 900
-_PASSED, _FAILED = 0, 1  # pytest's exit codes; all others are pytest's own troubles
+_PASSED, _FAILED = 0, 1  # pytest's exit codes; all others are errors of pytest itself
 
 
 class Outcome(NamedTuple):
-    """The tests that failed, those that were broken by what stands around them, and what pytest said.
+    """The tests that failed, those that were broken by a fixture or an import, and pytest's output.
 
-    Only what failed in its own body tells of the right that it lacks; a fixture may break for any reason.
+    Only a failure in a test's own body shows that a right is missing; a fixture may break for any reason.
     """
 
     failed: list[str]
     broken: list[str]
     seconds: float
-    said: str
+    output: str
 
 
 def run(files: list[str], *options: str) -> Outcome:
@@ -33,9 +33,9 @@ def run(files: list[str], *options: str) -> Outcome:
     started = time.monotonic()
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        # A folder of its own for what the tests write: pytest itself keeps those of its last three runs only.
-        places = ["--basetemp", f"{folder}/tests", "--junit-xml", str(report), "-p", "no:cacheprovider"]
-        command = [sys.executable, "-m", "pytest", "-q", *places, *options, *files]
+        # A folder of its own for the tests' files: pytest itself keeps those of its last three runs only.
+        options_of_run = ["--basetemp", f"{folder}/tests", "--junit-xml", str(report), "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", *options_of_run, *options, *files]
         try:
             done = subprocess.run(
                 command, cwd=PROJECT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False
@@ -46,7 +46,7 @@ def run(files: list[str], *options: str) -> Outcome:
         if done.returncode not in {_PASSED, _FAILED}:
             return Outcome([], [f"pytest, which ended with {done.returncode}"], seconds, done.stdout + done.stderr)
         cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it
-    failed, broken = ([_name(one) for one in cases if one.find(kind) is not None] for kind in ("failure", "error"))
+    failed, broken = ([_name(case) for case in cases if case.find(kind) is not None] for kind in ("failure", "error"))
     return Outcome(failed, broken, seconds, done.stdout)
 
 

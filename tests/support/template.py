@@ -10,7 +10,9 @@ PROSE = {"Description", "AlarmDescription", "ConstraintDescription"}
 
 
 def resources(template: Template, kind: str) -> dict[str, Template]:
-    return {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == kind}
+    return {
+        name: resource["Properties"] for name, resource in template["Resources"].items() if resource["Type"] == kind
+    }
 
 
 def functions(template: Template) -> dict[str, Template]:
@@ -19,8 +21,8 @@ def functions(template: Template) -> dict[str, Template]:
 
 def function_roles(template: Template) -> dict[str, Template]:
     """The roles of the functions; QuickSight has one of its own."""
-    taken = {function["Role"]["Fn::GetAtt"][0] for function in functions(template).values()}
-    return {name: one for name, one in resources(template, "AWS::IAM::Role").items() if name in taken | {"IngestRole"}}
+    names = {function["Role"]["Fn::GetAtt"][0] for function in functions(template).values()} | {"IngestRole"}
+    return {name: role for name, role in resources(template, "AWS::IAM::Role").items() if name in names}
 
 
 def mappings(template: Template) -> list[tuple[Template, Template, Template]]:

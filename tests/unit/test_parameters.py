@@ -1,16 +1,21 @@
-import re
+import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from labelwatch.deploy.packaging import resources
 
-from labelwatch.commands import deploy
-from labelwatch.deploy import parameters
-from labelwatch.deploy.package import resources
+from chalicelib.settings import SETTINGS, Setting
+from labelwatch.__main__ import app
+from labelwatch.deploy import parameter_file, parameters
+from labelwatch.deploy.parameters import PARAMETERS, Parameter, option
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
 
 TEMPLATE = resources()
 GIVEN = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
@@ -20,23 +25,23 @@ def complete(given_: dict[str, str], previous: dict[str, str] | None = None) -> 
     return parameters.complete(TEMPLATE, given_, previous, None)
 
 
-def test_what_is_not_given_is_the_template_s_default() -> None:
+def test_a_value_that_is_not_given_is_the_template_s_default() -> None:
     values = complete(GIVEN)
     assert values.items() >= (GIVEN | {"CustomModelARN": "general", "MinConfidence": "80", "Tracing": "no"}).items()
     assert set(values) == set(TEMPLATE["Parameters"])
 
 
-def test_what_is_given_goes_before_what_it_was_and_that_before_the_default() -> None:
+def test_a_given_value_wins_over_the_previous_one_and_that_over_the_default() -> None:
     previous = complete(GIVEN) | {"MinConfidence": "70", "LabelsofInterest": "leaf-smut"}
     values = complete({"MinConfidence": "60"}, previous)
     assert (values["MinConfidence"], values["LabelsofInterest"]) == ("60", "leaf-smut")
 
 
-def test_a_parameter_that_the_stack_had_and_the_template_has_no_more_is_left_out() -> None:
+def test_a_parameter_of_the_stack_that_the_template_lacks_is_left_out() -> None:
     assert "Old" not in complete({}, complete(GIVEN) | {"Old": "x"})
 
 
-def test_what_is_missing_is_named_with_its_options() -> None:
+def test_missing_parameters_are_named_with_their_options() -> None:
     with pytest.raises(
         UserError, match=r"^EmailNotification, OutputBucketName must be given: --email-notification, --out"
     ):
@@ -63,32 +68,32 @@ def test_what_is_missing_is_named_with_its_options() -> None:
         ("UploadOrigin", "*", "must be an origin"),
     ],
 )
-def test_a_value_that_cannot_be_is_named_with_what_would_be_right(name: str, value: str, right: str) -> None:
+def test_a_wrong_value_is_named_with_what_would_be_right(name: str, value: str, right: str) -> None:
     with pytest.raises(UserError, match=f"^{name} is .*{right}"):
         complete(GIVEN | {name: value})
 
 
-def test_a_name_that_is_no_parameter_is_told_with_those_that_there_are() -> None:
+def test_an_unknown_parameter_is_refused_with_the_names_of_all() -> None:
     with pytest.raises(UserError, match=r"^InputBucket is no parameter; there are CustomModelARN, Email"):
         complete(GIVEN | {"InputBucket": "images"})
 
 
 def answers(*values: str) -> tuple[list[tuple[str, str, str]], Callable[[str, str, str], str]]:
-    """What was asked, and somebody who answers so, and then with the default."""
-    asked: list[tuple[str, str, str]] = []
-    left = list(values)
+    """The questions, and a function that answers them with these values, and then with the defaults."""
+    questions: list[tuple[str, str, str]] = []
+    remaining = list(values)
 
     def ask(name: str, text: str, default: str) -> str:
-        asked.append((name, text, default))
-        return left.pop(0) if left else default
+        questions.append((name, text, default))
+        return remaining.pop(0) if remaining else default
 
-    return asked, ask
+    return questions, ask
 
 
-def test_somebody_who_is_there_is_asked_for_the_main_ones_that_are_missing() -> None:
-    asked, ask = answers()
+def test_at_a_terminal_the_missing_main_parameters_are_prompted_for() -> None:
+    questions, ask = answers()
     values = parameters.complete(TEMPLATE, GIVEN, None, ask)
-    assert [(name, default) for name, _, default in asked] == [
+    assert [(name, default) for name, _, default in questions] == [
         ("CustomModelARN", "general"),
         ("LabelsofInterest", "*"),
         ("MinConfidence", "80"),
@@ -96,16 +101,16 @@ def test_somebody_who_is_there_is_asked_for_the_main_ones_that_are_missing() -> 
     assert values["LabelsofInterest"] == "*"
 
 
-def test_an_answer_that_cannot_be_is_asked_for_again_and_says_why() -> None:
-    asked, ask = answers("leaves", "general")
+def test_a_wrong_answer_is_prompted_for_once_more_with_the_reason() -> None:
+    questions, ask = answers("leaves", "general")
     assert parameters.complete(TEMPLATE, GIVEN, None, ask)["CustomModelARN"] == "general"
-    assert "must be the ARN of a model version" in asked[1][1]
+    assert "must be the ARN of a model version" in questions[1][1]
 
 
-def test_nobody_is_asked_where_the_stack_is_there_already() -> None:
-    asked, ask = answers()
+def test_an_existing_stack_needs_no_prompt() -> None:
+    questions, ask = answers()
     parameters.complete(TEMPLATE, {}, complete(GIVEN), ask)
-    assert asked == []
+    assert questions == []
 
 
 @pytest.mark.parametrize(
@@ -121,13 +126,13 @@ def test_nobody_is_asked_where_the_stack_is_there_already() -> None:
 def test_a_file_of_parameters_is_read(tmp_path: Path, text: str) -> None:
     file = tmp_path / "prod.json"
     file.write_text(text)
-    assert parameters.of_file(file) == {"InputBucketName": "images", "MinConfidence": "72.5"}
+    assert parameter_file.read(file) == {"InputBucketName": "images", "MinConfidence": "72.5"}
 
 
-def test_what_stands_in_a_file_is_taken_as_it_stands(tmp_path: Path) -> None:
+def test_the_texts_of_a_file_are_read_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "prod.yaml"
     file.write_text("Tracing: yes\nPictureLinks: no\nLabelsofInterest: 12:30\nMinConfidence: 080\n")
-    assert parameters.of_file(file) == {
+    assert parameter_file.read(file) == {
         "Tracing": "yes", "PictureLinks": "no", "LabelsofInterest": "12:30", "MinConfidence": "080",
     }  # fmt: skip
 
@@ -136,11 +141,11 @@ def test_what_stands_in_a_file_is_taken_as_it_stands(tmp_path: Path) -> None:
     "text",
     ["", "images", "[1]", "[{}]", "a: [", "Tracing: [yes]", "Tracing: {a: b}", "Tracing: null", "Tracing:", "\x00"],
 )
-def test_a_file_that_holds_no_parameters_is_told_by_its_name(tmp_path: Path, text: str) -> None:
+def test_a_file_without_parameters_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "prod.yaml"
     file.write_text(text)
     with pytest.raises(UserError, match=r"prod\.yaml"):
-        parameters.of_file(file)
+        parameter_file.read(file)
 
 
 @given(st.binary())
@@ -148,14 +153,14 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
     file = tmp_path_factory.mktemp("any") / "prod.yaml"
     file.write_bytes(content)
     try:
-        values = parameters.of_file(file)
+        values = parameter_file.read(file)
     except UserError:
         return
-    assert all(isinstance(one, str) for pair in values.items() for one in pair)
+    assert all(isinstance(text, str) for pair in values.items() for text in pair)
 
 
 @given(st.sampled_from(sorted(TEMPLATE["Parameters"])), st.text())
-def test_any_value_is_taken_or_refused_by_its_name(name: str, value: str) -> None:
+def test_any_value_is_accepted_or_refused_by_its_name(name: str, value: str) -> None:
     try:
         parameters.check(name, TEMPLATE["Parameters"][name], value)
     except UserError as mistake:
@@ -173,16 +178,102 @@ def test_the_options_are_called_as_the_parameters_are() -> None:
     ]
 
 
-def test_the_help_of_up_requires_what_the_template_has_no_default_for_and_names_the_defaults_of_the_others() -> None:
-    hints = get_type_hints(deploy.up, include_extras=True)
-    for name, parameter in resources()["Parameters"].items():
-        # Of one, the option is named by what it does; of the other, `up` itself has another default.
-        if name in {"ExistingBucketName", "DatabaseName"}:
-            continue
-        told = hints[parameters.option(name).removeprefix("--").replace("-", "_")].__metadata__[0].help
-        if "Default" not in parameter:
-            assert told.endswith("; required the first time.")
+README = (PROJECT / "README.md").read_text()
+SETTING_OF = {setting.parameter: setting for setting in SETTINGS if setting.parameter}
+
+
+def missing_edits(parameter: Parameter, template: dict[str, Any], readme: str, choices: tuple[str, ...]) -> list[str]:
+    """What a declared parameter still needs, file by file."""
+    name, template_file = parameter.name, "infra/resources.yaml"
+    written = template["Parameters"].get(name, {})
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    rules = {"AllowedPattern", "MinValue"} if not choices else {"AllowedValues"}
+    edits = {
+        f"{template_file}: Parameters: {name} with the Description {parameter.help!r}": (
+            written.get("Description") == parameter.help
+        ),
+        f"{template_file}: Parameters: {name} with the Default {parameter.default!r}": (
+            str(written["Default"]) if "Default" in written else None
+        )
+        == parameter.default,
+        f"{template_file}: Parameters: {name} with {' or '.join(sorted(rules))} {choices or ''}": (
+            bool(rules & set(written)) and tuple(written.get("AllowedValues", ())) == choices
+        ),
+        f"{template_file}: Metadata: {name} in the Parameters of a group": (
+            sum(name in group["Parameters"] for group in groups) == 1
+        ),
+        f"{template_file}: Resources: Database: parameters: ${{{name}}}": (
+            parameter.default is None or f"${{{name}}}" in json.dumps(template["Resources"]["Database"])
+        ),
+        f"README.md: a row that begins with | `{name}` | `{option(name)}` |": f"\n| `{name}` | `{option(name)}` |"
+        in readme,
+    }
+    return [edit for edit, done in edits.items() if not done]
+
+
+def choices_of(name: str) -> tuple[str, ...]:
+    return (
+        SETTING_OF[name].kind.choices if name in SETTING_OF else TEMPLATE["Parameters"][name].get("AllowedValues", ())
+    )
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_declared_parameter_is_in_the_template_and_in_the_readme(name: str) -> None:
+    assert missing_edits(PARAMETERS[name], TEMPLATE, README, tuple(choices_of(name))) == []
+
+
+def test_every_parameter_of_the_template_is_declared() -> None:
+    undeclared = set(TEMPLATE["Parameters"]) - set(PARAMETERS)
+    assert not undeclared, f"give {undeclared} a help text in chalicelib/settings.py or labelwatch/deploy/parameters.py"
+
+
+@pytest.mark.parametrize(
+    "setting", [setting for setting in SETTINGS if not setting.output], ids=lambda setting: setting.variable
+)
+def test_a_setting_of_the_environment_alone_is_in_the_readme(setting: Setting[object]) -> None:
+    assert f"`{setting.variable}`" in README
+
+
+def forget(part: str) -> tuple[dict[str, Any], str]:
+    """Template and README without one of the edits of PictureLinks."""
+    template, readme = copy.deepcopy(TEMPLATE), README
+    if part == "README.md":
+        readme = readme.replace("| `PictureLinks` |", "| |")
+    elif part == "group":
+        for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
+            group["Parameters"] = [name for name in group["Parameters"] if name != "PictureLinks"]
+    elif part == "Database":
+        template["Resources"]["Database"] = {}
+    elif part == "Parameters":
+        del template["Parameters"]["PictureLinks"]
+    else:
+        del template["Parameters"]["PictureLinks"][part]
+    return template, readme
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("Parameters", "resources.yaml: Parameters: PictureLinks with the Description 'Links in alerts"),
+        ("Description", "resources.yaml: Parameters: PictureLinks with the Description 'Links in alerts"),
+        ("Default", "resources.yaml: Parameters: PictureLinks with the Default 'yes'"),
+        ("AllowedValues", "resources.yaml: Parameters: PictureLinks with AllowedValues ('yes', 'no')"),
+        ("group", "resources.yaml: Metadata: PictureLinks in the Parameters of a group"),
+        ("Database", "resources.yaml: Resources: Database: parameters: ${PictureLinks}"),
+        ("README.md", "README.md: a row that begins with | `PictureLinks` | `--picture-links` |"),
+    ],
+)
+def test_a_forgotten_edit_is_named(part: str, message: str) -> None:
+    assert message in missing_edits(PARAMETERS["PictureLinks"], *forget(part), ("yes", "no"))[0]
+
+
+def test_up_has_an_option_for_every_parameter_and_its_help_has_the_default() -> None:
+    group: Any = typer.main.get_command(app)
+    options = {declared.opts[0]: declared.help for declared in group.commands["up"].params}
+    for name, parameter in PARAMETERS.items():
+        if parameter.default is None:
+            assert options[option(name)].endswith("; required the first time.")
+        elif name == "DatabaseName":
+            assert options[option(name)].endswith("; default: labelwatch_STAGE.")
         else:
-            default = re.search(r"default:? (\w+)|(\S+)(?: for any)?, the default", told)
-            assert default, told
-            assert (default[1] or default[2]) == (str(parameter["Default"]) or "none")
+            assert options[option(name)].endswith(f"; default: {parameter.default or 'none ("")'}.")

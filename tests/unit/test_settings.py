@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.model import ModelPolicy
 from chalicelib.domain.rules import LabelOfInterest
-from chalicelib.settings import SettingError, load, read
+from chalicelib.settings import SETTINGS, Setting, SettingError, Settings, examples, load, read
 from tests.support.builders import ENVIRONMENT
 
 
@@ -24,7 +24,7 @@ def test_a_label_may_hold_a_colon_where_a_threshold_follows() -> None:
     assert read(with_(LabelsofInterest="rice:smut:90")).rules.labels_of_interest == (LabelOfInterest("rice:smut", 90),)
 
 
-def test_ten_labels_are_taken_and_an_eleventh_is_refused() -> None:
+def test_ten_labels_are_accepted_and_an_eleventh_is_refused() -> None:
     ten = [f"label-{number}" for number in range(10)]
     assert len(read(with_(LabelsofInterest=",".join(ten))).rules.labels_of_interest) == 10
     with pytest.raises(SettingError, match=r"LabelsofInterest .* it names 11 labels, and 10 are the most"):
@@ -58,7 +58,7 @@ def test_a_confidence_that_is_no_number_from_0_to_100_is_refused(text: str) -> N
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("100", 100), (" 72.5 ", 72.5), ("1e2", 100), (".5", 0.5)])
-def test_a_confidence_from_0_to_100_is_taken(text: str, value: float) -> None:
+def test_a_confidence_from_0_to_100_is_accepted(text: str, value: float) -> None:
     assert read(with_(MinConfidence=text)).rules.min_confidence == value
 
 
@@ -83,17 +83,17 @@ def test_a_variable_that_is_unusable_is_named_with_what_would_be_right(name: str
         "arn:aws-us-gov:rekognition:us-gov-west-1:123456789012:project/My_Project-1/version/My.v_1/1700000000000",
     ],
 )
-def test_a_model_of_any_partition_is_taken_and_the_word_general(arn: str) -> None:
+def test_a_model_of_any_partition_is_accepted_and_the_word_general(arn: str) -> None:
     assert read(with_(CustomModelARN=arn)).model == arn
 
 
 @pytest.mark.parametrize("arn", ["General", "arn:aws:rekognition:eu-west-1:123456789012:project/p", "arn:aws:s3:::x"])
-def test_what_is_no_version_of_a_model_is_refused(arn: str) -> None:
+def test_an_arn_of_something_else_than_a_model_version_is_refused(arn: str) -> None:
     with pytest.raises(SettingError, match=r"^CustomModelARN .* the ARN of a version of a Custom Labels model"):
         read(with_(CustomModelARN=arn))
 
 
-def test_the_safe_ways_are_the_defaults() -> None:
+def test_the_defaults_are_the_safe_values() -> None:
     settings = read(ENVIRONMENT)
     assert not settings.partial_batch_responses
     assert settings.picture_links
@@ -104,36 +104,36 @@ def test_the_safe_ways_are_the_defaults() -> None:
 
 
 @pytest.mark.parametrize("name", ["PARTIAL_BATCH_RESPONSES", "PICTURE_LINKS"])
-def test_a_switch_takes_yes_and_no_only(name: str) -> None:
+def test_a_switch_accepts_only_yes_and_no(name: str) -> None:
     with pytest.raises(SettingError, match=f"^{name} is 'true', but it must be yes or no$"):
         read(with_(**{name: "true"}))
 
 
 @pytest.mark.parametrize("text", ["0", "1.5", "42001", "soon"])
-def test_a_delay_is_a_whole_number_of_seconds_that_sqs_takes(text: str) -> None:
+def test_a_delay_is_a_whole_number_of_seconds_that_sqs_accepts(text: str) -> None:
     with pytest.raises(SettingError, match=r"^DEFER_SECONDS .* whole number of seconds from 1 to 42000"):
         read(with_(DEFER_SECONDS=text))
 
 
-def test_an_adopted_bucket_is_taken() -> None:
+def test_an_existing_bucket_is_accepted() -> None:
     assert read(with_(EXISTING_BUCKET_NAME="old.bucket")).existing_bucket == "old.bucket"
 
 
 @pytest.mark.parametrize("origin", ["https://example.com", "https://a.example.com:8443", "http://localhost:3000"])
-def test_an_origin_of_one_page_is_taken(origin: str) -> None:
+def test_an_origin_of_a_page_is_accepted(origin: str) -> None:
     assert read(with_(UPLOAD_ORIGIN=origin)).upload_origin == origin
 
 
 @pytest.mark.parametrize(
     "origin", ["*", "null", "example.com", "http://example.com", "https://example.com/", "https://a.com,https://b.com"]
 )
-def test_what_is_no_origin_of_one_page_is_refused(origin: str) -> None:
+def test_an_origin_with_a_path_or_of_any_page_is_refused(origin: str) -> None:
     with pytest.raises(SettingError, match=r"^UPLOAD_ORIGIN is .* the origin of one web page \(https://example.com"):
         read(with_(UPLOAD_ORIGIN=origin))
 
 
 @pytest.mark.parametrize("text", ["0", "901", "soon"])
-def test_a_ticket_lives_for_15_minutes_at_most(text: str) -> None:
+def test_a_presigned_upload_is_valid_for_15_minutes_at_most(text: str) -> None:
     with pytest.raises(SettingError, match=r"^PRESIGNED_UPLOAD_SECONDS .* whole number of seconds from 1 to 900"):
         read(with_(PRESIGNED_UPLOAD_SECONDS=text))
 
@@ -146,7 +146,7 @@ def test_a_mistake_ends_the_process_with_one_sentence(monkeypatch: pytest.Monkey
     assert end.value.code == "labelwatch: MinConfidence is 'high', but it must be a number from 0 to 100"
 
 
-def test_where_there_is_no_stage_it_is_said_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_stage_the_message_says_how_to_create_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SystemExit, match=r"is not set; .*; `labelwatch up --stage NAME` writes the stage"):
@@ -164,13 +164,13 @@ def test_any_text_as_labels_of_interest_is_read_or_refused_by_name(text: str) ->
         assert all(label.name == label.name.strip() != "" for label in labels)
 
 
-def test_without_a_word_the_model_is_left_to_people() -> None:
+def test_by_default_the_model_is_neither_started_nor_stopped() -> None:
     assert read(ENVIRONMENT).model_policy == ModelPolicy(
         auto_start=False, idle_minutes=0, idle_stops_any=False, max_hours=0
     )
 
 
-def test_what_is_wanted_of_the_model_is_read() -> None:
+def test_the_model_policy_is_read() -> None:
     model_policy = read(
         with_(MODEL_AUTO_START="yes", MODEL_IDLE_MINUTES="30", MODEL_IDLE_STOPS="any", MODEL_MAX_HOURS_PER_MONTH="40")
     ).model_policy
@@ -188,6 +188,38 @@ def test_what_is_wanted_of_the_model_is_read() -> None:
         ("MODEL_MAX_HOURS_PER_MONTH", "1000", "a whole number from 0 to 999"),
     ],
 )
-def test_what_cannot_be_wanted_of_the_model_is_refused(name: str, value: str, right: str) -> None:
+def test_a_model_policy_out_of_range_is_refused(name: str, value: str, right: str) -> None:
     with pytest.raises(SettingError, match=f"^{name} is '{value}', but it must be {right}$"):
         read(with_(**{name: value}))
+
+
+def test_the_examples_are_read_and_are_of_every_variable_without_a_default() -> None:
+    read(examples())
+    assert examples().keys() == ENVIRONMENT.keys()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
+def test_the_example_of_a_setting_and_its_default_are_right(setting: Setting[object]) -> None:
+    setting.parse(setting.kind.example)
+    if setting.default is not None:
+        setting.parse(setting.default)
+
+
+@pytest.mark.parametrize(
+    ("setting", "output"),
+    [
+        (Settings.images_queue_arn, "ImagesQueueArn"),
+        (Settings.model, "CustomModelARN"),
+        (Settings.model_max_hours_per_month, "ModelMaxHoursPerMonth"),
+        (Settings.input_bucket, "InputBucket"),
+        (Settings.retry_seconds, None),
+    ],
+)
+def test_a_setting_of_the_stack_names_its_output(setting: Setting[object], output: str | None) -> None:
+    assert setting.output == output
+
+
+def test_a_setting_cannot_be_changed() -> None:
+    settings = read(ENVIRONMENT)
+    with pytest.raises(AttributeError, match="read-only"):
+        settings.model = "general"  # type: ignore[misc]

@@ -2,20 +2,23 @@ import json
 from pathlib import Path
 
 import pytest
+from labelwatch.deploy.packaging import resources
 
 from chalicelib import settings
 from labelwatch.deploy import stage
-from labelwatch.deploy.package import resources
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 from tests.support.builders import ENVIRONMENT
 
 ROLE = "arn:aws:iam::123456789012:role/labelwatch-prod-{}"
-OUTPUTS = {output: ENVIRONMENT[name] for name, output in stage.VARIABLES.items() if name in ENVIRONMENT} | {
-    output: ROLE.format(name) for name, output in stage.ROLES.items() if name != "ingest"
-}
-OUTPUTS |= {"Tracing": "no", "PictureLinks": "yes", "UploadOrigin": "", "ModelAutoStart": "no", "ModelIdleMinutes": "0"}
-OUTPUTS |= {"ModelIdleStops": "own", "ModelMaxHoursPerMonth": "0"}
+STACK = "labelwatch-prod"
+OUTPUTS = (
+    {output: ENVIRONMENT[variable] for variable, output in stage.VARIABLES.items() if variable in ENVIRONMENT}
+    | {output: ROLE.format(name) for name, output in stage.ROLES.items() if name != "ingest"}
+    | {"Tracing": "no", "PictureLinks": "yes", "UploadOrigin": "", "ModelAutoStart": "no", "ModelIdleMinutes": "0"}
+    | {"ModelIdleStops": "own", "ModelMaxHoursPerMonth": "0", "StackName": STACK}
+    | {"ExistingBucketName": ""}
+)
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def written(config: Path, **changes: str) -> dict[str, object]:
-    stage.write(config, "prod", "labelwatch-prod", OUTPUTS | changes)
+    stage.write(config, "prod", STACK, OUTPUTS | changes)
     content: dict[str, object] = json.loads(config.read_text())["stages"]["prod"]
     return content
 
@@ -35,39 +38,42 @@ def written(config: Path, **changes: str) -> dict[str, object]:
 def test_the_environment_is_what_the_functions_read(config: Path) -> None:
     variables = written(config)["environment_variables"]
     assert isinstance(variables, dict)
-    here = settings.read(variables)
-    assert (here.stack_name, here.topic_arn) == ("labelwatch-prod", ENVIRONMENT["ALERTS_TOPIC_ARN"])
-    assert not here.partial_batch_responses  # chalice deploy makes mappings that read none
+    stage_settings = settings.read(variables)
+    assert (stage_settings.stack_name, stage_settings.topic_arn) == (STACK, ENVIRONMENT["ALERTS_TOPIC_ARN"])
+    assert not stage_settings.partial_batch_responses  # chalice deploy creates mappings that read none
 
 
-def test_every_output_that_a_stage_takes_is_one_of_the_template() -> None:
-    assert {*stage.VARIABLES.values(), *stage.ROLES.values()} <= set(resources()["Outputs"])
+def test_every_output_and_parameter_that_a_stage_reads_is_in_the_template() -> None:
+    template = resources()
+    assert {*stage.VARIABLES.values(), *stage.ROLES.values()} <= template["Outputs"].keys() | template[
+        "Parameters"
+    ].keys()
 
 
-def test_every_function_has_its_role_and_ingest_only_where_a_bucket_is_adopted(config: Path) -> None:
+def test_every_function_has_its_role_and_ingest_only_with_an_existing_bucket(config: Path) -> None:
     functions = written(config)["lambda_functions"]
     assert isinstance(functions, dict)
-    assert {name: one["iam_role_arn"] for name, one in functions.items()} == {
+    assert {name: function["iam_role_arn"] for name, function in functions.items()} == {
         name: ROLE.format(name) for name in stage.ROLES if name != "ingest"
     }
-    adopting = written(config, ExistingBucketName="old", IngestRoleArn=ROLE.format("ingest"))["lambda_functions"]
-    assert isinstance(adopting, dict)
-    assert "ingest" in adopting
+    with_ingest = written(config, ExistingBucketName="old", IngestRoleArn=ROLE.format("ingest"))["lambda_functions"]
+    assert isinstance(with_ingest, dict)
+    assert "ingest" in with_ingest
     assert "ingest" not in str(written(config)["lambda_functions"])
 
 
-def test_traces_are_recorded_only_where_they_are_wanted(config: Path) -> None:
+def test_traces_are_recorded_only_where_tracing_is_on(config: Path) -> None:
     assert [written(config, Tracing=word)["xray"] for word in ("yes", "no")] == [True, False]
 
 
-def test_a_second_time_changes_nothing(config: Path) -> None:
-    assert stage.write(config, "prod", "labelwatch-prod", OUTPUTS)
+def test_the_same_outputs_change_nothing(config: Path) -> None:
+    assert stage.write(config, "prod", STACK, OUTPUTS)
     before = config.stat()
-    assert not stage.write(config, "prod", "labelwatch-prod", OUTPUTS)
+    assert not stage.write(config, "prod", STACK, OUTPUTS)
     assert config.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_what_somebody_added_to_the_stage_stays(config: Path) -> None:
+def test_additions_to_the_stage_stay(config: Path) -> None:
     written(config)
     content = json.loads(config.read_text())
     content["stages"]["prod"]["lambda_memory_size"] = 1024
@@ -80,7 +86,7 @@ def test_what_somebody_added_to_the_stage_stays(config: Path) -> None:
     assert '"lambda_timeout": 50' in after
 
 
-def test_a_number_is_written_as_the_text_that_lambda_wants(config: Path) -> None:
+def test_a_number_is_written_as_the_text_that_lambda_requires(config: Path) -> None:
     written(config)
     content = json.loads(config.read_text())
     content["stages"]["prod"]["environment_variables"]["PRESIGNED_UPLOAD_SECONDS"] = 60
@@ -95,7 +101,7 @@ def test_a_configuration_without_a_memory_size_leaves_it_to_chalice(config: Path
     assert "lambda_memory_size" not in written(config)
 
 
-def test_tags_that_somebody_added_stay_beside_the_stack_s(config: Path) -> None:
+def test_added_tags_stay_beside_that_of_the_stack(config: Path) -> None:
     written(config)
     content = json.loads(config.read_text())
     content["stages"]["prod"]["tags"]["team"] = "plants"
@@ -111,36 +117,36 @@ def test_a_stage_knows_its_region_and_account(config: Path) -> None:
 
 
 @pytest.mark.parametrize("arn", ["TODO", 5, None])
-def test_a_stage_that_does_not_say_so_is_of_no_region(config: Path, arn: object) -> None:
+def test_a_stage_without_a_queue_is_of_no_region(config: Path, arn: object) -> None:
     put(config, {"environment_variables": {"IMAGES_QUEUE_ARN": arn}})
     assert stage.home(config, "prod") is None
 
 
-def test_a_copy_of_the_overlay_s_stage_is_of_no_region(config: Path) -> None:
+def test_a_copy_of_the_packaging_stage_is_of_no_region(config: Path) -> None:
     put(config, json.loads(config.read_text())["stages"]["template"])
     assert stage.home(config, "prod") is None
 
 
-def test_outputs_of_an_older_template_say_nothing_of_the_stage(config: Path) -> None:
+def test_outputs_of_an_older_template_are_not_checked(config: Path) -> None:
     put(config, {"environment_variables": {"PRESIGNED_UPLOAD_SECONDS": "soon"}})
     stage.check(config, "prod", "labelwatch-prod", {})
     with pytest.raises(UserError, match="PRESIGNED_UPLOAD_SECONDS"):
-        stage.check(config, "prod", "labelwatch-prod", OUTPUTS)
+        stage.check(config, "prod", STACK, OUTPUTS)
 
 
-def put(config: Path, wanted: object) -> None:
+def put(config: Path, content_of_stage: object) -> None:
     content = json.loads(config.read_text())
-    content["stages"]["prod"] = wanted
+    content["stages"]["prod"] = content_of_stage
     config.write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
     "wrong", ["prod", {"environment_variables": []}, {"tags": "x"}, {"lambda_functions": {"detect": "x"}}]
 )
-def test_a_stage_that_is_none_is_told(config: Path, wrong: object) -> None:
+def test_a_stage_of_another_form_is_refused(config: Path, wrong: object) -> None:
     put(config, wrong)
     with pytest.raises(UserError, match=r"^the stage prod in \.chalice/config\.json cannot be: Expected `object`"):
-        stage.check(config, "prod", "labelwatch-prod", OUTPUTS)
+        stage.check(config, "prod", STACK, OUTPUTS)
 
 
 def test_the_other_stages_stay(config: Path) -> None:
@@ -152,7 +158,7 @@ def test_the_other_stages_stay(config: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"stages": {}}', '{"stages": []}', "no"])
-def test_a_configuration_that_is_none_is_told(config: Path, text: str) -> None:
+def test_a_file_that_is_no_configuration_is_refused(config: Path, text: str) -> None:
     config.write_text(text)
     with pytest.raises(UserError, match=r"config\.json is not JSON with the stage `template`"):
-        stage.write(config, "prod", "labelwatch-prod", OUTPUTS)
+        stage.write(config, "prod", STACK, OUTPUTS)
