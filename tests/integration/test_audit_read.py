@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from chalicelib.domain import rows
 from chalicelib.domain.errors import Rejected
 from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.steps.detect import encoded
-from labelwatch.audit.compare import Found, Uploaded, compare
+from labelwatch.audit.compare import DeadLetterImage, Found, StoredPrediction, Uploaded, compare
 from labelwatch.audit.read import Reader, Scope
 from labelwatch.dead_letters import DeadLetterQueue, PurgedImages
 from labelwatch.dead_letters.dead_letter import NOT_RECORDED, dead_letter_of
@@ -273,3 +273,32 @@ def test_a_prediction_that_is_stored_during_the_audit_counts(stack: Stack) -> No
     expected = stack.upload("leaf.jpg")
     verdict = compare(stack.reader_of(Meanwhile).read(TODAY))
     assert (verdict.predicted, verdict.notified, verdict.is_balanced) == (1, 1, True)
+
+
+def test_an_image_that_is_predicted_after_the_rows_were_read_is_in_progress(stack: Stack) -> None:
+    class Meanwhile(Reader):
+        def _rows(self, scope: Scope, uploads: Sequence[Uploaded]) -> dict[str, StoredPrediction | None]:
+            rows_read = super()._rows(scope, uploads)
+            stack.sqs.purge_queue(QueueUrl=stack.outputs["ImagesQueueUrl"])
+            stack.store(expected)
+            return rows_read
+
+    expected = stack.upload("leaf.jpg")
+    stack.send("ImagesQueueUrl", "the notification")
+    verdict = compare(stack.reader_of(Meanwhile).read(TODAY))
+    assert (len(verdict.unaccounted_for), verdict.in_progress, verdict.is_balanced) == (1, 1, True)
+
+
+def test_an_image_that_becomes_a_dead_letter_after_these_were_read_is_in_progress(stack: Stack) -> None:
+    class Meanwhile(Reader):
+        def _dead_letters(self, queue: DeadLetterQueue) -> tuple[list[DeadLetterImage], int]:
+            dead_letters = super()._dead_letters(queue)
+            if queue.name == "images":
+                stack.sqs.purge_queue(QueueUrl=stack.outputs["ImagesQueueUrl"])
+                stack.send("ImagesDeadLettersUrl", notification(s3_record("leaf.jpg")))
+            return dead_letters
+
+    stack.upload("leaf.jpg")
+    stack.send("ImagesQueueUrl", "the notification")
+    verdict = compare(stack.reader_of(Meanwhile).read(TODAY))
+    assert (len(verdict.unaccounted_for), verdict.in_progress, verdict.is_balanced) == (1, 1, True)
