@@ -200,7 +200,7 @@ def labelwatch(stack: ModelStack, *words: str) -> subprocess.CompletedProcess[st
     return run_labelwatch(stack.session, "model", *words, "--stack", STACK, **changes)
 
 
-def test_a_person_may_read_the_status_and_start_and_stop_the_model(stack: ModelStack) -> None:
+def test_a_person_may_start_the_model_and_read_its_status(stack: ModelStack) -> None:
     refused = labelwatch(stack, "start")
     assert refused.stderr == "labelwatch: nobody is there to be asked; --yes goes on without.\n"
     done = labelwatch(stack, "start", "--yes")
@@ -214,6 +214,10 @@ def test_a_person_may_read_the_status_and_start_and_stop_the_model(stack: ModelS
     repeated = labelwatch(stack, "start", "--yes")
     assert repeated.returncode == 0, repeated.stderr
     assert repeated.stdout.startswith("The model runs already")
+
+
+def test_a_person_may_stop_the_model(stack: ModelStack) -> None:
+    stack.local_model.status = "RUNNING"
     done = labelwatch(stack, "stop", "--yes")
     assert (done.returncode, stack.local_model.status) == (0, "STOPPED"), done.stderr
     repeated = labelwatch(stack, "stop")
