@@ -52,11 +52,9 @@ def complete(
     UserError that names the parameter and what would be right.
     """
     known = template["Parameters"]
-    if unknown := [name for name in given if name not in known]:
-        raise UserError(f"{unknown[0]} is no parameter; there are {', '.join(known)}.")
     _check_all(known, given)
-    defaults = {name: str(parameter["Default"]) for name, parameter in known.items() if "Default" in parameter}
-    values = defaults | {name: value for name, value in (previous or {}).items() if name in known} | given
+    kept = {name: value for name, value in (previous or {}).items() if name in known}
+    values = _defaults(known) | kept | given
     if ask and previous is None:
         values |= {name: _answer(name, known[name], ask) for name in MAIN if name not in given}
     if missing := [name for name in known if name not in values]:
@@ -89,7 +87,13 @@ def option(name: str) -> str:
 
 def _check_all(known: dict[str, Any], values: dict[str, str]) -> None:
     for name, value in values.items():
+        if name not in known:
+            raise UserError(f"{name} is no parameter; there are {', '.join(known)}.")
         check(name, known[name], value)
+
+
+def _defaults(known: dict[str, Any]) -> dict[str, str]:
+    return {name: str(parameter["Default"]) for name, parameter in known.items() if "Default" in parameter}
 
 
 def _fits(parameter: dict[str, Any], value: str) -> bool:
