@@ -10,10 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from labelwatch.deploy.packaging import load_template
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from labelwatch.deploy.packaging import load_template
 from labelwatch.shared import stacks
 
 Template = dict[str, Any]

@@ -85,6 +85,8 @@ PARTS = {
     "memories": "model states",
     "looks": "checks",
     "looked": "checked, analysed",
+    "meddle": "intercept",
+    "trick": "disruption",
 }
 PHRASES = {
     r"\bof_stack\b": "from_stack",
@@ -103,12 +105,16 @@ PHRASES = {
 SUFFIXES = {".py", ".yaml", ".json", ".sql", ".html"}
 ROOMS = ("app.py", ".chalice", "athena", "bench", "chalicelib", "checks", "infra", "labelwatch", "tests", "Makefile")
 KEPT = {"bounding_box", "BoundingBox"}
+# Each is one word, whatever it is put together from.
+AWS_NAMES = ("CloudFormation", "CloudWatch", "QuickSight")
 # Results of a measurement, with the names that it had then, and this list.
 LEFT_OUT = {Path("checks/words.py")}
 
 
 def parts(name: str) -> list[str]:
     """The words of a name: `ModelLooksAlarm` has model, looks and alarm."""
+    for whole in AWS_NAMES:
+        name = name.replace(whole, whole.capitalize())
     return [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
 
 

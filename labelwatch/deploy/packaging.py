@@ -14,8 +14,6 @@ from py_compile import PycInvalidationMode
 from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from chalice.package import TemplateDeepMerger, YAMLTemplateSerializer
-
 from chalicelib import settings
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
@@ -92,6 +90,8 @@ def check_python() -> None:
 
 def load_template(path: Path) -> dict[str, Any]:
     """A YAML template with its short intrinsic functions (!Ref and the others) written out."""
+    from chalice.package import YAMLTemplateSerializer
+
     template: dict[str, Any] = YAMLTemplateSerializer().load_template(path.read_text(), path.name)
     return template
 
@@ -113,6 +113,8 @@ def _environment() -> dict[str, str]:
 
 def _overlay() -> dict[str, Any]:
     """The resources with the overlay on them: Chalice merges one file only."""
+    from chalice.package import TemplateDeepMerger
+
     overlay = load_template(PROJECT / "infra" / "functions.yaml")
     template = resources()
     for resource in template["Resources"].values():

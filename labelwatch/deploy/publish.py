@@ -47,12 +47,12 @@ def publish(account: Account, package: Package, target: str) -> Published:
     return Published(address, f"{console}/cloudformation/home?region={account.region}#/stacks/create/review?{query}")
 
 
-def _parts(place: str) -> tuple[str, str]:
-    location = s3_uri.parse(place)
+def _parts(target: str) -> tuple[str, str]:
+    location = s3_uri.parse(target)
     # The prefix becomes a part of URLs, without an encoding.
     if not location or not re.fullmatch(r"[\w!.*'()/-]*", location.prefix, re.ASCII):
         raise UserError(
-            f"--publish {place!r} must be s3://bucket or s3://bucket/prefix, with plain letters, digits and !_.*'()-/."
+            f"--publish {target!r} must be s3://bucket or s3://bucket/prefix, with plain letters, digits and !_.*'()-/."
         )
     prefix = location.prefix.strip("/")
     return location.bucket, f"{prefix}/" if prefix else ""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
-from labelwatch.deploy.packaging import resources
 
 from labelwatch.deploy.buckets import StackBuckets, exists
+from labelwatch.deploy.packaging import resources
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 from tests.integration.conftest import REGION

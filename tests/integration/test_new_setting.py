@@ -21,8 +21,8 @@ SCRIPT = """
 import json
 from pathlib import Path
 from chalicelib import settings
-from labelwatch.deploy import package, stage
-merged = package._overlay()["Resources"]
+from labelwatch.deploy import packaging, stage
+merged = packaging._overlay()["Resources"]
 outputs = {setting.output: setting.default for setting in settings.SETTINGS}
 outputs |= {setting.output: setting.kind.example for setting in settings.SETTINGS if setting.default is None}
 outputs |= dict.fromkeys(stage.ROLES.values(), "role") | {"Tracing": "no", "PictureColor": "yes"}

@@ -10,11 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from labelwatch.deploy.packaging import load_template
-
 from chalicelib.adapters.dynamodb import TokenTable
 from chalicelib.domain.predictions import Label
 from chalicelib.steps.detect import encoded
+from labelwatch.deploy.packaging import load_template
 from labelwatch.local import ministack, rekognition_api
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, LocalAws
 from labelwatch.local.model import LocalModel, model_arn

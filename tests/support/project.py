@@ -11,10 +11,10 @@ from typing import Any
 
 import requests
 from botocore.loaders import Loader
-from labelwatch.deploy.packaging import resources
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from labelwatch.deploy.packaging import resources
 from labelwatch.local.deployment import adapt_to_local_aws
 from labelwatch.local.ministack import free_port
 from labelwatch.local.session import Session

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labelwatch.deploy.packaging import load_template
 
 from checks import reasons, wildcards
 from checks.intrinsics import readings, written_out
 from checks.policies import policies
 from checks.reasons import Finding, Reason
+from labelwatch.deploy.packaging import load_template
 
 Template = dict[str, Any]
 PROJECT = Path(__file__).parents[2]

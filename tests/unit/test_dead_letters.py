@@ -177,27 +177,40 @@ def test_an_image_of_two_dead_letters_is_one_sentence_with_their_ids() -> None:
         selection.find([dead_letter(), dead_letter(id="00000000")], "leaf.jpg")
 
 
+def constants_of(tree: ast.Module) -> dict[str, Any]:
+    """The texts and sets of texts that a module names."""
+    return {
+        target.id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.Set)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def reasons_of(call: ast.Call, constants: dict[str, Any]) -> set[str]:
+    """The reasons for which a call rejects: the first word of a Rejected, and the codes that it names as `rejects`."""
+    reasons: set[str] = set()
+    if isinstance(call.func, ast.Name) and call.func.id == "Rejected":
+        (reason, *_) = call.args
+        reasons.add(constants[reason.id] if isinstance(reason, ast.Name) else ast.literal_eval(reason))
+    for keyword in call.keywords:
+        if keyword.arg == "rejects":
+            names = {node.id for node in ast.walk(keyword.value) if isinstance(node, ast.Name)}
+            reasons |= set().union(*(constants.get(name, ()) for name in names))
+    return reasons
+
+
 def rejections() -> set[str]:
-    """Every reason for which the functions reject: the first word of each Rejected, and the codes named beside it."""
-    found: set[str] = set()
-    for file in (PROJECT / "chalicelib").rglob("*.py"):
-        tree = ast.parse(file.read_text())
-        constants = {
-            target.id: ast.literal_eval(node.value)
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.Set)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-            if isinstance(call.func, ast.Name) and call.func.id == "Rejected":
-                (reason, *_) = call.args
-                found.add(constants[reason.id] if isinstance(reason, ast.Name) else ast.literal_eval(reason))
-            for keyword in call.keywords:
-                if keyword.arg == "rejects":
-                    names = {node.id for node in ast.walk(keyword.value) if isinstance(node, ast.Name)}
-                    found |= set().union(*(constants.get(name, ()) for name in names))
-    return found
+    """Every reason for which the functions reject."""
+    trees = [ast.parse(file.read_text()) for file in (PROJECT / "chalicelib").rglob("*.py")]
+    return {
+        reason
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for reason in reasons_of(node, constants_of(tree))
+    }
 
 
 def test_there_is_advice_on_every_reason_for_which_the_functions_reject() -> None:

@@ -5,7 +5,7 @@ import sys
 
 from labelwatch.shared.project import PROJECT
 
-LARGE_LIBRARIES = {"boto3", "jinja2", "PIL", "sqlglot", "vl_convert"}
+LARGE_LIBRARIES = {"boto3", "chalice", "jinja2", "PIL", "sqlglot", "vl_convert"}
 
 
 def test_no_command_imports_a_large_library_before_it_runs() -> None:

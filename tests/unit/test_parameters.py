@@ -8,11 +8,11 @@ import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
-from labelwatch.deploy.packaging import resources
 
 from chalicelib.settings import SETTINGS, Setting
 from labelwatch.__main__ import app
 from labelwatch.deploy import parameter_file, parameters
+from labelwatch.deploy.packaging import resources
 from labelwatch.deploy.parameters import PARAMETERS, Parameter, option
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT

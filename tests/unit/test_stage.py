@@ -2,10 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
-from labelwatch.deploy.packaging import resources
 
 from chalicelib import settings
 from labelwatch.deploy import stage
+from labelwatch.deploy.packaging import resources
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 from tests.support.builders import ENVIRONMENT

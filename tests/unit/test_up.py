@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from labelwatch.deploy.packaging import resources
 
 from labelwatch.deploy import import_buckets, up
+from labelwatch.deploy.packaging import resources
 from labelwatch.deploy.stage_stack import DesiredStack
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.stacks import Stack
