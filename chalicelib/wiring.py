@@ -147,11 +147,12 @@ class Service:
         return IdempotencyTable(self._lazy_client("dynamodb", config), self.settings.table_name, kind)
 
     def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
+        sqs = self._lazy_client("sqs")  # a batch without a failure makes no call
         return Batch(
-            queue=Queue(self._client("sqs"), url),
+            queue=Queue(sqs, url),
             dead_letters=OneDeadLetter(
                 queue=dead_letters_url,
-                letters=DeadLetterQueue(self._client("sqs"), dead_letters_url),
+                letters=DeadLetterQueue(sqs, dead_letters_url),
                 claims=self._idempotency_records("dead-letter", "dead letters"),
                 telemetry=telemetry,
                 now=self._now,
