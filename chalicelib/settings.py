@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self, cast, overload
 
 from chalicelib.domain.model import ModelPolicy
-from chalicelib.domain.rules import LabelOfInterest, Rules, folded
+from chalicelib.domain.rules import LabelOfInterest, Rules, normalized_label
 
 GENERAL_MODEL = "general"
 MAX_LABELS_OF_INTEREST = 10
@@ -26,14 +26,14 @@ class Kind[T](NamedTuple):
     `choices` are the values where there are few.
     """
 
-    right: str
+    expected: str
     parse: Callable[[str], T]
     example: str
     choices: tuple[str, ...] = ()
 
 
-def _text(right: str, pattern: str, example: str) -> Kind[str]:
-    return Kind(right, lambda text: _matching(pattern, text), example)
+def _text(expected: str, pattern: str, example: str) -> Kind[str]:
+    return Kind(expected, lambda text: _matching(pattern, text), example)
 
 
 def _matching(pattern: str, text: str) -> str:
@@ -50,13 +50,13 @@ def _between(low: int, high: int, text: str) -> float:
 
 
 def _seconds(most: int) -> Kind[int]:
-    right = f"a whole number of seconds from 1 to {most}"
-    return Kind(right, lambda text: int(_between(1, most, _matching(r"\d+", text))), "60")
+    expected = f"a whole number of seconds from 1 to {most}"
+    return Kind(expected, lambda text: int(_between(1, most, _matching(r"\d+", text))), "60")
 
 
 def _up_to(most: int) -> Kind[int]:
-    right = f"a whole number from 0 to {most}"
-    return Kind(right, lambda text: int(_between(0, most, _matching(r"\d+", text))), "60")
+    expected = f"a whole number from 0 to {most}"
+    return Kind(expected, lambda text: int(_between(0, most, _matching(r"\d+", text))), "60")
 
 
 def labels_of_interest(text: str) -> tuple[LabelOfInterest, ...]:
@@ -64,9 +64,9 @@ def labels_of_interest(text: str) -> tuple[LabelOfInterest, ...]:
     labels = tuple(_label_of_interest(part.strip()) for part in text.split(","))
     if len(labels) > MAX_LABELS_OF_INTEREST:
         raise ValueError(f"it names {len(labels)} labels, and {MAX_LABELS_OF_INTEREST} are the most")
-    names = [folded(label.name) for label in labels]
+    names = [normalized_label(label.name) for label in labels]
     for label in labels:
-        if names.count(folded(label.name)) > 1:
+        if names.count(normalized_label(label.name)) > 1:
             raise ValueError(f"it names {label.name!r} more than once (upper and lower case are the same)")
     return labels
 
@@ -159,13 +159,13 @@ class Setting[T]:
         try:
             return self.kind.parse(text)
         except ValueError as problem:
-            raise ValueError(str(problem) or f"it must be {self.kind.right}") from None
+            raise ValueError(str(problem) or f"it must be {self.kind.expected}") from None
 
     def read(self, environ: Mapping[str, str]) -> T:
         """The variable's value; raises SettingError where it is missing or unusable."""
         text = environ.get(self.variable, "").strip() or self.default
         if text is None:
-            raise SettingError(f"{self.variable} is not set; it must be {self.kind.right}")
+            raise SettingError(f"{self.variable} is not set; it must be {self.kind.expected}")
         try:
             return self.parse(text)
         except ValueError as problem:

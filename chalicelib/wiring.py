@@ -17,7 +17,7 @@ from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, Uploa
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.domain.uploads import PresignedUpload
-from chalicelib.queues.batch import SETTLED_AT_ONCE, Batch, BatchResponse, messages_of
+from chalicelib.queues.batch import MAX_CONCURRENT_CALLS, Batch, BatchResponse, messages_of
 from chalicelib.queues.dead_letters import IdempotentDeadLetters
 from chalicelib.settings import GENERAL_MODEL, Settings
 from chalicelib.steps.authorize import Authorize
@@ -53,11 +53,11 @@ class Service:
         step = Detect(
             images=ImageObjects(s3),
             model=GeneralLabels(rekognition) if self._general_labels else CustomLabels(rekognition, settings.model),
-            stored=RowObjects(s3, settings.output_bucket),
+            stored_rows=RowObjects(s3, settings.output_bucket),
             images_queue=Queue(sqs, settings.images_queue_url),
             predictions_queue=Queue(sqs, settings.predictions_queue_url),
             event_source=self._event_source,
-            use=self._model_states if settings.model_policy.idle_minutes and not self._general_labels else None,
+            model_use=self._model_states if settings.model_policy.idle_minutes and not self._general_labels else None,
             rules=settings.rules,
             own_buckets=frozenset({settings.output_bucket, settings.workspace_bucket}),
             batch=self._batch(settings.images_queue_url, settings.images_dead_letters_url, telemetry),
@@ -71,7 +71,7 @@ class Service:
         """Handles one batch of the predictions queue."""
         settings, telemetry = self.settings, self._telemetry("notify")
         step = Notify(
-            store=RowObjects(self._client("s3"), settings.output_bucket),
+            row_store=RowObjects(self._client("s3"), settings.output_bucket),
             pictures=PictureLinks(self._client("s3"), links=settings.picture_links),
             topic=AlertTopic(self._lazy_client("sns"), settings.topic_arn),
             records=self._idempotency_records("alert"),
@@ -147,11 +147,12 @@ class Service:
         return IdempotencyTable(self._lazy_client("dynamodb", config), self.settings.table_name, kind)
 
     def _batch(self, url: str, dead_letters_url: str, telemetry: Telemetry) -> Batch:
+        sqs = self._lazy_client("sqs")  # a batch without a failure makes no call
         return Batch(
-            queue=Queue(self._client("sqs"), url),
+            queue=Queue(sqs, url),
             dead_letters=IdempotentDeadLetters(
                 queue_url=dead_letters_url,
-                queue=DeadLetterQueue(self._client("sqs"), dead_letters_url),
+                queue=DeadLetterQueue(sqs, dead_letters_url),
                 records=self._idempotency_records("dead-letter", "dead letters"),
                 telemetry=telemetry,
                 now=self._now,
@@ -221,11 +222,11 @@ _CONFIGS = {
     "rekognition": _config(tries=10, read_timeout=20, connections=IMAGES_AT_ONCE),
     "s3": _config(tries=5, read_timeout=10, connections=ROWS_AT_ONCE).merge(_SIGNED_FOR_EVERY_REGION),
     # What comes after the work must fail in time for Lambda to hear of it (batch.SECONDS_TO_SETTLE).
-    "sqs": _config(tries=3, read_timeout=3, connections=SETTLED_AT_ONCE),
+    "sqs": _config(tries=3, read_timeout=3, connections=MAX_CONCURRENT_CALLS),
     "dynamodb": _config(tries=3, read_timeout=3, connections=ROWS_AT_ONCE),
     "sns": _config(tries=3, read_timeout=3),
     # Without an answer a dead letter is written all the same, and a hundred of a batch must be in time.
-    "dead letters": _config(tries=2, read_timeout=2, connections=SETTLED_AT_ONCE),
+    "dead letters": _config(tries=2, read_timeout=2, connections=MAX_CONCURRENT_CALLS),
     # What fails now is done in the next minute; a second try would not know whether the first started the model.
     "control": _config(tries=1, read_timeout=5),
 }

@@ -103,7 +103,18 @@ PHRASES = {
     r"SubscriptionsSilent": "SubscriptionsInactive",
 }
 SUFFIXES = {".py", ".yaml", ".json", ".sql", ".html"}
-ROOMS = ("app.py", ".chalice", "athena", "bench", "chalicelib", "checks", "infra", "labelwatch", "tests", "Makefile")
+CHECKED_PATHS = (
+    "app.py",
+    ".chalice",
+    "athena",
+    "bench",
+    "chalicelib",
+    "checks",
+    "infra",
+    "labelwatch",
+    "tests",
+    "Makefile",
+)
 KEPT = {"bounding_box", "BoundingBox"}
 # Each is one word, whatever it is put together from.
 AWS_NAMES = ("CloudFormation", "CloudWatch", "QuickSight")
@@ -161,9 +172,9 @@ def problems(file: Path) -> Iterator[str]:
 
 
 def sources() -> list[Path]:
-    """The files that git tracks, or would, in the rooms of the product."""
+    """The files that git tracks, or would, in the checked paths."""
     listed = subprocess.run(  # noqa: S603 - the command is ours
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *ROOMS],  # noqa: S607 - the one on the PATH
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *CHECKED_PATHS],  # noqa: S607 - the one on the PATH
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     files = (Path(name) for name in listed if Path(name).suffix in SUFFIXES or name == "Makefile")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type Item = dict[str, AttributeValueTypeDef]
 
 # A message lives for 14 days, and as long again as a dead letter; one that is moved back may then do so once more.
-REMEMBERED = timedelta(days=60)
+RECORD_RETENTION = timedelta(days=60)
 
 # The conditions: DynamoDB does a write only where its condition holds, so of two writes at one moment one is refused.
 # In each, the part about this very write lets it pass a second time, where its first answer was lost on the way.
@@ -151,7 +151,7 @@ class ModelStateTable:
         values = {":before": before.get("counted_until", never), ":after": attributes.get("counted_until", never)}
         return self._items.put("state", attributes, STATE_UNCHANGED, values)
 
-    def used(self, now: datetime) -> None:
+    def record(self, now: datetime) -> None:
         """Writes this time as the model's last use."""
         self._items.put("use", {"at": {"S": now.isoformat()}})
 
@@ -175,13 +175,13 @@ class IdempotencyTable:
         self, record_id: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
     ) -> RecordState:
         """One conditional write divides all deliveries; an owner that dies loses the record at `until`."""
-        expiry: AttributeValueTypeDef = {"N": str(int((now + REMEMBERED).timestamp()))}
+        expiry: AttributeValueTypeDef = {"N": str(int((now + RECORD_RETENTION).timestamp()))}
         refused = self._items.update(
             record_id,
             "SET owner_id = :owner, in_progress_until = :until, expires_at = :expiry REMOVE completed_at",
             {
                 ":owner": {"S": owner}, ":until": _seconds(until), ":now": _seconds(now),
-                ":since": _time(since or now - REMEMBERED), ":expiry": expiry,
+                ":since": _time(since or now - RECORD_RETENTION), ":expiry": expiry,
             },
             MAY_ACQUIRE,
             existing=True,

@@ -83,20 +83,20 @@ class Decision(Struct, frozen=True):
 
 def decide(snapshot: Snapshot, policy: ModelPolicy) -> Decision:
     """The policy, applied to what was read; docs/decisions/0017 says why."""
-    state = _counted(snapshot.state, snapshot)
+    state = _with_run_time_counted(snapshot.state, snapshot)
     if policy.idle_minutes:
-        state = _idling(state, snapshot)
-    own, hours_are_used = state.started_at is not None, policy.hours_are_used(state)
+        state = _with_idle_since(state, snapshot)
+    started_by_labelwatch, hours_are_used = state.started_at is not None, policy.hours_are_used(state)
     if snapshot.status in STARTABLE and snapshot.waiting and policy.auto_start and not hours_are_used:
         return Decision(Action.START, replace(state, started_at=snapshot.now, counted_until=snapshot.now))
-    if snapshot.status != RUNNING or not (own or policy.idle_stops_any):
+    if snapshot.status != RUNNING or not (started_by_labelwatch or policy.idle_stops_any):
         return Decision(None, state)
-    if own and hours_are_used:
+    if started_by_labelwatch and hours_are_used:
         return Decision(Action.STOP_HOURS, state)
     return Decision(Action.STOP_IDLE if policy.is_idle(state, snapshot.now) else None, state)
 
 
-def _idling(state: ModelState, snapshot: Snapshot) -> ModelState:
+def _with_idle_since(state: ModelState, snapshot: Snapshot) -> ModelState:
     """The state with the time since which the model has run and no image has waited, nor been detected."""
     if snapshot.status != RUNNING or snapshot.waiting:
         return replace(state, idle_since=None)
@@ -104,7 +104,7 @@ def _idling(state: ModelState, snapshot: Snapshot) -> ModelState:
     return replace(state, idle_since=max(idle_since, snapshot.last_used or idle_since))
 
 
-def _counted(state: ModelState, snapshot: Snapshot) -> ModelState:
+def _with_run_time_counted(state: ModelState, snapshot: Snapshot) -> ModelState:
     """The state with the time since the last check counted, where a run that Labelwatch started lasts."""
     now, status = snapshot.now, snapshot.status
     month = f"{now:%Y-%m}"

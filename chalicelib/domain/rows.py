@@ -36,10 +36,10 @@ _encoder = msgspec.json.Encoder()
 
 def row_key(prediction: Prediction) -> str:
     """The rows' object key."""
-    return key_of(prediction.image, prediction.model)
+    return row_key_of(prediction.image, prediction.model)
 
 
-def key_of(image: ImageReference, model: str) -> str:
+def row_key_of(image: ImageReference, model: str) -> str:
     """The key before there is a prediction; its day is the object's LastModified (UTC), the same for every repeat."""
     identity = prediction_id(image.bucket, image.key, image.etag, model)
     return f"{day_prefix(image.uploaded_at)}{identity}.json"

@@ -35,18 +35,18 @@ class Rules(Struct, frozen=True):
 
     def is_of_interest(self, label: Label) -> bool:
         """Whether the label reached the threshold of a label of interest; the label's own name goes before `*`."""
-        by_name = {folded(of_interest.name): of_interest for of_interest in self.labels_of_interest}
-        match = by_name.get(folded(label.name)) or by_name.get(ANY_LABEL)
+        by_name = {normalized_label(of_interest.name): of_interest for of_interest in self.labels_of_interest}
+        match = by_name.get(normalized_label(label.name)) or by_name.get(ANY_LABEL)
         if match is None:
             return False
         return label.confidence >= (self.min_confidence if match.threshold is None else match.threshold)
 
-    def worth_an_alert(self, prediction: Prediction) -> tuple[Label, ...]:
+    def labels_to_alert(self, prediction: Prediction) -> tuple[Label, ...]:
         """The labels that are of interest, the surest first; empty where the prediction is worth no alert."""
         of_interest = filter(self.is_of_interest, prediction.labels)
         return tuple(sorted(of_interest, key=lambda label: -label.confidence))
 
 
-def folded(name: str) -> str:
+def normalized_label(name: str) -> str:
     """The name in the form that is compared: without upper case, and with accents written in one of their two ways."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

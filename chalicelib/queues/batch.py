@@ -1,8 +1,8 @@
 """A batch of messages: do the work in parallel, then finish, retry, defer or reject each message.
 
-The constants below are the retry delay and the number of tries (docs/decisions/0007). Lambda deletes a whole batch when
-the handler returns and nothing when it raises, unless the mapping reports partial batch responses: docs/decisions/0001
-has both ways, and why the safe one is the default.
+The constants below are the number of tries and how the retry delay grows (docs/decisions/0007); the first delay is the
+setting RETRY_SECONDS. Lambda deletes a whole batch when the handler returns and nothing when it raises, unless the
+mapping reports partial batch responses: docs/decisions/0001 has both ways, and why the safe one is the default.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ MAX_TRIES = 10
 LONGEST_RETRY_DELAY = 20  # times the first delay
 # The queue's own redrive moves a message after its 20th receive and gives no reason: the handler comes first.
 LAST_RECEIVE = 19
-SETTLED_AT_ONCE = 20
+MAX_CONCURRENT_CALLS = 20
 # One call to SQS or SNS that fails slowly takes no longer than this, by the time-outs in the wiring.
 SECONDS_TO_SETTLE = 20
 
@@ -127,7 +127,7 @@ class Batch(Struct, frozen=True, kw_only=True):
         """
         unfinished = [message for message in messages if message.id in faults]
         # In parallel: where a service fails slowly, it does so once, and not once for each message.
-        with ThreadPoolExecutor(SETTLED_AT_ONCE) as pool:
+        with ThreadPoolExecutor(MAX_CONCURRENT_CALLS) as pool:
             rejected = pool.map(
                 lambda message: self._settle(message, faults[message.id], str(images.get(message.id, "unknown"))),
                 unfinished,
@@ -157,16 +157,18 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     def _is_final(self, message: Message, fault: Fault) -> bool:
         # SQS counts tries and deferrals alike; a stopped model costs a receive or two (docs/decisions/0017).
-        receives = {Disposition.REJECT: 0, Disposition.RETRY: MAX_TRIES, Disposition.DEFER: LAST_RECEIVE}
-        return message.receives >= (LAST_RECEIVE if isinstance(fault, Unavailable) else receives[fault.disposition])
+        max_receives = {Disposition.REJECT: 0, Disposition.RETRY: MAX_TRIES, Disposition.DEFER: LAST_RECEIVE}
+        # A service that throttles, or fails by itself, needs time and nothing else: as many tries as the queue allows.
+        limit = LAST_RECEIVE if isinstance(fault, Unavailable) else max_receives[fault.disposition]
+        return message.receives >= limit
 
     def _delay(self, message: Message, fault: Fault, image: str) -> None:
         deferred = fault.disposition is Disposition.DEFER
         seconds = self.defer_seconds if deferred else self._retry_delay(message)
         self.telemetry.count("ImagesDeferred" if deferred else "ImagesRetried")
         self.telemetry.warn(
-            "message comes back", image=image, reason=fault.reason, detail=fault.detail, seconds=seconds,
-            receives=message.receives,
+            "message deferred" if deferred else "message retried", image=image, reason=fault.reason,
+            detail=fault.detail, seconds=seconds, receives=message.receives,
         )  # fmt: skip
         try:
             self.queue.delay(message, seconds)

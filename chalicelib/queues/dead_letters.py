@@ -16,7 +16,7 @@ from chalicelib.telemetry import Telemetry
 # Longer than it takes to send one that fails slowly, and far shorter than until the message comes back.
 LOCK = timedelta(seconds=25)
 # A message that was sent so long after a dead letter is no repeat of the message behind that one, whatever its body.
-REPEATED_WITHIN = timedelta(hours=1)
+DUPLICATE_WINDOW = timedelta(hours=1)
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_count = msgspec.json.Decoder(Annotated[int, Meta(ge=0, lt=10**9)]).decode
 
@@ -55,7 +55,7 @@ class IdempotentDeadLetters(Struct, frozen=True, kw_only=True):
             {record_id: image},
             lambda _: self.queue.send(dead_letter, fault, image),
             lock=LOCK,
-            since=message.sent - REPEATED_WITHIN,
+            since=message.sent - DUPLICATE_WINDOW,
         )
         for problem in faults.values():
             raise problem

@@ -14,7 +14,7 @@ from chalicelib.domain.errors import Disposition, Fault, Rejected, fault_of
 from chalicelib.domain.images import MAX_IMAGE_BYTES, ImageReference, ObjectCreated
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Label, Prediction
-from chalicelib.domain.rows import key_of
+from chalicelib.domain.rows import row_key_of
 from chalicelib.domain.rules import Rules
 from chalicelib.queues.batch import Batch, BatchResponse, MessageSender
 from chalicelib.queues.event_source import EventSource
@@ -41,7 +41,7 @@ class Model(Protocol):
         """The labels of at least this confidence (0 to 100)."""
 
 
-class Stored(Protocol):
+class StoredRows(Protocol):
     """The stored predictions. Raises a Fault where they cannot be read."""
 
     def has(self, key: str, *, notify: bool) -> bool:
@@ -51,7 +51,7 @@ class Stored(Protocol):
 class ModelUse(Protocol):
     """When the model was last used. Raises a Fault where that cannot be written now."""
 
-    def used(self, now: datetime) -> None:
+    def record(self, now: datetime) -> None:
         """Writes this time as the last use."""
 
 
@@ -71,11 +71,11 @@ class Detect(Struct, frozen=True, kw_only=True):
 
     images: Images
     model: Model
-    stored: Stored
+    stored_rows: StoredRows
     images_queue: MessageSender
     predictions_queue: MessageSender
     event_source: EventSource
-    use: ModelUse | None
+    model_use: ModelUse | None
     rules: Rules
     own_buckets: frozenset[str]
     batch: Batch
@@ -120,9 +120,9 @@ class Detect(Struct, frozen=True, kw_only=True):
         """Pauses polling where the model refused, and writes down that it was used; `manage_model` reads both."""
         try:
             if refused and self.event_source.disable():
-                self.telemetry.info("polling paused", model="refused")
-            if used and self.use:
-                self.use.used(self.now())
+                self.telemetry.info("polling paused", status="not running")
+            if used and self.model_use:
+                self.model_use.record(self.now())
         except Fault as problem:
             # Predictions are sent all the same, and refused images come back.
             self.telemetry.warn("model use not recorded", reason=problem.reason, detail=problem.detail)
@@ -140,7 +140,7 @@ class Detect(Struct, frozen=True, kw_only=True):
             )
         # S3 and SQS deliver at least once, and the model is the slowest and dearest call. But a backfill without alerts
         # may have overtaken the upload's own event: its rows are no reason to keep back the alert.
-        if not created.force and self.stored.has(key_of(image, self.model.name), notify=created.notify):
+        if not created.force and self.stored_rows.has(row_key_of(image, self.model.name), notify=created.notify):
             return Detection(image=image)
         started = perf_counter()
         labels = self.model.labels(image, self.rules.lowest_threshold)

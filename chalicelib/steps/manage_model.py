@@ -87,7 +87,7 @@ class ManageModel(Struct, frozen=True, kw_only=True):
     def _set_polling(self, status: str) -> None:
         runs = status == RUNNING
         if self.event_source.enable() if runs else self.event_source.disable():
-            self.telemetry.info("polling resumed" if runs else "polling paused", model=status)
+            self.telemetry.info("polling resumed" if runs else "polling paused", status=status)
 
     def _run(self, model: ModelVersion, status: str) -> None:
         snapshot = Snapshot(

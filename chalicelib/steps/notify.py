@@ -30,7 +30,7 @@ LOCK_AFTER_END = timedelta(seconds=5)
 WRITE_ATTEMPTS = 2
 
 
-class Store(Protocol):
+class RowStore(Protocol):
     """The rows in the output bucket. Raises a Fault where they could not be written."""
 
     def put(self, key: str, content: bytes, *, notify: bool) -> None:
@@ -54,7 +54,7 @@ class Topic(Protocol):
 class Notify(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch."""
 
-    store: Store
+    row_store: RowStore
     pictures: Pictures
     topic: Topic
     records: IdempotencyRecords
@@ -77,14 +77,14 @@ class Notify(Struct, frozen=True, kw_only=True):
 
     def _store(self, prediction: Prediction) -> None:
         content = rows.encoded(rows.rows_of(prediction, self.rules))
-        self.store.put(rows.row_key(prediction), content, notify=prediction.notify)
+        self.row_store.put(rows.row_key(prediction), content, notify=prediction.notify)
 
     def _findings(self, stored: Mapping[str, Prediction]) -> tuple[dict[str, Finding], dict[str, Fault]]:
         """The predictions that are worth an alert, with their pictures, and the faults, both by message id."""
         findings: dict[str, Finding] = {}
         faults: dict[str, Fault] = {}
         for message_id, prediction in stored.items():
-            labels = self.rules.worth_an_alert(prediction)
+            labels = self.rules.labels_to_alert(prediction)
             if not (labels and prediction.notify):
                 continue
             try:

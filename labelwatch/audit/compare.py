@@ -52,7 +52,7 @@ class DeadLetterImage(Struct, frozen=True):
     key: str
     version_id: str | None
     reason: str
-    until: date
+    sent_or_purged_on: date
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -78,8 +78,8 @@ class Found(Struct, frozen=True, kw_only=True):
 class Verdict(Struct, frozen=True, kw_only=True):
     """The counts, and the lists of what they do not explain.
 
-    Each image is `predicted`, one of the `dead_letters`, or `unaccounted_for`; `duplicates` are predicted images that
-    are dead letters as well. Each of the `expected_alerts` is `notified`, one of the `alert_dead_letters`, or
+    Each image is `predicted`, one of the `dead_letters`, or `unaccounted_for`; `images_also_dead_letters`
+    have a prediction as well. Each of the `expected_alerts` is `notified`, one of the `alert_dead_letters`, or
     `not_notified`; `suppressed` are predictions that are worth an alert, but of a backfill without alerts.
     """
 
@@ -87,16 +87,16 @@ class Verdict(Struct, frozen=True, kw_only=True):
     predicted: int
     dead_letters: int
     reasons: dict[str, int]
-    duplicates: int
+    images_also_dead_letters: int
     expected_alerts: int
     notified: int
     alert_dead_letters: int
     suppressed: int
     in_progress: int
-    deleted: int
+    predictions_of_deleted_images: int
     unaccounted_for: list[Uploaded]
     not_notified: list[StoredPrediction]
-    unknown_rows: list[StoredPrediction]
+    rows_without_upload: list[StoredPrediction]
     unreadable_rows: list[str]
 
     @property
@@ -105,10 +105,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return not self.unaccounted_for and not self.not_notified
 
     @property
-    def is_balanced(self) -> bool:
-        """Whether messages in progress may account for the rest; rows of nothing uploaded have no such excuse."""
+    def is_explained(self) -> bool:
+        """Whether messages in progress may explain what is incomplete; nothing explains rows without an upload."""
         unsettled = len(self.unaccounted_for) + len(self.not_notified)
-        return not self.unknown_rows and not self.unreadable_rows and unsettled <= self.in_progress
+        return not self.rows_without_upload and not self.unreadable_rows and unsettled <= self.in_progress
 
 
 def compare(found: Found) -> Verdict:
@@ -120,16 +120,16 @@ def compare(found: Found) -> Verdict:
         predicted=len(comparison.predicted()),
         dead_letters=len(reasons),
         reasons=dict(sorted(Counter(reasons).items())),
-        duplicates=len(comparison.duplicates()),
+        images_also_dead_letters=len(comparison.images_also_dead_letters()),
         expected_alerts=len(comparison.expected_alerts()),
         notified=len(comparison.notified()),
         alert_dead_letters=len(comparison.alert_dead_letters()),
         suppressed=len(comparison.suppressed()),
         in_progress=found.in_progress,
-        deleted=len(comparison.deleted()),
+        predictions_of_deleted_images=len(comparison.predictions_of_deleted_images()),
         unaccounted_for=comparison.unaccounted_for(),
         not_notified=comparison.not_notified(),
-        unknown_rows=comparison.unknown_rows(),
+        rows_without_upload=comparison.rows_without_upload(),
         unreadable_rows=list(found.unreadable_rows),
     )
 
@@ -139,7 +139,7 @@ class _DeadLetters:
 
     def __init__(self, *groups: Sequence[DeadLetterImage]) -> None:
         # The last dead letter of an image counts: it is of every upload that an earlier one is of.
-        by_day = sorted(chain(*groups), key=lambda dead_letter: dead_letter.until)
+        by_day = sorted(chain(*groups), key=lambda dead_letter: dead_letter.sent_or_purged_on)
         self._by_image = {
             (dead_letter.bucket, dead_letter.key, dead_letter.version_id): dead_letter for dead_letter in by_day
         }
@@ -148,7 +148,7 @@ class _DeadLetters:
         """Why this image is a dead letter; None where it is none."""
         for version_id in (image.version_id, None):
             dead_letter = self._by_image.get((image.bucket, image.key, version_id))
-            if dead_letter and image.day <= dead_letter.until:
+            if dead_letter and image.day <= dead_letter.sent_or_purged_on:
                 return dead_letter.reason
         return None
 
@@ -160,25 +160,25 @@ class _Comparison:
         self._found = found
         self._uploaded_contents = {_content(image) for image in found.uploads}
         self._predicted_contents = {_content(prediction) for prediction in found.predictions}
-        self._of_images = _DeadLetters(found.image_dead_letters)
-        self._of_predictions = _DeadLetters(found.predictions_purged, found.prediction_dead_letters)
-        self._all = _DeadLetters(
+        self._current_image_dead_letters = _DeadLetters(found.image_dead_letters)
+        self._prediction_dead_letters = _DeadLetters(found.predictions_purged, found.prediction_dead_letters)
+        self._all_dead_letters = _DeadLetters(
             found.images_purged, found.predictions_purged, found.prediction_dead_letters, found.image_dead_letters
         )
 
     def predicted(self) -> list[Uploaded]:
         return [image for image in self._found.uploads if _content(image) in self._predicted_contents]
 
-    def duplicates(self) -> list[Uploaded]:
+    def images_also_dead_letters(self) -> list[Uploaded]:
         """Images with a prediction that are dead letters now as well; a purged one has done no harm."""
-        return [image for image in self.predicted() if self._of_images.reason(image)]
+        return [image for image in self.predicted() if self._current_image_dead_letters.reason(image)]
 
     def dead_letter_reasons(self) -> list[str]:
         """The reason of each image that has no prediction and is, or was, a dead letter of either queue."""
-        return [reason for image in self._unpredicted() if (reason := self._all.reason(image))]
+        return [reason for image in self._unpredicted() if (reason := self._all_dead_letters.reason(image))]
 
     def unaccounted_for(self) -> list[Uploaded]:
-        return [image for image in self._unpredicted() if not self._all.reason(image)]
+        return [image for image in self._unpredicted() if not self._all_dead_letters.reason(image)]
 
     def expected_alerts(self) -> list[StoredPrediction]:
         return [prediction for prediction in self._worth_an_alert() if not self._is_suppressed(prediction)]
@@ -191,16 +191,19 @@ class _Comparison:
 
     def alert_dead_letters(self) -> list[StoredPrediction]:
         """Only dead letters of predictions count: one of an image says nothing of an alert."""
-        return [prediction for prediction in self._without_alert() if self._of_predictions.reason(prediction)]
+        dead_letters = self._prediction_dead_letters
+        return [prediction for prediction in self._without_alert() if dead_letters.reason(prediction)]
 
     def not_notified(self) -> list[StoredPrediction]:
-        return [prediction for prediction in self._without_alert() if not self._of_predictions.reason(prediction)]
+        return [
+            prediction for prediction in self._without_alert() if not self._prediction_dead_letters.reason(prediction)
+        ]
 
-    def deleted(self) -> list[StoredPrediction]:
+    def predictions_of_deleted_images(self) -> list[StoredPrediction]:
         """Without versions, rows of a deleted image cannot be told from rows of nothing uploaded."""
         return [prediction for prediction in self._without_upload() if prediction.version_id is None]
 
-    def unknown_rows(self) -> list[StoredPrediction]:
+    def rows_without_upload(self) -> list[StoredPrediction]:
         return [prediction for prediction in self._without_upload() if prediction.version_id is not None]
 
     def _unpredicted(self) -> list[Uploaded]:

@@ -24,22 +24,25 @@ def as_text(scope: object, verdict: Verdict) -> str:
     ]
     if verdict.suppressed:
         lines.append(f"{verdict.suppressed:7,} predictions are worth one too, and of a backfill without alerts")
-    if verdict.duplicates:
-        lines.append(f"{verdict.duplicates:7,} images have a prediction, and are dead letters too")
-    if verdict.deleted:
-        lines.append(f"{verdict.deleted:7,} predictions are of images that a bucket without versions no longer has")
+    if verdict.images_also_dead_letters:
+        lines.append(f"{verdict.images_also_dead_letters:7,} images have a prediction, and are dead letters too")
+    if verdict.predictions_of_deleted_images:
+        lines.append(
+            f"{verdict.predictions_of_deleted_images:7,} predictions are of images that a bucket without versions no "
+            "longer has"
+        )
     return "\n".join([*lines, *_unexplained(verdict), _summary(verdict), ""])
 
 
 def as_json(scope: object, verdict: Verdict) -> str:
-    """An object with the counts, the lists as texts, `balanced`, and `scope` in words."""
+    """An object with the counts, the lists as texts, `complete`, and `scope` in words."""
     fields = {name: getattr(verdict, name) for name in verdict.__struct_fields__}
     texts = {
         name: [str(item) for item in value] if isinstance(value, list) else value for name, value in fields.items()
     }
     # A program must not take messages in progress for success.
-    balanced = {"balanced": verdict.is_balanced and verdict.is_complete}
-    return json.dumps({"scope": str(scope)} | texts | balanced, ensure_ascii=False, indent=1) + "\n"
+    complete = {"complete": verdict.is_explained and verdict.is_complete}
+    return json.dumps({"scope": str(scope)} | texts | complete, ensure_ascii=False, indent=1) + "\n"
 
 
 def _unexplained(verdict: Verdict) -> Iterator[str]:
@@ -47,13 +50,13 @@ def _unexplained(verdict: Verdict) -> Iterator[str]:
     yield from (f"not notified: {prediction}" for prediction in verdict.not_notified)
     yield from (
         f"rows of nothing uploaded (or of what was deleted for good): {prediction}"
-        for prediction in verdict.unknown_rows
+        for prediction in verdict.rows_without_upload
     )
     yield from (f"no rows; take it away, and see whose prediction is missing: {key}" for key in verdict.unreadable_rows)
 
 
 def _summary(verdict: Verdict) -> str:
-    if not verdict.is_balanced:
+    if not verdict.is_explained:
         return "It does not add up."
     if not verdict.is_complete:
         return f"What is left over may be in progress. {RUN_LATER}"

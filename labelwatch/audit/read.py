@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from chalicelib.adapters.dynamodb import REMEMBERED
+from chalicelib.adapters.dynamodb import RECORD_RETENTION
 from chalicelib.adapters.s3 import SUPPRESSED
 from chalicelib.domain.images import is_folder_marker
 from labelwatch.audit.compare import DeadLetterImage, Found, StoredPrediction, Uploaded
@@ -35,7 +35,7 @@ MAX_ITEMS = 100
 _ROW_PREFIX = "predictions/"
 _OUTPUTS = ("InputBucket", "OutputBucket", "TableName")
 # The records of the first day expire in the course of today.
-_SURELY_RECORDED = REMEMBERED - timedelta(days=1)
+_ALERT_RECORDS_RETENTION = RECORD_RETENTION - timedelta(days=1)
 
 
 class Scope(Struct, frozen=True):
@@ -99,7 +99,7 @@ class Reader:
         prediction_dead_letters, hidden_predictions = self._dead_letters(predictions)
         purged = PurgedImages(self._dynamodb, self._outputs["TableName"]).all()
         rows = self._rows(scope, uploads)
-        stored = _known_before(filter(None, rows.values()), scope, rows_before, uploads)
+        stored = _without_later_uploads(filter(None, rows.values()), scope, rows_before, uploads)
         return Found(
             uploads=uploads,
             predictions=stored,
@@ -108,7 +108,7 @@ class Reader:
             images_purged=_purged_from(images, purged),
             predictions_purged=_purged_from(predictions, purged),
             notified=self._notified(prediction.id for prediction in stored if prediction.of_interest),
-            alerts_since=datetime.now(UTC).date() - _SURELY_RECORDED,
+            alerts_since=datetime.now(UTC).date() - _ALERT_RECORDS_RETENTION,
             in_progress=queued + hidden_images + hidden_predictions,
             unreadable_rows=[key for key, prediction in rows.items() if not prediction],
         )
@@ -189,7 +189,7 @@ def from_stack(account: Account, stack_name: str, warn: Callable[[str], None]) -
     return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs, warn)
 
 
-def _known_before(
+def _without_later_uploads(
     predictions: Iterable[StoredPrediction], scope: Scope, rows_before: set[str], uploads: Sequence[Uploaded]
 ) -> list[StoredPrediction]:
     """The predictions of the scope, without those of images that were uploaded after the uploads were read."""

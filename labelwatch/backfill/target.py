@@ -26,6 +26,6 @@ def check(target: S3Location, stack_name: str, outputs: Mapping[str, str]) -> No
     if target.bucket not in image_buckets:
         raise UserError(
             f"the functions of the stack {stack_name} have rights to read {' and '.join(image_buckets)} only, not "
-            f"{target.bucket}; copy the images into {image_buckets[0]}, which looks at them, or adopt their bucket: "
+            f"{target.bucket}; copy the images into {image_buckets[0]}, or add their bucket as the existing bucket: "
             f"labelwatch up --existing-bucket {target.bucket}, then chalice deploy."
         )

@@ -54,7 +54,7 @@ def audit(  # noqa: PLR0913 - a command's options, by name
         verdict = compare.compare(reader.read(scope))
     write = output.as_json if form == Form.JSON else output.as_text
     sys.stdout.write(write(scope, verdict))
-    if not verdict.is_balanced:
+    if not verdict.is_explained:
         raise typer.Exit(1)
     if not verdict.is_complete:
         raise typer.Exit(3)

@@ -1,6 +1,5 @@
 """The CloudFormation deployment: resources, overlay and what Chalice packages, as one template and one zip."""
 
-import compileall
 import json
 import os
 import re
@@ -10,7 +9,6 @@ import tempfile
 from copy import copy
 from importlib.util import cache_from_source
 from pathlib import Path
-from py_compile import PycInvalidationMode
 from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -19,7 +17,7 @@ from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 
 # The stage of .chalice/config.json whose values the overlay replaces.
-STAGE = "template"
+PACKAGING_STAGE = "template"
 # Where Lambda unpacks the zip: the path that a traceback shows.
 LAMBDA_TASK_ROOT = "/var/task"
 # The whitespace of JSON, or a text in it, whose own blanks count.
@@ -51,7 +49,7 @@ def package(build: Path) -> Package:
     build.mkdir(parents=True, exist_ok=True)
     overlay = build / "overlay.json"
     overlay.write_text(json.dumps(_overlay()))
-    command = [_chalice(), "package", "--stage", STAGE, "--template-format", "json"]
+    command = [_chalice(), "package", "--stage", PACKAGING_STAGE, "--template-format", "json"]
     result = subprocess.run(  # noqa: S603 - the command is ours
         [*command, "--merge-template", str(overlay), str(build)],
         cwd=PROJECT,
@@ -158,10 +156,10 @@ def _add_compiled_code(archive: Path) -> None:
         ZipFile(rewritten, "w", ZIP_DEFLATED) as target,
     ):
         original.extractall(folder)
-        compileall.compile_dir(
-            folder, quiet=2, force=True, optimize=0, stripdir=folder, prependdir=LAMBDA_TASK_ROOT,
-            invalidation_mode=PycInvalidationMode.CHECKED_HASH,
-        )  # fmt: skip
+        # In a process of its own: what else this one has imported would show in the compiled code.
+        command = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-f", "-o", "0"]
+        paths = ["-s", folder, "-p", LAMBDA_TASK_ROOT, folder]
+        subprocess.run([*command, "--invalidation-mode", "checked-hash", *paths], check=True)  # noqa: S603 - the command is ours
         for file in original.infolist():
             if "__pycache__" in file.filename:
                 continue

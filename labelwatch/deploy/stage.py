@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib import settings
-from labelwatch.deploy.packaging import STAGE as TEMPLATE
+from labelwatch.deploy.packaging import PACKAGING_STAGE
 from labelwatch.shared.errors import UserError
 
 # The functions, each with the output that has its role.
@@ -35,15 +35,15 @@ def read(config: Path) -> dict[str, Any]:
     """Chalice's configuration; raises UserError where the file is not JSON with stages."""
     try:
         content: dict[str, Any] = json.loads(config.read_text())
-        content["stages"][TEMPLATE]
+        content["stages"][PACKAGING_STAGE]
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{config} is not JSON with the stage `{TEMPLATE}`; take it from the repository again."
+            f"{config} is not JSON with the stage `{PACKAGING_STAGE}`; take it from the repository again."
         ) from None
     return content
 
 
-def home(config: Path, stage: str) -> tuple[str, str] | None:
+def region_and_account(config: Path, stage: str) -> tuple[str, str] | None:
     """The stage's Region and account, from the ARN of its queue; None where there is no such stage or ARN."""
     variables = _stage(read(config), stage).get("environment_variables", {})
     arn = str(variables.get("IMAGES_QUEUE_ARN")).split(":")
@@ -78,7 +78,7 @@ def remove(config: Path, stage: str) -> bool:
 
 def _updated(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, str]) -> dict[str, Any]:
     old = _stage(config, stage)
-    defaults = config["stages"][TEMPLATE]["lambda_functions"]
+    defaults = config["stages"][PACKAGING_STAGE]["lambda_functions"]
     additions = old.get("lambda_functions", {})
     roles = {name: outputs[output] for name, output in ROLES.items() if output in outputs}
     # Lambda takes texts only.

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from labelwatch.deploy import stage
-from labelwatch.deploy.packaging import STAGE as TEMPLATE
+from labelwatch.deploy.packaging import PACKAGING_STAGE
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
@@ -22,7 +22,7 @@ LONGEST_SCHEDULED_FUNCTION = "check_subscriptions"
 MAX_STAGE_NAME = 64 - len(SCHEDULE_NAME.format(stage="", function=LONGEST_SCHEDULED_FUNCTION))
 STAGE_NAME = rf"[a-z][a-z0-9-]{{0,{MAX_STAGE_NAME - 2}}}[a-z0-9]|[a-z]"
 # Every complete stack of Labelwatch has it; a stack that only imported its buckets does not.
-MARKER = "ImagesQueue"
+MARKER_RESOURCE = "ImagesQueue"
 
 
 class DesiredStack(NamedTuple):
@@ -45,19 +45,19 @@ class DesiredStack(NamedTuple):
 
 def stack_name_of(stage_name: str) -> str:
     """The name of the stage's stack; raises UserError where the stage cannot be named so."""
-    if stage_name == TEMPLATE or not re.fullmatch(STAGE_NAME, stage_name):
+    if stage_name == PACKAGING_STAGE or not re.fullmatch(STAGE_NAME, stage_name):
         raise UserError(
             f"{stage_name!r} is no name for a stage: it must have 1 to {MAX_STAGE_NAME} lower-case letters, digits and "
-            f"hyphens, begin with a letter, not end with a hyphen, and not be {TEMPLATE!r}."
+            f"hyphens, begin with a letter, not end with a hyphen, and not be {PACKAGING_STAGE!r}."
         )
     return f"labelwatch-{stage_name}"
 
 
 def refuse_other_account(account: Account, stage_name: str) -> None:
     """Raises UserError where the stage belongs to another Region or account: one stage has one stack."""
-    home = stage.home(CONFIG, stage_name)
-    if home and home != (account.region, account.id):
-        region, owner = home
+    region_and_account = stage.region_and_account(CONFIG, stage_name)
+    if region_and_account and region_and_account != (account.region, account.id):
+        region, owner = region_and_account
         raise UserError(
             f"the stage {stage_name} is of account {owner}, Region {region}, and this is account {account.id}, Region "
             f"{account.region}; name that one (--profile, --region), or another stage."
@@ -67,7 +67,7 @@ def refuse_other_account(account: Account, stage_name: str) -> None:
 def refuse_other_stacks(stack_name: str, resources: list[Resource]) -> None:
     """Raises UserError where the stack is not Labelwatch's, or has the functions in it (CloudFormation deployment)."""
     logical_ids = {resource.logical_id for resource in resources}
-    if logical_ids - set(BUCKETS) and MARKER not in logical_ids:
+    if logical_ids - set(BUCKETS) and MARKER_RESOURCE not in logical_ids:
         raise UserError(f"the stack {stack_name} is something else than Labelwatch's; take another stage.")
     if any(resource.resource_type == "AWS::Lambda::Function" for resource in resources):
         raise UserError(

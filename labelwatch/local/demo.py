@@ -30,7 +30,7 @@ SECONDS_TO_WAIT = 120
 # Folder names with blanks, signs and another script, as people make them in the console.
 FOLDERS = ("field 1", "field 2 (north)", "稲 田", "plot a+b", "100% organic")
 NOT_AN_IMAGE = "field 1/notes.jpg"
-UNLIKE_ANYTHING = "field 1/television.png"
+UNKNOWN_PICTURE = "field 1/television.png"
 
 
 def run(images: Path | None, folder: Path, cache: Path, console: Console) -> None:
@@ -86,7 +86,7 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
 def _upload_and_wait(session: Session, image_set: ImageSet, progress: Progress) -> Result:
     images = [(label, path) for label, paths in image_set.test.items() for path in paths]
     uploads = _upload_presigned(session, [path for _, path in images[::2]], progress)
-    uploads += _upload_with_credentials(session, _contents(images[1::2]), progress)
+    uploads += _upload_with_credentials(session, _objects_to_upload(images[1::2]), progress)
     task = progress.add_task("waiting for every image's outcome", total=len(uploads))
     reader = OutcomeReader(session)
     predictions: dict[str, PredictionOutcome] = {}
@@ -128,7 +128,7 @@ def _upload_with_credentials(session: Session, contents: dict[str, bytes], progr
     return list(contents)
 
 
-def _contents(images: list[tuple[str, Path]]) -> dict[str, bytes]:
+def _objects_to_upload(images: list[tuple[str, Path]]) -> dict[str, bytes]:
     """Contents by key: the images, a file that is no image, and a picture of nothing known."""
     contents = {
         f"{FOLDERS[index % len(FOLDERS)]}/{label}/{path.name}": path.read_bytes()
@@ -137,7 +137,7 @@ def _contents(images: list[tuple[str, Path]]) -> dict[str, bytes]:
     noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     picture = io.BytesIO()
     Image.fromarray(noise).save(picture, "PNG")
-    return contents | {UNLIKE_ANYTHING: picture.getvalue(), NOT_AN_IMAGE: b"Spray on Tuesday.\n"}
+    return contents | {UNKNOWN_PICTURE: picture.getvalue(), NOT_AN_IMAGE: b"Spray on Tuesday.\n"}
 
 
 def _progress(console: Console) -> Progress:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chalicelib import settings
-from chalicelib.domain.rules import ANY_LABEL, folded
+from chalicelib.domain.rules import ANY_LABEL, normalized_label
 from labelwatch.shared.errors import UserError
 
 type Policy = dict[str, Any]
@@ -49,7 +49,7 @@ class Filter(NamedTuple):
 
 def parse_filter(labels: Sequence[str], confidence: float | None) -> Filter:
     """The filter of these options; raises UserError where SNS could not filter by them."""
-    names = {folded(label): label for label in map(_checked, labels)}
+    names = {normalized_label(label): label for label in map(_checked, labels)}
     if confidence is not None and not 0 <= confidence <= 100:
         raise UserError(f"the confidence is {confidence:g} and must be a number from 0 to 100.")
     parsed = Filter(tuple(names.values()), confidence)
@@ -62,7 +62,7 @@ def from_policy(policy: Policy) -> Filter | None:
     """The filter that has this policy; None where another tool made the policy."""
     try:
         labels = [rule["equals-ignore-case"] for rule in policy.get("labels", [])]
-        names = {folded(label): label for label in labels}
+        names = {normalized_label(label): label for label in labels}
         minimums = [float(rule["numeric"][1]) for rule in policy.get("confidence", [])]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None
@@ -79,10 +79,10 @@ def describe(policy: Policy) -> str:
 def labels_without_alerts(labels: Sequence[str], labels_of_interest: str) -> list[str]:
     """The labels that no alert has while the stack has these labels of interest."""
     try:
-        known = {folded(rule.name) for rule in settings.labels_of_interest(labels_of_interest)}
+        known = {normalized_label(rule.name) for rule in settings.labels_of_interest(labels_of_interest)}
     except ValueError:  # the functions report it when they start
         return []
-    return [label for label in labels if not {folded(label), ANY_LABEL} & known]
+    return [label for label in labels if not {normalized_label(label), ANY_LABEL} & known]
 
 
 def _checked(text: str) -> str:

@@ -24,8 +24,8 @@ def verdict(pipeline: Pipeline, *options: str) -> dict[str, Any]:
     assert done.stdout, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     unsettled = len(result["unaccounted_for"]) + len(result["not_notified"])
-    may_follow = unsettled <= result["in_progress"] and not result["unknown_rows"]
-    assert done.returncode == (0 if result["balanced"] else 3 if may_follow else 1)
+    may_follow = unsettled <= result["in_progress"] and not result["rows_without_upload"]
+    assert done.returncode == (0 if result["complete"] else 3 if may_follow else 1)
     return result
 
 
@@ -50,7 +50,7 @@ def test_a_complete_set_adds_up_and_a_second_audit_says_the_same(audited: Pipeli
         }  # fmt: skip
         assert {name: result[name] for name in counts} == counts
         assert result["reasons"] == {"InvalidImageFormatException": 1}
-        assert result["balanced"]
+        assert result["complete"]
 
 
 def test_the_day_has_its_uploads_and_another_day_has_none(audited: Pipeline) -> None:
@@ -87,7 +87,7 @@ def test_a_record_of_an_alert_that_is_no_longer_completed_is_reported(audited: P
     result = verdict(audited, "--prefix", PREFIX)
     dynamodb.put_item(TableName=table, Item=item)
     assert result["not_notified"] == [f"{row_key}, of s3://{INPUT_BUCKET}/{ALERTED}"]
-    assert not result["balanced"]
+    assert not result["complete"]
 
 
 def test_a_removed_dead_letter_is_reported(audited: Pipeline) -> None:
@@ -102,7 +102,7 @@ def test_a_removed_dead_letter_is_reported(audited: Pipeline) -> None:
         sqs.send_message(QueueUrl=url, MessageBody=message["Body"], MessageAttributes=attributes)
     assert len(taken) == 1
     assert [BAD in image for image in result["unaccounted_for"]] == [True]
-    assert not result["balanced"]
+    assert not result["complete"]
 
 
 def test_a_removed_upload_leaves_unknown_rows(audited: Pipeline) -> None:
@@ -112,7 +112,7 @@ def test_a_removed_upload_leaves_unknown_rows(audited: Pipeline) -> None:
     audited.wait_until_empty()
     version = s3.head_object(Bucket=INPUT_BUCKET, Key=key)["VersionId"]
     s3.delete_object(Bucket=INPUT_BUCKET, Key=key)  # hidden by a delete marker it is there still
-    assert verdict(audited, "--prefix", PREFIX)["balanced"]
+    assert verdict(audited, "--prefix", PREFIX)["complete"]
     s3.delete_object(Bucket=INPUT_BUCKET, Key=key, VersionId=version)
     row_key = audited.predictions[key].row_key
     done = audit(audited, "--prefix", PREFIX)
@@ -137,7 +137,7 @@ def test_messages_in_progress_may_explain_what_is_missing(audited: Pipeline) -> 
     audited.wait_until_empty()
     assert [key in image for image in result["unaccounted_for"]] == [True]
     assert result["in_progress"] == 1
-    assert not result["balanced"]  # a program must not take this for success; the exit code tells it from a loss
+    assert not result["complete"]  # a program must not take this for success; the exit code tells it from a loss
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def stack(shared_stack: ModelStack) -> Iterator[ModelStack]:
     stack.local_model.status = "STOPPED"
     stack.local_model.control_rate = RateLimit(100)  # a test checks more often than once a minute
     stack.model_states.save(ModelState(), stack.model_states.load())
-    stack.model_states.used(datetime.now(UTC) - timedelta(days=1))
+    stack.model_states.record(datetime.now(UTC) - timedelta(days=1))
     set_mapping(stack.session, f"{STACK}-detect", Enabled=False)
     yield stack
     stack.local_model.status = "RUNNING"

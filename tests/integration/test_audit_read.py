@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from chalicelib.adapters import sqs as sqs_adapter
-from chalicelib.adapters.dynamodb import REMEMBERED, IdempotencyTable
+from chalicelib.adapters.dynamodb import RECORD_RETENTION, IdempotencyTable
 from chalicelib.adapters.s3 import RowObjects
 from chalicelib.domain import rows
 from chalicelib.domain.errors import Rejected
@@ -169,7 +169,7 @@ def test_a_record_that_is_acquired_and_not_completed_is_no_alert(stack: Stack) -
 
 def test_no_alert_is_expected_of_a_day_of_which_some_records_may_have_expired(stack: Stack) -> None:
     first = datetime.combine(stack.reader.read(TODAY).alerts_since, time(), UTC)
-    assert first - timedelta(days=1) + REMEMBERED <= datetime.now(UTC) < first + REMEMBERED
+    assert first - timedelta(days=1) + RECORD_RETENTION <= datetime.now(UTC) < first + RECORD_RETENTION
 
 
 def test_dead_letters_of_both_queues_are_known_by_their_images_and_stay(stack: Stack) -> None:
@@ -191,7 +191,7 @@ def test_dead_letters_of_both_queues_are_known_by_their_images_and_stay(stack: S
     for _ in range(2):
         verdict = compare(stack.reader.read(TODAY))
         assert verdict.reasons == {"EmptyImage": 1, "NobodyThere": 1, NOT_RECORDED: 1}
-        assert verdict.is_balanced
+        assert verdict.is_explained
         assert verdict.is_complete
     assert stack.warnings == []
 
@@ -213,7 +213,7 @@ def test_a_dead_letter_of_several_records_is_of_each_image(stack: Stack) -> None
 def test_a_dead_letter_without_a_version_is_of_no_upload_after_its_own_day(stack: Stack) -> None:
     stack.send("ImagesDeadLettersUrl", notification(s3_record("leaf.jpg")))
     (dead_letter,) = stack.reader.read(TODAY).image_dead_letters
-    assert dead_letter.until == datetime.now(UTC).date()
+    assert dead_letter.sent_or_purged_on == datetime.now(UTC).date()
 
 
 def test_where_versions_are_suspended_overwritten_images_and_dead_letters_are_found(stack: Stack) -> None:
@@ -226,7 +226,12 @@ def test_where_versions_are_suspended_overwritten_images_and_dead_letters_are_fo
         stack.store(of_null(stack.upload("leaf.jpg", content)))
     stack.send("PredictionsDeadLettersUrl", encoded(of_null(stack.upload("undeliverable.jpg"))))
     verdict = compare(stack.reader.read(TODAY))
-    assert (verdict.predicted, verdict.dead_letters, verdict.deleted, verdict.unknown_rows) == (1, 1, 1, [])
+    assert (
+        verdict.predicted,
+        verdict.dead_letters,
+        verdict.predictions_of_deleted_images,
+        verdict.rows_without_upload,
+    ) == (1, 1, 1, [])
 
 
 def test_dead_letters_that_are_received_during_ctrl_c_are_released(stack: Stack) -> None:
@@ -260,7 +265,7 @@ def test_rows_of_an_image_that_is_uploaded_during_the_audit_do_not_count(stack: 
 
     stack.store(stack.upload("older.jpg"))
     verdict = compare(stack.reader_of(Meanwhile).read(TODAY))
-    assert (verdict.images, verdict.expected_alerts, verdict.unknown_rows) == (1, 1, [])
+    assert (verdict.images, verdict.expected_alerts, verdict.rows_without_upload) == (1, 1, [])
 
 
 def test_a_prediction_that_is_stored_during_the_audit_counts(stack: Stack) -> None:
@@ -272,7 +277,7 @@ def test_a_prediction_that_is_stored_during_the_audit_counts(stack: Stack) -> No
 
     expected = stack.upload("leaf.jpg")
     verdict = compare(stack.reader_of(Meanwhile).read(TODAY))
-    assert (verdict.predicted, verdict.notified, verdict.is_balanced) == (1, 1, True)
+    assert (verdict.predicted, verdict.notified, verdict.is_explained) == (1, 1, True)
 
 
 def test_an_image_that_is_predicted_after_the_rows_were_read_is_in_progress(stack: Stack) -> None:
@@ -286,7 +291,7 @@ def test_an_image_that_is_predicted_after_the_rows_were_read_is_in_progress(stac
     expected = stack.upload("leaf.jpg")
     stack.send("ImagesQueueUrl", "the notification")
     verdict = compare(stack.reader_of(Meanwhile).read(TODAY))
-    assert (len(verdict.unaccounted_for), verdict.in_progress, verdict.is_balanced) == (1, 1, True)
+    assert (len(verdict.unaccounted_for), verdict.in_progress, verdict.is_explained) == (1, 1, True)
 
 
 def test_an_image_that_becomes_a_dead_letter_after_these_were_read_is_in_progress(stack: Stack) -> None:
@@ -301,4 +306,4 @@ def test_an_image_that_becomes_a_dead_letter_after_these_were_read_is_in_progres
     stack.upload("leaf.jpg")
     stack.send("ImagesQueueUrl", "the notification")
     verdict = compare(stack.reader_of(Meanwhile).read(TODAY))
-    assert (len(verdict.unaccounted_for), verdict.in_progress, verdict.is_balanced) == (1, 1, True)
+    assert (len(verdict.unaccounted_for), verdict.in_progress, verdict.is_explained) == (1, 1, True)

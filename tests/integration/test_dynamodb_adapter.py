@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.dynamodb import REMEMBERED, IdempotencyTable, ModelStateTable, TokenTable
+from chalicelib.adapters.dynamodb import RECORD_RETENTION, IdempotencyTable, ModelStateTable, TokenTable
 from chalicelib.domain.errors import Retryable
 from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.model import ModelState
@@ -174,8 +174,10 @@ def test_a_completed_record_that_should_have_expired_may_be_acquired_once_more(r
     """DynamoDB deletes late."""
     records.acquire("p1", "one", NOW, UNTIL)
     records.complete("p1", NOW)
-    assert records.acquire("p1", "another", NOW + REMEMBERED, AFTER) is RecordState.COMPLETED
-    assert records.acquire("p1", "another", NOW + REMEMBERED + timedelta(seconds=1), AFTER) is RecordState.ACQUIRED
+    assert records.acquire("p1", "another", NOW + RECORD_RETENTION, AFTER) is RecordState.COMPLETED
+    assert (
+        records.acquire("p1", "another", NOW + RECORD_RETENTION + timedelta(seconds=1), AFTER) is RecordState.ACQUIRED
+    )
 
 
 def test_a_repeat_extends_the_expiry_of_a_completed_record(records: IdempotencyTable, dynamodb: DynamoDBClient) -> None:
@@ -183,7 +185,7 @@ def test_a_repeat_extends_the_expiry_of_a_completed_record(records: IdempotencyT
     records.complete("p1", NOW)
     records.acquire("p1", "another", A_DAY_LATER, A_DAY_LATER)
     (item,) = dynamodb.scan(TableName=TABLE)["Items"]
-    assert int(item["expires_at"]["N"]) == int((A_DAY_LATER + REMEMBERED).timestamp())
+    assert int(item["expires_at"]["N"]) == int((A_DAY_LATER + RECORD_RETENTION).timestamp())
     assert item["completed_at"]["S"] == THEN.isoformat()
 
 
@@ -222,7 +224,7 @@ def test_the_model_s_state_is_loaded_as_it_was_kept(dynamodb: DynamoDBClient) ->
     assert (model_states.load(), model_states.last_used()) == (ModelState(), None)
     kept = ModelState(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
     assert model_states.save(kept, ModelState())
-    model_states.used(NOW)
+    model_states.record(NOW)
     assert (model_states.load(), model_states.last_used()) == (kept, NOW)
 
 
@@ -249,5 +251,5 @@ def test_the_run_that_another_check_has_written_meanwhile_stays(dynamodb: Dynamo
 def test_the_model_s_state_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTable) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
     model_states.save(ModelState(model="arn:of:a:model"), ModelState())
-    model_states.used(NOW)
+    model_states.record(NOW)
     assert tokens.all() == []

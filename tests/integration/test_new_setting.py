@@ -101,7 +101,7 @@ def run(folder: Path, *arguments: str) -> str:
 
 
 def test_the_edits_are_those_of_contributing_and_five_at_most() -> None:
-    section = (PROJECT / "CONTRIBUTING.md").read_text().partition("### A new setting\n")[2]
+    section = (PROJECT / "CONTRIBUTING.md").read_text().partition("## A new setting\n")[2]
     files = re.findall(r"(?m)^\d\. `(\S+)`: ", section)
     assert [edit.file for edit in EDITS] == files
     assert len(files) <= 5

@@ -298,7 +298,7 @@ class FakeModelStates(Failing):
         self.writes += 1
         return True
 
-    def used(self, now: datetime) -> None:
+    def record(self, now: datetime) -> None:
         self._fail()
         self._used = now
 

@@ -73,8 +73,12 @@ def faults_of_verdict(verdict: Verdict, not_completed: frozenset[str]) -> list[s
     return [
         *(f"unaccounted for: {image}" for image in verdict.unaccounted_for),
         *(f"record not completed: {alert}" for alert in verdict.not_notified if alert.id not in not_completed),
-        *(f"rows of no upload: {prediction}" for prediction in verdict.unknown_rows),
-        *([f"{verdict.duplicates} images have a prediction and a dead letter"] if verdict.duplicates else []),
+        *(f"rows of no upload: {prediction}" for prediction in verdict.rows_without_upload),
+        *(
+            [f"{verdict.images_also_dead_letters} images have a prediction and a dead letter"]
+            if verdict.images_also_dead_letters
+            else []
+        ),
         *([f"{verdict.in_progress} messages are in the queues"] if verdict.in_progress else []),
     ]
 

@@ -135,12 +135,13 @@ def test_detect_creates_the_clients_that_every_image_needs_and_each_once(aws: Fa
     assert sorted(aws.clients) == ["rekognition", "s3", "sqs"]
 
 
-def test_notify_creates_the_clients_of_an_alert_at_the_first_alert(aws: FakeAws) -> None:
-    functions = service(aws, LabelsofInterest="rust")
-    detect_and_notify(functions, aws)
-    assert not {"sns", "dynamodb"} & set(aws.clients)
-    detect_and_notify(service(aws), aws)
-    assert {"sns", "dynamodb"} <= set(aws.clients)
+@pytest.mark.parametrize(("label_of_interest", "clients"), [("rust", ["s3"]), ("leaf-smut", ["dynamodb", "s3", "sns"])])
+def test_notify_creates_the_clients_of_an_alert_for_an_alert(label_of_interest: str, clients: list[str]) -> None:
+    detecting, notifying = FakeAws(), FakeAws()
+    service(detecting).detect(event_of(notification(s3_record())))
+    (sent,) = detecting.calls_of("send_message_batch")
+    service(notifying, LabelsofInterest=label_of_interest).notify(event_of(sent["Entries"][0]["MessageBody"]))
+    assert sorted(notifying.clients) == clients
 
 
 def test_a_client_is_created_once_although_several_threads_need_it() -> None:

@@ -1,4 +1,4 @@
-"""The arrows: which room may import which. One table holds app.py, chalicelib, labelwatch, bench, checks and tests."""
+"""The arrows: which layer may import which. One table holds app.py, chalicelib, labelwatch, bench, checks and tests."""
 
 import ast
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ CAPABILITIES = (
     "analytics", "audit", "backfill", "dead_letters", "deploy", "model", "quicksight", "report", "subscriptions",
     "uploads",
 )  # fmt: skip
-# A room may import itself and the rooms named here. Where several names fit a module, the longest counts.
+# A layer may import itself and the layers named here. Where several names fit a module, the longest counts.
 ARROWS = {
     "app": ("chalicelib.rest", "chalicelib.settings", "chalicelib.wiring"),
     "chalicelib": (),
@@ -94,13 +94,13 @@ def imports(file: Path) -> Iterator[str]:
                 yield whole if whole in FILES and alias.name not in face else node.module
 
 
-def room_of(module: str) -> str:
+def layer_of(module: str) -> str:
     """The longest name in the table that the module lies in."""
-    return max((room for room in ARROWS if lies_in(module, room)), key=len)
+    return max((layer for layer in ARROWS if lies_in(module, layer)), key=len)
 
 
-def lies_in(module: str, room: str) -> bool:
-    return module == room or module.startswith(f"{room}.")
+def lies_in(module: str, layer: str) -> bool:
+    return module == layer or module.startswith(f"{layer}.")
 
 
 def capability_of(module: str) -> str | None:
@@ -119,9 +119,9 @@ def imports_of(module: str) -> set[str]:
 
 
 @parameters(FILES)
-def test_a_module_imports_only_the_rooms_that_its_own_may_know(module: str) -> None:
-    room = room_of(module)
-    allowed = (room, *ARROWS[room])
+def test_a_module_imports_only_the_layers_that_its_own_may_import(module: str) -> None:
+    layer = layer_of(module)
+    allowed = (layer, *ARROWS[layer])
     # The library's own top level has its version and nothing else.
     known = imports_of(module) - {"chalicelib"}
     assert not {name for name in known if not any(lies_in(name, other) for other in allowed)}

@@ -46,7 +46,7 @@ def found_with(outcomes: list[str]) -> Found:
 @given(st.lists(st.sampled_from(OUTCOMES)))
 def test_images_with_an_outcome_add_up(outcomes: list[str]) -> None:
     verdict = compare(found_with(outcomes))
-    assert verdict.is_balanced
+    assert verdict.is_explained
     assert verdict.is_complete
     assert verdict.predicted + verdict.dead_letters == verdict.images == len(outcomes)
     assert verdict.notified + verdict.alert_dead_letters == verdict.expected_alerts
@@ -66,7 +66,7 @@ def test_anything_that_is_removed_is_reported(outcomes: list[str], data: st.Data
     part, removed = data.draw(st.sampled_from([piece for piece in pieces if piece not in excused]))
     left = [piece for piece in getattr(whole, part) if piece != removed]
     verdict = compare(msgspec.structs.replace(whole, **{part: left}))
-    assert not verdict.is_balanced
+    assert not verdict.is_explained
     assert len(verdict.unaccounted_for) + len(verdict.not_notified) == 1
 
 
@@ -94,7 +94,7 @@ def test_an_alert_is_expected_of_an_image_that_was_predicted_after_its_dead_lett
     whole = found(uploads=[image], predictions=[stored(image)], images_purged=[dead_letter(image)])
     assert len(compare(whole).not_notified) == 1
     of_prediction = found(uploads=[image], predictions=[stored(image)], predictions_purged=[dead_letter(image)])
-    assert compare(of_prediction).is_balanced
+    assert compare(of_prediction).is_explained
 
 
 @given(st.lists(st.sampled_from(STORED), min_size=1), st.data())
@@ -103,32 +103,32 @@ def test_an_upload_that_is_removed_leaves_unknown_rows(outcomes: list[str], data
     left = list(whole.uploads)
     removed = left.pop(data.draw(st.integers(0, len(left) - 1)))
     verdict = compare(msgspec.structs.replace(whole, uploads=left))
-    assert [prediction.key for prediction in verdict.unknown_rows] == [removed.key]
-    assert not verdict.is_balanced
+    assert [prediction.key for prediction in verdict.rows_without_upload] == [removed.key]
+    assert not verdict.is_explained
 
 
 def test_rows_of_an_image_that_a_bucket_without_versions_no_longer_has_are_only_counted() -> None:
     verdict = compare(found(predictions=[stored(uploaded(version=None), of_interest=False)]))
-    assert (verdict.deleted, verdict.unknown_rows, verdict.is_balanced) == (1, [], True)
+    assert (verdict.predictions_of_deleted_images, verdict.rows_without_upload, verdict.is_explained) == (1, [], True)
 
 
-@pytest.mark.parametrize(("in_progress", "balanced"), [(1, False), (2, True)])
-def test_messages_in_progress_excuse_as_many_missing_results(in_progress: int, *, balanced: bool) -> None:
+@pytest.mark.parametrize(("in_progress", "explained"), [(1, False), (2, True)])
+def test_messages_in_progress_excuse_as_many_missing_results(in_progress: int, *, explained: bool) -> None:
     images = [uploaded("a"), uploaded("b")]
     verdict = compare(found(uploads=images, predictions=[stored(images[0])], in_progress=in_progress))
     assert not verdict.is_complete
-    assert verdict.is_balanced is balanced
+    assert verdict.is_explained is explained
 
 
 def test_messages_in_progress_do_not_excuse_unknown_rows() -> None:
     verdict = compare(found(predictions=[stored(uploaded(), of_interest=False)], in_progress=9))
-    assert not verdict.is_balanced
+    assert not verdict.is_explained
 
 
 def test_two_uploads_of_the_same_content_under_one_name_are_two_images_with_one_prediction() -> None:
     uploads = [uploaded(version="v1"), uploaded(version="v2")]
     verdict = compare(found(uploads=uploads, predictions=[stored(uploads[1], of_interest=False)]))
-    assert (verdict.images, verdict.predicted, verdict.is_balanced) == (2, 2, True)
+    assert (verdict.images, verdict.predicted, verdict.is_explained) == (2, 2, True)
 
 
 def test_the_same_content_on_another_day_has_rows_of_its_own() -> None:
@@ -147,7 +147,7 @@ def test_another_version_of_the_key_has_an_outcome_of_its_own() -> None:
 def test_a_dead_letter_without_a_version_is_of_any_image_of_that_name() -> None:
     without_version = DeadLetterImage("images", "leaf.jpg", None, "ImageGone", DAY)
     verdict = compare(found(uploads=[uploaded()], image_dead_letters=[without_version]))
-    assert (verdict.dead_letters, verdict.reasons, verdict.is_balanced) == (1, {"ImageGone": 1}, True)
+    assert (verdict.dead_letters, verdict.reasons, verdict.is_explained) == (1, {"ImageGone": 1}, True)
 
 
 def test_an_image_that_is_a_dead_letter_beside_its_prediction_is_counted_as_a_duplicate() -> None:
@@ -158,19 +158,19 @@ def test_an_image_that_is_a_dead_letter_beside_its_prediction_is_counted_as_a_du
             image_dead_letters=[dead_letter(uploaded())],
         )
     )
-    assert (verdict.predicted, verdict.dead_letters, verdict.duplicates) == (1, 0, 1)
+    assert (verdict.predicted, verdict.dead_letters, verdict.images_also_dead_letters) == (1, 0, 1)
 
 
 def test_a_purged_dead_letter_beside_a_prediction_is_no_duplicate() -> None:
     verdict = compare(
         found(uploads=[uploaded()], predictions=[stored(uploaded())], images_purged=[dead_letter(uploaded())])
     )
-    assert (verdict.predicted, verdict.duplicates) == (1, 0)
+    assert (verdict.predicted, verdict.images_also_dead_letters) == (1, 0)
 
 
 def test_no_alert_is_expected_of_images_whose_records_have_expired() -> None:
     verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded())], alerts_since=date(2026, 11, 23)))
-    assert (verdict.expected_alerts, verdict.is_balanced) == (0, True)
+    assert (verdict.expected_alerts, verdict.is_explained) == (0, True)
 
 
 def test_an_alert_that_was_published_before_a_backfill_still_counts() -> None:
@@ -181,7 +181,7 @@ def test_an_alert_that_was_published_before_a_backfill_still_counts() -> None:
 
 def test_an_object_without_rows_is_named_and_does_not_add_up() -> None:
     verdict = compare(found(unreadable_rows=["predictions/dt=2026-11-22/x.json"]))
-    assert not verdict.is_balanced
+    assert not verdict.is_explained
     assert "whose prediction is missing: predictions/dt=2026-11-22/x.json\n" in output.as_text("", verdict)
 
 
@@ -191,12 +191,12 @@ def test_the_text_says_that_nothing_was_uploaded() -> None:
 
 def test_a_program_does_not_take_messages_in_progress_for_success() -> None:
     verdict = compare(found(uploads=[uploaded()], in_progress=1))
-    assert (verdict.is_balanced, json.loads(output.as_json("", verdict))["balanced"]) == (True, False)
+    assert (verdict.is_explained, json.loads(output.as_json("", verdict))["complete"]) == (True, False)
 
 
 def test_no_alert_is_expected_where_alerts_were_suppressed() -> None:
     verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded(), suppressed=True)]))
-    assert (verdict.expected_alerts, verdict.suppressed, verdict.is_balanced) == (0, 1, True)
+    assert (verdict.expected_alerts, verdict.suppressed, verdict.is_explained) == (0, 1, True)
     assert "1 predictions are worth one too, and of a backfill without alerts\n" in output.as_text("", verdict)
 
 
@@ -223,16 +223,16 @@ def test_json_has_every_count_and_list_under_its_name() -> None:
         "predicted": 1,
         "dead_letters": 0,
         "reasons": {},
-        "duplicates": 0,
+        "images_also_dead_letters": 0,
         "expected_alerts": 1,
         "notified": 0,
         "alert_dead_letters": 0,
         "suppressed": 0,
         "in_progress": 0,
-        "deleted": 0,
+        "predictions_of_deleted_images": 0,
         "unaccounted_for": ["s3://images/lost.jpg (version v1)"],
         "not_notified": [f"predictions/dt={DAY}/id of silent.jpg.json, of s3://images/silent.jpg"],
-        "unknown_rows": [],
+        "rows_without_upload": [],
         "unreadable_rows": [],
-        "balanced": False,
+        "complete": False,
     }

@@ -129,7 +129,7 @@ def test_a_delay_that_could_not_be_set_leaves_the_message_to_the_visibility_time
     settled = Settled(RETRY)
     settled.queue.fault = Retryable("AccessDenied", "no")
     assert settled() == ["bad"]
-    assert [event for event, _ in settled.telemetry.log] == ["message comes back", "visibility timeout not changed"]
+    assert [event for event, _ in settled.telemetry.log] == ["message retried", "visibility timeout not changed"]
 
 
 def test_finished_messages_that_could_not_be_deleted_do_not_hide_that_others_must_come_back() -> None:

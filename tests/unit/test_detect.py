@@ -9,7 +9,7 @@ from chalicelib.domain.errors import ModelNotRunning, Rejected, Retryable
 from chalicelib.domain.images import MAX_IMAGE_BYTES
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Label, Prediction
-from chalicelib.domain.rows import key_of
+from chalicelib.domain.rows import row_key_of
 from chalicelib.steps.detect import Detect
 from tests.support.builders import MODEL, NOW, image, message, notification, rules, s3_record
 from tests.support.fakes import (
@@ -36,11 +36,11 @@ class Bench:
         self.step = Detect(
             images=self.images,
             model=self.model,
-            stored=self.stored,
+            stored_rows=self.stored,
             images_queue=self.images_queue,
             predictions_queue=self.predictions_queue,
             event_source=self.event_source,
-            use=self.model_states,
+            model_use=self.model_states,
             rules=rules(("leaf-smut", 60)),
             own_buckets=frozenset({"predictions", "predictions-workspace"}),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
@@ -90,7 +90,7 @@ def test_the_choice_of_notify_is_in_the_prediction(bench: Bench, notify: bool) -
 
 
 def test_the_model_analyses_no_image_whose_prediction_is_stored(bench: Bench) -> None:
-    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    bench.stored.objects[row_key_of(image(), MODEL)] = b"rows"
     assert bench(upload(), upload("other.jpg", "m2")) == []
     assert [key for key, _ in bench.model.requests] == ["other.jpg"]
     assert [found.image.key for found in bench.predictions] == ["other.jpg"]
@@ -100,21 +100,21 @@ def test_the_model_analyses_no_image_whose_prediction_is_stored(bench: Bench) ->
 def test_the_rows_of_a_backfill_without_alerts_do_not_suppress_the_upload_s_own_event(
     bench: Bench, *, notify: bool, count: int
 ) -> None:
-    bench.stored.put(key_of(image(), MODEL), b"rows", notify=False)
+    bench.stored.put(row_key_of(image(), MODEL), b"rows", notify=False)
     assert bench(upload(labelwatch={"notify": notify})) == []
     assert len(bench.predictions) == count
 
 
 @pytest.mark.parametrize("change", [{"etag": "another"}, {"uploaded_at": NOW + timedelta(days=1)}])
 def test_another_image_under_the_same_name_is_another_prediction(bench: Bench, change: dict[str, Any]) -> None:
-    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    bench.stored.objects[row_key_of(image(), MODEL)] = b"rows"
     bench.images.objects["leaf.jpg"] = image(**change)
     bench(upload())
     assert len(bench.predictions) == 1
 
 
 def test_force_analyses_an_image_whose_prediction_is_stored(bench: Bench) -> None:
-    bench.stored.objects[key_of(image(), MODEL)] = b"rows"
+    bench.stored.objects[row_key_of(image(), MODEL)] = b"rows"
     bench(upload(labelwatch={"force": True}))
     assert len(bench.predictions) == 1
 

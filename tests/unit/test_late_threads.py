@@ -43,11 +43,11 @@ class Process:
         self.detect = Detect(
             images=self.images,
             model=self.model,
-            stored=self.store,
+            stored_rows=self.store,
             images_queue=FakeQueue(),
             predictions_queue=FakeQueue(),
             event_source=FakeEventSource(),
-            use=None,
+            model_use=None,
             rules=rules(("*", 60)),
             own_buckets=frozenset(),
             batch=batch,
@@ -55,7 +55,7 @@ class Process:
             now=self.now,
         )
         self.notify = Notify(
-            store=self.store,
+            row_store=self.store,
             pictures=FakePictures(),
             topic=self.topic,
             records=self.records,

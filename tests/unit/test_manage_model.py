@@ -209,7 +209,7 @@ def test_images_that_came_and_went_between_two_checks_count_as_use() -> None:
     harness = Harness(IDLE)
     harness.run_by_labelwatch()
     idle(harness, 9)
-    harness.model_states.used(harness.now)
+    harness.model_states.record(harness.now)
     idle(harness, 9)
     assert harness.model.calls == []
     idle(harness, 1)
@@ -218,7 +218,7 @@ def test_images_that_came_and_went_between_two_checks_count_as_use() -> None:
 
 def test_the_last_use_of_an_earlier_run_does_not_stop_a_model_that_has_just_started() -> None:
     harness = Harness(IDLE)
-    harness.model_states.used(MORNING - timedelta(days=1))
+    harness.model_states.record(MORNING - timedelta(days=1))
     harness.run_by_labelwatch()
     idle(harness, 5)
     assert harness.model.calls == []

@@ -107,7 +107,7 @@ class ModelOverTime(RuleBasedStateMachine):
     @rule()
     def an_image_comes_and_goes_between_two_checks(self) -> None:
         if self.event_source.enabled and self.model.state == "RUNNING":
-            self.model_states.used(self.now)
+            self.model_states.record(self.now)
             self.idle_for = 0
 
     @rule()
@@ -146,7 +146,7 @@ class ModelOverTime(RuleBasedStateMachine):
         if self.event_source.enabled and self.backlog.images:
             if self.model.state == "RUNNING":
                 self.backlog.images = max(0, self.backlog.images - 10)
-                self.model_states.used(self.now)
+                self.model_states.record(self.now)
             else:
                 self.event_source.disable()
 

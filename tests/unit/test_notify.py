@@ -37,7 +37,7 @@ class Bench:
         self.clock = NOW
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.step = Notify(
-            store=self.store,
+            row_store=self.store,
             pictures=self.pictures,
             topic=self.topic,
             records=self.records,

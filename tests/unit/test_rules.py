@@ -54,7 +54,7 @@ def test_a_star_is_any_label_and_the_label_s_own_name_goes_before_it() -> None:
 
 def test_the_labels_that_are_worth_an_alert_come_the_surest_first() -> None:
     found = prediction(Label("a", 85), Label("b", 99), Label("c", 70))
-    assert [label.name for label in rules(("*", None)).worth_an_alert(found)] == ["b", "a"]
+    assert [label.name for label in rules(("*", None)).labels_to_alert(found)] == ["b", "a"]
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.none() | confidences)), confidences, st.text(min_size=1), confidences)

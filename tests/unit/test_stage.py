@@ -110,21 +110,21 @@ def test_added_tags_stay_beside_that_of_the_stack(config: Path) -> None:
 
 
 def test_a_stage_knows_its_region_and_account(config: Path) -> None:
-    assert stage.home(config, "prod") is None
+    assert stage.region_and_account(config, "prod") is None
     written(config)
     region, account = ENVIRONMENT["IMAGES_QUEUE_ARN"].split(":")[3:5]
-    assert stage.home(config, "prod") == (region, account)
+    assert stage.region_and_account(config, "prod") == (region, account)
 
 
 @pytest.mark.parametrize("arn", ["TODO", 5, None])
 def test_a_stage_without_a_queue_is_of_no_region(config: Path, arn: object) -> None:
     put(config, {"environment_variables": {"IMAGES_QUEUE_ARN": arn}})
-    assert stage.home(config, "prod") is None
+    assert stage.region_and_account(config, "prod") is None
 
 
 def test_a_copy_of_the_packaging_stage_is_of_no_region(config: Path) -> None:
     put(config, json.loads(config.read_text())["stages"]["template"])
-    assert stage.home(config, "prod") is None
+    assert stage.region_and_account(config, "prod") is None
 
 
 def test_outputs_of_an_older_template_are_not_checked(config: Path) -> None:

@@ -86,11 +86,11 @@ class Bench:
         self.detect = Detect(
             images=self.images,
             model=self.model,
-            stored=self.store,
+            stored_rows=self.store,
             images_queue=self.images_queue,
             predictions_queue=self.predictions_queue,
             event_source=FakeEventSource(),
-            use=FakeModelStates(),
+            model_use=FakeModelStates(),
             rules=rules(("*", 60)),
             own_buckets=frozenset({"predictions"}),
             batch=batch,
@@ -98,7 +98,7 @@ class Bench:
             now=lambda: NOW,
         )
         self.notify = Notify(
-            store=self.store,
+            row_store=self.store,
             pictures=FakePictures(),
             topic=self.topic,
             records=FakeIdempotencyRecords(),
