@@ -92,11 +92,11 @@ class Service:
     def manage_model(self) -> Callable[[], None]:
         """Checks the model once."""
         settings, telemetry = self.settings, self._telemetry("manage_model")
-        version = ModelVersion(self._client("rekognition", "control"), settings.model)
+        version = ModelVersion(self._lazy_client("rekognition", "control"), settings.model)
         step = ManageModel(
             model=None if self._general_labels else version,
             event_source=self._event_source,
-            backlog=Queue(self._client("sqs"), settings.images_queue_url),
+            backlog=Queue(self._lazy_client("sqs"), settings.images_queue_url),
             model_states=self._model_states,
             model_policy=settings.model_policy,
             telemetry=telemetry,
@@ -167,7 +167,7 @@ class Service:
 class LazyClient:
     """A client of boto3 that is created at its first call, for what not every event needs.
 
-    Each client takes tens of milliseconds of a cold start.
+    Each client takes tens of milliseconds of a cold start. `create` gives the same client each time.
     """
 
     # One for all clients: boto3's session creates one client at a time, and the first call may be on several threads.
@@ -176,13 +176,9 @@ class LazyClient:
     def __init__(self, create: Callable[[], Any]) -> None:
         self._create = create
 
-    @cached_property
-    def _client(self) -> object:
-        return self._create()
-
     def __getattr__(self, name: str) -> object:
         with self._creating:
-            client = self._client
+            client = self._create()
         return getattr(client, name)
 
 

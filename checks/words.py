@@ -7,7 +7,6 @@ for in every line. It runs in .venv:
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,8 +117,10 @@ CHECKED_PATHS = (
 KEPT = {"bounding_box", "BoundingBox"}
 # Each is one word, whatever it is put together from.
 AWS_NAMES = ("CloudFormation", "CloudWatch", "QuickSight")
-# Results of a measurement, with the names that it had then, and this list.
+# This list itself.
 LEFT_OUT = {Path("checks/words.py")}
+# Folders that tools write.
+GENERATED = {"__pycache__", "deployments", "node_modules"}
 
 
 def parts(name: str) -> list[str]:
@@ -171,14 +172,13 @@ def problems(file: Path) -> Iterator[str]:
                 yield f"{file}:{number}: {match[0]}: {word}"
 
 
-def sources() -> list[Path]:
-    """The files that git tracks, or would, in the checked paths."""
-    listed = subprocess.run(  # noqa: S603 - the command is ours
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *CHECKED_PATHS],  # noqa: S607 - the one on the PATH
-        capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
-    files = (Path(name) for name in listed if Path(name).suffix in SUFFIXES or name == "Makefile")
-    return [file for file in files if file not in LEFT_OUT and file.exists()]
+def sources() -> Iterator[Path]:
+    """The project's files in the checked paths, but what tools leave there."""
+    for path in map(Path, CHECKED_PATHS):
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            is_checked = file.suffix in SUFFIXES or file.name == "Makefile"
+            if is_checked and file not in LEFT_OUT and not GENERATED.intersection(file.parts):
+                yield file
 
 
 def main(*folders: str) -> int:

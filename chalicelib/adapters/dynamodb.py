@@ -18,8 +18,6 @@ from chalicelib.domain.model import ModelState
 from chalicelib.domain.tokens import TokenCredential, TokenRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
@@ -74,7 +72,7 @@ class _Items:
     def put(self, item_id: str, attributes: Item, condition: str | None = None, values: Item | None = None) -> bool:
         """Writes the whole item; False where the condition refuses it."""
         item = self.key(item_id) | attributes
-        return self._write(self.client.put_item, Item=item, **_conditional(condition, values)) is None
+        return self._write("put_item", Item=item, **_conditional(condition, values)) is None
 
     def update(
         self, item_id: str, change: str, values: Item, condition: str | None = None, *, existing: bool = False
@@ -84,17 +82,18 @@ class _Items:
         Where the condition refuses it, the item as it is with `existing`, else an empty one.
         """
         return self._write(
-            self.client.update_item,
+            "update_item",
             Key=self.key(item_id),
             UpdateExpression=change,
             **_conditional(condition, values),
             **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if existing else {}),
         )
 
-    def _write(self, operation: Callable[..., object], **request: object) -> Item | None:
+    def _write(self, operation: str, **request: object) -> Item | None:
         with raising_faults():
             try:
-                operation(TableName=self.table, **request)
+                # By its name: what fails when the client is created is a Fault as well.
+                getattr(self.client, operation)(TableName=self.table, **request)
             except self.client.exceptions.ConditionalCheckFailedException as refusal:
                 return cast("Item", refusal.response.get("Item", {}))
         return None

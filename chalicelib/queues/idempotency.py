@@ -132,5 +132,5 @@ class Idempotency(Struct, frozen=True, kw_only=True):
                 f"idempotency records not {state}",
                 ids=sorted(faults),
                 images=sorted({images[record_id] for record_id in faults}),
-                reasons=sorted({str(fault) for fault in faults.values()}),
+                reasons=sorted({fault.reason for fault in faults.values()}),
             )

@@ -3,6 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -48,8 +49,8 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     if prefix.startswith("s3://"):
         raise UserError(f"--prefix {prefix!r} must be the beginning of keys, such as 'field 7/', without the bucket.")
     scope = read.Scope(scope_day, prefix)
-    stderr = Console(stderr=True, markup=False)
-    reader = read.from_stack(Account(profile, region), stack, warn=stderr.print)
+    stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    reader = read.from_stack(Account(profile, region), stack, warn=partial(stderr.print, soft_wrap=True))
     with stderr.status("reading ..."):
         verdict = compare.compare(reader.read(scope))
     write = output.as_json if form == Form.JSON else output.as_text

@@ -12,6 +12,7 @@ from labelwatch.deploy.parameters import MAIN, PARAMETERS, Parameter, option
 from labelwatch.shared.errors import UserError
 
 Stage = Annotated[str, typer.Option(help="The stage, such as prod; the stack's name is labelwatch-STAGE.")]
+RESERVED_TAGS = {"application", "stack"}
 
 
 def _help(parameter: Parameter) -> str:
@@ -60,7 +61,9 @@ def up(  # noqa: PLR0913 - a command's options
     parameters: Annotated[
         Path | None, typer.Option(help="A JSON or YAML file of parameters; what is given here goes before it.")
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A tag for the stack and all that is in it: Key=Value.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="A tag for the stack and its resources: Key=Value. Earlier tags stay.")
+    ] = None,
     yes: Yes = False,
     profile: Profile = None,
     region: Region = None,
@@ -78,13 +81,14 @@ def up(  # noqa: PLR0913 - a command's options
     from labelwatch.deploy.up import run
     from labelwatch.shared.account import Account
 
+    tags = _tags(tag or [])
     file_values = parameter_file.read(parameters) if parameters else {}
     run(
         Account(profile, region),
         stage,
         file_values | {name: value for name, value in values.items() if value is not None},
         open_terminal(yes=yes, default=True, ask=_ask),
-        _tags(tag or []),
+        tags,
     )
 
 
@@ -145,4 +149,6 @@ def _tags(texts: list[str]) -> dict[str, str]:
     for key, equals, _ in pairs:
         if not key or not equals:
             raise UserError(f"--tag {key!r} must be Key=Value.")
+        if key in RESERVED_TAGS:
+            raise UserError(f"--tag {key} is set by labelwatch itself: it tells a stack's buckets by it.")
     return {key: value for key, _, value in pairs}

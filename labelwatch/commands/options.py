@@ -36,12 +36,14 @@ def open_terminal(*, yes: bool, default: bool, ask: "Callable[[str, str, str], s
     """The terminal; with `yes` it accepts every question, else a person answers, or a question raises UserError."""
     from labelwatch.shared.console import Terminal
 
-    # Answers come from standard input; standard output may be a file.
-    is_interactive = sys.stdin.isatty()
-
     def accepts(question: str) -> bool:
-        if not yes and not is_interactive:
+        if not yes and not is_interactive():
             raise UserError("nobody is there to be asked; --yes goes on without.")
         return yes or typer.confirm(question, default=default)
 
-    return Terminal(console(), accepts, ask if is_interactive else None)
+    return Terminal(console(), accepts, ask if is_interactive() else None)
+
+
+def is_interactive() -> bool:
+    """Whether a person can answer. Standard input may be closed, or a file; standard output does not count."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()

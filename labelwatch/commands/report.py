@@ -35,7 +35,7 @@ def report(  # noqa: PLR0913 - a command's options, by name
 
     narrowing = parse_narrowing(first, last, label or [])
     account = Account(profile, region)
-    outputs = stacks.outputs(account.client("cloudformation"), stack, "LabelsofInterest")
+    outputs = stacks.outputs(account.client("cloudformation"), stack, "LabelsofInterest", "WorkgroupName")
     with Console(stderr=True).status("") as status:
         written = write_report(
             Athena.from_stack(account, stack),

@@ -88,7 +88,8 @@ def read(account: Account, stage_name: str) -> StageState:
     # By their tags too: a stack whose bucket was renamed left the old bucket behind.
     tagged, unreadable = StackBuckets(account).created_by(stack_name)
     own = {item.physical_id for item in resources if item.resource_type == "AWS::S3::Bucket" and item.physical_id}
-    deployed = [function["FunctionName"] for function in functions.deployed(account, stack_name)]
+    # Without a stack there is nothing to refuse for their sake, and perhaps no right to list them.
+    deployed = [function["FunctionName"] for function in functions.deployed(account, stack_name)] if stack else []
     return StageState(
         stage_name, stack_name, account.region, stack, resources, sorted({*tagged, *own}), unreadable, deployed
     )

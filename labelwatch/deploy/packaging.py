@@ -7,8 +7,7 @@ import subprocess
 import sys
 import tempfile
 from copy import copy
-from importlib.util import cache_from_source
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -159,16 +158,26 @@ def _add_compiled_code(archive: Path) -> None:
         # In a process of its own: what else this one has imported would show in the compiled code.
         command = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-f", "-o", "0"]
         paths = ["-s", folder, "-p", LAMBDA_TASK_ROOT, folder]
-        subprocess.run([*command, "--invalidation-mode", "checked-hash", *paths], check=True)  # noqa: S603 - the command is ours
+        result = subprocess.run(  # noqa: S603 - the command is ours
+            [*command, "--invalidation-mode", "checked-hash", *paths], capture_output=True, text=True, check=False
+        )
+        if result.returncode:
+            raise UserError(f"a module of the package cannot be compiled: {result.stdout.strip()}")
         for file in original.infolist():
             if "__pycache__" in file.filename:
                 continue
             target.writestr(file, original.read(file))
             if file.filename.endswith(".py"):
                 compiled = copy(file)
-                compiled.filename = cache_from_source(file.filename, optimization="")
+                compiled.filename = _compiled_name(file.filename)
                 target.writestr(compiled, Path(folder, compiled.filename).read_bytes())
     rewritten.replace(archive)
+
+
+def _compiled_name(source: str) -> str:
+    """Where Python looks for the compiled code; not by importlib, which obeys PYTHONPYCACHEPREFIX."""
+    path = PurePosixPath(source)
+    return str(path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc")
 
 
 def _chalice() -> str:

@@ -56,7 +56,7 @@ def run(account: Account, stage_name: str, options: dict[str, str], terminal: Te
     kept = preflight.kept_buckets(account, desired)
     if found and not current:
         _delete_leftovers(stacks, stack_name, found.status, terminal)
-    tags = (current.tags if current else {}) | tags | {"application": "labelwatch", "stack": stack_name}
+    tags = kept_tags(current) | tags | {"application": "labelwatch", "stack": stack_name}
     changes = StackChanges(stacks, desired, template, tags, terminal)
     outputs = _change_stack(changes, kept, StackBuckets(account))
     _write_stage(stage_name, stack_name, outputs, terminal)
@@ -76,6 +76,12 @@ def find_stack(stacks: Stacks, name: str) -> Stack | None:
         )
         raise UserError(f"the stack {name} is {stack.status}; {advice}.")
     return stack
+
+
+def kept_tags(current: Stack | None) -> dict[str, str]:
+    """The present stack's tags; AWS alone may set those that begin with `aws:`."""
+    tags = current.tags if current else {}
+    return {key: value for key, value in tags.items() if not key.startswith("aws:")}
 
 
 def _physical_ids(stacks: Stacks, stage_name: str, current: Stack | None) -> dict[str, str]:

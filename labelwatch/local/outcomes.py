@@ -11,8 +11,8 @@ from labelwatch.local.session import INPUT_BUCKET, Session
 from labelwatch.shared.queues import Message, QueueReader, ReceiveOptions, queue_depth
 
 PREFIX = "predictions/"
-# As long as reading a dead-letter queue takes.
-_VISIBILITY_SECONDS = 5
+# Longer than reading a dead-letter queue takes; the messages are released right after it.
+_VISIBILITY_SECONDS = 30
 # A queue with an unchanged number of messages is read this often only: messages are invisible to others meanwhile.
 _SECONDS_BETWEEN_READS = 30
 

@@ -1,6 +1,7 @@
 """Ctrl-C and other signals that end a command, where an end in the middle would leave something behind."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delays signals until the block ends; for a short call, in the main thread."""
+    """Delays signals until the block ends; for a short call. Other threads than the main one receive no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     received: list[int] = []
     before = {name: signal.signal(name, lambda number, _: received.append(number)) for name in _SIGNALS}
     try:

@@ -210,6 +210,7 @@ def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(
         after, before = changed["functions"][f"{STACK}{name}"], redeployed["functions"][f"{STACK}{name}"]
         assert after["Environment"]["Variables"] == before["Environment"]["Variables"] | {"MinConfidence": "60"}
         assert (after["TracingConfig"], after["CodeSha256"]) == ({"Mode": "Active"}, before["CodeSha256"])
+    assert changed.keys() == redeployed.keys()
     differing = {kind for kind in changed if changed[kind] != redeployed[kind]}
     assert differing <= {"functions", "stacks"}
 

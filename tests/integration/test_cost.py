@@ -9,7 +9,7 @@ import pytest
 
 from bench import cost, month
 from bench.month import CallCounts, RunTotals
-from labelwatch.shared.pricing import Prices
+from labelwatch.shared.pricing import MODEL_IMAGES_A_SECOND, Prices
 
 DETECT = "rekognition DetectCustomLabels"
 ALARM = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
@@ -107,6 +107,10 @@ def test_a_cost_without_a_line_is_refused(counts: CallCounts, prices: Prices, te
     changed.runs["burst, direct"].calls["Detect"]["model hours"] = 1
     with pytest.raises(ValueError, match="no line for model"):
         cost.render(changed, prices, template)
+
+
+def test_the_counts_are_of_the_rate_that_a_backfill_is_estimated_by(counts: CallCounts) -> None:
+    assert counts.model_images_a_second == MODEL_IMAGES_A_SECOND
 
 
 def test_every_price_is_the_price_of_an_amount(prices: Prices) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
 from chalicelib.adapters.dynamodb import RECORD_RETENTION, IdempotencyTable, ModelStateTable, TokenTable
@@ -13,6 +14,7 @@ from chalicelib.domain.errors import Retryable
 from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.model import ModelState
 from chalicelib.domain.tokens import TokenCredential, TokenRecord
+from chalicelib.wiring import LazyClient
 from tests.integration.conftest import TABLE
 from tests.support.builders import NOW
 
@@ -217,6 +219,14 @@ def test_a_table_that_does_not_exist_is_a_fault_to_retry(dynamodb: DynamoDBClien
     arguments = {"acquire": ("p1", "one", NOW, UNTIL), "complete": ("p1", NOW), "release": ("p1", "one")}[call]
     with pytest.raises(Retryable, match="ResourceNotFoundException"):
         getattr(records, call)(*arguments)
+
+
+def test_a_client_that_cannot_be_created_is_a_fault_to_retry() -> None:
+    def create() -> Any:
+        raise NoCredentialsError
+
+    with pytest.raises(Retryable, match="Unable to locate credentials"):
+        IdempotencyTable(cast("DynamoDBClient", LazyClient(create)), TABLE, "alert").complete("p1", NOW)
 
 
 def test_the_model_s_state_is_loaded_as_it_was_kept(dynamodb: DynamoDBClient) -> None:

@@ -93,10 +93,11 @@ def test_compiled_code_names_no_folder_of_this_machine(packaged: Package) -> Non
 
 
 def test_another_process_makes_the_same_zip(packaged: Package, tmp_path: Path) -> None:
-    # Sets are in another order there, and nothing of pytest is imported.
+    # Sets are in another order there, nothing of pytest is imported, and compiled code is kept elsewhere.
+    another = {"PYTHONHASHSEED": "1", "PYTHONPYCACHEPREFIX": str(tmp_path / "cache")}
     subprocess.run(
         [sys.executable, "-m", "labelwatch", "package", "--build", str(tmp_path)],
-        cwd=PROJECT, env=os.environ | {"PYTHONHASHSEED": "1"}, check=True, capture_output=True,
+        cwd=PROJECT, env=os.environ | another, check=True, capture_output=True,
     )  # fmt: skip
     assert (tmp_path / "deployment.zip").read_bytes() == packaged.zip.read_bytes()
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -147,6 +148,7 @@ def test_notify_creates_the_clients_of_an_alert_for_an_alert(label_of_interest: 
 def test_a_client_is_created_once_although_several_threads_need_it() -> None:
     created: list[str] = []
 
+    @cache
     def create() -> str:
         time.sleep(0.01)
         created.append("client")
@@ -156,6 +158,14 @@ def test_a_client_is_created_once_although_several_threads_need_it() -> None:
     with ThreadPoolExecutor(10) as pool:
         assert set(pool.map(lambda _: client.upper(), range(10))) == {"CLIENT"}
     assert created == ["client"]
+
+
+def test_a_client_that_cannot_be_created_fails_with_the_reason() -> None:
+    def create() -> str:
+        raise AttributeError("no credentials")
+
+    with pytest.raises(AttributeError, match="no credentials"):
+        _ = LazyClient(create).anything
 
 
 def test_the_clients_that_only_a_failure_needs_are_created_at_the_failure(aws: FakeAws) -> None:

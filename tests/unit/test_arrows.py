@@ -138,12 +138,18 @@ def test_no_imports_run_in_a_circle() -> None:
     TopologicalSorter({module: imports_of(module) - {module} for module in FILES}).prepare()
 
 
+def test_adapters_import_no_other_adapter_but_what_turns_errors_into_faults() -> None:
+    adapters = {module for module in FILES if lies_in(module, "chalicelib.adapters") and module not in PACKAGES}
+    faults = {"chalicelib.adapters.faults"}
+    assert not {module: known for module in adapters if (known := imports_of(module) & (adapters - {module} - faults))}
+
+
 def test_steps_do_not_import_each_other() -> None:
     steps = {module for module in FILES if lies_in(module, "chalicelib.steps") and module not in PACKAGES}
     assert not {step: known for step in steps if (known := imports_of(step) & (steps - {step}))}
 
 
-@pytest.mark.parametrize("module", [module for module in FILES if lies_in(module, "chalicelib")])
+@pytest.mark.parametrize("module", ["app", *(module for module in FILES if lies_in(module, "chalicelib"))])
 def test_only_adapters_and_the_wiring_import_boto3_and_only_the_settings_read_the_environment(module: str) -> None:
     libraries = {name.partition(".")[0] for name in imports(FILES[module])}
     if not lies_in(module, "chalicelib.adapters") and module != "chalicelib.wiring":

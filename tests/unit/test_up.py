@@ -40,6 +40,11 @@ def test_a_stack_that_is_stuck_is_left_alone(status: str) -> None:
         find_stack(status)
 
 
+def test_a_stack_keeps_its_tags_but_those_that_aws_alone_sets() -> None:
+    assert up.kept_tags(Stack("CREATE_COMPLETE", {}, {}, {"team": "fields", "aws:x": "y"})) == {"team": "fields"}
+    assert up.kept_tags(None) == {}
+
+
 def test_buckets_are_imported_with_their_protection_and_without_references_to_missing_resources() -> None:
     template = import_buckets.import_template(resources(), {"InputBucket": "images", "WorkspaceBucket": "workspace"})
     buckets = template["Resources"]
