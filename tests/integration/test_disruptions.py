@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -185,7 +187,7 @@ def aws_request(service: str, operation: str, **parameters: Any) -> Request:
             for name, value in request.headers.items()
         }
         body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
-        seen.append(Request(request.method, urlsplit(request.url).path, headers, body, 0))
+        seen.append(Request(request.method, urlsplit(request.url).path, headers, body, (0, 0)))
         raise ConnectionError
 
     sender = client(service, "http://127.0.0.1:1")
@@ -252,6 +254,48 @@ class FakeDeadLetters:
 @pytest.mark.parametrize(("bucket", "name"), [(INPUT_BUCKET, "s3 HeadObject"), (OUTPUT_BUCKET, HEAD_ROWS)])
 def test_a_head_of_rows_is_distinguished_from_that_of_an_image(bucket: str, name: str) -> None:
     assert call_of(aws_request("s3", "head_object", Bucket=bucket, Key="predictions/leaf.json")) == name
+
+
+CONNECT_SCRIPT = """
+import socket, sys
+ports = [int(port) for port in sys.argv[1:]]
+connection = socket.socket()
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+connection.bind(("127.0.0.1", ports[0]))
+connection.connect(("127.0.0.1", ports[1]))
+print(connection.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def connected(client_port: int, server_port: int) -> Iterator[tuple[int, int]]:
+    """A process with a connection between these ports, 0 being any: its id, and its port."""
+    command = [sys.executable, "-c", CONNECT_SCRIPT, str(client_port), str(server_port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        yield process.pid, int(process.stdout.readline())
+        process.communicate()
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[int, int]]:
+    """The ports of two servers that accept connections."""
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        yield first.getsockname()[1], second.getsockname()[1]
+
+
+def test_of_two_connections_with_one_port_each_is_found_by_its_server(servers: tuple[int, int]) -> None:
+    with connected(0, servers[0]) as (first, port), connected(port, servers[1]) as (second, same_port):
+        assert port == same_port
+        clients = [processes.client_of((port, server)) for server in servers]
+        assert clients == [first, second]
+
+
+def test_a_client_that_this_process_has_not_started_is_nobody_s(servers: tuple[int, int]) -> None:
+    """As a program of the user's would be: here the harness itself is the client."""
+    with socket.create_connection(("127.0.0.1", servers[0])) as connection:
+        assert processes.client_of((connection.getsockname()[1], servers[0])) is None
 
 
 def test_an_ended_process_is_not_running_even_as_a_zombie() -> None:

@@ -18,7 +18,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class Request(NamedTuple):
-    """A request, with its headers' names in lower case, and the port that it came from.
+    """A request, with its headers' names in lower case, and the ports of its connection: the client's, the proxy's.
 
     `closed` returns whether the client has closed the connection by now, as after a time-out.
     """
@@ -27,7 +27,7 @@ class Request(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
-    port: int
+    ports: tuple[int, int]
     closed: Callable[[], bool] = lambda: False
 
 
@@ -81,7 +81,8 @@ def _handler(upstream: str, intercept: Interceptor) -> type[BaseHTTPRequestHandl
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
             closed = partial(_has_ended, self.connection)
-            request = Request(self.command, self.path, headers, body, self.client_address[1], closed)
+            ports = (self.client_address[1], self.connection.getsockname()[1])
+            request = Request(self.command, self.path, headers, body, ports, closed)
             try:
                 response = intercept(request, lambda: self._upstream.send(request))
             except OSError:  # the run has ended before the function

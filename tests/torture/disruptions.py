@@ -113,7 +113,7 @@ class Disruptions:
     def _forward(self, request: Request, call: str, forward: Forward) -> Response:
         response = forward()
         if response.status < 400 and call in SENDING:
-            self._uncertain.sent(ids_of(request, call), processes.process_of(request.port))
+            self._uncertain.sent(ids_of(request, call), processes.client_of(request.ports))
         if call in ACQUIRING:
             self._uncertain.acquired(ids_of(request, call), owner_of(request), known=True)
         if response.status < 400 and call in COMPLETING:
@@ -126,7 +126,7 @@ class Disruptions:
 
     def _apply(self, disruption: _Disruption, request: Request, call: str) -> Response | None:
         if disruption.kind == KILLED:
-            process = processes.process_of(request.port)
+            process = processes.client_of(request.ports)
             if process:
                 processes.kill(process)
         if disruption.kind == NO_ANSWER and call.partition(" ")[0] in _SHORT_TIMEOUTS:

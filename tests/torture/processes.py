@@ -1,4 +1,4 @@
-"""The process at the other end of a connection on loopback, by Linux's /proc."""
+"""The client of a connection on loopback, by Linux's /proc: only processes that this one has started."""
 
 import os
 import signal
@@ -12,13 +12,18 @@ _LOOPBACK = "0100007F"
 _INODE = 9
 
 
-def process_of(port: int) -> int | None:
-    """The id of the process whose connection has this port of loopback at its own end; None where it has ended."""
-    inode = next(_inodes(port), None)
+def client_of(ports: tuple[int, int]) -> int | None:
+    """The id of the client's process, by the client's port and the server's; None where it has ended.
+
+    Both ports count: the kernel gives one port to several connections of different servers. None for a process that
+    does not descend from this one, too: it is the user's, and nothing here may kill it.
+    """
+    inode = next(_inodes(*ports), None)
     try:
-        return _process_with_socket(inode) if inode else None
+        process = _process_with_socket(inode) if inode else None
     except ProcessLookupError:
         return None
+    return process if process and _is_descendant(process) else None
 
 
 @cache  # no other socket gets this number, and a search through all open files takes a while
@@ -35,7 +40,7 @@ def _process_with_socket(inode: str) -> int:
 def is_running(process: int) -> bool:
     """Whether the process runs; a zombie, which has ended and which its parent has not waited for, does not."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        state = _state(process)[0]
     except OSError:
         return False
     return state not in {"Z", "X"}
@@ -47,9 +52,25 @@ def kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def _inodes(port: int) -> Iterator[str]:
-    local_address = f"{_LOOPBACK}:{port:04X}"
+def _is_descendant(process: int) -> bool:
+    while process > 1:
+        try:
+            process = int(_state(process)[1])
+        except OSError:
+            return False
+        if process == os.getpid():
+            return True
+    return False
+
+
+def _state(process: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name, which may hold anything: state, parent, and more."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+def _inodes(client_port: int, server_port: int) -> Iterator[str]:
+    addresses = [f"{_LOOPBACK}:{port:04X}" for port in (client_port, server_port)]
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         columns = line.split()
-        if columns[1] == local_address and columns[_INODE] != "0":
+        if columns[1:3] == addresses and columns[_INODE] != "0":
             yield columns[_INODE]
