@@ -98,6 +98,7 @@ PHRASES = {
     r"\bone-template\b": "CloudFormation deployment",
     r"\badopt(s|ed)?[ -]bucket\b|Adopt(s|ed)Bucket|ADOPTED_BUCKET": "existing bucket, ExistingBucketName",
     r"\b[Tt]ickets?\b|TICKET": "presigned upload",
+    r"ImageGone": "ImageNotFound",
     r"LooksFailed": "ModelCheckErrors",
     r"SubscriptionsSilent": "SubscriptionsInactive",
 }

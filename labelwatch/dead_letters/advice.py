@@ -29,7 +29,7 @@ ADVICE = {
         "nothing, or upload it in another size; or mend it, then redrive",
     ),
     "EmptyImage": _UNUSABLE_IMAGE,
-    "ImageGone": Advice("the object was removed before it was looked at", "nothing"),
+    "ImageNotFound": Advice("the object was removed before it was looked at", "nothing"),
     "NotAnS3Event": _FOREIGN_MESSAGE,
     "NotAPrediction": _FOREIGN_MESSAGE,
     "OwnBucket": Advice(

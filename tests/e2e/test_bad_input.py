@@ -167,7 +167,7 @@ def foreign() -> Bodies:
         "an empty key": (event("an empty key", object={"key": ""}), NO_EVENT),
         "a key without end": (event("a key without end", object={"key": "k" * 900_000}), NO_EVENT),
         "a size of text": (event("a size of text", object={"size": "1024"}), NO_EVENT),
-        "a missing object": (event("a missing object", bucket=INPUT_BUCKET), "ImageGone"),
+        "a missing object": (event("a missing object", bucket=INPUT_BUCKET), "ImageNotFound"),
         "an event of rows": (event("an event of rows", bucket=OUTPUT_BUCKET), "OwnBucket"),
     }  # fmt: skip
 
@@ -288,7 +288,7 @@ def removed(burst: Burst) -> None:
     """Objects that are deleted before `detect` reads them."""
     s3 = burst.pipeline.session.local_aws.client("s3")
     burst.upload(
-        {"removed for good.jpg": (picture(), "ImageGone"), "behind a delete marker.jpg": (picture(), PREDICTION)}
+        {"removed for good.jpg": (picture(), "ImageNotFound"), "behind a delete marker.jpg": (picture(), PREDICTION)}
     )
     (version,) = s3.list_object_versions(Bucket=INPUT_BUCKET, Prefix="removed for good.jpg")["Versions"]
     s3.delete_object(Bucket=INPUT_BUCKET, Key="removed for good.jpg", VersionId=version["VersionId"])

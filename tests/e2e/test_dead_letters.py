@@ -163,7 +163,7 @@ def test_a_repeated_event_is_one_dead_letter_that_counts_how_often_it_became_one
     stack.send(*[removed] * 10)
     stack.send(*[removed] * 10)
     stack.wait_until_settled()
-    assert [dead_letter["reason"] for dead_letter in stack.listed()] == ["ImageGone"]
+    assert [dead_letter["reason"] for dead_letter in stack.listed()] == ["ImageNotFound"]
     assert '"dead_letter_count": 1' in stack.output("show", stack.key)
     stack.output("redrive", "--all", "--force", "--yes")
     stack.wait_until_settled()

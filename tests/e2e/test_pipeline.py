@@ -96,7 +96,7 @@ def test_a_file_that_no_model_can_analyse_is_a_dead_letter_with_its_reason(
 def test_a_missing_object_is_a_dead_letter_with_that_reason(pipeline: Pipeline) -> None:
     send(pipeline, notification(s3_record("missing.jpg", bucket=INPUT_BUCKET, object={"versionId": None})))
     pipeline.wait_for("missing.jpg")
-    assert pipeline.dead_letters["missing.jpg"].reason == "ImageGone"
+    assert pipeline.dead_letters["missing.jpg"].reason == "ImageNotFound"
 
 
 def test_an_event_of_the_output_bucket_is_refused_since_it_would_never_end(pipeline: Pipeline) -> None:

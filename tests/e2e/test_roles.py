@@ -175,4 +175,4 @@ def test_a_deleted_object_of_an_existing_bucket_is_a_dead_letter_with_the_reason
     )
     image = f"s3://{with_existing_bucket.bucket}/deleted.jpg"
     with_existing_bucket.pipeline.wait_for(image)
-    assert with_existing_bucket.pipeline.dead_letters[image].reason == "ImageGone"
+    assert with_existing_bucket.pipeline.dead_letters[image].reason == "ImageNotFound"

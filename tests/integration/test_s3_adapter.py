@@ -125,7 +125,7 @@ def test_the_newest_version_is_read_where_none_is_named(s3: S3Client) -> None:
 
 @pytest.mark.usefixtures("bucket")
 def test_an_object_that_is_missing_is_rejected(s3: S3Client) -> None:
-    with pytest.raises(Rejected, match=r"^ImageGone: "):
+    with pytest.raises(Rejected, match=r"^ImageNotFound: "):
         head(s3)
 
 
@@ -134,7 +134,7 @@ def test_a_version_that_was_deleted_is_rejected(s3: S3Client) -> None:
     removed = upload(s3)
     upload(s3)
     s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=removed)
-    with pytest.raises(Rejected, match=r"^ImageGone: "):
+    with pytest.raises(Rejected, match=r"^ImageNotFound: "):
         head(s3, removed)
 
 
@@ -142,7 +142,7 @@ def test_a_version_that_was_deleted_is_rejected(s3: S3Client) -> None:
 def test_a_deleted_object_is_rejected(s3: S3Client) -> None:
     upload(s3)
     s3.delete_object(Bucket=BUCKET, Key=KEY)
-    with pytest.raises(Rejected, match=r"^ImageGone: "):
+    with pytest.raises(Rejected, match=r"^ImageNotFound: "):
         head(s3)
 
 

@@ -145,9 +145,9 @@ def test_another_version_of_the_key_has_an_outcome_of_its_own() -> None:
 
 
 def test_a_dead_letter_without_a_version_is_of_any_image_of_that_name() -> None:
-    without_version = DeadLetterImage("images", "leaf.jpg", None, "ImageGone", DAY)
+    without_version = DeadLetterImage("images", "leaf.jpg", None, "ImageNotFound", DAY)
     verdict = compare(found(uploads=[uploaded()], image_dead_letters=[without_version]))
-    assert (verdict.dead_letters, verdict.reasons, verdict.is_explained) == (1, {"ImageGone": 1}, True)
+    assert (verdict.dead_letters, verdict.reasons, verdict.is_explained) == (1, {"ImageNotFound": 1}, True)
 
 
 def test_an_image_that_is_a_dead_letter_beside_its_prediction_is_counted_as_a_duplicate() -> None:
