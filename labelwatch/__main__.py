@@ -28,10 +28,12 @@ from labelwatch.commands.options import console
 from labelwatch.shared.errors import UserError
 
 app = typer.Typer(
-    help="Labelwatch tells people when their images contain what they look for. "
-    "Start with **labelwatch demo**: it needs no AWS account.",
+    help="Detect labels in images with Amazon Rekognition, and alert the people who subscribed to them.\n\n"
+    "Start with **labelwatch demo**: it runs on this machine and needs no AWS account.\n\n"
+    "With `chalice deploy --stage prod` the stack is named labelwatch-prod. `labelwatch up` and `down` take "
+    "`--stage prod`; all other commands take `--stack labelwatch-prod`, or read LABELWATCH_STACK.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
@@ -62,14 +64,14 @@ def _print_version(is_set: bool) -> None:  # noqa: FBT001 - as typer calls it
 def _for_all_commands(
     *,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Runs the command; an error that the user can mend is one sentence, with exit code 1 (130 after Ctrl-C)."""
+    """Runs the command; an error that the user can correct is one line, with exit code 1 (130 after Ctrl-C)."""
     for name in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too must stop the processes of a command
         signal.signal(name, lambda number, _: sys.exit(128 + number))
     for stream in (sys.stdout, sys.stderr):
@@ -82,21 +84,24 @@ def main() -> None:
     except OSError as problem:
         # Where writing to standard output failed, the interpreter must not fail on it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _end(f"{problem.strerror or problem}: {problem.filename or 'while writing'}")
+        _end(f"{problem.filename or 'Output'}: {problem.strerror or problem}.")
     except (Fault, BotoCoreError, ClientError) as problem:
-        _end(f"a call to AWS failed: {problem}{_advice(problem)}")
+        _end(f"AWS request failed: {_reason(problem)}")
 
 
-def _advice(problem: Exception) -> str:
-    """The next thing to do, where it is known."""
+def _reason(problem: Exception) -> str:
+    """The reason as one sentence, and the next step where it is known."""
     if isinstance(problem, NoCredentialsError):
-        return "; `aws configure`, `aws sso login`, or --profile"
-    if isinstance(problem, EndpointConnectionError) and "AWS_ENDPOINT_URL" in os.environ:
-        return "; AWS_ENDPOINT_URL is set: does `make up` run?"
+        return "no credentials found. Run `aws configure` or `aws sso login`, or pass --profile."
+    text = str(problem).rstrip(".")
+    if isinstance(problem, EndpointConnectionError):
+        local = "AWS_ENDPOINT_URL" in os.environ
+        check = "AWS_ENDPOINT_URL is set: check that `make up` runs" if local else "Check the network and the Region"
+        return f"{text}. {check}."
     code = problem.response["Error"]["Code"] if isinstance(problem, ClientError) else ""
     if code in {"InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException"}:
-        return "; these credentials are no longer good: `aws sso login`, or others with --profile"
-    return ""
+        return f"{text}. The credentials are invalid or expired. Run `aws sso login`, or pass --profile."
+    return f"{text}."
 
 
 def _end(sentence: str, exit_code: int = 1) -> NoReturn:

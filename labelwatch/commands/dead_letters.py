@@ -7,9 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from labelwatch.commands.options import Profile, Region, Stack, Yes, console, open_terminal
+from labelwatch.commands.options import Profile, Region, Stack, Yes, console, open_terminal, stderr
 from labelwatch.shared.errors import UserError
 
 if TYPE_CHECKING:  # a command imports what it needs, so that --help is quick
@@ -145,7 +144,7 @@ def _received(account: "Account", stack: str) -> "Iterator[DeadLetterReader]":
     outputs = stacks.outputs(account.client("cloudformation"), stack, *dead_letters.OUTPUTS)
     queues = dead_letters.dead_letter_queues(outputs)
     with dead_letters.receiving(account.client("sqs"), queues, _print_error) as reader:
-        with _stderr().status("") as status:
+        with stderr().status("") as status:
             reader.receive_all(lambda count: status.update(f"{count} dead letters"))
         yield reader
 
@@ -170,9 +169,4 @@ def _selected(
 
 
 def _print_error(sentence: str) -> None:
-    _stderr().print(sentence, soft_wrap=True)
-
-
-def _stderr() -> Console:
-    """For all that must not mix with standard output, which programs may read."""
-    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+    stderr().print(sentence, soft_wrap=True)

@@ -19,12 +19,15 @@ CACHE = PROJECT / ".labelwatch" / "models"
 
 Images = Annotated[
     Path | None,
-    typer.Option(help="A folder with a sub-folder of images for each label; without it, leaves are drawn."),
+    typer.Option(help="A folder with one sub-folder of images per label. Default: drawn leaves."),
 ]
-Stack = Annotated[str, typer.Option(help="The CloudFormation stack; labelwatch-STAGE where chalice deploy is used.")]
-Profile = Annotated[str | None, typer.Option(help="The AWS profile; without it, as the AWS tools choose.")]
-Region = Annotated[str | None, typer.Option(help="The AWS Region; without it, as the AWS tools choose.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")]
+Stack = Annotated[
+    str,
+    typer.Option(envvar="LABELWATCH_STACK", help="The CloudFormation stack. With `chalice deploy`: labelwatch-STAGE."),
+]
+Profile = Annotated[str | None, typer.Option(help="The AWS profile. Default: the standard AWS credential chain.")]
+Region = Annotated[str | None, typer.Option(help="The AWS Region. Default: that of the profile or environment.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation prompt.")]
 
 
 def console() -> Console:
@@ -32,13 +35,18 @@ def console() -> Console:
     return Console(markup=False, emoji=False, highlight=False)
 
 
+def stderr() -> Console:
+    """A console on standard error, for all that must not mix with output that programs read."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+
 def open_terminal(*, yes: bool, default: bool, ask: "Callable[[str, str, str], str] | None" = None) -> "Terminal":
-    """The terminal; with `yes` it accepts every question, else a person answers, or a question raises UserError."""
+    """The terminal. With `yes` it accepts every question; without a person, a question raises UserError."""
     from labelwatch.shared.console import Terminal
 
     def accepts(question: str) -> bool:
         if not yes and not is_interactive():
-            raise UserError("nobody is there to be asked; --yes goes on without.")
+            raise UserError("No terminal for confirmation. Use --yes to skip the prompt.")
         return yes or typer.confirm(question, default=default)
 
     return Terminal(console(), accepts, ask if is_interactive() else None)

@@ -28,7 +28,7 @@ class Terminal(NamedTuple):
     def confirm(self, question: str) -> None:
         """Raises UserError where the person does not agree."""
         if not self.accepts(question):
-            raise UserError("nothing is created, changed or deleted.")
+            raise UserError("Cancelled. Nothing was changed.")
 
     def progress(self) -> Progress:
         """A bar with the current work beside it."""

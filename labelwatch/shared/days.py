@@ -7,10 +7,10 @@ from labelwatch.shared.errors import UserError
 
 
 def parse_day(text: str, option: str) -> dt.date:
-    """The day that an option names; raises UserError where it is none."""
+    """The day in an option's value; raises UserError where it is not a date."""
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             return dt.date.fromisoformat(text)
     except ValueError:
         pass
-    raise UserError(f"{option} {text!r} must be a day, such as 2026-11-27.")
+    raise UserError(f"{option} {text!r} is not a date. Use YYYY-MM-DD, such as 2026-11-27.")

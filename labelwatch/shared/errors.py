@@ -1,4 +1,4 @@
-"""Errors that end a command with one sentence instead of a traceback."""
+"""Errors that end a command with one line instead of a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,20 +7,20 @@ from chalicelib.domain.errors import Fault
 
 
 class UserError(Exception):
-    """Raised when the user can mend it; the message says what is wrong and what to do next."""
+    """Raised for what the user can correct: the message says what failed, why, and what to do next."""
 
     exit_code = 1
 
 
 class CtrlCError(UserError):
-    """Raised where Ctrl-C ended work that can be continued; the message says how."""
+    """Raised when Ctrl-C stops work that can be continued; the message says how."""
 
     exit_code = 130  # as every shell has it for Ctrl-C
 
 
 @contextmanager
 def user_error_on_fault(failure: str) -> Iterator[None]:
-    """Turns a Fault into a UserError that says what failed, in this sentence's beginning, and AWS's reason."""
+    """Turns a Fault into a UserError: what failed, in these words, and AWS's reason."""
     try:
         yield
     except Fault as fault:

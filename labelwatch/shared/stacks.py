@@ -82,7 +82,7 @@ class Stacks:
         self._poll_seconds = poll_seconds
 
     def find(self, name: str) -> Stack | None:
-        """The stack of this name, if there is one."""
+        """The stack of this name, or None."""
         try:
             (stack,) = self._client.describe_stacks(StackName=name)["Stacks"]
         except ClientError as problem:
@@ -124,10 +124,10 @@ class Stacks:
             )
             change_set = self._wait_for_change_set(names)
         except ClientError as problem:
-            raise UserError(f"CloudFormation does not take it: {problem.response['Error']['Message']}") from None
+            raise UserError(f"CloudFormation rejected the change: {problem.response['Error']['Message']}") from None
         plan = Plan(name, names["ChangeSetName"], creates, [])
         if change_set["Status"] == "FAILED":
-            self._discard_failed(plan, created["Id"], change_set.get("StatusReason", "it gives no reason"))
+            self._discard_failed(plan, created["Id"], change_set.get("StatusReason", "no reason given"))
             return None
         return plan._replace(changes=self._changes(names))
 
@@ -144,21 +144,17 @@ class Stacks:
             return outputs(self._client, plan.stack)
         if any(EARLY_VALIDATION in failure for failure in failures):
             failures = self._early_findings(StackName=plan.stack) or failures
-        why = "; ".join(failures) or f"CloudFormation does not say; the stack was {status}"
+        why = "; ".join(failures) or f"no reason given; the status was {status}"
         if status == "UPDATE_ROLLBACK_COMPLETE":
-            raise UserError(f"the stack {plan.stack} is as it was before, since this failed: {why}")
+            raise UserError(f"Update of stack {plan.stack} failed and was rolled back. Reason: {why}")
         if not plan.creates:
             raise UserError(
-                f"the stack {plan.stack} is {status}, since this failed: {why}. `aws cloudformation "
-                f"continue-update-rollback --stack-name {plan.stack}` brings it back to what it was."
+                f"Update of stack {plan.stack} failed, and the stack is {status}. Reason: {why}. Run "
+                f"`aws cloudformation continue-update-rollback --stack-name {plan.stack}` to restore it."
             )
         undeleted = self.delete(plan.stack)
-        remains = (
-            f"; these could not be taken away again: {'; '.join(undeleted)}"
-            if undeleted
-            else ", and nothing of it is left"
-        )
-        raise UserError(f"the stack {plan.stack} was not created{remains}. What failed: {why}")
+        remains = f"Not deleted: {'; '.join(undeleted)}." if undeleted else "All its resources were deleted."
+        raise UserError(f"Creation of stack {plan.stack} failed. {remains} Reason: {why}")
 
     def discard(self, plan: Plan) -> None:
         """Deletes a plan that is not to be applied."""
@@ -174,9 +170,7 @@ class Stacks:
         stack_id = self._client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
         self._client.delete_stack(StackName=stack_id)
         status, failures = self._wait_for_end(stack_id, last, on_event)
-        return (
-            [] if status == "DELETE_COMPLETE" else failures or [f"it is {status}, and CloudFormation does not say why"]
-        )
+        return [] if status == "DELETE_COMPLETE" else failures or [f"no reason given; the status is {status}"]
 
     def resources(self, name: str) -> list[Resource]:
         """The resources that the stack has."""
@@ -223,7 +217,7 @@ class Stacks:
         findings = self._early_findings(ChangeSetName=change_set_id) if EARLY_VALIDATION in reason else []
         self.discard(plan)
         if not any(words in reason for words in NOTHING_TO_CHANGE):
-            raise UserError(f"CloudFormation does not take it: {'; '.join(findings) or reason}")
+            raise UserError(f"CloudFormation rejected the change: {'; '.join(findings) or reason}")
 
     def _wait_for_end(self, name: str, last: str, on_event: OnEvent) -> tuple[str, list[str]]:
         """The stack's final status, and the failures before it.
@@ -273,12 +267,12 @@ def outputs(cloudformation: Any, name: str, *required: str) -> dict[str, str]:  
         pages = cloudformation.get_paginator("describe_stacks").paginate()
         names = [found["StackName"] for page in pages for found in page["Stacks"]]
         similar = [found for found in names if found.startswith("labelwatch")]
-        hint = f" There are {', '.join(similar)}." if similar else ""
-        raise UserError(f"there is no stack {name} in {region}; name it with --stack, its Region with --region.{hint}")
+        hint = f" Stacks in {region}: {', '.join(similar)}." if similar else ""
+        raise UserError(f"No stack named {name} in {region}. Pass --stack or --region.{hint}")
     if missing := set(required) - set(stack.values):
         raise UserError(
-            f"the stack {name} is {stack.status} and has no {', '.join(sorted(missing))}: it is none of Labelwatch's, "
-            "or not ready, or of another version (then deploy this one first)."
+            f"Stack {name} ({stack.status}) has no output {', '.join(sorted(missing))}. Check that it is a Labelwatch "
+            "stack, that its creation is complete, and that this version is deployed."
         )
     return stack.values
 

@@ -24,7 +24,7 @@ def closed() -> TextIO:
 @pytest.mark.parametrize("stdin", [None, closed(), io.StringIO("y\n")], ids=["none", "closed", "a file"])
 def test_a_question_that_nobody_can_answer_is_a_mistake(stdin: TextIO | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", stdin)
-    with pytest.raises(UserError, match="--yes goes on without"):
+    with pytest.raises(UserError, match="--yes"):
         open_terminal(yes=False, default=True).confirm("Go on?")
     open_terminal(yes=True, default=True).confirm("Go on?")
 
