@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from labelwatch.deploy import Package, package
+from labelwatch.deploy import Package
 from labelwatch.local import session as local
 from labelwatch.local.model import CALLS_PER_SECOND, RateLimit
 from tests.least_privilege import rights
+from tests.support.package import made_once
 from tests.support.pipeline import (
     ORIGIN,
     SECONDS_TO_WAIT,
@@ -32,11 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def packaged(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Package:
     # With a default: in a run of all tests, pytest loads this file after it has parsed the command line.
     folder, right = (pytestconfig.getoption(name, None) for name in ("--package", "--without"))
-    build = tmp_path_factory.mktemp("package")
-    packaged = Package(Path(folder) / "template.json", Path(folder) / "deployment.zip") if folder else package(build)
+    packaged = (
+        Package(Path(folder) / "template.json", Path(folder) / "deployment.zip")
+        if folder
+        else made_once(tmp_path_factory)
+    )
     if not right:
         return packaged
-    template = build / "without.json"
+    template = tmp_path_factory.mktemp("package") / "without.json"
     template.write_text(json.dumps(rights.without(json.loads(packaged.template.read_text()), right)))
     return packaged._replace(template=template)
 

@@ -12,7 +12,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from labelwatch.deploy import Package, package
+from labelwatch.deploy import Package
+from tests.support.package import made_once
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -80,8 +81,7 @@ def dynamodb(account: None, template: dict[str, Any]) -> Iterator[DynamoDBClient
 
 @pytest.fixture(scope="session")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """The template and the zip, as `labelwatch package` makes them."""
-    return package(tmp_path_factory.mktemp("package"))
+    return made_once(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
