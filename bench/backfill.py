@@ -65,7 +65,7 @@ class Bench:
         self._sqs.purge_queue(QueueUrl=self._url)
         if (handled, int(attributes[names[0]])) != (self._objects, self._objects if sends else 0):
             raise UserError(
-                f"{handled} of {self._objects} objects were handled, {attributes[names[0]]} are on the queue."
+                f"{handled} of {self._objects} objects were handled; {attributes[names[0]]} are in the queue."
             )
         return self._objects / seconds
 
@@ -101,8 +101,8 @@ class Bench:
 
 
 def main(
-    objects: Annotated[int, typer.Option(min=1, help="How many objects.")] = 5000,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 3,
+    objects: Annotated[int, typer.Option(min=1, help="Number of objects.")] = 5000,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of measurements.")] = 3,
 ) -> None:
     """Prints objects a second, and their ratio within one run."""
     console = Console()

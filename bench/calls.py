@@ -61,9 +61,9 @@ class ByColour:
 
 
 def main(
-    burst: Annotated[int, typer.Option(min=IMAGES_PER_ALERT, help="Images in a burst.")] = 200,
-    slow: Annotated[int, typer.Option(min=IMAGES_PER_ALERT, help="Images that come one by one.")] = 40,
-    out: Annotated[Path, typer.Option(help="Where the counts go.")] = RESULT,
+    burst: Annotated[int, typer.Option(min=IMAGES_PER_ALERT, help="Number of images in a burst.")] = 200,
+    slow: Annotated[int, typer.Option(min=IMAGES_PER_ALERT, help="Number of images uploaded one by one.")] = 40,
+    out: Annotated[Path, typer.Option(help="File for the counts.")] = RESULT,
 ) -> None:
     """Counts the AWS calls of an image and writes them to a file."""
     console = Console()
@@ -126,7 +126,7 @@ def _pictures(folder: Path, run: Run) -> list[Path]:
 
 def _show(console: Console, runs: dict[str, Any]) -> None:
     """What an image took, a column for each run."""
-    table = Table(title="For an image (* is calculated, not counted)", title_justify="left")
+    table = Table(title="Per image (* = calculated, not counted)", title_justify="left")
     table.add_column("", no_wrap=True)
     amounts: dict[str, dict[str, float]] = {}
     for run, totals in runs.items():

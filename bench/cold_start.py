@@ -39,7 +39,9 @@ COMPARED = "app.detect"
 FROM_SOURCE, OTHER_ZIP = f"{COMPARED}, not compiled", f"{COMPARED}, other zip"
 LARGEST_PARTS = 8
 
-Zip = Annotated[Path | None, typer.Option(help=f"Another zip, whose {COMPARED} starts beside this one's.")]
+Zip = Annotated[
+    Path | None, typer.Option(help=f"Another deployment.zip whose {COMPARED} is started as well, for comparison.")
+]
 
 
 class Subject(NamedTuple):
@@ -158,7 +160,7 @@ def time_table(subjects: Mapping[str, Subject], starts: Mapping[str, list[Start]
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is started.")] = 10, against: Zip = None
+    rounds: Annotated[int, typer.Option(min=1, help="Number of starts of each variant.")] = 10, against: Zip = None
 ) -> None:
     """Measures the zip and its cold starts on this machine."""
     console = Console(width=150)

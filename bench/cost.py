@@ -128,7 +128,7 @@ def _month(counts: CallCounts, prices: Prices, stack: Stack) -> Month:
 def _costs_by_line(prices: Prices, amounts: Amounts) -> Costs:
     costs = {group: cost for group, cost in prices.costs_by_group(amounts).items() if cost}
     if unknown := costs.keys() - LINES.keys():
-        raise ValueError(f"bench/cost.py has no line for {', '.join(unknown)}")
+        raise ValueError(f"bench/cost.py has no cost line for {', '.join(unknown)}")
     return {line: costs.get(group, 0) for group, line in LINES.items()}
 
 

@@ -129,7 +129,7 @@ class Bench:
             if time.monotonic() > until:
                 dead_letters = self._watch.new_dead_letters()
                 raise UserError(
-                    f"{len(missing)} images are not accounted for ({missing[:1]}), {SECONDS_TO_WAIT} s after the "
+                    f"{len(missing)} images are unaccounted for ({missing[:1]}) {SECONDS_TO_WAIT} s after the "
                     f"last prediction: {waiting(self._session)} messages wait, {len(dead_letters)} are dead letters "
                     f"{dead_letters[:1]}."
                 )

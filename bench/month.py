@@ -118,7 +118,7 @@ def custom_metrics() -> frozenset[str]:
 def fixed_amounts(counts: CallCounts, stack: Stack) -> dict[str, Amounts]:
     """What a month takes without an image, by the lines of the table."""
     if missing := stack.schedules.keys() - counts.scheduled.keys():
-        raise ValueError(f"{', '.join(missing)} was not there when calls were counted: run {COUNT_COMMAND}")
+        raise ValueError(f"{', '.join(missing)} has no counted calls. Run {COUNT_COMMAND}")
     scheduled = _sum(
         *((times, _amounts_each_time(counts.scheduled[name], stack)) for name, times in stack.schedules.items())
     )
@@ -192,7 +192,7 @@ def _name_in_app(name: str) -> str:
 def _times_a_month(schedule: str) -> float:
     rate = _RATE.fullmatch(schedule)
     if not rate:
-        raise ValueError(f"bench/month.py does not know how often {schedule} is")
+        raise ValueError(f"bench/month.py has no frequency for the schedule {schedule}")
     return _TIMES_A_MONTH[rate[2]] / int(rate[1])
 
 

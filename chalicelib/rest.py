@@ -15,12 +15,12 @@ type Headers = dict[str, str | list[str]]
 
 # Chalice answers these itself, before a view is called or after it failed: here are the code and message instead.
 _CHALICE_ERRORS = {
-    405: ("MethodNotAllowed", "There is POST /uploads and GET /health."),
+    405: ("MethodNotAllowed", "This method is not allowed. Use POST /uploads or GET /health."),
     415: (
         "UnsupportedMediaType",
-        "Send JSON, and say so (curl: -H 'Content-Type: application/json'); the image goes to S3.",
+        "The content type must be application/json. With curl, add -H 'Content-Type: application/json'.",
     ),
-    500: ("InternalError", "Something went wrong here, not with the request; try it again."),
+    500: ("InternalError", "The service failed. Send the request again."),
 }
 
 
@@ -55,7 +55,7 @@ def health() -> Response:
 def preflight(origin: str) -> Response:
     """The answer to a browser's preflight request; 403 where no web page may call the API."""
     if not origin:
-        return error(403, "NoOrigin", "No web page may call this API, since no UploadOrigin is set.")
+        return error(403, "NoOrigin", "UploadOrigin is not set, so no web page may call this API.")
     allowed: Headers = {
         "Access-Control-Allow-Methods": "POST",
         "Access-Control-Allow-Headers": "Authorization,Content-Type",

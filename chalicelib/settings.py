@@ -63,11 +63,11 @@ def labels_of_interest(text: str) -> tuple[LabelOfInterest, ...]:
     """The labels that such a setting names; raises ValueError with what is wrong."""
     labels = tuple(_label_of_interest(part.strip()) for part in text.split(","))
     if len(labels) > MAX_LABELS_OF_INTEREST:
-        raise ValueError(f"it names {len(labels)} labels, and {MAX_LABELS_OF_INTEREST} are the most")
+        raise ValueError(f"must have at most {MAX_LABELS_OF_INTEREST} labels, not {len(labels)}")
     names = [normalized_label(label.name) for label in labels]
     for label in labels:
         if names.count(normalized_label(label.name)) > 1:
-            raise ValueError(f"it names {label.name!r} more than once (upper and lower case are the same)")
+            raise ValueError(f"must not name {label.name!r} more than once (case is ignored)")
     return labels
 
 
@@ -76,23 +76,23 @@ def _label_of_interest(part: str) -> LabelOfInterest:
     if not colon:
         name, threshold = threshold, ""
     if not name:
-        raise ValueError(f"{part!r} between its commas names no label")
+        raise ValueError(f"must name a label between commas, not {part!r}")
     if not colon:
         return LabelOfInterest(name)
     try:
         return LabelOfInterest(name, _between(0, 100, threshold))
     except ValueError:
-        raise ValueError(f"the threshold of {name!r} is {threshold!r} and must be a number from 0 to 100") from None
+        raise ValueError(f"must give {name!r} a threshold from 0 to 100, not {threshold!r}") from None
 
 
 MODEL = _text(
-    f"the ARN of a version of a Custom Labels model, or the word {GENERAL_MODEL} for Rekognition's own labels",
+    f"the ARN of a Custom Labels model version, or {GENERAL_MODEL} for Rekognition's own labels",
     rf"{GENERAL_MODEL}|arn:[\w-]+:rekognition:[\w-]+:\d{{12}}:project/[\w.-]+/version/[\w.-]+/\d+",
     GENERAL_MODEL,
 )
 LABELS_OF_INTEREST = Kind(
-    f"up to {MAX_LABELS_OF_INTEREST} labels with commas between them, each with a threshold after a colon where it "
-    "has one of its own (leaf-smut:90), or * for any label",
+    f"1 to {MAX_LABELS_OF_INTEREST} labels separated by commas, or * for any label; a threshold may follow a label "
+    "after a colon (example: rust,leaf-smut:90)",
     labels_of_interest,
     "*",
 )
@@ -104,13 +104,13 @@ QUEUE_URL = _text("the URL of an SQS queue", r"https?://[^\s/]+/\S*[\w-]", "http
 TOPIC_ARN = _text(
     "the ARN of an SNS topic", r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+", "arn:aws:sns:us-east-1:000000000000:example"
 )
-EMAIL = _text("an e-mail address", r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+", "example@example.com")
+EMAIL = _text("an email address", r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+", "example@example.com")
 STACK = _text("the name of a CloudFormation stack", r"[a-zA-Z][a-zA-Z0-9-]{0,127}", "example")
 BUCKET = _text("the name of an S3 bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "example")
-BUCKET_OR_NONE = _text("the name of an S3 bucket, or nothing", r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "example")
+BUCKET_OR_NONE = _text("the name of an S3 bucket, or empty", r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "example")
 TABLE = _text("the name of a DynamoDB table", r"[\w.-]{3,255}", "example")
 ORIGIN_OR_NONE = _text(
-    "the origin of one web page (https://example.com, without a path), or nothing",
+    "the origin of one web page without a path (example: https://example.com), or empty",
     r"|https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?",
     "https://example.com",
 )
@@ -159,17 +159,17 @@ class Setting[T]:
         try:
             return self.kind.parse(text)
         except ValueError as problem:
-            raise ValueError(str(problem) or f"it must be {self.kind.expected}") from None
+            raise ValueError(str(problem) or f"must be {self.kind.expected}") from None
 
     def read(self, environ: Mapping[str, str]) -> T:
         """The variable's value; raises SettingError where it is missing or unusable."""
         text = environ.get(self.variable, "").strip() or self.default
         if text is None:
-            raise SettingError(f"{self.variable} is not set; it must be {self.kind.expected}")
+            raise SettingError(f"{self.variable} is not set. The value must be {self.kind.expected}.")
         try:
             return self.parse(text)
         except ValueError as problem:
-            raise SettingError(f"{self.variable} is {text!r}, but {problem}") from None
+            raise SettingError(f"{self.variable} {text!r} is not valid: {problem}.") from None
 
 
 def camel_case(name: str) -> str:
@@ -191,73 +191,69 @@ class Settings:
         "CustomModelARN",
         MODEL,
         parameter_default=GENERAL_MODEL,
-        help="The ARN of the model's version, or general for Rekognition's own labels.",
+        help="ARN of the Custom Labels model version, or general for Rekognition's own labels.",
     )
-    email = Setting("EmailNotification", EMAIL, help="The e-mail address that alerts and alarms are sent to.")
-    input_bucket = Setting(
-        "InputBucketName", BUCKET, output="InputBucket", help="The bucket, to be created, for images."
-    )
+    email = Setting("EmailNotification", EMAIL, help="Email address for alerts and alarms.")
+    input_bucket = Setting("InputBucketName", BUCKET, output="InputBucket", help="New bucket for images.")
     labels_of_interest = Setting(
         "LabelsofInterest",
         LABELS_OF_INTEREST,
         parameter_default="*",
-        help="Up to 10 labels with commas between, each with a threshold of its own after a colon (leaf-smut:90), "
-        "or * for any.",
+        help="Up to 10 labels that trigger alerts, or * for any label (example: rust,leaf-smut:90).",
     )
     min_confidence = Setting(
         "MinConfidence",
         CONFIDENCE,
         parameter_default="80",
-        help="The threshold, 0 to 100, of labels that have none of their own.",
+        help="Confidence threshold, 0 to 100, for labels without a threshold of their own.",
     )
     output_bucket = Setting(
         "OutputBucketName",
         BUCKET,
         output="OutputBucket",
-        help="The bucket, to be created, for predictions; NAME-workspace is created too, for query results and access "
-        "logs.",
+        help="New bucket for predictions. NAME-workspace is also created, for query results and logs.",
     )
     existing_bucket = Setting(
         "EXISTING_BUCKET_NAME",
         BUCKET_OR_NONE,
         default="",
-        help="An existing bucket whose new images are analysed too, with chalice deploy only.",
+        help="Existing bucket whose new images are also analysed, with chalice deploy only.",
     )
     picture_links = Setting(
         "PICTURE_LINKS",
         YES_OR_NO,
         default="yes",
-        help="Links in alerts that show the picture for some hours without an account, yes or no.",
+        help="Picture links in alerts, valid for up to 6 hours without an AWS account: yes or no.",
     )
     upload_origin = Setting(
         "UPLOAD_ORIGIN",
         ORIGIN_OR_NONE,
         default="",
-        help="The origin of the one web page that may upload (https://example.com).",
+        help="Origin of the web page that may upload images (example: https://example.com).",
     )
     model_auto_start = Setting(
         "MODEL_AUTO_START",
         YES_OR_NO,
         default="no",
-        help="Start the model when images wait, yes or no. A running model is paid by the hour.",
+        help="Start the model when images wait: yes or no. A running model is billed by the hour.",
     )
     model_idle_minutes = Setting(
         "MODEL_IDLE_MINUTES",
         _up_to(9999),
         default="0",
-        help="Stop the model after so many minutes without an image, 0 for never.",
+        help="Minutes without an image after which the model is stopped; 0 for never.",
     )
     model_idle_stops_any = Setting(
         "MODEL_IDLE_STOPS",
         OWN_OR_ANY,
         default="own",
-        help="What ModelIdleMinutes stops: own, a model that ModelAutoStart started, or any.",
+        help="Models that ModelIdleMinutes stops: own (started by ModelAutoStart) or any.",
     )
     model_max_hours_per_month = Setting(
         "MODEL_MAX_HOURS_PER_MONTH",
         _up_to(999),
         default="0",
-        help="For how many hours of a month (UTC) a model may run that ModelAutoStart started, 0 for no limit.",
+        help="Hours per month (UTC) that ModelAutoStart may keep the model running; 0 for no limit.",
     )
 
     # --- Made by the stack.
@@ -315,9 +311,7 @@ def load() -> Settings:
         return read(os.environ)
     except SettingError as mistake:
         hint = (
-            ""
-            if "STACK_NAME" in os.environ
-            else "; `labelwatch up --stage NAME` writes the stage that chalice takes it from"
+            "" if "STACK_NAME" in os.environ else " Run `labelwatch up --stage NAME` first: chalice needs that stage."
         )
         raise SystemExit(f"labelwatch: {mistake}{hint}") from None
 

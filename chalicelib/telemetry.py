@@ -16,34 +16,33 @@ class Metric(NamedTuple):
 
 # Every metric, by its name. docs/operations.md has the same table, and each metric of each service costs money a month.
 METRICS = {
-    "ImagesDetected": Metric("answers of the model", ("detect",)),
-    "Labels": Metric("labels in these answers", ("detect",)),
-    "ModelTime": Metric("milliseconds at the model, retries inside the call included", ("detect",)),
-    "ImagesRejected": Metric("messages made dead letters by the handler", ("detect", "notify")),
-    "ImagesRetried": Metric("messages that are received again after a delay", ("detect", "notify")),
-    "ImagesDeferred": Metric("messages deferred because the model is not running", ("detect",)),
-    "PredictionsStored": Metric("predictions whose rows were written", ("notify",)),
-    "Alerts": Metric("messages to the topic", ("notify",)),
-    "PredictionsAlerted": Metric("predictions that these messages are about", ("notify",)),
-    "UploadsPresigned": Metric("presigned uploads", ("presign_upload",)),
+    "ImagesDetected": Metric("Images analysed by the model.", ("detect",)),
+    "Labels": Metric("Labels that the model returned.", ("detect",)),
+    "ModelTime": Metric("Milliseconds of a call to the model, including the retries of the AWS SDK.", ("detect",)),
+    "ImagesRejected": Metric("Messages that the function moved to the dead-letter queue.", ("detect", "notify")),
+    "ImagesRetried": Metric("Messages returned to their queue for a retry.", ("detect", "notify")),
+    "ImagesDeferred": Metric("Images deferred because the model is not running.", ("detect",)),
+    "PredictionsStored": Metric("Predictions whose rows were stored.", ("notify",)),
+    "Alerts": Metric("Alerts published to the topic.", ("notify",)),
+    "PredictionsAlerted": Metric("Predictions in the published alerts.", ("notify",)),
+    "UploadsPresigned": Metric("Presigned uploads created.", ("presign_upload",)),
     "TokensRejected": Metric(
-        "requests with a token that is wrong, revoked or missing; an answer that API Gateway has cached is not counted",
+        "Requests with a missing, invalid or revoked token. Responses that API Gateway caches are not counted.",
         ("authorize",),
     ),
     "SubscriptionsInactive": Metric(
-        "once an hour: subscriptions that wait for a confirmation, and topics that the address of `EmailNotification` "
-        "is not subscribed to",
+        "Every hour: unconfirmed subscriptions, plus topics without a subscription of `EmailNotification`.",
         ("check_subscriptions",),
     ),
-    "ModelRunning": Metric("once a minute: 1 while the model's status is `RUNNING`, else 0", ("manage_model",)),
+    "ModelRunning": Metric("Every minute: 1 if the model's status is `RUNNING`, else 0.", ("manage_model",)),
     "ImagesWaiting": Metric(
-        "once a minute: messages in the images queue: visible, in flight or deferred", ("manage_model",)
+        "Every minute: messages in the images queue (visible, in flight or deferred).", ("manage_model",)
     ),
     "ModelCheckErrors": Metric(
-        "checks that failed: the model's status, its start or stop, polling of the images queue", ("manage_model",)
+        "Failed checks or changes of the model and of the polling of the images queue.", ("manage_model",)
     ),
     "ModelHoursThisMonth": Metric(
-        "once a minute: whole hours of this month (UTC) that a model has run that Labelwatch started itself",
+        "Every minute: whole hours of this month (UTC) that models started by Labelwatch have run.",
         ("manage_model",),
     ),
 }

@@ -16,7 +16,7 @@ def main(*files: str) -> int:
     found = sorted({finding for template in templates for check in CHECKS for finding in check(template)})
     reasons = read(Path(FILE).read_text())
     missing, stale = unexplained(found, reasons), unneeded(found, reasons)
-    result = advice(missing, stale) or f"Each of {len(found)} findings on the template has its reason in {FILE}."
+    result = advice(missing, stale) or f"All {len(found)} findings on the template have a reason in {FILE}."
     sys.stdout.write(f"{result}\n")
     return bool(missing or stale)
 

@@ -19,14 +19,17 @@ def problems(file: Path) -> Iterator[str]:
     for block in cc_visit(file.read_text()):
         # Of a class radon gives the mean of its methods, which are listed beside it.
         if block.letter != "C" and block.complexity > MAX_COMPLEXITY:
-            yield f"{file}:{block.lineno}: {block.fullname} has a complexity of {block.complexity}"
+            over = f"complexity {block.complexity}; the limit is {MAX_COMPLEXITY}"
+            yield f"{file}:{block.lineno}: {block.fullname} has {over}."
 
 
 def main() -> int:
     """Prints each function that is too complex; 1 where there is any."""
     files = [file for name in FOLDERS for file in ([Path(name)] if Path(name).is_file() else Path(name).rglob("*.py"))]
     found = [problem for file in sorted(files) for problem in problems(file)]
-    sys.stdout.write("\n".join(found or [f"No function in {len(files)} files is over {MAX_COMPLEXITY}."]) + "\n")
+    sys.stdout.write(
+        "\n".join(found or [f"Complexity: {len(files)} files checked, no function over {MAX_COMPLEXITY}."]) + "\n"
+    )
     return bool(found)
 
 

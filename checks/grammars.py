@@ -25,11 +25,11 @@ def main(*names: str) -> int:
     refusals = _refusals([*files, *BAD])
     wrong = [refusal for refusal in refusals if not refusal.startswith(f"{BAD_FOLDER}/")]
     wrong += [
-        f"{file}: must be refused in the line with the mark, and is not."
+        f"{file}: the grammar must reject the marked line, but accepts it."
         for file in BAD
         if not _refused(file, refusals)
     ]
-    sys.stdout.write("\n".join(wrong or [f"The grammars of Hive and Trino accept the {len(files)} files."]) + "\n")
+    sys.stdout.write("\n".join(wrong or [f"SQL: {len(files)} files checked, all valid in Hive or Trino."]) + "\n")
     return bool(wrong)
 
 

@@ -49,7 +49,7 @@ def _reference(value: Template, name: Callable[[str], str]) -> str | None:
             parts: list[str] = written_out(text, name).split(separator)
             return parts[index]
     if unknown := [key for key in value if key.startswith("Fn::")]:
-        raise ValueError(f"{unknown[0]} stands in a policy; teach checks/intrinsics.py to write it out.")
+        raise ValueError(f"{unknown[0]} in a policy is not supported. Add it to checks/intrinsics.py.")
     return None
 
 

@@ -42,7 +42,7 @@ def read(ddl: str) -> Table:
     """The table that the DDL makes; raises ValueError where sqlglot cannot read it."""
     tree = parse_one(ddl, dialect="athena").find(exp.Create)
     if tree is None:
-        raise ValueError(f"sqlglot reads no table in this DDL; take its unusual clauses out and see which it is: {ddl}")
+        raise ValueError(f"sqlglot cannot read this DDL. Remove unusual clauses one by one to find the cause: {ddl}")
     partitions, location = tree.find(exp.PartitionedByProperty), tree.find(exp.LocationProperty)
     return Table(
         columns={column.name for column in partitions.this.expressions} if partitions else set(),
@@ -62,14 +62,14 @@ def problems(table: Table) -> Iterator[str]:
         yield "projection.enabled is not 'true'"
     projected = table.projected()
     for column in sorted(projected.keys() - table.columns):
-        yield f"projection.{column}.* is there, and {column} is no partition column"
+        yield f"projection.{column}.* is set, but {column} is not a partition column"
     for column in sorted(table.columns):
         settings = projected.get(column, {})
         kind = settings.get("type", "")
         if kind not in NEEDED:
-            yield f"projection.{column}.type is none of {', '.join(NEEDED)}"
+            yield f"projection.{column}.type must be one of {', '.join(NEEDED)}"
         for missing in [name for name in NEEDED.get(kind, ()) if name not in settings]:
-            yield f"projection.{column}.{missing} is missing, and type {kind} needs it"
+            yield f"projection.{column}.{missing} is missing; type {kind} requires it"
     if TEMPLATE in table.properties:
         yield from _problems_of_template(table, table.properties[TEMPLATE])
 
@@ -78,18 +78,18 @@ def main(*names: str) -> int:
     """Prints what is wrong with the DDL among the files; 1 where there is anything."""
     ddl = {name: text for name in names if is_ddl(text := Path(name).read_text())}
     wrong = [f"{name}: {problem}." for name, text in ddl.items() for problem in problems(read(text))]
-    sys.stdout.write("\n".join(wrong or [f"The projection of {len(ddl)} DDL is whole."]) + "\n")
+    sys.stdout.write("\n".join(wrong or [f"Partition projection: {len(ddl)} DDL files checked, all complete."]) + "\n")
     return bool(wrong)
 
 
 def _problems_of_template(table: Table, template: str) -> Iterator[str]:
     named = set(PLACEHOLDER.findall(template))
     for column in sorted(named - table.columns):
-        yield f"{TEMPLATE} names ${{{column}}}, which is no partition column"
+        yield f"{TEMPLATE} names ${{{column}}}, which is not a partition column"
     for column in sorted(table.columns - named):
         yield f"{TEMPLATE} does not name ${{{column}}}"
     if not template.startswith(f"{table.location.rstrip('/')}/"):
-        yield f"{TEMPLATE} does not lie under LOCATION '{table.location}'"
+        yield f"{TEMPLATE} is not under LOCATION '{table.location}'"
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def read(text: str) -> list[Reason]:
         for rule, resources in rules.items():
             for resource, why in resources.items():
                 if not isinstance(why, str) or not why.strip():
-                    raise ValueError(f"{FILE} gives no reason for {tool}: {rule}: {resource}.")
+                    raise ValueError(f"{FILE} has no reason for {tool}: {rule}: {resource}.")
                 reasons.append(Reason(tool, rule, resource))
     return reasons
 
@@ -66,12 +66,12 @@ def advice(findings: list[Finding], reasons: list[Reason]) -> str:
     if findings:
         lines += [
             "",
-            f"Change the template; or, where it is right as it is, say why in {FILE}:",
+            f"Change the template, or add the reason why it is correct to {FILE}:",
             "",
             _as_file(findings),
         ]
     if reasons:
-        lines += ["", f"No finding needs these any more; remove them from {FILE}:", "", _as_file(reasons)]
+        lines += ["", f"No finding matches these reasons. Remove them from {FILE}:", "", _as_file(reasons)]
     return "\n".join(lines)
 
 

@@ -186,7 +186,7 @@ def main(*folders: str) -> int:
     """Prints each old word; 1 where there is any. With folders, only what is in them."""
     files = [file for file in sources() if not folders or str(file).startswith(folders)]
     found = [problem for file in files for problem in problems(file)]
-    sys.stdout.write("\n".join(found or [f"No old word in {len(files)} files."]) + "\n")
+    sys.stdout.write("\n".join(found or [f"Words: {len(files)} files checked, no old word."]) + "\n")
     return bool(found)
 
 

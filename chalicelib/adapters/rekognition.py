@@ -64,7 +64,7 @@ class ModelVersion:
                 for version in page["ProjectVersionDescriptions"]:
                     if version["ProjectVersionArn"] == self.name:
                         return version["Status"]
-        raise Retryable(NOT_FOUND, f"there is no {self.name}")
+        raise Retryable(NOT_FOUND, f"No model version {self.name}")
 
     def start(self, units: int = 1) -> bool:
         """Starts it with so many inference units; False where it is being started or stopped already."""
@@ -89,7 +89,7 @@ class ModelVersion:
         # It does not follow from the version's ARN: it ends with the time of the project's creation.
         projects = self._client.describe_projects(ProjectNames=[project_name(self.name)])["ProjectDescriptions"]
         if not projects:
-            raise Retryable(NOT_FOUND, f"there is no project of {self.name}")
+            raise Retryable(NOT_FOUND, f"No project named {project_name(self.name)}")
         return projects[0]["ProjectArn"]
 
 

@@ -41,7 +41,7 @@ class ImageObjects:
         except Retryable as fault:
             # HeadObject's answer has no body, so the code is the status. Without s3:ListBucket it would be 403.
             if fault.reason == "404":
-                raise Rejected("ImageNotFound", "the object, or this version of it, is no longer there") from fault
+                raise Rejected("ImageNotFound", "The object, or this version of the object, does not exist") from fault
             raise
         return ImageReference(
             bucket=created.bucket,

@@ -41,7 +41,7 @@ class Queue:
     def send(self, bodies: Sequence[str]) -> dict[int, Fault]:
         """Sends the bodies in as few calls as possible; returns the faults of those that were not sent, by index."""
         faults: dict[int, Fault] = {
-            index: Rejected("MessageTooLarge", f"{_size(body)} bytes, and SQS takes {MAX_BYTES} at most")
+            index: Rejected("MessageTooLarge", f"The message has {_size(body)} bytes; SQS accepts {MAX_BYTES}")
             for index, body in enumerate(bodies)
             if _size(body) > MAX_BYTES
         }
@@ -78,7 +78,7 @@ class Queue:
         """Deletes the messages; raises Retryable where some of them are still there."""
         faults = [fault for chunk in batched(messages, MAX_MESSAGES) for fault in self._delete(chunk)]
         if faults:
-            raise Retryable(faults[0].reason, f"{len(faults)} messages are still there: {faults[0].detail}")
+            raise Retryable(faults[0].reason, f"{len(faults)} messages were not deleted: {faults[0].detail}")
 
     def _delete(self, messages: Sequence[Message]) -> list[Fault]:
         try:

@@ -62,14 +62,14 @@ def records(body: str) -> list[Raw]:
     try:
         content = _decode_body(body)
     except (ValueError, RecursionError) as problem:  # msgspec's own DecodeError is a ValueError, and so is bad Unicode
-        raise Rejected(NOT_AN_S3_EVENT, f"the message is no S3 event notification: {problem}") from None
+        raise Rejected(NOT_AN_S3_EVENT, f"The message is not an S3 event notification: {problem}") from None
     if content.records and len(content.records) > MAX_RECORDS:
-        raise Rejected(NOT_AN_S3_EVENT, f"the message has {len(content.records)} records, and S3 sends one")
+        raise Rejected(NOT_AN_S3_EVENT, f"The message has {len(content.records)} records; S3 sends one")
     if content.records:
         return content.records
     if content.event == "s3:TestEvent":
         return []
-    raise Rejected(NOT_AN_S3_EVENT, "the message is no S3 event notification: it has no records")
+    raise Rejected(NOT_AN_S3_EVENT, "The message is not an S3 event notification: no records")
 
 
 def body_of(record: Raw) -> str:
@@ -85,9 +85,9 @@ def object_created(record: Raw) -> ObjectCreated | None:
     try:
         event = _decode_record(record)
     except (msgspec.DecodeError, RecursionError) as problem:
-        raise Rejected(NOT_AN_S3_EVENT, f"the record is not one of S3: {problem}") from None
+        raise Rejected(NOT_AN_S3_EVENT, f"The record is not an S3 record: {problem}") from None
     if event.source != "aws:s3":
-        raise Rejected(NOT_AN_S3_EVENT, f"the record is of {event.source!r}, not of 'aws:s3'")
+        raise Rejected(NOT_AN_S3_EVENT, f"The record comes from {event.source!r}, not from 'aws:s3'")
     if not event.name.removeprefix("s3:").startswith("ObjectCreated:"):
         return None
     # The one place where a key is decoded: S3 encodes it as in a form, with + for a blank.

@@ -70,8 +70,8 @@ class Action(Enum):
     """What to do to the model; the value is the reason that the log gives."""
 
     START = "images are waiting"
-    STOP_IDLE = "it had nothing to do"
-    STOP_HOURS = "it ran for as many hours as it may in a month"
+    STOP_IDLE = "idle for ModelIdleMinutes"
+    STOP_HOURS = "ModelMaxHoursPerMonth reached"
 
 
 class Decision(Struct, frozen=True):

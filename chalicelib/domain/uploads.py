@@ -50,7 +50,7 @@ def parse_request(body: str | bytes) -> UploadRequest:
     for name in content:
         if name not in _FIELDS:
             fields = " and ".join(_FIELDS)
-            raise BadRequest("UnknownField", f"There is no field {name[:50]}; the fields are {fields}.", name[:50])
+            raise BadRequest("UnknownField", f"Unknown field {name[:50]}. Use {fields} only.", name[:50])
     filename = _filename(content)
     return UploadRequest(filename, _content_type(content, filename))
 
@@ -78,7 +78,7 @@ def _object(body: str | bytes) -> dict[str, Any]:
         content = msgspec.json.decode(body)
     except (ValueError, RecursionError) as problem:  # msgspec's own DecodeError is a ValueError, and so is bad UTF-8
         raise BadRequest(
-            "InvalidJson", f"The body must be JSON in UTF-8, such as {EXAMPLE}; it is not: {problem}."
+            "InvalidJson", f"The body is not JSON in UTF-8: {problem}. Send a body such as {EXAMPLE}."
         ) from None
     if not isinstance(content, dict):
         raise BadRequest("InvalidBody", f"The body must be a JSON object, such as {EXAMPLE}.")
@@ -87,19 +87,19 @@ def _object(body: str | bytes) -> dict[str, Any]:
 
 def _filename(content: dict[str, Any]) -> str:
     if "filename" not in content:
-        raise BadRequest("MissingField", f"filename is missing; the body must be such as {EXAMPLE}.", "filename")
+        raise BadRequest("MissingField", f"The field filename is missing. Send a body such as {EXAMPLE}.", "filename")
     filename = content["filename"]
     if isinstance(filename, str) and "\ufffd" in filename:  # API Gateway puts it where bytes are no UTF-8
-        raise BadRequest("InvalidJson", f"The body must be JSON in UTF-8, such as {EXAMPLE}.", "filename")
+        raise BadRequest("InvalidJson", f"The body is not JSON in UTF-8. Send a body such as {EXAMPLE}.", "filename")
     if not isinstance(filename, str) or not filename.strip() or "\0" in filename:
         raise BadRequest(
             "InvalidField",
-            f"filename must be the name of a file, of 1 to {LONGEST_FILENAME} characters, such as leaf 1.jpg.",
+            f"filename must be a file name of 1 to {LONGEST_FILENAME} characters, such as leaf 1.jpg.",
             "filename",
         )
     if len(filename) > LONGEST_FILENAME:
         raise BadRequest(
-            "InvalidField", f"filename has {len(filename)} characters; {LONGEST_FILENAME} are the most.", "filename"
+            "InvalidField", f"filename has {len(filename)} characters. Use at most {LONGEST_FILENAME}.", "filename"
         )
     return filename
 
@@ -115,7 +115,7 @@ def _content_type(content: dict[str, Any], filename: str) -> str:
             return content_type
     raise BadRequest(
         "UnsupportedType",
-        f"The model looks at JPEG and PNG only: filename must end in {', '.join(CONTENT_TYPES)}; "
-        f"of such an image under another name, content_type must say {' or '.join(types)}.",
+        f"filename must end in {', '.join(CONTENT_TYPES)}. For a JPEG or PNG image with another name, set content_type "
+        f"to {' or '.join(types)}.",
         "filename",
     )

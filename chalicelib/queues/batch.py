@@ -135,7 +135,7 @@ class Batch(Struct, frozen=True, kw_only=True):
         returning = {message.id for message, final in zip(unfinished, rejected, strict=True) if not final}
         if returning and not self.partial_responses:
             self._delete([message for message in messages if message.id not in returning])
-            raise BatchIncomplete(f"{len(returning)} of {len(messages)} messages come back later")
+            raise BatchIncomplete(f"{len(returning)} of {len(messages)} messages return to the queue")
         return {"batchItemFailures": [{"itemIdentifier": key} for key in sorted(returning)]}
 
     def _settle(self, message: Message, fault: Fault, image: str) -> bool:
@@ -192,4 +192,4 @@ def _result[O](future: Future[O]) -> O:
     if future.done() and not future.cancelled():
         return future.result()
     # Most often a service throttles: the SDK retries for longer than the function may run.
-    raise Unavailable("OutOfTime", "the function's time was over before this message was done")
+    raise Unavailable("OutOfTime", "The function ran out of time before this message was finished")

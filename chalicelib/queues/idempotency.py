@@ -104,7 +104,7 @@ class Idempotency(Struct, frozen=True, kw_only=True):
         )
         acquired = [record_id for record_id, state in states.items() if state is RecordState.ACQUIRED]
         in_progress: dict[str, Fault] = {
-            record_id: Unavailable("InProgress", "another delivery of this message is in progress")
+            record_id: Unavailable("InProgress", "Another delivery of this message is in progress")
             for record_id, state in states.items()
             if state is RecordState.IN_PROGRESS
         }

@@ -130,14 +130,12 @@ class Detect(Struct, frozen=True, kw_only=True):
     def _detect(self, created: ObjectCreated) -> Detection:
         """Analyses one image, unless its prediction is stored already. It runs in a thread: see `Batch.attempt`."""
         if created.bucket in self.own_buckets:
-            raise Rejected("OwnBucket", f"{created.bucket} is where Labelwatch writes: looking there would never end")
+            raise Rejected("OwnBucket", f"{created.bucket} holds output of Labelwatch, not images")
         image = self.images.head(created)
         if image.size == 0:
-            raise Rejected("EmptyImage", "the object has zero bytes")
+            raise Rejected("EmptyImage", "The object is empty")
         if image.size > MAX_IMAGE_BYTES:
-            raise Rejected(
-                "ImageTooLarge", f"the object has {image.size} bytes; the model takes {MAX_IMAGE_BYTES} at most"
-            )
+            raise Rejected("ImageTooLarge", f"The object has {image.size} bytes; the model accepts {MAX_IMAGE_BYTES}")
         # S3 and SQS deliver at least once, and the model is the slowest and dearest call. But a backfill without alerts
         # may have overtaken the upload's own event: its rows are no reason to keep back the alert.
         if not created.force and self.stored_rows.has(row_key_of(image, self.model.name), notify=created.notify):

@@ -117,4 +117,4 @@ class ManageModel(Struct, frozen=True, kw_only=True):
         if decision.action and model.stop():
             self.telemetry.info("model stopped", reason=decision.action.value)
         if after != before and not self.model_states.save(after, instead_of=before):
-            self.telemetry.info("model state not saved", reason="another check saved the start of a run meanwhile")
+            self.telemetry.info("model state not saved", reason="another check has saved a newer state")

@@ -139,5 +139,5 @@ def _read(messages: Sequence[Message]) -> tuple[dict[str, Prediction], dict[str,
         try:
             predictions[message.id] = msgspec.json.decode(message.body, type=Prediction)
         except (ValueError, RecursionError) as problem:  # msgspec's own DecodeError is one, and so is bad Unicode
-            faults[message.id] = Rejected("NotAPrediction", f"the message is no prediction: {problem}")
+            faults[message.id] = Rejected("NotAPrediction", f"The message is not a prediction: {problem}")
     return predictions, faults

@@ -33,8 +33,8 @@ PARAMETERS = {
             for setting in SETTINGS
             if setting.parameter and setting.help
         ),
-        Parameter("DatabaseName", "The Athena database, to be created.", "labelwatch"),
-        Parameter("Tracing", "AWS X-Ray records where the time goes, yes or no. It is paid by the trace.", "no"),
+        Parameter("DatabaseName", "New Athena database.", "labelwatch"),
+        Parameter("Tracing", "AWS X-Ray tracing: yes or no. AWS bills each trace.", "no"),
     )
 }
 _BY_PARAMETER = {setting.parameter: setting for setting in SETTINGS if setting.parameter}

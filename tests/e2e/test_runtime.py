@@ -146,9 +146,8 @@ def test_a_wrong_setting_ends_the_start_with_one_sentence_that_names_it(
         pytest.raises(RuntimeEnded) as ended,
     ):
         started.next_report()
-    assert ended.value.log.splitlines() == [
-        "labelwatch: MinConfidence is 'high', but it must be a number from 0 to 100"
-    ]
+    (sentence,) = ended.value.log.splitlines()
+    assert sentence.startswith("labelwatch: MinConfidence 'high' ")
     assert ended.value.code == 1
 
 

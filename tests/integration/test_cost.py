@@ -93,7 +93,7 @@ def test_a_schedule_that_was_not_counted_is_refused(counts: CallCounts, template
         "Properties": {"MemorySize": 512, "Events": {"Schedule": schedule}},
     }
     stack = month.stack_of(with_resource(template, function))
-    with pytest.raises(ValueError, match="AddedResource was not there when calls were counted"):
+    with pytest.raises(ValueError, match="AddedResource"):
         month.fixed_amounts(counts, stack)
 
 
@@ -105,7 +105,7 @@ def test_a_call_without_a_price_is_refused(prices: Prices) -> None:
 def test_a_cost_without_a_line_is_refused(counts: CallCounts, prices: Prices, template: dict[str, Any]) -> None:
     changed = copy.deepcopy(counts)
     changed.runs["burst, direct"].calls["Detect"]["model hours"] = 1
-    with pytest.raises(ValueError, match="no line for model"):
+    with pytest.raises(ValueError, match="model hours"):
         cost.render(changed, prices, template)
 
 

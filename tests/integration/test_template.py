@@ -433,7 +433,7 @@ def test_the_rate_that_the_contract_states_is_the_one_that_is_set(template: Temp
     (limit,) = resources(template, "AWS::Serverless::Api")["RestAPI"]["MethodSettings"]
     assert (limit["HttpMethod"], limit["ResourcePath"]) == ("*", "/*")
     contract = (PROJECT / "docs" / "openapi.yaml").read_text()
-    assert f"{limit['ThrottlingRateLimit']} requests a second" in contract
+    assert f"{limit['ThrottlingRateLimit']} requests per second" in contract
     assert f"{limit['ThrottlingBurstLimit']} at once" in contract
 
 

@@ -53,14 +53,20 @@ def main() -> int:
         every = rights(json.loads(package(Path(folder)).template.read_text()))
         chosen = [right for right in every if str(right).startswith(arguments.beginning)]
         if not chosen:
-            console.print(f"No right has a name that begins with {arguments.beginning}.", style="red", markup=False)
+            console.print(
+                f"No right matches {arguments.beginning}. Names are ROLE/SID/ACTION, such as DetectRole/Read.",
+                style="red",
+                markup=False,
+            )
             return 1
         tried = [right for right in chosen if not required_by(right)]
         options = ["--package", folder, "--wait-seconds", f"{arguments.wait_seconds:g}"]
         whole, outcomes = _all_tried(tried, options, arguments.at_once, console)
     if whole.failed or whole.broken:
         console.print(whole.output, markup=False, highlight=False)
-        console.print("With every right, these fail, so that a failure proves nothing:", style="bold red")
+        console.print(
+            "These tests fail even with every right, so the results without a right prove nothing:", style="bold red"
+        )
         console.print("\n".join(whole.failed + whole.broken), markup=False)
         return 1
     console.print(_removed(outcomes), _required([right for right in chosen if right not in outcomes]))
@@ -71,21 +77,26 @@ def _unnoticed(outcomes: dict[Right, Outcome], seconds: float, console: Console)
     """Prints the rights that no test misses; 1 where there is any."""
     unnoticed = {right: outcome for right, outcome in outcomes.items() if not outcome.failed}
     for right, outcome in unnoticed.items():
-        console.print(f"No test failed without {right}: {_why(outcome)}", style="red", markup=False)
-    with_all = f"with every right, all tests of {len(WITH_ALL)} files pass ({seconds:.0f} s)"
-    console.print(f"{len(outcomes) - len(unnoticed)} of {len(outcomes)} removed rights were noticed; {with_all}.")
+        console.print(
+            f"No test failed without {right}: {_why(outcome)}. Add a test that needs this right, or delete the right.",
+            style="red",
+            markup=False,
+        )
+    with_all = f"With every right, all tests in {len(WITH_ALL)} files pass ({seconds:.0f} s)"
+    console.print(f"{len(outcomes) - len(unnoticed)} of {len(outcomes)} removed rights made a test fail. {with_all}.")
     return 1 if unnoticed else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.least_privilege", description=__doc__)
     parser.add_argument(
-        "beginning", nargs="?", default="", help="only the rights whose name begins so: DetectRole/Read"
+        "beginning",
+        nargs="?",
+        default="",
+        help="first part of the names of the rights to remove (example: DetectRole/Read)",
     )
-    parser.add_argument(
-        "--wait-seconds", type=float, default=20, help="seconds that a test waits for what should happen"
-    )
-    parser.add_argument("--at-once", type=int, default=2, help="how many runs at the same time")
+    parser.add_argument("--wait-seconds", type=float, default=20, help="seconds that a test waits for a condition")
+    parser.add_argument("--at-once", type=int, default=2, help="number of parallel runs")
     return parser.parse_args()
 
 
@@ -111,11 +122,11 @@ def _all_tried(
 
 
 def _removed(outcomes: dict[Right, Outcome]) -> Table:
-    table = Table("role", "statement", "action", "resource", title="Removed rights, one at a time")
-    table.add_column("noticed by", overflow="fold")
+    table = Table("role", "statement", "action", "resource", title="Rights removed, one per run")
+    table.add_column("failed test", overflow="fold")
     table.add_column("seconds", justify="right")
     for right, outcome in outcomes.items():
-        noticed_by = outcome.failed[0] if outcome.failed else "NOBODY"
+        noticed_by = outcome.failed[0] if outcome.failed else "NONE"
         where = "\n".join(_resource(right.resource))
         table.add_row(right.role, right.sid, right.action, where, escape(noticed_by), f"{outcome.seconds:.0f}")
     return table
@@ -123,7 +134,7 @@ def _removed(outcomes: dict[Right, Outcome]) -> Table:
 
 def _required(required: list[Right]) -> Table:
     """Those of one statement that the same test requires, in one line."""
-    table = Table("role", "statement", "actions", title="What the local AWS does not enforce")
+    table = Table("role", "statement", "actions", title="Rights that the local AWS does not enforce")
     table.add_column("required by a static test", overflow="fold")
     for (role, sid, test), rights_of_it in groupby(
         required, key=lambda right: (right.role, right.sid, required_by(right))
@@ -134,8 +145,8 @@ def _required(required: list[Right]) -> Table:
 
 def _why(outcome: Outcome) -> str:
     if not outcome.broken:
-        return "all of them passed"
-    return f"{outcome.broken[0]} broke before one could\n{outcome.output}"
+        return "all tests passed"
+    return f"{outcome.broken[0]} ended with an error first\n{outcome.output}"
 
 
 def _resource(resource: Any) -> Iterator[str]:

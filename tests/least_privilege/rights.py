@@ -47,7 +47,7 @@ def without(template: Template, name: str) -> Template:
     """The template with all rights but the one of this name; raises LookupError where there is none."""
     right = next((right for right in rights(template) if str(right) == name), None)
     if right is None:
-        raise LookupError(f"no role has a right that is called {name}")
+        raise LookupError(f"no right named {name}")
     changed = copy.deepcopy(template)
     for policy in changed["Resources"][right.role]["Properties"]["Policies"]:
         document = policy["PolicyDocument"]

@@ -41,10 +41,10 @@ def run(files: list[str], *options: str) -> Outcome:
                 command, cwd=PROJECT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            return Outcome([], [f"pytest, which took over {MAX_SECONDS} s"], MAX_SECONDS, "")
+            return Outcome([], [f"pytest (timeout after {MAX_SECONDS} s)"], MAX_SECONDS, "")
         seconds = time.monotonic() - started
         if done.returncode not in {_PASSED, _FAILED}:
-            return Outcome([], [f"pytest, which ended with {done.returncode}"], seconds, done.stdout + done.stderr)
+            return Outcome([], [f"pytest (exit code {done.returncode})"], seconds, done.stdout + done.stderr)
         cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it
     failed, broken = ([_name(case) for case in cases if case.find(kind) is not None] for kind in ("failure", "error"))
     return Outcome(failed, broken, seconds, done.stdout)

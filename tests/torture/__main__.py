@@ -22,10 +22,12 @@ from tests.torture.outcome import Outcome
 
 
 def main(
-    images: Annotated[int, typer.Option(min=10, help="How many images meet all disruptions at once.")] = 10_000,
-    write: Annotated[bool, typer.Option("--write", help="Write docs/reliability.md as well.")] = False,  # noqa: FBT002
+    images: Annotated[
+        int, typer.Option(min=10, help="Number of images in the scenario with all disruptions.")
+    ] = 10_000,
+    write: Annotated[bool, typer.Option("--write", help="Also write docs/reliability.md.")] = False,  # noqa: FBT002
 ) -> None:
-    """Runs each scenario, and compares the uploaded images with their outcomes."""
+    """Run each scenario and compare the uploaded images with their outcomes."""
     console = Console(markup=False, highlight=False)
     folder = PROJECT / "build" / "torture"
     outcomes: list[Outcome] = []
@@ -42,7 +44,9 @@ def main(
         raise typer.Exit(1) from None
     console.print(page.table(outcomes), soft_wrap=True)
     faults = [fault for outcome in outcomes for fault in outcome.faults]
-    console.print("\n".join(faults) or "Every image has one outcome, and every alert is explained.", soft_wrap=True)
+    console.print(
+        "\n".join(faults) or "No faults: every image has one outcome, and every duplicate is explained.", soft_wrap=True
+    )
     if write:
         _write(PROJECT / "docs" / "reliability.md", outcomes, (time.monotonic() - started) / 60)
     if faults:

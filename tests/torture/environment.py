@@ -186,7 +186,7 @@ class Environment:
         while not condition():
             if time.monotonic() > until:
                 raise WaitTimeoutError(
-                    f"{description}: not in {seconds:g} s, with {self.depth()} messages in the queues"
+                    f"Timeout after {seconds:g} s: {description}. {self.depth()} messages are in the queues."
                 )
             time.sleep(0.3)
 

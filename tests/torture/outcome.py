@@ -73,7 +73,7 @@ def faults_of_verdict(verdict: Verdict, not_completed: frozenset[str]) -> list[s
     return [
         *(f"unaccounted for: {image}" for image in verdict.unaccounted_for),
         *(f"record not completed: {alert}" for alert in verdict.not_notified if alert.id not in not_completed),
-        *(f"rows of no upload: {prediction}" for prediction in verdict.rows_without_upload),
+        *(f"rows without an upload: {prediction}" for prediction in verdict.rows_without_upload),
         *(
             [f"{verdict.images_also_dead_letters} images have a prediction and a dead letter"]
             if verdict.images_also_dead_letters

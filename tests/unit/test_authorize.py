@@ -57,25 +57,26 @@ def test_the_secret_of_one_client_does_not_work_for_another(authorize: Authorize
     assert authorize(f"Bearer {token.replace('camera-north', 'camera-south')}") is None
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        "Bearer",
-        "Bearer ",
-        "Bearer secret",
-        "Basic bGFiZWx3YXRjaA==",
-        new_token("a")[0],
-        f"Bearer {new_token('a')[0]}x",
-        f"Bearer {new_token('a')[0][:-1]}",
-        f"Bearer {new_token('A')[0]}",
-        f"Bearer {new_token('a/b')[0]}",
-        f"Bearer {new_token('-a')[0]}",
-        f"Bearer {new_token('')[0]}",
-        f"Bearer {new_token('a' * 64)[0]}",
-        f"Bearer {new_token('a')[0]}\n",
-    ],
-)
+# Named: a random token in a test's name would differ between the processes of pytest-xdist.
+HEADERS = {
+    "nothing": "",
+    "no token": "Bearer",
+    "a blank token": "Bearer ",
+    "a secret alone": "Bearer secret",
+    "another scheme": "Basic bGFiZWx3YXRjaA==",
+    "no scheme": new_token("a")[0],
+    "a longer secret": f"Bearer {new_token('a')[0]}x",
+    "a shorter secret": f"Bearer {new_token('a')[0][:-1]}",
+    "an upper-case client": f"Bearer {new_token('A')[0]}",
+    "a client with a slash": f"Bearer {new_token('a/b')[0]}",
+    "a client with a hyphen first": f"Bearer {new_token('-a')[0]}",
+    "no client": f"Bearer {new_token('')[0]}",
+    "a client of 64 letters": f"Bearer {new_token('a' * 64)[0]}",
+    "a line break": f"Bearer {new_token('a')[0]}\n",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
 def test_a_header_without_a_token_is_refused_without_a_read_of_the_table(
     authorize: Authorize, tokens: FakeTokens, telemetry: FakeTelemetry, header: str
 ) -> None:

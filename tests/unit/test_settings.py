@@ -12,6 +12,17 @@ def with_(**changes: str) -> dict[str, str]:
     return ENVIRONMENT | changes
 
 
+def refusal(**changes: str) -> str:
+    """The message about the changed variable."""
+    with pytest.raises(SettingError) as caught:
+        read(with_(**changes))
+    message = str(caught.value)
+    ((name, value),) = changes.items()
+    assert message.startswith(f"{name} ")
+    assert repr(value) in message
+    return message
+
+
 def test_the_labels_of_interest_are_read_with_their_own_thresholds_and_without_blanks() -> None:
     settings = read(with_(LabelsofInterest="  bacterial-leaf-blight ,leaf-smut : 90.5 "))
     assert settings.rules.labels_of_interest == (
@@ -27,34 +38,31 @@ def test_a_label_may_hold_a_colon_where_a_threshold_follows() -> None:
 def test_ten_labels_are_accepted_and_an_eleventh_is_refused() -> None:
     ten = [f"label-{number}" for number in range(10)]
     assert len(read(with_(LabelsofInterest=",".join(ten))).rules.labels_of_interest) == 10
-    with pytest.raises(SettingError, match=r"LabelsofInterest .* it names 11 labels, and 10 are the most"):
-        read(with_(LabelsofInterest=",".join([*ten, "one-more"])))
+    assert "at most 10 labels" in refusal(LabelsofInterest=",".join([*ten, "one-more"]))
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "wrong"),
     [
-        ("leaf-smut, Leaf-Smut:90", "names 'leaf-smut' more than once"),
-        ("*, *:50", "names '\\*' more than once"),
-        ("leaf-smut,,rust", "'' between its commas names no label"),
-        ("leaf-smut,", "'' between its commas names no label"),
-        (":90", "':90' between its commas names no label"),
-        ("leaf-smut:", "the threshold of 'leaf-smut' is '' and must be a number from 0 to 100"),
-        ("leaf-smut:101", "the threshold of 'leaf-smut' is '101'"),
-        ("leaf-smut:-1", "the threshold of 'leaf-smut' is '-1'"),
-        ("leaf-smut:nan", "the threshold of 'leaf-smut' is 'nan'"),
-        ("leaf-smut:high", "the threshold of 'leaf-smut' is 'high'"),
+        ("leaf-smut, Leaf-Smut:90", "'leaf-smut' more than once"),
+        ("*, *:50", "'*' more than once"),
+        ("leaf-smut,,rust", "not ''"),
+        ("leaf-smut,", "not ''"),
+        (":90", "not ':90'"),
+        ("leaf-smut:", "from 0 to 100, not ''"),
+        ("leaf-smut:101", "not '101'"),
+        ("leaf-smut:-1", "not '-1'"),
+        ("leaf-smut:nan", "not 'nan'"),
+        ("leaf-smut:high", "not 'high'"),
     ],
 )
-def test_a_mistake_in_the_labels_of_interest_is_named(text: str, complaint: str) -> None:
-    with pytest.raises(SettingError, match=f"^LabelsofInterest is .*{complaint}"):
-        read(with_(LabelsofInterest=text))
+def test_a_mistake_in_the_labels_of_interest_is_named(text: str, wrong: str) -> None:
+    assert wrong in refusal(LabelsofInterest=text)
 
 
 @pytest.mark.parametrize("text", ["-1", "100.1", "nan", "inf", "1e3", "eighty", "8_0", "８０"])
 def test_a_confidence_that_is_no_number_from_0_to_100_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^MinConfidence is .*, but it must be a number from 0 to 100$"):
-        read(with_(MinConfidence=text))
+    assert "from 0 to 100" in refusal(MinConfidence=text)
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("100", 100), (" 72.5 ", 72.5), ("1e2", 100), (".5", 0.5)])
@@ -65,14 +73,17 @@ def test_a_confidence_from_0_to_100_is_accepted(text: str, value: float) -> None
 @pytest.mark.parametrize("name", sorted(ENVIRONMENT))
 def test_a_variable_that_is_missing_is_named(name: str) -> None:
     environ = {key: value for key, value in ENVIRONMENT.items() if key != name}
-    with pytest.raises(SettingError, match=f"^{name} is not set; it must be "):
+    with pytest.raises(SettingError, match=f"^{name} is not set"):
         read(environ)
 
 
-@pytest.mark.parametrize("name", sorted(set(ENVIRONMENT) - {"LabelsofInterest"}))
-def test_a_variable_that_is_unusable_is_named_with_what_would_be_right(name: str) -> None:
-    with pytest.raises(SettingError, match=f"^{name} is 'no good!', but it must be (an?|the) "):
-        read(with_(**{name: "no good!"}))
+@pytest.mark.parametrize(
+    "setting",
+    [setting for setting in SETTINGS if setting is not Settings.labels_of_interest],
+    ids=lambda setting: setting.variable,
+)
+def test_a_variable_that_is_unusable_is_named_with_what_would_be_right(setting: Setting[object]) -> None:
+    assert setting.kind.expected in refusal(**{setting.variable: "no good!"})
 
 
 @pytest.mark.parametrize(
@@ -89,8 +100,7 @@ def test_a_model_of_any_partition_is_accepted_and_the_word_general(arn: str) -> 
 
 @pytest.mark.parametrize("arn", ["General", "arn:aws:rekognition:eu-west-1:123456789012:project/p", "arn:aws:s3:::x"])
 def test_an_arn_of_something_else_than_a_model_version_is_refused(arn: str) -> None:
-    with pytest.raises(SettingError, match=r"^CustomModelARN .* the ARN of a version of a Custom Labels model"):
-        read(with_(CustomModelARN=arn))
+    assert "or general" in refusal(CustomModelARN=arn)
 
 
 def test_the_defaults_are_the_safe_values() -> None:
@@ -105,14 +115,12 @@ def test_the_defaults_are_the_safe_values() -> None:
 
 @pytest.mark.parametrize("name", ["PARTIAL_BATCH_RESPONSES", "PICTURE_LINKS"])
 def test_a_switch_accepts_only_yes_and_no(name: str) -> None:
-    with pytest.raises(SettingError, match=f"^{name} is 'true', but it must be yes or no$"):
-        read(with_(**{name: "true"}))
+    assert "yes or no" in refusal(**{name: "true"})
 
 
 @pytest.mark.parametrize("text", ["0", "1.5", "42001", "soon"])
 def test_a_delay_is_a_whole_number_of_seconds_that_sqs_accepts(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^DEFER_SECONDS .* whole number of seconds from 1 to 42000"):
-        read(with_(DEFER_SECONDS=text))
+    assert "from 1 to 42000" in refusal(DEFER_SECONDS=text)
 
 
 def test_an_existing_bucket_is_accepted() -> None:
@@ -128,28 +136,25 @@ def test_an_origin_of_a_page_is_accepted(origin: str) -> None:
     "origin", ["*", "null", "example.com", "http://example.com", "https://example.com/", "https://a.com,https://b.com"]
 )
 def test_an_origin_with_a_path_or_of_any_page_is_refused(origin: str) -> None:
-    with pytest.raises(SettingError, match=r"^UPLOAD_ORIGIN is .* the origin of one web page \(https://example.com"):
-        read(with_(UPLOAD_ORIGIN=origin))
+    assert "without a path" in refusal(UPLOAD_ORIGIN=origin)
 
 
 @pytest.mark.parametrize("text", ["0", "901", "soon"])
 def test_a_presigned_upload_is_valid_for_15_minutes_at_most(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^PRESIGNED_UPLOAD_SECONDS .* whole number of seconds from 1 to 900"):
-        read(with_(PRESIGNED_UPLOAD_SECONDS=text))
+    assert "from 1 to 900" in refusal(PRESIGNED_UPLOAD_SECONDS=text)
 
 
 def test_a_mistake_ends_the_process_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in with_(MinConfidence="high").items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit, match=r"^labelwatch: MinConfidence 'high' [^\n]*$"):
         load()
-    assert end.value.code == "labelwatch: MinConfidence is 'high', but it must be a number from 0 to 100"
 
 
 def test_without_a_stage_the_message_says_how_to_create_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SystemExit, match=r"is not set; .*; `labelwatch up --stage NAME` writes the stage"):
+    with pytest.raises(SystemExit, match="labelwatch up --stage NAME"):
         load()
 
 
@@ -158,7 +163,7 @@ def test_any_text_as_labels_of_interest_is_read_or_refused_by_name(text: str) ->
     try:
         labels = read(with_(LabelsofInterest=text)).rules.labels_of_interest
     except SettingError as mistake:
-        assert str(mistake).startswith("LabelsofInterest is ")  # noqa: PT017 - either outcome is right
+        assert str(mistake).startswith("LabelsofInterest ")  # noqa: PT017 - either outcome is right
     else:
         assert 1 <= len(labels) <= 10
         assert all(label.name == label.name.strip() != "" for label in labels)
@@ -181,16 +186,15 @@ def test_the_model_policy_is_read() -> None:
     ("name", "value", "right"),
     [
         ("MODEL_AUTO_START", "on", "yes or no"),
-        ("MODEL_IDLE_MINUTES", "-1", "a whole number from 0 to 9999"),
-        ("MODEL_IDLE_MINUTES", "10000", "a whole number from 0 to 9999"),
+        ("MODEL_IDLE_MINUTES", "-1", "from 0 to 9999"),
+        ("MODEL_IDLE_MINUTES", "10000", "from 0 to 9999"),
         ("MODEL_IDLE_STOPS", "all", "own or any"),
-        ("MODEL_MAX_HOURS_PER_MONTH", "1.5", "a whole number from 0 to 999"),
-        ("MODEL_MAX_HOURS_PER_MONTH", "1000", "a whole number from 0 to 999"),
+        ("MODEL_MAX_HOURS_PER_MONTH", "1.5", "from 0 to 999"),
+        ("MODEL_MAX_HOURS_PER_MONTH", "1000", "from 0 to 999"),
     ],
 )
 def test_a_model_policy_out_of_range_is_refused(name: str, value: str, right: str) -> None:
-    with pytest.raises(SettingError, match=f"^{name} is '{value}', but it must be {right}$"):
-        read(with_(**{name: value}))
+    assert right in refusal(**{name: value})
 
 
 def test_the_examples_are_read_and_are_of_every_variable_without_a_default() -> None:
