@@ -10,7 +10,7 @@ export ORIGIN ?=
 export IMAGES_AT_ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format package lock clean setup
+.PHONY: help demo up test docs lint format package lock clean setup
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,12 +40,17 @@ torture: setup ## Kill, throttle, repeat and fail all that can be, and see that 
 bench: setup ## Measure: calls and cost of an image, cold starts, a backfill (bench/README.md)
 	@for name in calls cost cold_start backfill; do $(BIN)/python -m bench.$$name || exit; done
 
+docs: setup ## Write docs/reference from the code
+	@$(BIN)/python -m checks.reference --write
+
 lint: setup .venv-checks/ready checks/sql/node_modules/ready ## Run ruff, mypy, and the checks of words, complexity, the template and athena/*.sql
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m checks.words
 	@$(BIN)/python -m checks.complexity
+	@$(BIN)/python -m checks.reference
+	@$(BIN)/python -m checks.markdown
 	@.venv-checks/bin/python -m checks.grammars athena/*.sql
 	@$(BIN)/python -m checks.projection athena/*.sql
 	@$(BIN)/labelwatch package

@@ -124,7 +124,7 @@ class Setting[T]:
     `default` counts where the variable is missing; without one it must be there. `help` is given where an operator sets
     it: for its option of `labelwatch up` and its parameter of the template, whose default is `parameter_default` where
     the variable itself must be there. `parameter` is the parameter's name and `output` that of the stack's output, or
-    of the parameter, which has the value: the variable's name in camel case.
+    of the parameter, which has the value: the variable's name in camel case. A `stage_only` setting has neither.
     """
 
     def __init__(  # noqa: PLR0913 - a declaration's parts, by name
@@ -136,15 +136,16 @@ class Setting[T]:
         help: str | None = None,  # noqa: A002 - as typer calls it
         parameter_default: str | None = None,
         output: str | None = None,
+        stage_only: bool = False,
     ) -> None:
         self.variable = variable
         self.kind = kind
         self.default = default
         self.help = help
         self.parameter_default = default if parameter_default is None else parameter_default
-        self.parameter = camel_case(variable) if help else None
-        # What has a default and no parameter is no matter of the stack.
-        self.output = (output or camel_case(variable)) if help or default is None else None
+        self.stage_only = stage_only
+        self.parameter = camel_case(variable) if help and not stage_only else None
+        self.output = None if stage_only else output or camel_case(variable)
 
     @overload
     def __get__(self, settings: None, owner: type) -> Self: ...
@@ -270,14 +271,38 @@ class Settings:
     table_name = Setting("TABLE_NAME", TABLE)
     workspace_bucket = Setting("WORKSPACE_BUCKET", BUCKET)
 
-    # --- Set in the environment alone.
+    # --- Set in the environment of the stage alone.
 
     # For infra/functions.yaml: with chalice deploy, nothing reads batch item failures.
-    partial_batch_responses = Setting("PARTIAL_BATCH_RESPONSES", YES_OR_NO, default="no")
-    presigned_upload_seconds = Setting("PRESIGNED_UPLOAD_SECONDS", _seconds(900), default="900")
+    partial_batch_responses = Setting(
+        "PARTIAL_BATCH_RESPONSES",
+        YES_OR_NO,
+        default="no",
+        stage_only=True,
+        help="Reports of failed messages to Lambda. Do not set it: CloudFormation sets yes, chalice deploy needs no.",
+    )
+    presigned_upload_seconds = Setting(
+        "PRESIGNED_UPLOAD_SECONDS",
+        _seconds(900),
+        default="900",
+        stage_only=True,
+        help="Seconds for which a presigned upload is valid.",
+    )
     # SQS hides a message for 12 hours at most, from its receive on; the longest delay of a retry is 20 times the first.
-    retry_seconds = Setting("RETRY_SECONDS", _seconds(900), default="30")
-    defer_seconds = Setting("DEFER_SECONDS", _seconds(42_000), default="300")
+    retry_seconds = Setting(
+        "RETRY_SECONDS",
+        _seconds(900),
+        default="30",
+        stage_only=True,
+        help="Seconds before the first retry of a message. Later retries wait longer, up to 20 times this value.",
+    )
+    defer_seconds = Setting(
+        "DEFER_SECONDS",
+        _seconds(42_000),
+        default="300",
+        stage_only=True,
+        help="Seconds for which an image is deferred when the model is not running.",
+    )
 
     @property
     def rules(self) -> Rules:

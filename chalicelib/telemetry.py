@@ -14,7 +14,7 @@ class Metric(NamedTuple):
     services: tuple[str, ...]
 
 
-# Every metric, by its name. docs/operations.md has the same table, and each metric of each service costs money a month.
+# Every metric, by its name; `make docs` lists them. Each metric of each service costs money a month.
 METRICS = {
     "ImagesDetected": Metric("Images analysed by the model.", ("detect",)),
     "Labels": Metric("Labels that the model returned.", ("detect",)),

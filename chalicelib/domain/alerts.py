@@ -9,6 +9,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -40,6 +41,24 @@ MAX_BYTES = 240_000
 MAX_BYTES_OF_A_LIST = 30_000
 MAX_LABELS_IN_A_LINE = 5
 LONGEST_NAME = 200
+
+
+class Attribute(NamedTuple):
+    """A message attribute: its type in SNS, and what it means to programs and filter policies."""
+
+    type: str
+    meaning: str
+
+
+ATTRIBUTES = {
+    "labels": Attribute("String.Array", "Names of the labels of interest."),
+    "confidence": Attribute("Number", "Highest confidence of these labels, 0 to 100."),
+    "bucket": Attribute("String", "Bucket of the images. An alert on images of two buckets has a String.Array."),
+    "images": Attribute("String.Array", "Percent-encoded keys of the images, as many as fit."),
+    "predictions": Attribute(
+        "String.Array", "Keys of the objects with the rows of all predictions, in the output bucket."
+    ),
+}
 
 
 class Finding(Struct, frozen=True):

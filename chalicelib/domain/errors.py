@@ -1,8 +1,8 @@
 """The failures of a message, each with its disposition, and the errors of the REST API.
 
 Each failure in the pipeline is a Fault with one of three dispositions: retry, defer, reject. queues/batch.py carries
-them out. A reject reason is the first argument of a `Rejected(...)` in chalicelib, or AWS's own error code; the table
-in docs/operations.md has them all.
+them out. A reject reason is the first argument of a `Rejected(...)` in chalicelib, or AWS's own error code; `make docs`
+lists them all.
 """
 
 from enum import StrEnum

@@ -1,9 +1,10 @@
 """The columns: a prediction as rows of newline-delimited JSON, one for each label, that Athena reads."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib.domain.images import ImageReference
 from chalicelib.domain.predictions import BoundingBox, Label, Prediction, prediction_id
@@ -11,24 +12,29 @@ from chalicelib.domain.rules import Rules
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One row of the table `rekognition_customlabels_analytics`, a field for each column; README describes them."""
+    """One row of the table `rekognition_customlabels_analytics`, a field for each column."""
 
-    image: str
-    label: str | None
-    confidence: float | None
-    bucket: str
-    version_id: str | None
-    etag: str
-    size: int
-    content_type: str
-    metadata: dict[str, str]
-    uploaded_at: str
-    detected_at: str
-    model: str
-    min_confidence: float
-    of_interest: bool
-    bounding_box: BoundingBox | None
-    prediction_id: str
+    image: Annotated[str, Meta(description="Key of the object.")]
+    label: Annotated[str | None, Meta(description="Label, or null for an image without labels.")]
+    confidence: Annotated[float | None, Meta(description="Confidence of the label, 0 to 100, or null.")]
+    bucket: Annotated[str, Meta(description="Bucket of the object.")]
+    version_id: Annotated[str | None, Meta(description="Version of the object, or null in a bucket without versions.")]
+    etag: Annotated[str, Meta(description="ETag of the object.")]
+    size: Annotated[int, Meta(description="Size of the object in bytes.")]
+    content_type: Annotated[str, Meta(description="Content type of the object, as uploaded.")]
+    metadata: Annotated[dict[str, str], Meta(description="User-defined metadata of the object.")]
+    uploaded_at: Annotated[str, Meta(description="Time of the upload (UTC), such as 2026-11-22 10:00:00.123.")]
+    detected_at: Annotated[str, Meta(description="Time of the detection (UTC), such as 2026-11-22 10:00:01.456.")]
+    model: Annotated[str, Meta(description="ARN of the model version, or general.")]
+    min_confidence: Annotated[float, Meta(description="Lowest confidence that the model was to return, 0 to 100.")]
+    of_interest: Annotated[
+        bool, Meta(description="Whether the label is in LabelsofInterest and at its threshold or above.")
+    ]
+    bounding_box: Annotated[
+        BoundingBox | None,
+        Meta(description="Position of the label as shares (0 to 1) of the image's width and height, or null."),
+    ]
+    prediction_id: Annotated[str, Meta(description="Hash of bucket, key, ETag and model. A repeat has the same id.")]
 
 
 _encoder = msgspec.json.Encoder()

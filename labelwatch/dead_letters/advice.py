@@ -1,4 +1,4 @@
-"""What each reason means, and what to do about it; docs/operations.md has the same as a table."""
+"""What each reason means, and what to do about it; `make docs` lists the reasons."""
 
 from typing import NamedTuple
 

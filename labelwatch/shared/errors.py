@@ -5,6 +5,17 @@ from contextlib import contextmanager
 
 from chalicelib.domain.errors import Fault
 
+# What the exit code of a command means.
+EXIT_CODES = {
+    0: "Success.",
+    1: "Error. The last line on standard error says what failed. `labelwatch audit`: images or alerts are missing.",
+    2: "Wrong usage: an unknown command or option, or a value of the wrong kind.",
+    3: "`labelwatch audit` only: no image is missing yet, but messages are in progress. Run the command again.",
+    129: "Stopped because the terminal was closed (SIGHUP).",
+    130: "Stopped with Ctrl-C (SIGINT).",
+    143: "Stopped by SIGTERM.",
+}
+
 
 class UserError(Exception):
     """Raised for what the user can correct: the message says what failed, why, and what to do next."""

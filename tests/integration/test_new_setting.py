@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
+from chalicelib.settings import YES_OR_NO
 from labelwatch.shared.project import PROJECT
 
-SOURCES = ("app.py", "chalicelib", "labelwatch", "infra", ".chalice", "README.md", "pyproject.toml")
+SOURCES = ("app.py", "chalicelib", "labelwatch", "infra", "athena", "checks", ".chalice", "pyproject.toml")
 TESTS = ("conftest.py", "support", "unit/test_parameters.py")
 SCRIPT = """
 import json
@@ -68,11 +69,6 @@ EDITS = (
     ),
     Edit("infra/resources.yaml", "[EmailNotification, PictureLinks", ", PictureColor"),
     Edit("infra/resources.yaml", "${PictureLinks}", " ${PictureColor}"),
-    Edit(
-        "README.md",
-        "| parameter | `labelwatch up` | meaning | default |\n|---|---|---|---|\n",
-        "| `PictureColor` | `--picture-color` | `yes` or `no`: pictures in color | `no` |\n",
-    ),
 )
 
 
@@ -100,11 +96,11 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_edits_are_those_of_contributing_and_five_at_most() -> None:
+def test_the_edits_are_those_of_contributing_and_four_at_most() -> None:
     section = (PROJECT / "CONTRIBUTING.md").read_text().partition("## A new setting\n")[2]
     files = re.findall(r"(?m)^\d\. `(\S+)`: ", section)
     assert [edit.file for edit in EDITS] == files
-    assert len(files) <= 5
+    assert len(files) <= 4
 
 
 def test_labelwatch_up_has_the_option(copied: Path) -> None:
@@ -117,8 +113,16 @@ def test_functions_stage_and_cloudformation_have_the_setting(copied: Path) -> No
         "seen by a resource": True,
         "stage": "yes",
         "settings": True,
-        "problem": "PICTURE_COLOR is 'blue', but it must be yes or no",
+        "problem": f"PICTURE_COLOR 'blue' is not valid: must be {YES_OR_NO.expected}.",
     }
+
+
+def test_make_docs_writes_the_setting_into_the_reference(copied: Path) -> None:
+    run(copied, "-m", "checks.reference", "--write")
+    page = (copied / "docs" / "reference" / "settings.md").read_text()
+    assert {"### `PictureColor`", "- Option: `--picture-color`", "- Variable: `PICTURE_COLOR`"} <= set(
+        page.splitlines()
+    )
 
 
 def test_no_edit_is_missing(copied: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.alerts import Alert, Finding, Picture, compose_alert
+from chalicelib.domain.alerts import ATTRIBUTES, Alert, Finding, Picture, compose_alert
 from chalicelib.domain.predictions import Label
 from tests.support.builders import NOW, image, prediction
 
@@ -147,3 +147,7 @@ def test_a_confidence_over_100_is_written_as_100() -> None:
         compose_alert([finding(Label("leaf-smut", 1e308)), finding(Label("leaf-smut", 97))]).attributes["confidence"]
         == 100
     )
+
+
+def test_the_attributes_of_an_alert_are_the_declared_ones() -> None:
+    assert compose_alert([finding()]).attributes.keys() == ATTRIBUTES.keys()

@@ -51,7 +51,7 @@ ARROWS = {
     ),
     "labelwatch.__main__": ("labelwatch.commands", "labelwatch.shared", *LIBRARY),
     "athena": ("labelwatch.__main__",),
-    "checks": ("labelwatch.deploy", "labelwatch.shared"),
+    "checks": ("labelwatch", *LIBRARY),
     "tests.support": ("app", "labelwatch", *LIBRARY),
     "bench": ("tests.support", "labelwatch", *LIBRARY),
     "tests": ("app", "athena", "bench", "checks", "labelwatch", *LIBRARY),

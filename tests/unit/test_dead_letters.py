@@ -2,7 +2,6 @@
 
 import ast
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -219,15 +218,6 @@ def test_there_is_advice_on_every_reason_for_which_the_functions_reject() -> Non
         <= rejections()
         <= set(advice.ADVICE)
     )
-
-
-def test_the_table_of_the_docs_is_the_advice() -> None:
-    text = (PROJECT / "docs" / "operations.md").read_text()
-    table = text.split("| reason | what it means | what to do |\n|---|---|---|\n")[1].split("\n\n")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
-    named = {reason: (meaning, to_do) for names, meaning, to_do in rows for reason in re.findall(r"`([^`]+)`", names)}
-    assert named == {reason: tuple(parts) for reason, parts in advice.ADVICE.items()}
-    assert rows[-1] == ["any other", *advice.ANY_OTHER]
 
 
 def test_an_unexpected_reason_has_general_advice() -> None:

@@ -9,13 +9,12 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.settings import SETTINGS, Setting
+from chalicelib.settings import SETTINGS
 from labelwatch.__main__ import app
 from labelwatch.deploy import parameter_file, parameters
 from labelwatch.deploy.packaging import resources
 from labelwatch.deploy.parameters import PARAMETERS, Parameter, option
 from labelwatch.shared.errors import UserError
-from labelwatch.shared.project import PROJECT
 
 TEMPLATE = resources()
 GIVEN = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
@@ -52,11 +51,11 @@ def test_missing_parameters_are_named_with_their_options() -> None:
     ("name", "value", "right"),
     [
         ("CustomModelARN", "leaves", "must be the ARN of a model version"),
-        ("EmailNotification", "grower", "must be one e-mail address"),
+        ("EmailNotification", "grower", "email address"),
         ("InputBucketName", "Leaves", "must be a bucket name of 3 to 63"),
         ("OutputBucketName", "a" * 54, "must be a bucket name of 3 to 53"),
         ("LabelsofInterest", "leaf-smut:101", "must be 1 to 10 labels"),
-        ("LabelsofInterest", "leaf-smut, Leaf-Smut", "names 'leaf-smut' more than once"),
+        ("LabelsofInterest", "leaf-smut, Leaf-Smut", "'leaf-smut' more than once"),
         ("MinConfidence", "101", "must be a number from 0 to 100"),
         ("MinConfidence", "high", "must be a number from 0 to 100"),
         ("Tracing", "on", "must be one of yes, no"),
@@ -178,11 +177,10 @@ def test_the_options_are_called_as_the_parameters_are() -> None:
     ]
 
 
-README = (PROJECT / "README.md").read_text()
 SETTING_OF = {setting.parameter: setting for setting in SETTINGS if setting.parameter}
 
 
-def missing_edits(parameter: Parameter, template: dict[str, Any], readme: str, choices: tuple[str, ...]) -> list[str]:
+def missing_edits(parameter: Parameter, template: dict[str, Any], choices: tuple[str, ...]) -> list[str]:
     """What a declared parameter still needs, file by file."""
     name, template_file = parameter.name, "infra/resources.yaml"
     written = template["Parameters"].get(name, {})
@@ -205,8 +203,6 @@ def missing_edits(parameter: Parameter, template: dict[str, Any], readme: str, c
         f"{template_file}: Resources: Database: parameters: ${{{name}}}": (
             parameter.default is None or f"${{{name}}}" in json.dumps(template["Resources"]["Database"])
         ),
-        f"README.md: a row that begins with | `{name}` | `{option(name)}` |": f"\n| `{name}` | `{option(name)}` |"
-        in readme,
     }
     return [edit for edit, done in edits.items() if not done]
 
@@ -218,8 +214,8 @@ def choices_of(name: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_a_declared_parameter_is_in_the_template_and_in_the_readme(name: str) -> None:
-    assert missing_edits(PARAMETERS[name], TEMPLATE, README, tuple(choices_of(name))) == []
+def test_a_declared_parameter_is_in_the_template(name: str) -> None:
+    assert missing_edits(PARAMETERS[name], TEMPLATE, tuple(choices_of(name))) == []
 
 
 def test_every_parameter_of_the_template_is_declared() -> None:
@@ -227,19 +223,10 @@ def test_every_parameter_of_the_template_is_declared() -> None:
     assert not undeclared, f"give {undeclared} a help text in chalicelib/settings.py or labelwatch/deploy/parameters.py"
 
 
-@pytest.mark.parametrize(
-    "setting", [setting for setting in SETTINGS if not setting.output], ids=lambda setting: setting.variable
-)
-def test_a_setting_of_the_environment_alone_is_in_the_readme(setting: Setting[object]) -> None:
-    assert f"`{setting.variable}`" in README
-
-
-def forget(part: str) -> tuple[dict[str, Any], str]:
-    """Template and README without one of the edits of PictureLinks."""
-    template, readme = copy.deepcopy(TEMPLATE), README
-    if part == "README.md":
-        readme = readme.replace("| `PictureLinks` |", "| |")
-    elif part == "group":
+def forget(part: str) -> dict[str, Any]:
+    """The template without one of the edits of PictureLinks."""
+    template = copy.deepcopy(TEMPLATE)
+    if part == "group":
         for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
             group["Parameters"] = [name for name in group["Parameters"] if name != "PictureLinks"]
     elif part == "Database":
@@ -248,23 +235,22 @@ def forget(part: str) -> tuple[dict[str, Any], str]:
         del template["Parameters"]["PictureLinks"]
     else:
         del template["Parameters"]["PictureLinks"][part]
-    return template, readme
+    return template
 
 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ("Parameters", "resources.yaml: Parameters: PictureLinks with the Description 'Links in alerts"),
-        ("Description", "resources.yaml: Parameters: PictureLinks with the Description 'Links in alerts"),
-        ("Default", "resources.yaml: Parameters: PictureLinks with the Default 'yes'"),
-        ("AllowedValues", "resources.yaml: Parameters: PictureLinks with AllowedValues ('yes', 'no')"),
-        ("group", "resources.yaml: Metadata: PictureLinks in the Parameters of a group"),
-        ("Database", "resources.yaml: Resources: Database: parameters: ${PictureLinks}"),
-        ("README.md", "README.md: a row that begins with | `PictureLinks` | `--picture-links` |"),
+        ("Parameters", "Parameters: PictureLinks with the Description "),
+        ("Description", "Parameters: PictureLinks with the Description "),
+        ("Default", "Parameters: PictureLinks with the Default 'yes'"),
+        ("AllowedValues", "Parameters: PictureLinks with AllowedValues ('yes', 'no')"),
+        ("group", "Metadata: PictureLinks in the Parameters of a group"),
+        ("Database", "Database: parameters: ${PictureLinks}"),
     ],
 )
 def test_a_forgotten_edit_is_named(part: str, message: str) -> None:
-    assert message in missing_edits(PARAMETERS["PictureLinks"], *forget(part), ("yes", "no"))[0]
+    assert message in missing_edits(PARAMETERS["PictureLinks"], forget(part), ("yes", "no"))[0]
 
 
 def test_up_has_an_option_for_every_parameter_and_its_help_has_the_default() -> None:
