@@ -160,23 +160,11 @@ def test_every_client_writes_under_its_own_name(pipeline: Pipeline, api: str) ->
     assert presign(api, south)["key"].startswith("uploads/camera-south/")
 
 
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        (b"{", (400, "InvalidJson", None)),
-        (b"[]", (400, "InvalidBody", None)),
-        (b"{}", (400, "MissingField", "filename")),
-        (b'{"filename": ""}', (400, "InvalidField", "filename")),
-        (b'{"filename": "' + b"a" * 10_000 + b'.jpg"}', (400, "InvalidField", "filename")),
-        (b'{"filename": "leaf.gif"}', (400, "UnsupportedType", "filename")),
-        (b'{"filename": "leaf.jpg", "content_type": "text/html"}', (400, "UnsupportedType", "content_type")),
-    ],
-)
-def test_a_bad_request_is_refused_with_its_field(
-    api: str, token: str, body: bytes, error: tuple[int, str, str | None]
-) -> None:
+def test_a_bad_request_is_refused_with_its_field(api: str, token: str) -> None:
+    """tests/unit/test_presign_upload.py has every bad request."""
     headers = JSON | {"Authorization": f"Bearer {token}"}
-    assert error_of(requests.post(f"{api}/uploads", headers=headers, data=body, timeout=60)) == error
+    answer = requests.post(f"{api}/uploads", headers=headers, data=b'{"filename": "leaf.gif"}', timeout=60)
+    assert error_of(answer) == (400, "UnsupportedType", "filename")
 
 
 def test_without_a_token_it_is_401_and_with_a_wrong_one_403(api: str, token: str) -> None:
@@ -190,7 +178,7 @@ def test_the_answer_to_curl_without_a_content_type_names_the_missing_header(api:
     command = ["curl", "-sS", f"{api}/uploads", "-H", f"Authorization: Bearer {token}", "-d", '{"filename": "a.jpg"}']
     answer = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     assert answer["error"]["code"] == "UnsupportedMediaType"
-    assert "-H 'Content-Type: application/json'" in answer["error"]["message"]
+    assert "Content-Type: application/json" in answer["error"]["message"]
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/uploads"), ("PUT", "/health"), ("POST", "/nope")])

@@ -22,6 +22,16 @@ from PIL import Image
 from labelwatch.local import image_limits
 from labelwatch.local.model import LocalModel, RateLimit, model_arn
 from labelwatch.local.rekognition_api import ServiceError, served
+from tests.support.sample_images import (
+    animated,
+    noise,
+    padded,
+    plain,
+    png_of_16_bits,
+    rotated,
+    truncated,
+    with_header_size,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -187,6 +197,69 @@ def test_an_object_that_rekognition_does_not_accept_is_refused(
 ) -> None:
     objects["leaves", "bad.jpg", None] = content
     assert refused(lambda: detected(rekognition, stored("bad.jpg"))) == (code, 400)
+
+
+# Every format and size, with the code that refuses it.
+SAMPLES: dict[str, tuple[bytes, str | None]] = {
+    "jpeg, progressive": (plain("JPEG", progressive=True), None),
+    "jpeg, grey": (plain("JPEG", mode="L"), None),
+    "jpeg, on its side": (rotated(), None),
+    "jpeg, of two pictures": (animated("MPO"), None),
+    "jpeg, with more after it": (plain("JPEG") + b"more", None),
+    "png, of a palette": (plain("PNG", mode="P"), None),
+    "png, black and white": (plain("PNG", mode="1"), None),
+    "png, with transparency": (plain("PNG", mode="RGBA"), None),
+    "png, animated": (animated("PNG"), None),
+    "gif, animated": (animated("GIF"), "InvalidImageFormatException"),
+    "bmp": (plain("BMP"), "InvalidImageFormatException"),
+    "tiff": (plain("TIFF"), "InvalidImageFormatException"),
+    "avif": (plain("AVIF"), "InvalidImageFormatException"),
+    "jpeg 2000": (plain("JPEG2000"), "InvalidImageFormatException"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="96" height="96"/>', "InvalidImageFormatException"),
+    "pdf": (b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", "InvalidImageFormatException"),
+    "random": (Random(0).randbytes(5000), "InvalidImageFormatException"),
+    "one byte": (b"\xff", "InvalidImageFormatException"),
+    "gif named as a jpeg": (plain("GIF"), "InvalidImageFormatException"),
+    "tenth of a jpeg": (truncated("JPEG", 0.1), "InvalidImageFormatException"),
+    "most of a jpeg": (truncated("JPEG", 0.9), "InvalidImageFormatException"),
+    "png's first bytes": (noise("PNG")[:8], "InvalidImageFormatException"),
+    "tenth of a png": (truncated("PNG", 0.1), "InvalidImageFormatException"),
+    "half a png": (truncated("PNG", 0.5), "InvalidImageFormatException"),
+    "63 x 64": (plain("PNG", (63, 64)), "InvalidParameterException"),
+    "64 x 64": (plain("PNG", (64, 64)), None),
+    "1 x 1": (plain("PNG", (1, 1)), "InvalidParameterException"),
+    "4096 x 4096": (plain("PNG", (4096, 4096)), None),
+    "300 x 4097": (plain("PNG", (300, 4097)), "ImageTooLargeException"),
+    "20 to 1": (plain("PNG", (1280, 64)), None),
+    "1 to 20": (plain("PNG", (64, 1280)), None),
+    "longer than 20 to 1": (plain("PNG", (1281, 64)), "InvalidParameterException"),
+    "jpeg": (plain("JPEG"), None),
+    "jpeg, CMYK": (plain("JPEG", mode="CMYK"), None),
+    "png": (plain("PNG"), None),
+    "png, of 16 bits": (png_of_16_bits(), None),
+    "gif": (plain("GIF"), "InvalidImageFormatException"),
+    "webp": (plain("WEBP"), "InvalidImageFormatException"),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "InvalidImageFormatException"),
+    "text": (b"Spray on Tuesday.", "InvalidImageFormatException"),
+    "jpeg's first bytes": (noise("JPEG")[:3], "InvalidImageFormatException"),
+    "half a jpeg": (truncated("JPEG", 0.5), "InvalidImageFormatException"),
+    "most of a png": (truncated("PNG", 0.9), "InvalidImageFormatException"),
+    "64 x 63": (plain("JPEG", (64, 63)), "InvalidParameterException"),
+    "4097 x 300": (plain("JPEG", (4097, 300)), "ImageTooLargeException"),
+    "30000 x 30000, by its header": (with_header_size(30_000, 30_000), "ImageTooLargeException"),
+    "15 MiB": (padded(), None),
+}
+
+
+@pytest.mark.parametrize(("content", "code"), SAMPLES.values(), ids=SAMPLES)
+def test_a_sample_is_analysed_or_refused_by_its_content(
+    rekognition: RekognitionClient, objects: Objects, content: bytes, code: str | None
+) -> None:
+    objects["leaves", "sample", None] = content
+    if code:
+        assert refused(lambda: detected(rekognition, stored("sample"))) == (code, 400)
+    else:
+        assert detected(rekognition, stored("sample")) == LABELS
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (64, 20 * 64), (4096, 205)])

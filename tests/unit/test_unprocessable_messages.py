@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -214,3 +215,61 @@ def expected(fault: Exception | None, receives: int) -> str:
             return fault.reason if receives >= 10 else "comes back"
         case _:
             return "Unexpected" if receives >= 10 else "comes back"
+
+
+def event(**changes: Any) -> str:
+    return notification(s3_record("foreign.jpg", **changes))
+
+
+NOT_AN_EVENT = "NotAnS3Event"
+FOREIGN = {
+    "a test event of S3": ('{"Service": "Amazon S3", "Event": "s3:TestEvent"}', "finished"),
+    **{
+        name: (event(eventName=name), "finished")
+        for name in (
+            "ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "ObjectRestore:Completed",
+            "LifecycleExpiration:Delete", "LifecycleTransition", "ObjectTagging:Put",
+            "Replication:OperationFailedReplication",
+        )
+    },
+    "another test event": ('{"Event": "x:TestEvent"}', NOT_AN_EVENT),
+    "another service": (event(eventSource="aws:ses"), NOT_AN_EVENT),
+    "of SNS": (json.dumps({"Type": "Notification", "Message": event(), "TopicArn": "arn:of:a:topic"}), NOT_AN_EVENT),
+    "of EventBridge": ('{"source": "aws.s3", "detail": {"bucket": {"name": "b"}}}', NOT_AN_EVENT),
+    "no JSON": ("no JSON", NOT_AN_EVENT),
+    "a string": ('"a string"', NOT_AN_EVENT),
+    "a list": ('["a list"]', NOT_AN_EVENT),
+    "no records": ("{}", NOT_AN_EVENT),
+    "records of null": ('{"Records": null}', NOT_AN_EVENT),
+    "records of text": ('{"Records": "text"}', NOT_AN_EVENT),
+    "an empty list of records": ('{"Records": []}', NOT_AN_EVENT),
+    "a record of null": ('{"Records": [null]}', NOT_AN_EVENT),
+    "half a million records": (json.dumps({"Records": [1] * 340_000}), NOT_AN_EVENT),
+    "half a body": (event()[: len(event()) // 2], NOT_AN_EVENT),
+    "two bodies": (event() * 2, NOT_AN_EVENT),
+    "a byte order mark": ("\ufeff" + event(), NOT_AN_EVENT),
+    "deep lists": ('{"Records":' + "[" * 100_000, NOT_AN_EVENT),
+    "deep objects": (event()[:-3] + ',"x":' + '{"x":' * 100_000, NOT_AN_EVENT),
+    "an invalid escape": ('{"x":"\\q"}', NOT_AN_EVENT),
+    "half a character": ('{"Records":[{"eventSource":"\\ud800"}]}', NOT_AN_EVENT),
+    "a repeated member": (event()[:-1] + ',"Records":7}', NOT_AN_EVENT),
+    "no S3": (event(s3=None), NOT_AN_EVENT),
+    "no bucket": (event(s3={"object": {"key": "k"}}), NOT_AN_EVENT),
+    "a bucket without a name": (event(bucket=""), NOT_AN_EVENT),
+    "a name of no bucket": (event(bucket="no bucket/\n"), NOT_AN_EVENT),
+    "a name without end": (event(bucket="b" * 900_000), NOT_AN_EVENT),
+    "a key of null": (event(object={"key": None}), NOT_AN_EVENT),
+    "an empty key": (event(object={"key": ""}), NOT_AN_EVENT),
+    "a key without end": (event(object={"key": "k" * 900_000}), NOT_AN_EVENT),
+    "a size of text": (event(object={"size": "1024"}), NOT_AN_EVENT),
+    "an event of rows": (event(bucket="predictions"), "OwnBucket"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "outcome"), FOREIGN.values(), ids=FOREIGN)
+def test_a_foreign_message_has_its_own_outcome_and_leaves_its_neighbours_alone(body: str, outcome: str) -> None:
+    bench = Bench(partial=True)
+    good = [message(notification(s3_record(f"{name}.jpg")), name) for name in ("before", "after")]
+    messages = [good[0], message(body, "foreign"), good[1]]
+    assert bench.settled(bench.detect, messages) == {"before": "finished", "foreign": outcome, "after": "finished"}
+    assert bench.predicted == ["before.jpg", "after.jpg"]
