@@ -1,4 +1,4 @@
-"""The examples of docs/uploads.md, run unchanged."""
+"""The examples of the docs, run unchanged: named scripts, and all blocks of commands after the line `<!-- run -->`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
+from labelwatch.local.up import variables
 from labelwatch.shared.project import PROJECT
 from labelwatch.uploads import tokens
 from tests.support.pipeline import Pipeline, picture
@@ -29,10 +32,38 @@ for (const path of process.argv.slice(2)) {
 """
 
 
+PAGES = {
+    str(page.relative_to(PROJECT)): page.read_text()
+    for page in sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
+}
+# The files that the commands of a page find in their folder.
+FILES = {"leaf.jpg": picture(), "leaf 1.jpg": picture(), "notes.jpg": b"Spray on Tuesday."}
+
+
 def example(name: str) -> str:
-    text = (PROJECT / "docs" / "uploads.md").read_text()
+    text = "".join(PAGES.values())
     (code,) = re.findall(rf"<!-- example: {name} -->\n```\w+\n(.*?)```", text, re.DOTALL)
     return str(code)
+
+
+def commands(text: str) -> str:
+    """The blocks of commands after `<!-- run -->`, in their order; in lists too."""
+    tokens = MarkdownIt("commonmark").parse(text)
+    marked = [block for mark, block in pairwise(tokens) if mark.content.strip() == "<!-- run -->"]
+    assert all(block.type == "fence" for block in marked), "a mark without a block of commands"
+    return "".join(block.content for block in marked)
+
+
+def run_commands(pipeline: Pipeline, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Runs the marked commands as a reader of the page would: one shell, after the line that `make up` prints."""
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    script = f"{variables(pipeline.session)}\nset -ex -o pipefail\n{commands(text)}"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "80", "no_proxy": "127.0.0.1"}
+    return subprocess.run(
+        [str(shutil.which("bash")), "-c", script], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -77,3 +108,52 @@ def test_images_are_uploaded_from_javascript(pipeline: Pipeline, leaves: Path, t
     script.write_text(AROUND_JAVASCRIPT % example("javascript"))
     command = ["node", str(script), *(str(leaves / name) for name in NAMES)]
     assert uploaded(pipeline, command, "javascript") == CLEANED
+
+
+@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if commands(text)])
+def test_the_marked_commands_of_a_page_work(pipeline: Pipeline, tmp_path: Path, page: str) -> None:
+    done = run_commands(pipeline, tmp_path, PAGES[page])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+SAMPLE = """
+Upload an image, then look at the dead letters:
+
+<!-- run -->
+```
+IMAGE=field-7/leaf.jpg
+aws s3 cp leaf.jpg "s3://labelwatch-images/$IMAGE"
+```
+
+1. In a list, and over two lines:
+
+   <!-- run -->
+   ```sh
+   test "$IMAGE" = field-7/leaf.jpg
+   labelwatch dead-letters list \\
+     --format json
+   ```
+
+```
+this block is not marked
+```
+"""
+
+
+def test_the_marked_commands_of_a_sample_page_work(pipeline: Pipeline, tmp_path: Path) -> None:
+    done = run_commands(pipeline, tmp_path, SAMPLE)
+    assert done.returncode == 0, done.stderr
+    assert "field-7/leaf.jpg" in done.stdout
+    pipeline.wait_for("field-7/leaf.jpg")
+
+
+@pytest.mark.parametrize("wrong", ["labelwatch dead-letters lists", "labelwatch audit --day tomorrow", "false | true"])
+def test_a_wrong_command_fails_and_none_after_it_runs(pipeline: Pipeline, tmp_path: Path, wrong: str) -> None:
+    done = run_commands(pipeline, tmp_path, f"<!-- run -->\n```\n{wrong}\ntouch after\n```\n")
+    assert done.returncode != 0
+    assert not (tmp_path / "after").exists()
+
+
+def test_a_mark_without_a_block_is_refused() -> None:
+    with pytest.raises(AssertionError, match="without a block"):
+        commands("<!-- run -->\n\nlabelwatch audit\n")
