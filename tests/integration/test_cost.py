@@ -105,7 +105,7 @@ def test_a_call_without_a_price_is_refused(prices: Prices) -> None:
 def test_a_cost_without_a_line_is_refused(counts: CallCounts, prices: Prices, template: dict[str, Any]) -> None:
     changed = copy.deepcopy(counts)
     changed.runs["burst, direct"].calls["Detect"]["model hours"] = 1
-    with pytest.raises(ValueError, match="model hours"):
+    with pytest.raises(ValueError, match="for model"):
         cost.render(changed, prices, template)
 
 

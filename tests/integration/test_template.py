@@ -434,7 +434,7 @@ def test_the_rate_that_the_contract_states_is_the_one_that_is_set(template: Temp
     assert (limit["HttpMethod"], limit["ResourcePath"]) == ("*", "/*")
     contract = (PROJECT / "docs" / "openapi.yaml").read_text()
     assert f"{limit['ThrottlingRateLimit']} requests per second" in contract
-    assert f"{limit['ThrottlingBurstLimit']} at once" in contract
+    assert f"bursts of {limit['ThrottlingBurstLimit']} " in contract
 
 
 def test_the_api_answers_before_api_gateway_gives_up(template: Template) -> None:
