@@ -32,7 +32,7 @@ def _actions(*names: str) -> frozenset[str]:
 
 
 # Whole sets or nothing: QuickSight refuses a part of one. They are what its console grants to an owner and a viewer
-# (docs/quicksight.md says where AWS has them). Only a dashboard has viewers: the other assets are for authors.
+# (docs/how-to/quicksight.md says where AWS has them). Only a dashboard has viewers: the other assets are for authors.
 DATA_SOURCE = AssetType(
     "data source",
     "data_source",

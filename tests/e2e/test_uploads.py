@@ -289,7 +289,7 @@ def test_the_deployed_api_keeps_its_contract(api: str, token: str, tmp_path: Pat
         "60",
         "--generation-deterministic",
     ]
-    # API Gateway has no 405: a method that a path does not have is a 404 (docs/uploads.md).
+    # API Gateway has no 405: a method that a path does not have is a 404 (docs/reference/rest-api.md).
     checks = ["--checks", "all", "--exclude-checks", "unsupported_method", "--continue-on-failure"]
     done = subprocess.run(
         [*command, *options, *checks], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240

@@ -492,7 +492,7 @@ def test_the_documented_permissions_are_the_ones_that_are_used(quicksight: FakeQ
     quicksight.client(quicksight.region).delete_analysis(AwsAccountId=OWNER, AnalysisId=STACK)
     up(quicksight, spice=False)
     down(quicksight)
-    documented = set(re.findall(r'"quicksight:(\w+)"', (PROJECT / "docs" / "quicksight.md").read_text()))
+    documented = set(re.findall(r'"quicksight:(\w+)"', (PROJECT / "docs" / "how-to" / "quicksight.md").read_text()))
     # The permissions beside them, which QuickSight needs where an asset uses another.
     assert documented == {operation for _, operation in quicksight.calls} | {"PassDataSource", "PassDataSet"}
 

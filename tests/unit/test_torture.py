@@ -160,5 +160,6 @@ def test_a_row_of_the_table_counts_what_is_lost() -> None:
     )
     outcome = Outcome("all", 61.4, verdict, 3, 4, 1, {"killed": 1200}, [])
     assert page.table([outcome]).splitlines()[-1] == "| all | 1,200 killed | 2 | 1 | 0 | 1 | 1 | 1 | 4 | 1 | 3 | 61 |"
-    assert "| all | 1,200 killed |" in page.whole([outcome], "By a test")
-    assert "\nBy a test.\n" in page.whole([outcome], "By a test")
+    lines = page.whole([outcome], "By a test").splitlines()
+    assert {"| all | 2 | 1 | 0 | 1 | 1 | 1 |", "| all | 4 | 1 | 3 | 61 |", "- all: 1,200 killed"} <= set(lines)
+    assert "By a test." in lines
