@@ -65,9 +65,9 @@ class Month(NamedTuple):
         return "\n".join(f"| {line} | {' | '.join(map(_usd, costs))} |" for line, costs in rows)
 
     def largest(self) -> str:
-        """The three largest lines at the largest volume."""
+        """The three largest lines at the largest volume, as a list."""
         lines = sorted(self.dearest[-1].items(), key=lambda line: -line[1])[:3]
-        return ", ".join(f"{line} ({_usd(cost)} USD)" for line, cost in lines)
+        return "\n".join(f"  - {line}: {_usd(cost)} USD" for line, cost in lines)
 
 
 def render(counts: CallCounts, prices: Prices, template: Template) -> str:
