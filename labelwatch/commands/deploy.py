@@ -1,4 +1,4 @@
-"""The commands on a stage: labelwatch up and labelwatch down."""
+"""The commands on a stage, `labelwatch up` and `labelwatch down`, and `labelwatch package`."""
 
 import inspect
 from collections.abc import Callable
@@ -11,21 +11,23 @@ from labelwatch.commands.options import BUILD, Profile, Region, Yes, console, op
 from labelwatch.deploy.parameters import MAIN, PARAMETERS, Parameter, option
 from labelwatch.shared.errors import UserError
 
-Stage = Annotated[str, typer.Option(help="The stage, such as prod; the stack's name is labelwatch-STAGE.")]
+Stage = Annotated[
+    str, typer.Option(help="The stage (example: prod). Its stack is labelwatch-STAGE, the --stack of other commands.")
+]
 RESERVED_TAGS = {"application", "stack"}
 
 
 def _help(parameter: Parameter) -> str:
     text = parameter.help.removesuffix(".")
     if parameter.default is None:
-        return f"{text}; required the first time."
-    if parameter.name == "DatabaseName":  # each stage has a database of its own
-        return f"{text}; default: labelwatch_STAGE."
-    return f"{text}; default: {parameter.default or 'none ("")'}."
+        return f"{text}. Required on the first run."
+    if parameter.name == "DatabaseName":  # each stage has its own database
+        return f"{text}. Default: labelwatch_STAGE."
+    return f"{text}. Default: {parameter.default or 'none ("")'}."
 
 
 def _with_parameters(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for each parameter, by signature and annotations, which typer reads.
+    """The command with an option for each parameter: typer reads signature and annotations.
 
     `**values` of the command gets the options by the parameters' names.
     """
@@ -40,7 +42,7 @@ def _with_parameters(command: Callable[..., None]) -> Callable[..., None]:
                 typer.Option(
                     option(parameter.name),
                     help=_help(parameter),
-                    rich_help_panel="The parameters" if parameter.name in MAIN else "More parameters",
+                    rich_help_panel="Main parameters" if parameter.name in MAIN else "More parameters",
                     show_default=False,
                 ),
             ],
@@ -59,23 +61,33 @@ def up(  # noqa: PLR0913 - a command's options
     stage: Stage,
     *,
     parameters: Annotated[
-        Path | None, typer.Option(help="A JSON or YAML file of parameters; what is given here goes before it.")
+        Path | None,
+        typer.Option(help="A JSON or YAML file of parameters (example: MinConfidence: 80). Options override it."),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option(help="A tag for the stack and its resources: Key=Value. Earlier tags stay.")
+        list[str] | None,
+        typer.Option(help="A tag for the stack and its resources (example: team=plants). Earlier tags stay."),
     ] = None,
     yes: Yes = False,
     profile: Profile = None,
     region: Region = None,
     **values: str | None,
 ) -> None:
-    """Create or update a stage's stack, and write the stage that chalice deploy reads.
+    """Create or update the stack of a stage, for chalice deploy.
 
-    What is not given comes from the file, from the stack as it stands, or is asked for at a terminal. Run it again to
-    change a parameter: nothing else has to be said again.
+    The stack has all resources except the functions. The command shows all settings and changes, and prompts before it
+    changes anything. Then it writes the stage to .chalice/config.json, where `chalice deploy --stage STAGE` reads it.
 
-    labelwatch up --stage prod --custom-model-arn ARN --email-notification you@example.com --input-bucket-name IMAGES
-    --output-bucket-name PREDICTIONS --labels-of-interest bacterial-leaf-blight,leaf-smut:90 --min-confidence 80
+    Run it again to change a parameter or to update Labelwatch, then run `chalice deploy` again. Pass only the
+    parameters to change: all others keep their values. At a terminal, the first run prompts for missing parameters.
+
+    For example, create the stack, change a parameter, and do the same in a script:
+
+    ```
+    labelwatch up --stage prod
+    labelwatch up --stage prod --min-confidence 70
+    labelwatch up --stage prod --parameters prod.yaml --yes
+    ```
     """
     from labelwatch.deploy import parameter_file
     from labelwatch.deploy.up import run
@@ -96,13 +108,24 @@ def down(
     stage: Stage,
     *,
     delete_data: Annotated[
-        bool, typer.Option("--delete-data", help="Delete the three buckets too, with every image and prediction.")
+        bool, typer.Option("--delete-data", help="Delete the three buckets too, with all images and predictions.")
     ] = False,
     yes: Yes = False,
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Delete a stage's stack; run chalice delete before it. Buckets with images and predictions are kept."""
+    """Delete the stack of a stage. Run chalice delete first.
+
+    The command shows the resources to delete, and prompts. Without --delete-data, the buckets with images and
+    predictions are kept: `labelwatch up` with the same names uses them again.
+
+    For example:
+
+    ```
+    chalice delete --stage prod
+    labelwatch down --stage prod
+    ```
+    """
     from labelwatch.deploy.down import run
     from labelwatch.shared.account import Account
 
@@ -115,17 +138,26 @@ def down(
 
 
 def package(
-    build: Annotated[Path, typer.Option(help="The folder that takes template.json and deployment.zip.")] = BUILD,
+    build: Annotated[
+        Path, typer.Option(help="The folder for template.json and deployment.zip. Default: build.", show_default=False)
+    ] = BUILD,
     publish: Annotated[
-        str | None, typer.Option(help="s3://bucket/prefix, to upload both to; prints the link that launches a stack.")
+        str | None,
+        typer.Option(help="Upload both files, and print the launch link (example: s3://bucket/prefix)."),
     ] = None,
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Make the two files that CloudFormation deploys: build/template.json and build/deployment.zip.
+    """Create the template and the zip that CloudFormation deploys.
 
-    --publish puts them into a bucket of the Region to launch in. Whoever may read there follows the link and needs no
-    tool: the console asks for the parameters and creates the stack.
+    With --publish, the bucket must be in the Region of the new stack. The printed link opens the CloudFormation
+    console, which prompts for the parameters. You need read access to the bucket, and no other tool.
+
+    For example:
+
+    ```
+    labelwatch package --publish s3://my-packages/labelwatch
+    ```
     """
     from labelwatch.deploy.packaging import package as make
     from labelwatch.deploy.publish import publish as upload
@@ -148,7 +180,7 @@ def _tags(texts: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for key, equals, _ in pairs:
         if not key or not equals:
-            raise UserError(f"--tag {key!r} must be Key=Value.")
+            raise UserError(f"--tag {key!r} is not a tag. Use Key=Value, such as team=plants.")
         if key in RESERVED_TAGS:
-            raise UserError(f"--tag {key} is set by labelwatch itself: it tells a stack's buckets by it.")
+            raise UserError(f"--tag {key} is reserved: Labelwatch finds a stack's buckets by it. Use another key.")
     return {key: value for key, _, value in pairs}

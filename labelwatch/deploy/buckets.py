@@ -24,27 +24,27 @@ def exists(account: Account, name: str) -> bool:
         region = _region(problem.response)
         if code == "403":
             raise UserError(
-                f"the bucket name {name} is taken by somebody else (names of buckets are world-wide), or these "
-                "credentials may not look at it; choose another."
+                f"Bucket {name} belongs to another account, or these credentials have no access. Bucket names are "
+                "unique across all accounts. Choose another name."
             ) from None
         if region and region != account.region:
-            raise UserError(f"the bucket {name} is in {region}, and this is {account.region}.") from None
+            raise UserError(_in_other_region(name, region, account)) from None
         raise
     region = head.get("BucketRegion", account.region)
     if region != account.region:
-        raise UserError(f"the bucket {name} is in {region}, and this is {account.region}.")
+        raise UserError(_in_other_region(name, region, account))
     return True
 
 
 class StackBuckets:
-    """The buckets that stacks of Labelwatch created, by their tags."""
+    """The buckets that Labelwatch's stacks created, found by their tags."""
 
     def __init__(self, account: Account) -> None:
         self._s3 = account.client("s3")
         self._region = account.region
 
     def stack_of(self, name: str) -> str | None:
-        """The stack that created this bucket; None where no Labelwatch did. Raises UserError where tags are denied."""
+        """The Labelwatch stack that created this bucket, or None; raises UserError where its tags may not be read."""
         try:
             tags = {tag["Key"]: tag["Value"] for tag in self._s3.get_bucket_tagging(Bucket=name)["TagSet"]}
         except ClientError as problem:
@@ -53,8 +53,8 @@ class StackBuckets:
                 return None
             if code == "AccessDenied":
                 raise UserError(
-                    f"whose the bucket {name} is cannot be known: these credentials may not read its tags "
-                    "(s3:GetBucketTagging)."
+                    f"Access denied: s3:GetBucketTagging on bucket {name}. Ask for the permission, then run the "
+                    "command again."
                 ) from None
             raise
         return tags.get("stack") if tags.get("application") == "labelwatch" else None
@@ -72,7 +72,7 @@ class StackBuckets:
         return created, unreadable
 
     def protect(self, name: str, properties: dict[str, Any]) -> None:
-        """Sets the bucket's protection as its properties in the template say, and removes access that ACLs gave."""
+        """Sets the bucket's protection from its properties in the template, and removes the access that ACLs gave."""
         encryption = [
             {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
             for rule in properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -99,9 +99,16 @@ class StackBuckets:
             objects = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
             answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
             for error in answer.get("Errors", []):
-                raise UserError(f"{error['Key']} in {name} could not be deleted: {error['Message']}")
+                raise UserError(
+                    f"Could not delete {error['Key']} from bucket {name}: {error['Message'].rstrip('.')}. Remove the "
+                    "cause, then run the command again."
+                )
             on_deleted(len(objects))
         self._s3.delete_bucket(Bucket=name)
+
+
+def _in_other_region(name: str, region: str, account: Account) -> str:
+    return f"Bucket {name} is in {region}, not in {account.region}. Choose another bucket, or pass --region {region}."
 
 
 def _region(response: Any) -> str | None:  # noqa: ANN401 - botocore's own type leaves the headers out

@@ -13,7 +13,7 @@ def deployed(account: Account, stack: str) -> list[dict[str, Any]]:
     client = account.client("lambda")
     found: list[dict[str, Any]] = []
     for name in ROLES:
-        # Chalice gives the REST API's function the name of application and stage alone.
+        # Chalice names the REST API's function by application and stage only.
         function = stack if name == "api_handler" else f"{stack}-{name}"
         try:
             found.append(client.get_function_configuration(FunctionName=function))
@@ -33,7 +33,7 @@ def traced(account: Account, stack: str) -> list[str]:
 
 
 def stop_tracing(account: Account, names: list[str]) -> None:
-    """Turns X-Ray off, which Chalice only ever turns on. When it returns, the functions can be deployed again."""
+    """Turns X-Ray tracing off, which Chalice never does. When it returns, the functions can be deployed again."""
     client = account.client("lambda")
     ready = client.get_waiter("function_updated_v2")
     for name in names:

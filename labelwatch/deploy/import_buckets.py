@@ -1,7 +1,7 @@
-"""Takes the buckets that `labelwatch down` kept back into a new stack.
+"""Imports the buckets that `labelwatch down` kept into a new stack.
 
-CloudFormation imports existing resources into a stack that has nothing else, and changes nothing of them. So the
-buckets are imported alone, their protection is restored by S3's own API, and an update creates all else.
+CloudFormation imports existing resources into a stack that has no others, and does not change them. So the buckets are
+imported alone, their protection is restored by S3's own API, and an update creates the other resources.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ SET_AFTER_IMPORT = {"NotificationConfiguration", "LoggingConfiguration", "CorsCo
 
 
 def import_template(template: dict[str, Any], buckets: dict[str, str]) -> dict[str, Any]:
-    """The template that imports these buckets: their protection, without properties that need other resources."""
+    """The template that imports these buckets: their protection, without properties that refer to other resources."""
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Parameters": {},
@@ -37,27 +37,27 @@ def import_template(template: dict[str, Any], buckets: dict[str, str]) -> dict[s
 
 
 def imported_before(desired: DesiredStack) -> dict[str, str]:
-    """The buckets of a stack that an interrupted or failed run left with nothing but its imported buckets."""
+    """The buckets of a stack that has only imported buckets, because an earlier run was interrupted or failed."""
     if not desired.current or desired.current.outputs:
         return {}
     return {name: desired.physical_ids[name] for name in BUCKETS if name in desired.physical_ids}
 
 
 def import_kept(changes: StackChanges, kept: dict[str, str]) -> None:
-    """Creates the stack with the kept buckets alone, once a person has confirmed it."""
+    """Creates the stack with the kept buckets alone, after a confirmation."""
     plan = changes.required(changes.plan_import(import_template(changes.template, kept), kept))
-    changes.confirm(plan, "Everything else is created after that.")
+    changes.confirm(plan, "The other resources are created after the import.")
     changes.apply(plan)
 
 
 def protect(buckets: StackBuckets, template: dict[str, Any], imported: dict[str, str]) -> None:
-    """Restores the protection of imported buckets: CloudFormation sees no difference between them and the template."""
+    """Restores the protection of imported buckets: CloudFormation does not compare buckets with the template."""
     for logical_id, name in imported.items():
         buckets.protect(name, template["Resources"][logical_id]["Properties"])
 
 
 def create_the_rest(changes: StackChanges, *, confirmed: bool) -> dict[str, str]:
-    """Creates all resources but the imported buckets, and gives the stack's outputs."""
+    """Creates all resources except the imported buckets, and gives the stack's outputs."""
     try:
         plan = changes.required(changes.plan())
         if confirmed:
@@ -67,6 +67,6 @@ def create_the_rest(changes: StackChanges, *, confirmed: bool) -> dict[str, str]
         return changes.apply(plan)
     except UserError as problem:
         raise UserError(
-            f"the buckets are taken back, and nothing else is made: {problem} The same command again goes on "
-            "from there."
+            f"The buckets are imported, but the other resources are not created. {str(problem).rstrip('.')}. Run the "
+            "same command to continue."
         ) from None

@@ -1,4 +1,4 @@
-"""The CloudFormation deployment: resources, overlay and what Chalice packages, as one template and one zip."""
+"""The CloudFormation deployment: resources, overlay and Chalice's package, as one template and one zip."""
 
 import json
 import os
@@ -21,7 +21,7 @@ PACKAGING_STAGE = "template"
 LAMBDA_TASK_ROOT = "/var/task"
 # The whitespace of JSON, or a text in it, whose own blanks count.
 _WHITESPACE = re.compile(r'(?P<text>"[^"]*")|\s+')
-# CloudFormation gives a stack's tags to its resources. A stack that a person launches has none, so these get them here.
+# CloudFormation copies a stack's tags to its resources. A stack launched by hand has none: the template sets the tags.
 _TAGGED = {
     "AWS::Athena::WorkGroup",
     "AWS::CloudWatch::Alarm",
@@ -43,7 +43,7 @@ class Package(NamedTuple):
 
 
 def package(build: Path) -> Package:
-    """Makes template.json and deployment.zip in this folder; raises UserError with Chalice's words where it cannot."""
+    """Creates template.json and deployment.zip in this folder; raises UserError with Chalice's message on failure."""
     check_python()
     build.mkdir(parents=True, exist_ok=True)
     overlay = build / "overlay.json"
@@ -59,8 +59,8 @@ def package(build: Path) -> Package:
     )
     overlay.unlink()
     if result.returncode:
-        *_, last = ["it said nothing", *(result.stderr or result.stdout).strip().splitlines()]
-        raise UserError(f"chalice package failed: {last}")
+        *_, last = ["no output", *(result.stderr or result.stdout).strip().splitlines()]
+        raise UserError(f"`chalice package` failed: {last.rstrip('.')}. Correct the error, then run the command again.")
     template = build / "template.json"
     template.write_text(json.dumps(_without_chalice_outputs(json.loads((build / "sam.json").read_text())), indent=2))
     (build / "sam.json").unlink()
@@ -69,7 +69,7 @@ def package(build: Path) -> Package:
 
 
 def resources() -> dict[str, Any]:
-    """The template of all but the functions; the dashboard in as few bytes as it takes."""
+    """The template of all resources except the functions; the dashboard without whitespace."""
     template = load_template(PROJECT / "infra" / "resources.yaml")
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     body[0] = _WHITESPACE.sub(lambda found: found["text"] or "", body[0])
@@ -77,11 +77,11 @@ def resources() -> dict[str, Any]:
 
 
 def check_python() -> None:
-    """Raises UserError where Lambda takes no functions of this Python: Chalice packages for the one it runs on."""
+    """Raises UserError where Lambda does not run this Python: Chalice packages for the Python that it runs on."""
     if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
         raise UserError(
-            "Lambda takes functions of Python 3.12 to 3.14, Chalice deploys for the Python it runs on, and this is "
-            f"{sys.version_info.major}.{sys.version_info.minor}; `make setup` with one of those."
+            f"Python {sys.version_info.major}.{sys.version_info.minor} is not supported: Chalice packages for its own "
+            "Python version, and Lambda runs Python 3.12 to 3.14. Run `make setup` with one of these versions."
         )
 
 
@@ -94,9 +94,9 @@ def load_template(path: Path) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of `chalice package`, which imports app.py: with examples in place of what is not deployed yet.
+    """The environment of `chalice package`, which imports app.py: with an example value for each setting.
 
-    One Region, and nothing of the user's AWS set-up, which may be broken: the template is the same for all of them.
+    One Region, without the user's AWS configuration, which may be broken: the template is the same for all users.
     """
     variables = {setting.variable for setting in settings.SETTINGS}
     users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name not in variables}
@@ -109,7 +109,7 @@ def _environment() -> dict[str, str]:
 
 
 def _overlay() -> dict[str, Any]:
-    """The resources with the overlay on them: Chalice merges one file only."""
+    """The resources with the overlay: Chalice merges one file only."""
     from chalice.package import TemplateDeepMerger
 
     overlay = load_template(PROJECT / "infra" / "functions.yaml")
@@ -144,7 +144,7 @@ def _variables(outputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_compiled_code(archive: Path) -> None:
-    """Puts each module's compiled code beside it, the same on every machine, in place of what Chalice found there.
+    """Adds each module's compiled code, the same on every machine, and drops the compiled code that Chalice packaged.
 
     Lambda cannot keep what Python compiles: without this, each cold start compiles every module (docs/decisions/0019).
     """
@@ -155,14 +155,14 @@ def _add_compiled_code(archive: Path) -> None:
         ZipFile(rewritten, "w", ZIP_DEFLATED) as target,
     ):
         original.extractall(folder)
-        # In a process of its own: what else this one has imported would show in the compiled code.
+        # In a separate process: the modules that this process has imported would change the compiled code.
         command = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-f", "-o", "0"]
         paths = ["-s", folder, "-p", LAMBDA_TASK_ROOT, folder]
         result = subprocess.run(  # noqa: S603 - the command is ours
             [*command, "--invalidation-mode", "checked-hash", *paths], capture_output=True, text=True, check=False
         )
         if result.returncode:
-            raise UserError(f"a module of the package cannot be compiled: {result.stdout.strip()}")
+            raise UserError(f"Could not compile a module of the package: {result.stdout.strip()}")
         for file in original.infolist():
             if "__pycache__" in file.filename:
                 continue
@@ -183,5 +183,5 @@ def _compiled_name(source: str) -> str:
 def _chalice() -> str:
     command = Path(sys.executable).with_name("chalice")
     if not command.exists():
-        raise UserError("chalice is not installed beside this Python; `make setup` installs it.")
+        raise UserError("`chalice` is not installed for this Python. Run `make setup`.")
     return str(command)

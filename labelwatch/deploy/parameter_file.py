@@ -20,12 +20,13 @@ class _TextLoader(yaml.SafeLoader):
 def read(path: Path) -> dict[str, str]:
     """The values of a JSON or YAML file: a mapping of names to values, or CloudFormation's list of them.
 
-    Raises UserError where it is neither.
+    Raises UserError for any other content.
     """
     try:
         content: Any = yaml.load(path.read_text(), _TextLoader)  # noqa: S506 - a SafeLoader; JSON is YAML
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise UserError(f"{path} is neither JSON nor YAML: {' '.join(str(problem).split())}") from None
+        reason = " ".join(str(problem).split())
+        raise UserError(f"{path} is not valid JSON or YAML: {reason}. Correct the file.") from None
     if isinstance(content, list):
         try:
             content = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in content}
@@ -33,12 +34,13 @@ def read(path: Path) -> dict[str, str]:
             content = None
     if not isinstance(content, dict):
         raise UserError(
-            f"{path} must hold a mapping of parameters to values, or a list of ParameterKey and ParameterValue."
+            f"{path} has no parameters. Write a mapping of names to values, or a list of objects with ParameterKey and "
+            "ParameterValue."
         )
     return {str(name): _text(path, name, value) for name, value in content.items()}
 
 
 def _text(path: Path, name: object, value: object) -> str:
     if not isinstance(value, str):
-        raise UserError(f"{name} in {path} must be one value.")
+        raise UserError(f"{name} in {path} is not a single value. Write {name}: VALUE.")
     return value

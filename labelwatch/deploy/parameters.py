@@ -1,4 +1,4 @@
-"""The template's parameters: their names and help texts, what may be entered, and where values come from."""
+"""The template's parameters: names, help texts, valid values, and the origin of each value."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ MAIN = (
 
 
 class Parameter(NamedTuple):
-    """A parameter: `help` is for its option and for its description in the template; no default: it must be given."""
+    """A parameter. `help` is for its option and its description in the template; `default` is None if required."""
 
     name: str
     help: str
@@ -39,17 +39,17 @@ PARAMETERS = {
 }
 _BY_PARAMETER = {setting.parameter: setting for setting in SETTINGS if setting.parameter}
 
-# Gets name, description and default of a parameter, and gives its value.
+# Takes a parameter's name, description and default, and returns its value.
 type Ask = Callable[[str, str, str], str]
 
 
 def complete(
     template: dict[str, Any], given: dict[str, str], previous: dict[str, str] | None, ask: Ask | None
 ) -> dict[str, str]:
-    """A value for each of the template's parameters: the given one, that of the stack, an answer, the default.
+    """A value for each of the template's parameters: as given, else of the stack, else answered, else the default.
 
-    `previous` are the stack's values, where there is a stack; `ask` is None where there is no terminal. Raises
-    UserError that names the parameter and what would be right.
+    `previous` are the values of an existing stack; `ask` is None without a terminal. Raises UserError that names the
+    parameter and the valid values.
     """
     known = template["Parameters"]
     _check_all(known, given)
@@ -58,21 +58,23 @@ def complete(
     if ask and previous is None:
         values |= {name: _answer(name, known[name], ask) for name in MAIN if name not in given}
     if missing := [name for name in known if name not in values]:
-        raise UserError(f"{', '.join(missing)} must be given: {', '.join(map(option, missing))}.")
+        *others, last = map(option, missing)
+        options = f"{', '.join(others)} and {last}" if others else last
+        raise UserError(f"Missing required parameters: {', '.join(missing)}. Pass {options}.")
     _check_all(known, values)
     return values
 
 
 def check(name: str, parameter: dict[str, Any], value: str) -> None:
-    """Raises UserError where CloudFormation, or a function at its start, would refuse the value."""
+    """Raises UserError where CloudFormation, or a function at its start, would reject the value."""
     if not _fits(parameter, value):
-        right = parameter.get("ConstraintDescription") or f"must be one of {', '.join(parameter['AllowedValues'])}."
-        raise UserError(f"{name} is {value!r}, and it {right}")
+        rule = parameter.get("ConstraintDescription") or f"must be one of {', '.join(parameter['AllowedValues'])}"
+        raise UserError(f"{name} {value!r} is not valid: {rule.rstrip('.')}.")
     if value and name in _BY_PARAMETER:
         try:
             _BY_PARAMETER[name].parse(value.strip())
         except ValueError as problem:
-            raise UserError(f"{name} is {value!r}, but {problem}.") from None
+            raise UserError(f"{name} {value!r} is not valid: {problem}.") from None
 
 
 def option(name: str) -> str:
@@ -88,7 +90,7 @@ def option(name: str) -> str:
 def _check_all(known: dict[str, Any], values: dict[str, str]) -> None:
     for name, value in values.items():
         if name not in known:
-            raise UserError(f"{name} is no parameter; there are {', '.join(known)}.")
+            raise UserError(f"{name} is not a parameter. Parameters: {', '.join(known)}.")
         check(name, known[name], value)
 
 

@@ -1,6 +1,6 @@
 """Checks before `labelwatch up` changes anything: the model, the buckets, the database, the existing bucket.
 
-Each check gives one line with its finding, or raises UserError that says what to do.
+Each check returns one line with its finding, or raises UserError with the next step.
 """
 
 from collections.abc import Iterator
@@ -30,25 +30,24 @@ USABLE = {
 
 def findings(account: Account, desired: DesiredStack) -> Iterator[str]:
     """One line for each check, as it is made; raises UserError at the first that fails."""
-    yield f"account {account.id}, Region {account.region}"
     yield check_model(account, desired.parameters["CustomModelARN"])
     yield (
-        f"labels of interest: {desired.parameters['LabelsofInterest']} (AWS does not tell which a model has: write "
-        "them as its page in the Rekognition console does)"
+        f"Labels of interest: {desired.parameters['LabelsofInterest']}. AWS does not list a model's labels: compare "
+        "the spelling with the Rekognition console."
     )
     check_bucket_names(desired)
     for logical_id, name in desired.bucket_names.items():
         yield check_bucket(account, desired, logical_id, name)
         former = desired.physical_ids.get(logical_id, name)
         if former != name:
-            yield f"bucket {former}: stays, with what is in it, but nothing looks at it any longer"
+            yield f"Bucket {former}: kept with its objects, but no longer used"
     yield check_database(account, desired)
     if desired.parameters["ExistingBucketName"]:
         yield check_existing_bucket(account, desired)
 
 
 def kept_buckets(account: Account, desired: DesiredStack) -> dict[str, str]:
-    """The buckets that an earlier stack of this name left behind, by logical id."""
+    """The buckets that `labelwatch down` kept of an earlier stack of this name, by logical id."""
     if desired.current:
         return {}
     return {
@@ -61,23 +60,25 @@ def kept_buckets(account: Account, desired: DesiredStack) -> dict[str, str]:
 def check_model(account: Account, arn: str) -> str:
     """Whether the model can analyse this account's images in this Region."""
     if arn == GENERAL_MODEL:
-        return "model: Rekognition's own labels, paid by the image"
+        return "Model: Rekognition's general labels, billed per image"
     _, _, _, region, owner, _ = arn.split(":", 5)
     if region != account.region:
         raise UserError(
-            f"CustomModelARN: the model is in {region} and the stack would be in {account.region}; "
-            "Rekognition looks at images of its own Region only, so they must be in one."
+            f"CustomModelARN {arn!r} is not valid: the model must be in {account.region}, where its images are. Choose "
+            f"a model in {account.region}, or pass --region {region}."
         )
     if owner != account.id:
         raise UserError(
-            f"CustomModelARN: the model is of the account {owner} and these credentials are of {account.id}; "
-            "copy the model into this one first (Rekognition's CopyProjectVersion)."
+            f"CustomModelARN {arn!r} is not valid: the model must belong to account {account.id}, not to {owner}. Copy "
+            "the model into this account first: `aws rekognition copy-project-version`."
         )
     status = _model_status(account.client("rekognition"), arn)
     if status not in USABLE:
-        raise UserError(f"CustomModelARN: the model's status is {status}, so it can never run; name another version.")
-    waiting = "" if status == "RUNNING" else "; images wait until it runs"
-    return f"model: {status}{waiting}"
+        raise UserError(
+            f"CustomModelARN {arn!r} is not valid: a model with status {status} cannot run. Choose another version."
+        )
+    waiting = "" if status == "RUNNING" else ". Images wait until the model runs."
+    return f"Model: {status}{waiting}"
 
 
 def _model_status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the client of any endpoint
@@ -85,40 +86,43 @@ def _model_status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the clie
         return ModelVersion(rekognition, arn).status()
     except Fault as fault:
         if fault.reason != NOT_FOUND:
-            raise UserError(f"CustomModelARN: the model could not be looked at: {fault.detail}") from None
+            raise UserError(
+                f"Could not read the model of CustomModelARN: {fault.detail.rstrip('.')}. Correct the cause, then run "
+                "the command again."
+            ) from None
     raise UserError(
-        f"CustomModelARN: there is no version {version_name(arn)} of a project {project_name(arn)} with this ARN; "
-        "`aws rekognition describe-projects` and `describe-project-versions` name those that there are."
+        f"CustomModelARN {arn!r} is not valid: no version {version_name(arn)} of project {project_name(arn)} has this "
+        "ARN. List all versions with `aws rekognition describe-project-versions --project-arn PROJECT`."
     )
 
 
 def check_bucket_names(desired: DesiredStack) -> None:
-    """Raises UserError where one name would be two buckets'."""
+    """Raises UserError where two buckets would have the same name."""
     names = desired.bucket_names
     if len(set(names.values())) < len(names):
         raise UserError(
-            "InputBucketName must be another than OutputBucketName, and than that with -workspace after it, which is a "
-            "third bucket."
+            f"InputBucketName {names['InputBucket']!r} is not valid: must differ from {names['OutputBucket']} and "
+            f"{names['WorkspaceBucket']}, which are other buckets of the stack."
         )
 
 
 def check_bucket(account: Account, desired: DesiredStack, logical_id: str, name: str) -> str:
-    """Whether the stack has the bucket, can create it, or can take it back."""
+    """Whether the stack has the bucket, can create it, or can import it."""
     if desired.physical_ids.get(logical_id) == name:
-        return f"bucket {name}: this stack's"
+        return f"Bucket {name}: already exists, unchanged"
     if not exists(account, name):
-        return f"bucket {name}: free"
+        return f"Bucket {name}: available"
     creator = StackBuckets(account).stack_of(name)
     if creator == desired.name and desired.current:
         raise UserError(
-            f"the bucket {name} was this stack's before; CloudFormation can take it back into a new stack only. "
-            "`labelwatch down` keeps all buckets; `labelwatch up` with this name after it takes this one back."
+            f"Bucket {name} belonged to this stack before, and CloudFormation imports it into a new stack only. Run "
+            "`labelwatch down`, which keeps all buckets, then run this command again."
         )
     if creator == desired.name:
-        return f"bucket {name}: kept from an earlier {creator}, and taken back with what is in it"
+        return f"Bucket {name}: kept from an earlier {creator}, imported with its objects"
     raise UserError(
-        f"the bucket {name} is there already{f', of the stack {creator}' if creator else ''}; choose another name for "
-        "the new one (--existing-bucket has images of a bucket looked at that is there)."
+        f"Bucket {name} already exists{f' in stack {creator}' if creator else ''}. Choose another name. To analyse the "
+        f"images of an existing bucket, pass --existing-bucket."
     )
 
 
@@ -127,15 +131,15 @@ def check_database(account: Account, desired: DesiredStack) -> str:
     name = desired.parameters["DatabaseName"]
     former = desired.physical_ids.get("Database")
     if former == name:
-        return f"database {name}: this stack's"
+        return f"Database {name}: already exists, unchanged"
     try:
         account.client("glue").get_database(Name=name)
     except ClientError as problem:
         if problem.response["Error"]["Code"] != "EntityNotFoundException":
             raise
-        replaced = f"; {former} goes away with its tables, which hold no data: make them again in the new one"
-        return f"database {name}: free{replaced if former else ''}"
-    raise UserError(f"the database {name} is there already in this account and Region; name another: --database-name.")
+        replaced = f". Replaces {former} and its tables, which hold no data. Run `labelwatch athena up` afterwards."
+        return f"Database {name}: available{replaced if former else ''}"
+    raise UserError(f"Database {name} already exists. Choose another name with --database-name.")
 
 
 def check_existing_bucket(account: Account, desired: DesiredStack) -> str:
@@ -143,19 +147,19 @@ def check_existing_bucket(account: Account, desired: DesiredStack) -> str:
     name = desired.parameters["ExistingBucketName"]
     if name in desired.bucket_names.values():
         raise UserError(
-            f"--existing-bucket: {name} is one of the stack's own buckets; its images are looked at anyway."
+            f"--existing-bucket {name!r} is a bucket of the stack. Name a bucket that the stack does not create."
         )
     if not exists(account, name):
-        raise UserError(f"--existing-bucket: there is no bucket {name}.")
+        raise UserError(f"No bucket named {name} in {account.region}. Pass the name of a bucket to --existing-bucket.")
     notifications = account.client("s3").get_bucket_notification_configuration(Bucket=name)
     for target, event in _targets_of_new_objects(notifications):
         if not target.endswith(f":function:{desired.name}-ingest"):
-            # S3: two configurations may not overlap in events and names, and ours is for all names.
+            # Two configurations of S3 may not overlap in events and names, and Labelwatch's is for all names.
             raise UserError(
-                f"--existing-bucket: {name} tells {target} of {event} already, and S3 tells of an event once; "
-                "let that one hand on, through a topic or EventBridge, or take it away first."
+                f"--existing-bucket {name!r} already sends {event} to {target}, and S3 allows one destination per "
+                "event. Remove that notification, or send the event to both through SNS or EventBridge."
             )
-    return f"bucket {name}: its images are analysed too; its other notifications stay as they are"
+    return f"Bucket {name}: new images are analysed too, other notifications unchanged"
 
 
 def _targets_of_new_objects(notifications: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The one template and its zip in a bucket, and the link that launches a stack from them without any tool."""
+"""Template and zip in a bucket, and the link that launches a stack from them without any tool."""
 
 import hashlib
 import json
@@ -25,14 +25,14 @@ class Published(NamedTuple):
 def publish(account: Account, package: Package, target: str) -> Published:
     """Uploads template and zip to `s3://bucket/prefix`; raises UserError where `target` is not of that form.
 
-    Lambda takes code of its own Region only, so the bucket's Region is the launcher's.
+    Lambda reads code from its own Region only, so the stack is launched in the bucket's Region.
     """
     bucket, prefix = _parts(target)
     if not exists(account, bucket):
-        raise UserError(f"there is no bucket {bucket}; make one in the Region to launch in ({account.region}).")
+        raise UserError(f"No bucket named {bucket} in {account.region}. Create it in the Region of the new stack.")
     s3 = account.client("s3")
     code = package.zip.read_bytes()
-    # By its content: a stack that is updated sees new code as a new key.
+    # By its content: CloudFormation updates a function's code when the key changes.
     folder = f"{prefix}{__version__}"
     key = f"{folder}/{hashlib.sha256(code).hexdigest()[:16]}.zip"
     s3.put_object(Bucket=bucket, Key=key, Body=code, ContentType="application/zip")
@@ -49,10 +49,11 @@ def publish(account: Account, package: Package, target: str) -> Published:
 
 def _parts(target: str) -> tuple[str, str]:
     location = s3_uri.parse(target)
-    # The prefix becomes a part of URLs, without an encoding.
+    # The prefix becomes a part of URLs and is not encoded.
     if not location or not re.fullmatch(r"[\w!.*'()/-]*", location.prefix, re.ASCII):
         raise UserError(
-            f"--publish {target!r} must be s3://bucket or s3://bucket/prefix, with plain letters, digits and !_.*'()-/."
+            f"--publish {target!r} is not an S3 location. Use s3://bucket or s3://bucket/prefix, with letters A-Z and "
+            "a-z, digits and !_.*'()-/."
         )
     prefix = location.prefix.strip("/")
     return location.bucket, f"{prefix}/" if prefix else ""

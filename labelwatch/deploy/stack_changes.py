@@ -1,4 +1,4 @@
-"""Changes of one stack: CloudFormation plans each, a person confirms it, and CloudFormation applies it."""
+"""Changes of one stack: planned by CloudFormation, confirmed at the terminal, applied by CloudFormation."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import CtrlCError, UserError
 from labelwatch.shared.stacks import Event, Plan, Stacks
 
-ACTIONS = {"Add": "create", "Modify": "change", "Remove": "remove", "Import": "take back"}
+ACTIONS = {"Add": "create", "Modify": "update", "Remove": "delete", "Import": "import"}
 
 
 class StackChanges:
@@ -30,7 +30,7 @@ class StackChanges:
         self._tags = tags
 
     def plan(self, *, creates: bool = False) -> Plan | None:
-        """The changes from the present stack to the template; None where there are none."""
+        """The changes from the present stack to the template, or None."""
         name, parameters = self.desired.name, self.desired.parameters
         return self._stacks.plan(name, self.template, parameters, creates=creates, tags=self._tags)
 
@@ -39,31 +39,33 @@ class StackChanges:
         return self._stacks.plan(self.desired.name, template, {}, creates=True, imports=buckets)
 
     def required(self, plan: Plan | None) -> Plan:
-        """The plan; raises UserError where CloudFormation sees no changes, though there must be changes."""
+        """The plan; raises UserError where CloudFormation found no changes, though the stack is incomplete."""
         if not plan:
-            raise UserError(f"CloudFormation sees nothing to do for {self.desired.name}.")
+            raise UserError(
+                f"CloudFormation found no changes for the incomplete stack {self.desired.name}. Open the stack in the "
+                "CloudFormation console."
+            )
         return plan
 
     def confirm(self, plan: Plan, *notes: str) -> None:
-        """Shows the plan and asks for consent; raises UserError, and discards the plan, where there is none."""
+        """Shows the plan and the question; raises UserError, and discards the plan, unless the answer is yes."""
         self.show(plan)
         for note in notes:
             self.terminal.print(note)
         try:
-            self.terminal.confirm(f"{'Create' if plan.creates else 'Change'} the stack {plan.stack}?")
+            self.terminal.confirm(f"{'Create' if plan.creates else 'Update'} stack {plan.stack}?")
         except BaseException:
             self._stacks.discard(plan)
             raise
 
     def show(self, plan: Plan) -> None:
         """Prints the plan's changes as a table."""
-        table = Table(title="What will change", title_justify="left")
-        for column in ("", "resource", "kind"):
-            table.add_column(column)
+        table = Table(title="Changes", title_justify="left")
+        for column in ("change", "resource", "type"):
+            table.add_column(column, overflow="fold")
         for change in sorted(plan.changes, key=lambda item: (item.action, item.resource_type, item.logical_id)):
-            action = ACTIONS.get(change.action, change.action.lower())
-            replaced = " by a new one" if change.replaces else ""
-            table.add_row(f"{action}{replaced}", change.logical_id, change.resource_type)
+            action = "replace" if change.replaces else ACTIONS.get(change.action, change.action.lower())
+            table.add_row(action, change.logical_id, change.resource_type)
         self.terminal.console.print(table)
 
     def apply(self, plan: Plan) -> dict[str, str]:
@@ -82,9 +84,9 @@ class StackChanges:
                 outputs = self._stacks.apply(plan, on_event)
             except KeyboardInterrupt:
                 raise CtrlCError(
-                    f"CloudFormation goes on with {plan.stack} by itself, and the stage is not written: give the same "
-                    "command again when it is over."
+                    f"Stopped waiting: CloudFormation continues with stack {plan.stack}. The stage is not written yet. "
+                    "Run the same command in a few minutes."
                 ) from None
         for logical_id, reason in undeleted.items():
-            self.terminal.print(f"{logical_id} was to go and is still there; delete it by hand: {reason}")
+            self.terminal.print(f"Could not delete {logical_id}: {reason.rstrip('.')}. Delete it in the AWS console.")
         return outputs

@@ -1,4 +1,4 @@
-"""A stage of .chalice/config.json: the stack's outputs, as `chalice deploy` takes them."""
+"""A stage of .chalice/config.json: the stack's outputs, in the form that `chalice deploy` reads."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ ROLES = {
 }
 # The functions' variables, each with the output or parameter that has its value.
 VARIABLES = {setting.variable: setting.output for setting in settings.SETTINGS if setting.output}
-# Only a stack with an existing bucket has it.
+# Only a stack with an existing bucket has this output.
 INGEST_ROLE = ROLES["ingest"]
 ARN_PARTS = 6
 
@@ -38,13 +38,13 @@ def read(config: Path) -> dict[str, Any]:
         content["stages"][PACKAGING_STAGE]
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{config} is not JSON with the stage `{PACKAGING_STAGE}`; take it from the repository again."
+            f"{config} is not JSON with the stage `{PACKAGING_STAGE}`. Restore the file from the repository."
         ) from None
     return content
 
 
 def region_and_account(config: Path, stage: str) -> tuple[str, str] | None:
-    """The stage's Region and account, from the ARN of its queue; None where there is no such stage or ARN."""
+    """The stage's Region and account, from the ARN of its queue; None without this stage or ARN."""
     variables = _stage(read(config), stage).get("environment_variables", {})
     arn = str(variables.get("IMAGES_QUEUE_ARN")).split(":")
     return (arn[3], arn[4]) if len(arn) == ARN_PARTS else None
@@ -53,7 +53,7 @@ def region_and_account(config: Path, stage: str) -> tuple[str, str] | None:
 def check(config: Path, stage: str, stack: str, outputs: dict[str, str]) -> None:
     """Raises UserError where `write` could not keep an operator's own additions to the stage.
 
-    Checks nothing where the outputs are those of an older template, which lacks some.
+    Checks nothing if outputs are missing, as those of an older template.
     """
     if {*VARIABLES.values(), *ROLES.values(), "Tracing"} - set(outputs) <= {INGEST_ROLE}:
         _updated(read(config), stage, stack, outputs)
@@ -81,11 +81,11 @@ def _updated(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, 
     defaults = config["stages"][PACKAGING_STAGE]["lambda_functions"]
     additions = old.get("lambda_functions", {})
     roles = {name: outputs[output] for name, output in ROLES.items() if output in outputs}
-    # Lambda takes texts only.
+    # Lambda takes strings only.
     variables = {name: str(value) for name, value in old.get("environment_variables", {}).items()}
     variables |= {variable: outputs[output] for variable, output in VARIABLES.items()}
     new = old | {
-        "iam_role_arn": outputs["DetectRoleArn"],  # Chalice wants one for the stage too, though no function takes it
+        "iam_role_arn": outputs["DetectRoleArn"],  # Chalice requires a role of the stage too, which no function uses
         "xray": outputs["Tracing"] == "yes",
         "tags": old.get("tags", {}) | {"stack": stack},
         "environment_variables": variables,
@@ -99,26 +99,28 @@ def _updated(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, 
     try:
         settings.read(variables)
     except settings.SettingError as mistake:
-        raise UserError(
-            f"the stage {stage} cannot be written, since in it {mistake}; mend that, and run this again."
-        ) from None
+        raise UserError(_invalid(stage, mistake)) from None
     return new
 
 
 def _stage(config: dict[str, Any], stage: str) -> dict[str, Any]:
-    """The stage in the file, or nothing; raises UserError where it has not the form of a stage."""
+    """The stage in the file, or an empty stage; raises UserError where the content is no stage."""
     content: dict[str, Any] = config["stages"].get(stage, {})
     try:
         msgspec.convert(content, _Stage)
     except msgspec.ValidationError as mistake:
-        raise UserError(f"the stage {stage} in .chalice/config.json cannot be: {mistake}.") from None
+        raise UserError(_invalid(stage, mistake)) from None
     return content
+
+
+def _invalid(stage: str, mistake: Exception) -> str:
+    return f"Stage {stage} in .chalice/config.json is not valid: {mistake}. Correct it, then run the command again."
 
 
 def _changed(config: Path, before: dict[str, Any], after: dict[str, Any]) -> bool:
     if after == before:
         return False
-    # Another file first: a write that is cut short must not leave half a configuration.
+    # Into another file first: an interrupted write must not leave half a configuration.
     new = config.with_suffix(".new")
     new.write_text(json.dumps(after, indent=2, ensure_ascii=False) + "\n")
     new.replace(config)

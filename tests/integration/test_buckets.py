@@ -72,7 +72,7 @@ def test_an_object_that_cannot_be_deleted_is_named_and_the_bucket_stays(
     refusal = {"Errors": [{"Key": "locked.jpg", "Message": "Access Denied because object protected by object lock."}]}
     monkeypatch.setattr(client, "delete_objects", lambda **_: refusal)
     monkeypatch.setattr(account, "client", lambda _: client)
-    with pytest.raises(UserError, match=r"^locked\.jpg in images could not be deleted: Access Denied"):
+    with pytest.raises(UserError, match=r"locked\.jpg .*Access Denied"):
         StackBuckets(account).delete("images", lambda _: None)
     assert exists(Account(), "images")
 

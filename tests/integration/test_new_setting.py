@@ -104,7 +104,7 @@ def test_the_edits_are_those_of_contributing_and_four_at_most() -> None:
 
 
 def test_labelwatch_up_has_the_option(copied: Path) -> None:
-    assert "Pictures in color, yes or no; default: no." in run(copied, "-m", "labelwatch", "up", "--help")
+    assert "Pictures in color, yes or no" in run(copied, "-m", "labelwatch", "up", "--help")
 
 
 def test_functions_stage_and_cloudformation_have_the_setting(copied: Path) -> None:

@@ -79,20 +79,20 @@ def test_every_parameter_has_a_group_and_a_description_in_the_console(packaged: 
 )
 @pytest.mark.usefixtures("bucket")
 def test_an_invalid_target_is_refused(packaged: Package, target: str) -> None:
-    with pytest.raises(UserError, match=r"must be s3://bucket or s3://bucket/prefix"):
+    with pytest.raises(UserError, match="--publish"):
         publish(Account(), packaged, target)
 
 
 @pytest.mark.usefixtures("bucket")
 def test_a_missing_bucket_is_refused(packaged: Package) -> None:
-    with pytest.raises(UserError, match=rf"there is no bucket missing; make one in .* \({REGION}\)"):
+    with pytest.raises(UserError, match=f"missing in {REGION}"):
         publish(Account(), packaged, "s3://missing")
 
 
 @pytest.mark.usefixtures("account")
 def test_a_bucket_of_another_region_is_refused_since_lambda_takes_no_code_from_there(packaged: Package) -> None:
     make_bucket("far-away", "us-west-2")
-    with pytest.raises(UserError, match=f"far-away is in us-west-2, and this is {REGION}"):
+    with pytest.raises(UserError, match="far-away is in us-west-2"):
         publish(Account(), packaged, "s3://far-away")
 
 

@@ -41,40 +41,44 @@ def test_a_parameter_of_the_stack_that_the_template_lacks_is_left_out() -> None:
 
 
 def test_missing_parameters_are_named_with_their_options() -> None:
-    with pytest.raises(
-        UserError, match=r"^EmailNotification, OutputBucketName must be given: --email-notification, --out"
-    ):
+    with pytest.raises(UserError) as refusal:
         complete({"InputBucketName": "images"})
+    assert "EmailNotification, OutputBucketName" in str(refusal.value)
+    assert "--email-notification and --output-bucket-name" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "right"),
+    ("name", "value", "valid"),
     [
-        ("CustomModelARN", "leaves", "must be the ARN of a model version"),
-        ("EmailNotification", "grower", "email address"),
-        ("InputBucketName", "Leaves", "must be a bucket name of 3 to 63"),
-        ("OutputBucketName", "a" * 54, "must be a bucket name of 3 to 53"),
-        ("LabelsofInterest", "leaf-smut:101", "must be 1 to 10 labels"),
-        ("LabelsofInterest", "leaf-smut, Leaf-Smut", "'leaf-smut' more than once"),
-        ("MinConfidence", "101", "must be a number from 0 to 100"),
-        ("MinConfidence", "high", "must be a number from 0 to 100"),
-        ("Tracing", "on", "must be one of yes, no"),
-        ("ModelAutoStart", "on", "must be one of yes, no"),
-        ("ModelIdleMinutes", "1.5", "must be a whole number of minutes from 0 to 9999"),
-        ("ModelIdleMinutes", "00", "must be a whole number of minutes from 0 to 9999"),
-        ("ModelIdleStops", "all", "must be one of own, any"),
-        ("ModelMaxHoursPerMonth", "1000", "must be a whole number of hours from 0 to 999"),
-        ("UploadOrigin", "*", "must be an origin"),
+        ("CustomModelARN", "leaves", "arn:aws:rekognition"),
+        ("EmailNotification", "grower", "grower@example.com"),
+        ("InputBucketName", "Leaves", "63"),
+        ("OutputBucketName", "a" * 54, "53"),
+        ("LabelsofInterest", "leaf-smut:101", "leaf-smut:90"),
+        ("LabelsofInterest", "leaf-smut, Leaf-Smut", "more than once"),
+        ("MinConfidence", "101", "0 to 100"),
+        ("MinConfidence", "high", "0 to 100"),
+        ("Tracing", "on", "yes, no"),
+        ("ModelAutoStart", "on", "yes, no"),
+        ("ModelIdleMinutes", "1.5", "0 to 9999"),
+        ("ModelIdleMinutes", "00", "0 to 9999"),
+        ("ModelIdleStops", "all", "own, any"),
+        ("ModelMaxHoursPerMonth", "1000", "0 to 999"),
+        ("UploadOrigin", "*", "https://example.com"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_would_be_right(name: str, value: str, right: str) -> None:
-    with pytest.raises(UserError, match=f"^{name} is .*{right}"):
+def test_a_wrong_value_is_named_with_the_valid_values(name: str, value: str, valid: str) -> None:
+    with pytest.raises(UserError) as refusal:
         complete(GIVEN | {name: value})
+    assert str(refusal.value).startswith(f"{name} {value!r} ")
+    assert valid in str(refusal.value)
 
 
 def test_an_unknown_parameter_is_refused_with_the_names_of_all() -> None:
-    with pytest.raises(UserError, match=r"^InputBucket is no parameter; there are CustomModelARN, Email"):
+    with pytest.raises(UserError) as refusal:
         complete(GIVEN | {"InputBucket": "images"})
+    assert str(refusal.value).startswith("InputBucket ")
+    assert ", ".join(TEMPLATE["Parameters"]) in str(refusal.value)
 
 
 def answers(*values: str) -> tuple[list[tuple[str, str, str]], Callable[[str, str, str], str]]:
@@ -103,7 +107,7 @@ def test_at_a_terminal_the_missing_main_parameters_are_prompted_for() -> None:
 def test_a_wrong_answer_is_prompted_for_once_more_with_the_reason() -> None:
     questions, ask = answers("leaves", "general")
     assert parameters.complete(TEMPLATE, GIVEN, None, ask)["CustomModelARN"] == "general"
-    assert "must be the ARN of a model version" in questions[1][1]
+    assert "'leaves'" in questions[1][1]
 
 
 def test_an_existing_stack_needs_no_prompt() -> None:
@@ -163,7 +167,7 @@ def test_any_value_is_accepted_or_refused_by_its_name(name: str, value: str) -> 
     try:
         parameters.check(name, TEMPLATE["Parameters"][name], value)
     except UserError as mistake:
-        assert str(mistake).startswith(f"{name} is ")  # noqa: PT017 - either outcome is right
+        assert str(mistake).startswith(f"{name} {value!r} ")  # noqa: PT017 - either outcome is right
 
 
 def test_the_options_are_called_as_the_parameters_are() -> None:
@@ -258,8 +262,8 @@ def test_up_has_an_option_for_every_parameter_and_its_help_has_the_default() -> 
     options = {declared.opts[0]: declared.help for declared in group.commands["up"].params}
     for name, parameter in PARAMETERS.items():
         if parameter.default is None:
-            assert options[option(name)].endswith("; required the first time.")
+            assert "Required" in options[option(name)]
         elif name == "DatabaseName":
-            assert options[option(name)].endswith("; default: labelwatch_STAGE.")
+            assert options[option(name)].endswith(" labelwatch_STAGE.")
         else:
-            assert options[option(name)].endswith(f"; default: {parameter.default or 'none ("")'}.")
+            assert options[option(name)].endswith(f" {parameter.default or 'none ("")'}.")

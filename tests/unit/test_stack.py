@@ -116,8 +116,11 @@ def test_a_finding_of_early_validation_is_reported_with_its_resource() -> None:
         validation_event("OutputBucket", "it is not empty", operation="last", minute=2)
         | {"ValidationFailureMode": "WARN"},
     ]
-    with pytest.raises(UserError, match=r"^CloudFormation does not take it: InputBucket: the name is taken$"):
+    with pytest.raises(UserError) as refusal:
         plan(fake)
+    assert "InputBucket: the name is taken" in str(refusal.value)
+    assert "was taken" not in str(refusal.value)
+    assert "OutputBucket" not in str(refusal.value)
     assert fake.describe_events_request == {"ChangeSetName": CHANGE_SET_ID, "Filters": {"FailedEvents": True}}
     assert fake.deleted == ["change set"]
 
@@ -126,14 +129,14 @@ def test_a_finding_of_early_validation_is_reported_with_its_resource() -> None:
 def test_without_findings_of_early_validation_the_stack_s_own_reason_is_reported(*, is_denied: bool) -> None:
     fake = FakeStack(change_set=FAILED_VALIDATION)
     fake.is_denied = is_denied
-    with pytest.raises(UserError, match=r"^CloudFormation does not take it: Validation failed with 1 error"):
+    with pytest.raises(UserError, match="Validation failed with 1 error"):
         plan(fake)
     assert fake.deleted == ["change set"]
 
 
 def test_a_plan_that_fails_without_a_reason_is_refused_and_deleted() -> None:
     fake = FakeStack(change_set={"Status": "FAILED"})
-    with pytest.raises(UserError, match="it gives no reason"):
+    with pytest.raises(UserError, match="no reason given"):
         plan(fake)
     assert fake.deleted == ["change set"]
 
@@ -145,7 +148,8 @@ def test_a_deletion_that_failed_with_a_reason_of_the_stack_alone_is_no_success()
 
 def test_a_deletion_that_stopped_without_a_reason_is_no_success() -> None:
     fake = FakeStack(stack_event("UPDATE_COMPLETE"))
-    assert Stacks(fake).delete("labelwatch-prod") == ["it is UPDATE_COMPLETE, and CloudFormation does not say why"]
+    (reason,) = Stacks(fake).delete("labelwatch-prod")
+    assert "UPDATE_COMPLETE" in reason
 
 
 @pytest.mark.parametrize("operation", ["creation", "update", "deletion"])
@@ -155,7 +159,9 @@ def test_a_cancelled_resource_is_not_the_cause_of_a_failure(operation: str) -> N
         resource_event("Predictions", "UPDATE_FAILED", "it is too long"),
         stack_event("UPDATE_ROLLBACK_COMPLETE"),
     )
-    assert refusal_of(fake).endswith("is as it was before, since this failed: Predictions: it is too long")
+    refusal = refusal_of(fake)
+    assert "Predictions: it is too long" in refusal
+    assert "Images" not in refusal
 
 
 @pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "IMPORT_ROLLBACK_COMPLETE"])
@@ -170,7 +176,7 @@ def test_a_finding_of_early_validation_during_the_update_is_reported_with_its_re
     early["ResourceStatusReason"] = "Validation failed with 1 error(s). Call DescribeEvents to see it."
     fake = FakeStack(early, stack_event("UPDATE_ROLLBACK_COMPLETE"))
     fake.validation_events = [validation_event("InputBucket", "the name is taken", operation="last", minute=1)]
-    assert refusal_of(fake).endswith("since this failed: InputBucket: the name is taken")
+    assert "InputBucket: the name is taken" in refusal_of(fake)
 
 
 def test_a_deleted_resource_is_no_resource_of_the_stack() -> None:
@@ -184,7 +190,8 @@ def test_a_deleted_resource_is_no_resource_of_the_stack() -> None:
 def test_a_failure_that_leaves_the_stack_stuck_gives_the_command_to_continue() -> None:
     fake = FakeStack(resource_event("Images", "UPDATE_FAILED", "no"), stack_event("UPDATE_ROLLBACK_FAILED", "stuck"))
     refusal = refusal_of(fake)
-    assert "is UPDATE_ROLLBACK_FAILED, since this failed: Images: no." in refusal
+    assert "UPDATE_ROLLBACK_FAILED" in refusal
+    assert "Images: no" in refusal
     assert "aws cloudformation continue-update-rollback --stack-name labelwatch-prod" in refusal
 
 

@@ -8,16 +8,15 @@ from labelwatch.deploy import stage
 from labelwatch.deploy.packaging import resources
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
+from tests.support import fake_account
 from tests.support.builders import ENVIRONMENT
 
 ROLE = "arn:aws:iam::123456789012:role/labelwatch-prod-{}"
 STACK = "labelwatch-prod"
 OUTPUTS = (
-    {output: ENVIRONMENT[variable] for variable, output in stage.VARIABLES.items() if variable in ENVIRONMENT}
-    | {output: ROLE.format(name) for name, output in stage.ROLES.items() if name != "ingest"}
+    fake_account.OUTPUTS
     | {"Tracing": "no", "PictureLinks": "yes", "UploadOrigin": "", "ModelAutoStart": "no", "ModelIdleMinutes": "0"}
-    | {"ModelIdleStops": "own", "ModelMaxHoursPerMonth": "0", "StackName": STACK}
-    | {"ExistingBucketName": ""}
+    | {"ModelIdleStops": "own", "ModelMaxHoursPerMonth": "0", "ExistingBucketName": ""}
 )
 
 
@@ -145,7 +144,7 @@ def put(config: Path, content_of_stage: object) -> None:
 )
 def test_a_stage_of_another_form_is_refused(config: Path, wrong: object) -> None:
     put(config, wrong)
-    with pytest.raises(UserError, match=r"^the stage prod in \.chalice/config\.json cannot be: Expected `object`"):
+    with pytest.raises(UserError, match="Expected `object`"):
         stage.check(config, "prod", STACK, OUTPUTS)
 
 
@@ -160,5 +159,5 @@ def test_the_other_stages_stay(config: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"stages": {}}', '{"stages": []}', "no"])
 def test_a_file_that_is_no_configuration_is_refused(config: Path, text: str) -> None:
     config.write_text(text)
-    with pytest.raises(UserError, match=r"config\.json is not JSON with the stage `template`"):
+    with pytest.raises(UserError, match=r"config\.json"):
         stage.write(config, "prod", STACK, OUTPUTS)

@@ -23,8 +23,9 @@ def test_a_stage_gives_its_stack_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "Prod", "2nd", "prod-", "-prod", "pro d", "a" * 28, "template", "prod\n"])
 def test_other_names_of_stages_are_refused(name: str) -> None:
-    with pytest.raises(UserError, match="it must have 1 to 27 lower-case letters, digits and hyphens"):
+    with pytest.raises(UserError) as refusal:
         stack_name_of(name)
+    assert f"--stage {name!r}" in str(refusal.value)
 
 
 def test_the_longest_stage_leaves_room_for_the_name_of_each_schedule() -> None:
@@ -34,7 +35,7 @@ def test_the_longest_stage_leaves_room_for_the_name_of_each_schedule() -> None:
 
 
 def test_a_stack_of_another_application_is_refused() -> None:
-    with pytest.raises(UserError, match="labelwatch-website is something else than Labelwatch's"):
+    with pytest.raises(UserError, match="labelwatch-website"):
         refuse_other_stacks("labelwatch-website", has("InputBucket", "Pages"))
 
 
@@ -47,5 +48,5 @@ def test_a_stack_of_labelwatch_is_accepted(logical_ids: tuple[str, ...]) -> None
 
 def test_a_stack_that_has_functions_is_refused() -> None:
     resources = has("ImagesQueue") + has("Detect", resource_type="AWS::Lambda::Function")
-    with pytest.raises(UserError, match="was launched from the one template"):
+    with pytest.raises(UserError, match="includes the functions"):
         refuse_other_stacks("labelwatch-prod", resources)

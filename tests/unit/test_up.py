@@ -1,17 +1,218 @@
-"""`labelwatch up` before it changes anything: the stacks that it updates, and the template that imports buckets."""
+"""`labelwatch up` in a fake account: settings, questions and refusals; and the template that imports buckets."""
 
+import io
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from labelwatch.deploy import import_buckets, up
+from labelwatch.deploy import import_buckets, settings_table, up
 from labelwatch.deploy.packaging import resources
+from labelwatch.deploy.parameters import PARAMETERS
+from labelwatch.deploy.stage import VARIABLES
 from labelwatch.deploy.stage_stack import DesiredStack
+from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
 from labelwatch.shared.stacks import Stack
+from tests.support.builders import MODEL
+from tests.support.fake_account import FakeAccount
+
+REQUIRED = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
+# Another value for each parameter.
+CHANGES = {
+    "CustomModelARN": MODEL,
+    "EmailNotification": "other@example.com",
+    "InputBucketName": "other-images",
+    "LabelsofInterest": "leaf-smut:90",
+    "MinConfidence": "60",
+    "OutputBucketName": "other-predictions",
+    "ExistingBucketName": "cameras",
+    "PictureLinks": "no",
+    "UploadOrigin": "https://example.com",
+    "ModelAutoStart": "yes",
+    "ModelIdleMinutes": "30",
+    "ModelIdleStops": "any",
+    "ModelMaxHoursPerMonth": "40",
+    "DatabaseName": "leaves",
+    "Tracing": "yes",
+}
+
+
+@pytest.fixture
+def account() -> FakeAccount:
+    account = FakeAccount()
+    account.buckets["cameras"] = None
+    return account
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The configuration as it stands in the repository."""
+    file = tmp_path / "config.json"
+    file.write_bytes((PROJECT / ".chalice" / "config.json").read_bytes())
+    return file
+
+
+class Answers:
+    """A terminal of 80 columns that gives the same answer to each question, and keeps the output before each."""
+
+    def __init__(self, *, answer: bool) -> None:
+        self.before: dict[str, str] = {}
+        self._answer = answer
+        self._output = io.StringIO()
+
+    def accepts(self, question: str) -> bool:
+        self.before[question] = self.output
+        return self._answer
+
+    @property
+    def output(self) -> str:
+        return self._output.getvalue()
+
+    @property
+    def terminal(self) -> Terminal:
+        return Terminal(Console(file=self._output, width=80, markup=False), self.accepts)
+
+
+def run(
+    fake: FakeAccount, config: Path, options: dict[str, str] | None = None, *, answer: bool = True, tag: str = ""
+) -> Answers:
+    answers = Answers(answer=answer)
+    account: Any = fake
+    tags = {"team": tag} if tag else {}
+    up.run(account, "prod", options or {}, answers.terminal, tags, config=config)
+    return answers
+
+
+def stage_of(config: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(config.read_text())["stages"]["prod"]
+    return content
+
+
+def test_the_stage_is_written_once_the_stack_exists(account: FakeAccount, config: Path) -> None:
+    run(account, config, REQUIRED)
+    assert account.cloudformation.changes == ["CREATE"]
+    assert stage_of(config)["environment_variables"]["EmailNotification"] == "grower@example.com"
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_each_parameter_can_be_changed_alone_and_is_kept(account: FakeAccount, config: Path, name: str) -> None:
+    run(account, config, REQUIRED)
+    before = account.cloudformation.parameters
+    run(account, config, {name: CHANGES[name]})
+    assert account.cloudformation.parameters == before | {name: CHANGES[name]}
+    run(account, config)
+    assert account.cloudformation.parameters == before | {name: CHANGES[name]}
+    assert account.cloudformation.changes == ["CREATE", "UPDATE"]
+    if name in VARIABLES.values():  # else the functions get it by another name, or not at all
+        variable = next(variable for variable, output in VARIABLES.items() if output == name)
+        assert stage_of(config)["environment_variables"][variable] == CHANGES[name]
+
+
+def test_tags_are_kept_without_their_option(account: FakeAccount, config: Path) -> None:
+    run(account, config, REQUIRED, tag="plants")
+    run(account, config, {"MinConfidence": "60"})
+    assert account.cloudformation.description
+    assert {tag["Key"]: tag["Value"] for tag in account.cloudformation.description["Tags"]} == {
+        "team": "plants", "application": "labelwatch", "stack": "labelwatch-prod",
+    }  # fmt: skip
+
+
+def test_all_settings_are_shown_before_the_question(account: FakeAccount, config: Path) -> None:
+    run(account, config, REQUIRED)
+    answers = run(account, config, {"MinConfidence": "60"})
+    (shown,) = answers.before.values()
+    for name, value in account.cloudformation.parameters.items():
+        assert re.search(rf"(?m)^  {name} +(un)?changed +{re.escape(value) or '""'}( |$)", shown), name
+
+
+def test_each_setting_is_shown_with_its_origin() -> None:
+    shown = settings_table.lines(
+        {"A": "1", "B": "1", "C": "1", "D": "", "E": "5"}, {"A": "1", "B": ""}, {"C": "1", "D": "1", "E": None}, 80
+    )
+    assert [line.split(maxsplit=2) for line in shown] == [
+        ["A", "unchanged", "1"],
+        ["B", "changed", '1 (was "")'],
+        ["C", "default", "1"],
+        ["D", "given", '""'],
+        ["E", "given", "5"],
+    ]
+
+
+@pytest.mark.parametrize("length", [3, 44, 45, 63])
+def test_a_bucket_name_of_any_length_is_shown_whole_in_80_columns(length: int) -> None:
+    name = "a" * length
+    lines = "\n".join(settings_table.lines({"InputBucketName": name}, {}, {}, 80)).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line.endswith(f" {name}")]
+
+
+def test_the_database_of_the_stage_is_a_default(account: FakeAccount, config: Path) -> None:
+    answers = run(account, config, REQUIRED)
+    assert re.search(r"DatabaseName +default +labelwatch_prod", answers.output)
+
+
+def refusal_of(action: Callable[[], object]) -> str:
+    with pytest.raises(UserError) as refusal:
+        action()
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_refused_change_changes_nothing(account: FakeAccount, config: Path, *, exists: bool) -> None:
+    if exists:
+        run(account, config, REQUIRED)
+    before = account.cloudformation.changes[:], config.read_bytes()
+    assert refusal_of(lambda: run(account, config, REQUIRED | {"MinConfidence": "60"}, answer=False)).startswith(
+        "Cancelled"
+    )
+    assert (account.cloudformation.changes, config.read_bytes()) == before
+
+
+def test_a_stage_of_another_region_is_refused(account: FakeAccount, config: Path) -> None:
+    run(account, config, REQUIRED)
+    account.region = "us-east-1"
+    assert "eu-west-1" in refusal_of(lambda: run(account, config, {"MinConfidence": "60"}))
+    assert account.cloudformation.changes == ["CREATE"]
+
+
+def test_an_invalid_stage_is_refused_before_the_stack_is_changed(account: FakeAccount, config: Path) -> None:
+    run(account, config, REQUIRED)
+    content = json.loads(config.read_text())
+    content["stages"]["prod"]["environment_variables"]["PRESIGNED_UPLOAD_SECONDS"] = "soon"
+    config.write_text(json.dumps(content))
+    assert "PRESIGNED_UPLOAD_SECONDS" in refusal_of(lambda: run(account, config, {"MinConfidence": "60"}))
+    assert account.cloudformation.changes == ["CREATE"]
+
+
+def test_a_stack_that_has_functions_is_refused(account: FakeAccount, config: Path) -> None:
+    run(account, config, REQUIRED)
+    account.cloudformation.resources["Detect"] = "AWS::Lambda::Function"
+    assert "labelwatch-prod" in refusal_of(lambda: run(account, config, {"MinConfidence": "60"}))
+    assert account.cloudformation.changes == ["CREATE"]
+
+
+@pytest.mark.parametrize("status", up.LEFTOVERS)
+def test_a_stack_that_was_never_created_is_deleted_first(account: FakeAccount, config: Path, status: str) -> None:
+    account.cloudformation.put(status, {})
+    answers = run(account, config, REQUIRED)
+    assert status in answers.output
+    assert account.cloudformation.changes == ["DELETE", "CREATE"]
+
+
+@pytest.mark.parametrize("status", up.LEFTOVERS)
+def test_a_stack_that_was_never_created_is_kept_without_consent(
+    account: FakeAccount, config: Path, status: str
+) -> None:
+    account.cloudformation.put(status, {})
+    refusal_of(lambda: run(account, config, REQUIRED, answer=False))
+    assert account.cloudformation.changes == []
 
 
 def find_stack(status: str | None) -> Stack | None:
@@ -30,13 +231,13 @@ def test_a_missing_stack_is_no_mistake() -> None:
 
 @pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"])
 def test_a_stack_under_another_operation_is_left_alone(status: str) -> None:
-    with pytest.raises(UserError, match=f"is {status}; try again when that is over"):
+    with pytest.raises(UserError, match=f"{status}.* in a few minutes"):
         find_stack(status)
 
 
 @pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_FAILED", "DELETE_FAILED", "IMPORT_ROLLBACK_FAILED"])
 def test_a_stack_that_is_stuck_is_left_alone(status: str) -> None:
-    with pytest.raises(UserError, match=f"is {status}; the CloudFormation console says why"):
+    with pytest.raises(UserError, match=f"{status}.*CloudFormation console"):
         find_stack(status)
 
 

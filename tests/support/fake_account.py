@@ -1,0 +1,181 @@
+"""A fake account for `labelwatch up` and `down`: its buckets, model, databases, functions and stack."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from labelwatch.deploy import stage
+from tests.support.builders import ENVIRONMENT, MODEL
+
+REGION, OWNER = "eu-west-1", "123456789012"
+STACK = "labelwatch-prod"
+STACK_ID = f"arn:aws:cloudformation:{REGION}:{OWNER}:stack/{STACK}/1"
+# The outputs of a complete stack without an existing bucket.
+OUTPUTS = (
+    {output: ENVIRONMENT[variable] for variable, output in stage.VARIABLES.items() if variable in ENVIRONMENT}
+    | {output: f"arn:aws:iam::{OWNER}:role/{STACK}-{name}" for name, output in stage.ROLES.items() if name != "ingest"}
+    | {"StackName": STACK, "DashboardUrl": "https://example.com/dashboard"}
+)
+
+
+def client_error(code: str, region: str | None = None) -> ClientError:
+    headers = {"x-amz-bucket-region": region} if region else {}
+    response: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPHeaders": headers}}
+    return ClientError(response, "Operation")
+
+
+class FakeAccount:
+    """An account with buckets (name → stack that created it), a model, databases, and a bucket's notifications."""
+
+    region = REGION
+    id = OWNER
+    profile = None
+
+    def __init__(self) -> None:
+        self.buckets: dict[str, str | None] = {}
+        self.head_errors: dict[str, ClientError] = {}
+        self.status = "RUNNING"
+        self.databases: set[str] = set()
+        self.notifications: dict[str, Any] = {}
+        self.tags_denied = False
+        self.functions: set[str] = set()
+        self.cloudformation = FakeCloudFormation()
+
+    def client(self, service: str) -> Any:
+        clients = {
+            "s3": self, "glue": self, "lambda": self, "rekognition": _Rekognition(self),
+            "cloudformation": self.cloudformation,
+        }  # fmt: skip
+        return clients[service]
+
+    def head_bucket(self, Bucket: str, ExpectedBucketOwner: str) -> dict[str, str]:  # noqa: N803 - boto3's names
+        assert ExpectedBucketOwner == OWNER
+        if Bucket in self.head_errors:
+            raise self.head_errors[Bucket]
+        if Bucket not in self.buckets:
+            raise client_error("404")
+        return {"BucketRegion": REGION}
+
+    def get_bucket_tagging(self, Bucket: str) -> dict[str, Any]:  # noqa: N803 - the same
+        if self.tags_denied:
+            raise client_error("AccessDenied")
+        stack = self.buckets[Bucket]
+        if not stack:
+            raise client_error("NoSuchTagSet")
+        return {"TagSet": [{"Key": "application", "Value": "labelwatch"}, {"Key": "stack", "Value": stack}]}
+
+    def get_paginator(self, name: str) -> Any:
+        assert name == "list_buckets"
+        return SimpleNamespace(paginate=lambda **_: [{"Buckets": [{"Name": bucket} for bucket in self.buckets]}])
+
+    def get_bucket_notification_configuration(self, Bucket: str) -> dict[str, Any]:  # noqa: ARG002, N803 - the same
+        return self.notifications
+
+    def get_database(self, Name: str) -> None:  # noqa: N803 - the same
+        if Name not in self.databases:
+            raise client_error("EntityNotFoundException")
+
+    def get_function_configuration(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - the same
+        if FunctionName not in self.functions:
+            raise client_error("ResourceNotFoundException")
+        return {"FunctionName": FunctionName}
+
+
+class FakeCloudFormation:
+    """At most one stack, `description`, with resources as logical id → type; `changes` are the calls that change it."""
+
+    def __init__(self) -> None:
+        self.description: dict[str, Any] | None = None
+        self.resources: dict[str, str] = {"ImagesQueue": "AWS::SQS::Queue"}
+        self.changes: list[str] = []
+        self._planned: dict[str, Any] = {}
+        self._events: list[dict[str, str]] = []
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        assert StackName in {STACK, STACK_ID}
+        if not self.description:
+            raise client_error("ValidationError")
+        return {"Stacks": [self.description]}
+
+    def create_change_set(self, **request: Any) -> dict[str, str]:
+        self._planned = request
+        return {"Id": "arn"}
+
+    def describe_change_set(self, **_: Any) -> dict[str, str]:
+        old = self.description or {}
+        is_new = any(self._planned.get(part) != old.get(part) for part in ("Parameters", "Tags"))
+        return (
+            {"Status": "CREATE_COMPLETE"} if is_new else {"Status": "FAILED", "StatusReason": "didn't contain changes"}
+        )
+
+    def delete_change_set(self, **_: Any) -> None:
+        self._planned = {}
+
+    def execute_change_set(self, **_: Any) -> None:
+        self.changes.append(self._planned["ChangeSetType"])
+        self.put(
+            "UPDATE_COMPLETE", {item["ParameterKey"]: item["ParameterValue"] for item in self._planned["Parameters"]}
+        )
+        if self.description:
+            self.description["Tags"] = self._planned["Tags"]
+
+    def delete_stack(self, **_: Any) -> None:
+        if self.description:
+            self.changes.append("DELETE")
+        self.description = None
+        self._end_with("DELETE_COMPLETE")
+
+    def describe_stack_events(self, **_: Any) -> dict[str, Any]:
+        return {"StackEvents": self._events}
+
+    def get_paginator(self, name: str) -> Any:
+        return SimpleNamespace(paginate=getattr(self, f"_pages_of_{name}"))
+
+    def put(self, status: str, parameters: dict[str, str]) -> None:
+        """Sets the stack's status and parameters."""
+        self.description = {
+            "StackStatus": status,
+            "StackId": STACK_ID,
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            "Outputs": [
+                {"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items() if key not in parameters
+            ],
+        }
+        self._end_with(status)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        assert self.description
+        return {item["ParameterKey"]: item["ParameterValue"] for item in self.description["Parameters"]}
+
+    def _end_with(self, status: str) -> None:
+        event = {"EventId": str(len(self._events)), "StackId": STACK_ID, "PhysicalResourceId": STACK_ID}
+        self._events.insert(0, event | {"ResourceStatus": status})
+
+    def _pages_of_describe_change_set(self, **_: Any) -> Iterator[dict[str, Any]]:
+        change = {"Action": "Add", "LogicalResourceId": "DetectRole", "ResourceType": "AWS::IAM::Role"}
+        yield {"Changes": [{"ResourceChange": change}]}
+
+    def _pages_of_describe_stack_events(self, **_: Any) -> Iterator[dict[str, Any]]:
+        yield self.describe_stack_events()
+
+    def _pages_of_list_stack_resources(self, **_: Any) -> Iterator[dict[str, Any]]:
+        summaries = [
+            {"LogicalResourceId": name, "ResourceType": kind, "ResourceStatus": "CREATE_COMPLETE"}
+            for name, kind in self.resources.items()
+        ]
+        yield {"StackResourceSummaries": summaries}
+
+
+class _Rekognition:
+    def __init__(self, account: FakeAccount) -> None:
+        self._status = account.status
+
+    def describe_projects(self, ProjectNames: list[str]) -> dict[str, Any]:  # noqa: N803 - the same
+        return {"ProjectDescriptions": [{"ProjectArn": f"{ProjectNames[0]}/1"}] if ProjectNames == ["rice"] else []}
+
+    def get_paginator(self, _name: str) -> Any:
+        found = [{"ProjectVersionArn": MODEL, "Status": self._status}]
+        return SimpleNamespace(paginate=lambda **_: [{"ProjectVersionDescriptions": found}])
