@@ -13,7 +13,7 @@ UNTAGGED = {*MISSING, "NoSuchTagSet"}
 
 
 def exists(account: Account, name: str) -> bool:
-    """Whether the account has this bucket in this Region; raises UserError where another, or another Region, does."""
+    """Whether the account has this bucket in this Region; raises UserError for another account or Region."""
     s3 = account.client("s3")
     try:
         head = s3.head_bucket(Bucket=name, ExpectedBucketOwner=account.id)

@@ -73,11 +73,11 @@ class Removal(NamedTuple):
 
 def run(account: Account, stage_name: str, terminal: Terminal, *, delete_data: bool, config: Path = CONFIG) -> None:
     """Deletes the stack and the stage, and with `delete_data` the buckets."""
-    terminal.print(f"{stack_name_of(stage_name)} in account {account.id}, Region {account.region}")
+    terminal.print(f"Stack {stack_name_of(stage_name)} in account {account.id}, Region {account.region}")
     state = read(account, stage_name, config)
     removal = plan(state, delete_data=delete_data)
     for sentence in removal.sentences():
-        terminal.print(sentence)
+        terminal.console.print(sentence)
     terminal.confirm(removal.question(state.stack_name))
     if removal.stack:
         _delete_stack(account, state, removal.stack, terminal)
@@ -86,7 +86,7 @@ def run(account: Account, stage_name: str, terminal: Terminal, *, delete_data: b
     for name in removal.deleted_buckets:
         _delete_bucket(StackBuckets(account), name, terminal)
     if removal.kept_buckets:
-        terminal.print(
+        terminal.console.print(
             f"Kept: {', '.join(removal.kept_buckets)}. Run `labelwatch up` with the same names to use the buckets."
         )
 
@@ -136,10 +136,11 @@ def _delete_stack(account: Account, state: StageState, stack: Stack, terminal: T
     terminal.print(f"Stack {state.stack_name}: deleted.")
     model = stack.parameters.get("CustomModelARN", GENERAL_MODEL)
     if model != GENERAL_MODEL:
-        terminal.print(
+        terminal.console.print(
             "The model is not part of the stack. A running model costs about 4 USD per hour and inference unit, until "
-            f"you stop it:\n  aws rekognition stop-project-version --project-version-arn {model}"
+            "you stop it:"
         )
+        terminal.print(f"  aws rekognition stop-project-version --project-version-arn {model}")
 
 
 def _delete_bucket(buckets: StackBuckets, name: str, terminal: Terminal) -> None:

@@ -57,7 +57,7 @@ def protect(buckets: StackBuckets, template: dict[str, Any], imported: dict[str,
 
 
 def create_the_rest(changes: StackChanges, *, confirmed: bool) -> dict[str, str]:
-    """Creates all resources except the imported buckets, and gives the stack's outputs."""
+    """Creates all resources except the imported buckets, and returns the stack's outputs."""
     try:
         plan = changes.required(changes.plan())
         if confirmed:

@@ -175,7 +175,7 @@ def _add_compiled_code(archive: Path) -> None:
 
 
 def _compiled_name(source: str) -> str:
-    """Where Python looks for the compiled code; not by importlib, which obeys PYTHONPYCACHEPREFIX."""
+    """The path of the compiled code; not from importlib, which obeys PYTHONPYCACHEPREFIX."""
     path = PurePosixPath(source)
     return str(path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc")
 

@@ -58,11 +58,9 @@ def complete(
     if ask and previous is None:
         values |= {name: _answer(name, known[name], ask) for name in MAIN if name not in given}
     if missing := [name for name in known if name not in values]:
-        *others, last = map(option, missing)
-        options = f"{', '.join(others)} and {last}" if others else last
-        raise UserError(f"Missing required parameters: {', '.join(missing)}. Pass {options}.")
+        raise UserError(f"Missing required parameters: {', '.join(missing)}. Pass {_options(missing)}.")
     _check_all(known, values)
-    return values
+    return {name: values[name] for name in known}
 
 
 def check(name: str, parameter: dict[str, Any], value: str) -> None:
@@ -85,6 +83,11 @@ def option(name: str) -> str:
         "LabelsofInterest": "--labels-of-interest",
     }
     return exceptions.get(name, "--" + re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower())
+
+
+def _options(names: list[str]) -> str:
+    *others, last = map(option, names)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _check_all(known: dict[str, Any], values: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 """Checks before `labelwatch up` changes anything: the model, the buckets, the database, the existing bucket.
 
-Each check returns one line with its finding, or raises UserError with the next step.
+Each check returns its finding, or raises UserError with the next step.
 """
 
 from collections.abc import Iterator
@@ -29,12 +29,10 @@ USABLE = {
 
 
 def findings(account: Account, desired: DesiredStack) -> Iterator[str]:
-    """One line for each check, as it is made; raises UserError at the first that fails."""
+    """The finding of each check, as it is made; raises UserError at the first that fails."""
     yield check_model(account, desired.parameters["CustomModelARN"])
-    yield (
-        f"Labels of interest: {desired.parameters['LabelsofInterest']}. AWS does not list a model's labels: compare "
-        "the spelling with the Rekognition console."
-    )
+    if desired.parameters["LabelsofInterest"] != "*":  # AWS has no list of a model's labels
+        yield "Labels of interest: compare the spelling with the Rekognition console"
     check_bucket_names(desired)
     for logical_id, name in desired.bucket_names.items():
         yield check_bucket(account, desired, logical_id, name)
@@ -119,7 +117,7 @@ def check_bucket(account: Account, desired: DesiredStack, logical_id: str, name:
             "`labelwatch down`, which keeps all buckets, then run this command again."
         )
     if creator == desired.name:
-        return f"Bucket {name}: kept from an earlier {creator}, imported with its objects"
+        return f"Bucket {name}: kept from an earlier stack, to be imported"
     raise UserError(
         f"Bucket {name} already exists{f' in stack {creator}' if creator else ''}. Choose another name. To analyse the "
         f"images of an existing bucket, pass --existing-bucket."
@@ -137,7 +135,7 @@ def check_database(account: Account, desired: DesiredStack) -> str:
     except ClientError as problem:
         if problem.response["Error"]["Code"] != "EntityNotFoundException":
             raise
-        replaced = f". Replaces {former} and its tables, which hold no data. Run `labelwatch athena up` afterwards."
+        replaced = f". Replaces {former}, whose tables hold no data. Run `labelwatch athena up` after the update."
         return f"Database {name}: available{replaced if former else ''}"
     raise UserError(f"Database {name} already exists. Choose another name with --database-name.")
 

@@ -10,6 +10,7 @@ from labelwatch.shared.errors import CtrlCError, UserError
 from labelwatch.shared.stacks import Event, Plan, Stacks
 
 ACTIONS = {"Add": "create", "Modify": "update", "Remove": "delete", "Import": "import"}
+REPLACEMENTS = {"True": "replace", "Conditional": "may replace"}
 
 
 class StackChanges:
@@ -60,16 +61,17 @@ class StackChanges:
 
     def show(self, plan: Plan) -> None:
         """Prints the plan's changes as a table."""
-        table = Table(title="Changes", title_justify="left")
+        self.terminal.print("\nChanges")
+        table = Table()
         for column in ("change", "resource", "type"):
             table.add_column(column, overflow="fold")
         for change in sorted(plan.changes, key=lambda item: (item.action, item.resource_type, item.logical_id)):
-            action = "replace" if change.replaces else ACTIONS.get(change.action, change.action.lower())
+            action = REPLACEMENTS.get(change.replacement) or ACTIONS.get(change.action, change.action.lower())
             table.add_row(action, change.logical_id, change.resource_type)
         self.terminal.console.print(table)
 
     def apply(self, plan: Plan) -> dict[str, str]:
-        """Applies the plan and gives the stack's outputs; prints the resources that could not be deleted."""
+        """Applies the plan and returns the stack's outputs; prints the resources that could not be deleted."""
         undeleted: dict[str, str] = {}
         with self.terminal.stack_progress({change.logical_id for change in plan.changes}) as show_progress:
 

@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913 - a command's options
     check_python()
     stack_name = stack_name_of(stage_name)
     stacks = Stacks(account.client("cloudformation"))
-    terminal.print(f"{stack_name} in account {account.id}, Region {account.region}")
+    terminal.print(f"Stack {stack_name} in account {account.id}, Region {account.region}")
     refuse_other_account(account, config, stage_name)
     found = find_stack(stacks, stack_name)
     current = None if found and found.status in LEFTOVERS else found
@@ -68,7 +68,7 @@ def run(  # noqa: PLR0913 - a command's options
     desired = DesiredStack(stack_name, values, current, resource_names)
     terminal.print("\nChecks")
     for finding in preflight.findings(account, desired):
-        terminal.print(f"  ✓ {finding}")
+        terminal.console.print(f"  ✓ {finding}")
     kept = preflight.kept_buckets(account, desired)
     if found and not current:
         _delete_leftovers(stacks, stack_name, found.status, terminal)
@@ -124,7 +124,7 @@ def _values(
 
 
 def _change_stack(changes: StackChanges, kept: dict[str, str], buckets: StackBuckets) -> dict[str, str]:
-    """Creates or updates the stack, with the buckets kept from an earlier stack, and gives its outputs."""
+    """Creates or updates the stack, with the buckets kept from an earlier stack, and returns its outputs."""
     desired, current = changes.desired, changes.desired.current
     if kept:
         import_buckets.import_kept(changes, kept)
@@ -149,7 +149,7 @@ def _change_stack(changes: StackChanges, kept: dict[str, str], buckets: StackBuc
 
 def _delete_leftovers(stacks: Stacks, name: str, status: str, terminal: Terminal) -> None:
     """Deletes a stack that was never created: until then CloudFormation creates no stack of the same name."""
-    terminal.print(f"Stack {name} is {status}: {LEFTOVERS[status]}. It must be deleted before a new stack is created.")
+    terminal.console.print(f"\nStack {name} is {status}: {LEFTOVERS[status]}. Delete it to create a new stack.")
     terminal.confirm(f"Delete stack {name}?")
     if undeleted := stacks.delete(name):
         raise UserError(could_not_delete(name, undeleted))

@@ -39,11 +39,12 @@ class Terminal(NamedTuple):
             TextColumn("{task.description}", markup=False),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         )
 
     @contextmanager
     def stack_progress(self, logical_ids: set[str]) -> Iterator[OnEvent]:
-        """A bar that moves when a resource of these is complete; gives the function that takes the stack's events."""
+        """A bar that moves when a resource of these is complete; returns the function that receives the events."""
         left = set(logical_ids)
         with self.progress() as bars:
             bar = bars.add_task("", total=len(left))

@@ -18,7 +18,7 @@ SUCCEEDED = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
 NOT_FINAL = ("_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED")
 # The reason of a resource that CloudFormation cancelled because another failed.
 CANCELLED = re.compile("Resource (creation|update|deletion) cancelled")
-# CloudFormation's early validation gives no other reason than this API, which has the findings.
+# CloudFormation's early validation has no other reason than this API, which returns the findings.
 EARLY_VALIDATION = "DescribeEvents"
 
 
@@ -45,12 +45,12 @@ class Resource(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a change set does to one resource: Add, Modify, Remove or Import."""
+    """A change of one resource: Add, Modify, Remove or Import. `replacement` is "True", "Conditional" or "False"."""
 
     action: str
     logical_id: str
     resource_type: str
-    replaces: bool
+    replacement: str
 
 
 class Plan(NamedTuple):
@@ -132,7 +132,7 @@ class Stacks:
         return plan._replace(changes=self._changes(names))
 
     def apply(self, plan: Plan, on_event: OnEvent = lambda _: None) -> dict[str, str]:
-        """Applies the plan and gives the stack's outputs; calls `on_event` with each resource's events.
+        """Applies the plan and returns the stack's outputs; calls `on_event` with each resource's events.
 
         Raises UserError with the failed resources' own reasons; then the stack is as it was before, or deleted if it
         was new.
@@ -164,7 +164,7 @@ class Stacks:
             self._client.delete_change_set(StackName=plan.stack, ChangeSetName=plan.change_set)
 
     def delete(self, name: str, on_event: OnEvent = lambda _: None) -> list[str]:
-        """Deletes the stack; gives the reasons of resources that could not be deleted."""
+        """Deletes the stack; returns the reasons of resources that could not be deleted."""
         last = self._newest_event(name)
         # By its id: CloudFormation does not describe a deleted stack by its name.
         stack_id = self._client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
@@ -317,7 +317,7 @@ def _change(change: dict[str, Any]) -> Change:
         change["Action"],
         change["LogicalResourceId"],
         change["ResourceType"],
-        change.get("Replacement") in {"True", "Conditional"},
+        change.get("Replacement", "False"),
     )
 
 

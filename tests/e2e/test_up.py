@@ -1,4 +1,4 @@
-"""`labelwatch up` and `labelwatch down`, at a terminal and in a script."""
+"""The life of a stage by `labelwatch up` and `labelwatch down`: each fixture is its next step."""
 
 import json
 import os
@@ -8,25 +8,44 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from labelwatch.local.ministack import LocalAws
 from labelwatch.shared.stacks import Stacks
 from tests.support import api_gateway
-from tests.support.inventory import buckets, inventory
+from tests.support.inventory import Inventory, buckets, inventory
 from tests.support.pipeline import Pipeline
 from tests.support.project import Project
 
-NAMES = {"InputBucketName": "test-images", "OutputBucketName": "test-predictions"}
-TOPIC_TEMPLATE: dict[str, Any] = {"Parameters": {}, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+STACK = "labelwatch-test"
 BUCKETS = ["test-images", "test-predictions", "test-predictions-workspace"]
-OTHER_PARAMETERS = ("--email-notification", "grower@example.com", "--labels-of-interest", "*", "--min-confidence", "80")
+FORMER, RENAMED = "test-images", "test-other-images"
+UP = ("up", "--stage", "test")
+TOPIC: dict[str, Any] = {"Topic": {"Type": "AWS::SNS::Topic"}}
+WEAK_OWNERSHIP = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+WEAK_ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
 
 
-@pytest.fixture
+class State(NamedTuple):
+    """All that `labelwatch up` and `down` may change."""
+
+    account: Inventory
+    buckets: list[str]
+    config: dict[str, Any]
+
+
+class Step(NamedTuple):
+    """The output of a command that succeeded, or the message of a refusal, and the state after it."""
+
+    text: str
+    after: State
+
+
+@pytest.fixture(scope="module")
 def local_aws(running: Pipeline) -> LocalAws:
     return running.session.local_aws
 
@@ -37,460 +56,333 @@ def project(running: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Project(tmp_path_factory.mktemp("project"), running.session, api)
 
 
-@pytest.fixture
-def up_arguments(running: Pipeline, project: Project) -> Iterator[tuple[str, ...]]:
-    """The arguments that create the stage `test`; the stage is deleted after the test."""
+@pytest.fixture(scope="module")
+def options(running: Pipeline) -> tuple[str, ...]:
+    """The options that create the stage."""
     names = ("--input-bucket-name", "test-images", "--output-bucket-name", "test-predictions")
-    yield ("up", "--stage", "test", "--custom-model-arn", running.local_model.arn, *names, *OTHER_PARAMETERS)
-    project.labelwatch("down", "--stage", "test", "--yes", "--delete-data")
-    assert not set(BUCKETS) & set(buckets(running.session.local_aws))
+    return ("--custom-model-arn", running.local_model.arn, *names, "--email-notification", "grower@example.com")
 
 
-def run(project: Project, *arguments: str) -> str:
-    """Runs the command with --yes and gives its output; it must succeed."""
-    completed = project.labelwatch(*arguments, "--yes")
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    return completed.stdout
+@pytest.fixture(scope="module")
+def initial(project: Project) -> State:
+    return state_of(project)
 
 
-def refusal_of(project: Project, *arguments: str, **environment: str) -> str:
-    """Runs the command and gives its message; it must fail in one sentence."""
-    completed = project.labelwatch(*arguments, **environment)
-    assert (completed.returncode, len(completed.stderr.splitlines())) == (1, 1), completed.stdout + completed.stderr
-    assert completed.stderr.startswith("labelwatch: ")
-    return completed.stderr.removeprefix("labelwatch: ").strip()
+class Declined(NamedTuple):
+    """What was written to the file that standard output went to, and the state after it."""
+
+    log: str
+    after: State
 
 
-def test_up_shows_its_checks_and_changes_and_the_commands_to_run_next(
-    project: Project, up_arguments: tuple[str, ...]
-) -> None:
-    output = run(project, *up_arguments)
-    assert "✓ model: RUNNING" in output
-    assert "✓ bucket test-images: free" in output
-    assert re.search(r"create +│ DetectRole +│ AWS::IAM::Role", output)
-    assert "Commit that to your own repository" in output
-    assert re.search(r"1\. AWS_DEFAULT_REGION=eu-central-1 \S+/chalice deploy --stage test", output)
-
-
-def test_a_second_run_changes_nothing(project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws) -> None:
-    run(project, *up_arguments)
-    before = inventory(local_aws), project.config
-    output = run(project, *up_arguments)
-    assert "Nothing in the stack has to change." in output
-    assert "The stage test in .chalice/config.json is as it should be." in output
-    assert (inventory(local_aws), project.config) == before
-
-
-def test_a_parameter_is_changed_without_the_other_options(project: Project, up_arguments: tuple[str, ...]) -> None:
-    run(project, *up_arguments)
-    output = run(project, "up", "--stage", "test", "--min-confidence", "60", "--tracing", "yes")
-    assert re.search(r"change +│ DetectRole", output)
-    variables = project.config["stages"]["test"]["environment_variables"]
-    assert (variables["MinConfidence"], variables["InputBucketName"]) == ("60", "test-images")
-    assert project.config["stages"]["test"]["xray"] is True
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "variable"),
-    [
-        ("--labels-of-interest", "leaf-smut:90", "LabelsofInterest"),
-        ("--min-confidence", "60", "MinConfidence"),
-        ("--picture-links", "no", "PICTURE_LINKS"),
-        ("--upload-origin", "https://example.com", "UPLOAD_ORIGIN"),
-        ("--email-notification", "other@example.com", "EmailNotification"),
-        ("--custom-model-arn", "general", "CustomModelARN"),
-    ],
-)
-def test_each_parameter_can_be_changed_alone_and_is_kept(
-    project: Project, up_arguments: tuple[str, ...], option: str, value: str, variable: str
-) -> None:
-    run(project, *up_arguments)
-    run(project, "up", "--stage", "test", option, value)
-    assert project.config["stages"]["test"]["environment_variables"][variable] == value
-    assert "Nothing in the stack has to change." in run(project, "up", "--stage", "test")
-    assert project.config["stages"]["test"]["environment_variables"][variable] == value
-
-
-def test_tags_of_the_options_are_on_the_stack(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments, "--tag", "team=plants")
-    (stack,) = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
-    assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == {
-        "team": "plants", "application": "labelwatch", "stack": "labelwatch-test",
-    }  # fmt: skip
-
-
-def test_tags_are_kept_without_their_options(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments, "--tag", "team=plants")
-    assert "Nothing in the stack has to change." in run(project, *up_arguments)
-    (stack,) = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
-    assert {"Key": "team", "Value": "plants"} in stack["Tags"]
-
-
-def test_a_file_may_give_the_parameters(
-    project: Project, up_arguments: tuple[str, ...], running: Pipeline, tmp_path: Path
-) -> None:
-    file = tmp_path / "test.json"
-    file.write_text(
-        json.dumps(NAMES | {"EmailNotification": "a@example.com", "CustomModelARN": running.local_model.arn})
+@pytest.fixture(scope="module")
+def declined(project: Project, initial: State, tmp_path_factory: pytest.TempPathFactory) -> Declined:
+    """A person starts `up` without options, with its output in a file, and does not confirm."""
+    assert STACK not in initial.account["stacks"]
+    log = tmp_path_factory.mktemp("declined") / "log"
+    at_a_terminal(
+        project, UP, ["", "grower@example.com", "test-images", "", "eighty", "75", "test-predictions", "n"], log
     )
-    run(project, "up", "--stage", "test", "--parameters", str(file), "--email-notification", "b@example.com")
-    variables = project.config["stages"]["test"]["environment_variables"]
-    assert (variables["InputBucketName"], variables["EmailNotification"]) == ("test-images", "b@example.com")
-    assert up_arguments
+    return Declined(log.read_text(), state_of(project))
 
 
-def test_a_creation_that_fails_leaves_nothing_and_gives_the_resource_and_the_reason(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    athena = local_aws.client("athena")
-    athena.create_work_group(Name="labelwatch-test")  # of another tool
-    before = inventory(local_aws), buckets(local_aws), project.config
-    try:
-        refusal = refusal_of(project, *up_arguments, "--yes")
-        assert (inventory(local_aws), buckets(local_aws), project.config) == before
-    finally:
-        athena.delete_work_group(WorkGroup="labelwatch-test")
-    assert refusal.startswith(
-        "the stack labelwatch-test was not created, and nothing of it is left. What failed: Workgroup: "
-    )
-    assert "labelwatch-test already exists" in refusal
+def test_a_person_is_prompted_for_missing_parameters_although_the_output_goes_to_a_file(declined: Declined) -> None:
+    assert "MinConfidence 'eighty'" in declined.log
+    assert re.search(r"CustomModelARN +default +general", declined.log)
+    assert re.search(r"MinConfidence +given +75", declined.log)
+    assert f"Create stack {STACK}?" in declined.log
 
 
-def test_a_refused_change_changes_nothing(
-    project: Project, up_arguments: tuple[str, ...], running: Pipeline, local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments)
-    before = inventory(local_aws), project.config
-    refusal = refusal_of(project, "up", "--stage", "test", "--database-name", running.outputs["DatabaseName"])
-    assert "is there already in this account and Region; name another: --database-name" in refusal
-    assert (inventory(local_aws), project.config) == before
+def test_a_person_who_declines_changes_nothing(declined: Declined, initial: State) -> None:
+    assert declined.after == initial
 
 
-def test_down_keeps_the_data_and_up_takes_it_back(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments)
-    s3 = local_aws.client("s3")
-    s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"leaf")
-    tag_buckets(local_aws)
-    output = run(project, "down", "--stage", "test")
-    assert "Kept: test-images, test-predictions, test-predictions-workspace." in output
-    assert "test" not in project.config["stages"]
-    output = run(project, *up_arguments)
-    assert "✓ bucket test-images: kept from an earlier labelwatch-test, and taken back" in output
-    assert s3.get_object(Bucket="test-images", Key="leaf.jpg")["Body"].read() == b"leaf"
-    (notification,) = s3.get_bucket_notification_configuration(Bucket="test-images")["QueueConfigurations"]
-    assert notification["QueueArn"] == project.config["stages"]["test"]["environment_variables"]["IMAGES_QUEUE_ARN"]
+class Waiting(NamedTuple):
+    before: State
+    refusal: Step
 
 
-def test_a_run_that_fails_after_the_import_of_buckets_is_continued_by_the_next(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments)
-    tag_buckets(local_aws)
-    protection = protection_of(local_aws, "test-images")
-    run(project, "down", "--stage", "test")
-    athena = local_aws.client("athena")
-    athena.create_work_group(Name="labelwatch-test")  # of another tool
-    try:
-        refusal = refusal_of(project, *up_arguments, "--yes")
-    finally:
-        athena.delete_work_group(WorkGroup="labelwatch-test")
-    assert refusal.startswith("the buckets are taken back, and nothing else is made: ")
-    assert "Workgroup: " in refusal
-    # As if the first run had been killed before it restored the protection.
-    controls = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
-    local_aws.client("s3").put_bucket_ownership_controls(Bucket="test-images", OwnershipControls=controls)
-    output = run(project, *up_arguments)
-    assert "✓ bucket test-images: this stack's" in output
-    assert protection_of(local_aws, "test-images") == protection
+@pytest.fixture(scope="module")
+def waiting(project: Project, local_aws: LocalAws, options: tuple[str, ...], declined: Declined) -> Waiting:
+    """Another creation of the stack waits for consent, and nobody can consent to its deletion."""
+    assert declined
+    template = {"Parameters": {}, "Resources": TOPIC}
+    assert Stacks(local_aws.client("cloudformation")).plan(STACK, template, {}, creates=True)
+    return Waiting(state_of(project), refused(project, *UP, *options))
 
 
-def test_the_protection_of_a_bucket_that_is_taken_back_is_restored(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments)
-    tag_buckets(local_aws)
-    protection = protection_of(local_aws, "test-images")
-    run(project, "down", "--stage", "test")
-    s3 = local_aws.client("s3")
-    s3.delete_public_access_block(Bucket="test-images")
-    s3.put_bucket_ownership_controls(
-        Bucket="test-images", OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
-    )
-    s3.put_bucket_versioning(Bucket="test-images", VersioningConfiguration={"Status": "Suspended"})
-    s3.put_bucket_encryption(
-        Bucket="test-images",
-        ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]
-        },
-    )
-    run(project, *up_arguments)
-    assert protection_of(local_aws, "test-images") == protection
+def test_nothing_is_changed_where_nobody_can_confirm(waiting: Waiting) -> None:
+    assert "--yes" in waiting.refusal.text
+    assert waiting.refusal.after == waiting.before
 
 
-def test_a_former_bucket_is_taken_back_by_a_new_stack_only(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments)
-    tag_buckets(local_aws)
-    run(project, "up", "--stage", "test", "--input-bucket-name", "test-other-images")
-    try:
-        before = inventory(local_aws)
-        refusal = refusal_of(project, "up", "--stage", "test", "--input-bucket-name", "test-images", "--yes")
-        assert "the bucket test-images was this stack's before" in refusal
-        assert inventory(local_aws) == before
-    finally:
-        run(project, "down", "--stage", "test", "--delete-data")
-    assert not [name for name in buckets(local_aws) if name.startswith("test-")]
-
-
-def test_a_database_of_another_name_replaces_the_old_database(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments)
-    output = run(project, "up", "--stage", "test", "--database-name", "leaves")
-    assert "database leaves: free; labelwatch_test goes away with its tables" in output
-    databases = inventory(local_aws)["databases"]
-    assert ("leaves" in databases, "labelwatch_test" in databases) == (True, False)
-
-
-def test_a_creation_that_waits_for_consent_is_not_deleted_without_consent(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    waiting = Stacks(local_aws.client("cloudformation")).plan("labelwatch-test", TOPIC_TEMPLATE, {}, creates=True)
+@pytest.fixture(scope="module")
+def failed(project: Project, local_aws: LocalAws, options: tuple[str, ...], waiting: Waiting) -> Step:
+    """The waiting creation is deleted, and then the stack's own fails."""
     assert waiting
-    before = inventory(local_aws)
-    assert "nobody is there to be asked" in refusal_of(project, *up_arguments)
-    assert inventory(local_aws) == before
-    assert "A creation that waits for somebody's consent" in run(project, *up_arguments)
+    with workgroup_of_the_stack_s_name(local_aws):
+        refusal = refused(project, *UP, *options, "--yes").text
+    return Step(refusal, state_of(project))
 
 
-def test_the_leftovers_of_a_failed_creation_are_deleted_first(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    taken = {"Type": "AWS::Athena::WorkGroup", "Properties": {"Name": "primary"}}
-    failing = TOPIC_TEMPLATE | {"Resources": TOPIC_TEMPLATE["Resources"] | {"Taken": taken}}
-    local_aws.client("cloudformation").create_stack(StackName="labelwatch-test", TemplateBody=json.dumps(failing))
-    stacks = Stacks(local_aws.client("cloudformation"))
-    while (found := stacks.find("labelwatch-test")) and found.status != "ROLLBACK_COMPLETE":
-        time.sleep(0.1)
-    assert "What is left of a creation that failed has this name (ROLLBACK_COMPLETE)" in run(project, *up_arguments)
+def test_a_creation_that_fails_gives_the_resource_and_the_reason(failed: Step) -> None:
+    assert re.search(f"Workgroup: .*{STACK} already exists", failed.text)
 
 
-def test_a_stack_that_has_functions_is_left_as_it_is(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    function = {
-        "Type": "AWS::Lambda::Function",
-        "Properties": {
-            "Role": "arn:aws:iam::000000000000:role/any", "Handler": "index.handler", "Runtime": "python3.12",
-            "Code": {"ZipFile": "handler = print"},
-        },
+def test_a_creation_that_fails_leaves_nothing(failed: Step, initial: State) -> None:
+    assert failed.after == initial
+
+
+@pytest.fixture(scope="module")
+def created(
+    project: Project,
+    local_aws: LocalAws,
+    options: tuple[str, ...],
+    failed: Step,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Step:
+    """By a file, options that override it, and a tag; the rest of a failed creation is in the way."""
+    assert failed
+    leave_a_failed_creation(local_aws)
+    file = tmp_path_factory.mktemp("parameters") / "test.yaml"
+    file.write_text("MinConfidence: 80\nEmailNotification: of-the-file@example.com\n")
+    return done(project, *UP, *options, "--parameters", str(file), "--tag", "team=plants")
+
+
+def test_what_a_failed_creation_left_is_deleted_first(created: Step) -> None:
+    assert f"{STACK} is ROLLBACK_COMPLETE" in created.text
+
+
+def test_up_shows_its_checks_and_changes_and_the_commands_to_run_next(created: Step) -> None:
+    assert "✓ Model: RUNNING" in created.text
+    assert "test-images: available" in created.text
+    assert re.search(r"create +│ DetectRole +│ AWS::IAM::Role", created.text)
+    assert re.search(r"1\. AWS_DEFAULT_REGION=eu-central-1 \S+/chalice deploy --stage test", created.text)
+
+
+def test_an_option_overrides_the_file_of_parameters(created: Step) -> None:
+    variables = created.after.config["stages"]["test"]["environment_variables"]
+    assert (variables["MinConfidence"], variables["EmailNotification"]) == ("80", "grower@example.com")
+
+
+@pytest.fixture(scope="module")
+def repeated(project: Project, created: Step) -> Step:
+    assert created
+    return done(project, *UP)
+
+
+def test_a_second_run_changes_nothing(repeated: Step, created: Step) -> None:
+    assert f"{STACK}: unchanged" in repeated.text
+    assert repeated.after == created.after
+
+
+@pytest.mark.usefixtures("repeated")
+def test_the_tags_of_the_options_are_on_the_stack_and_stay(local_aws: LocalAws) -> None:
+    (stack,) = local_aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == {
+        "team": "plants", "application": "labelwatch", "stack": STACK,
     }  # fmt: skip
-    queue = {"ImagesQueue": {"Type": "AWS::SQS::Queue"}}
-    stacks = Stacks(local_aws.client("cloudformation"))
-    plan = stacks.plan(
-        "labelwatch-test", TOPIC_TEMPLATE | {"Resources": queue | {"Detect": function}}, {}, creates=True
+
+
+@pytest.fixture(scope="module")
+def changed(project: Project, local_aws: LocalAws, repeated: Step) -> Step:
+    """Parameters that change resources in place, a database, and a bucket, which keeps its image."""
+    assert repeated
+    local_aws.client("s3").put_object(Bucket=FORMER, Key="leaf.jpg", Body=b"leaf")
+    tag_buckets(local_aws, *BUCKETS)
+    names = ("--database-name", "leaves", "--input-bucket-name", RENAMED)
+    return done(project, *UP, "--min-confidence", "60", "--tracing", "yes", *names)
+
+
+def test_parameters_are_changed_without_the_other_options(changed: Step) -> None:
+    assert re.search(r"MinConfidence +changed +60", changed.text)
+    assert re.search(r"update +│ DetectRole", changed.text)
+    stage = changed.after.config["stages"]["test"]
+    variables = stage["environment_variables"]
+    assert (variables["MinConfidence"], variables["OutputBucketName"], stage["xray"]) == (
+        "60",
+        "test-predictions",
+        True,
     )
-    assert plan
-    stacks.apply(plan)
-    before = inventory(local_aws)
-    try:
-        for arguments in ((*up_arguments, "--yes"), ("down", "--stage", "test", "--yes")):
-            assert "was launched from the one template" in refusal_of(project, *arguments)
-        assert inventory(local_aws) == before
-    finally:
-        assert stacks.delete("labelwatch-test") == []
 
 
-def test_a_number_in_the_stage_s_environment_becomes_text_as_lambda_requires(
-    project: Project, up_arguments: tuple[str, ...]
-) -> None:
-    run(project, *up_arguments)
-    add_to_stage(project, PRESIGNED_UPLOAD_SECONDS=60)
-    run(project, *up_arguments)
-    assert project.config["stages"]["test"]["environment_variables"]["PRESIGNED_UPLOAD_SECONDS"] == "60"
+def test_a_database_of_another_name_replaces_the_old_database(changed: Step, created: Step) -> None:
+    assert re.search(r"replace +│ Database", changed.text)
+    databases = {*created.after.account["databases"], "leaves"} - {"labelwatch_test"}
+    assert set(changed.after.account["databases"]) == databases
 
 
-def test_an_invalid_stage_is_refused_before_the_stack_is_changed(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments)
-    add_to_stage(project, PRESIGNED_UPLOAD_SECONDS="soon")
-    before = local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"]
-    assert "PRESIGNED_UPLOAD_SECONDS" in refusal_of(project, *up_arguments, "--min-confidence", "60", "--yes")
-    assert local_aws.client("cloudformation").describe_stacks(StackName="labelwatch-test")["Stacks"] == before
+def test_a_bucket_of_another_name_leaves_the_old_bucket(changed: Step) -> None:
+    assert set(changed.after.buckets) >= {FORMER, RENAMED}
 
 
-def test_down_with_delete_data_deletes_the_buckets_too(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    before = inventory(local_aws), buckets(local_aws)
-    run(project, *up_arguments)
+@pytest.fixture(scope="module")
+def kept(project: Project, local_aws: LocalAws, changed: Step) -> Step:
+    """The stack is deleted without its buckets."""
+    assert changed
+    tag_buckets(local_aws, RENAMED)
+    return done(project, "down", "--stage", "test")
+
+
+def test_down_keeps_the_data(kept: Step, initial: State) -> None:
+    assert f"Kept: {', '.join([*BUCKETS[:1], RENAMED, *BUCKETS[1:]])}." in kept.text
+    assert kept.after == initial._replace(buckets=sorted([*initial.buckets, *BUCKETS, RENAMED]))
+
+
+class Imported(NamedTuple):
+    step: Step
+    protection: list[Any]
+
+
+@pytest.fixture(scope="module")
+def imported(project: Project, local_aws: LocalAws, options: tuple[str, ...], kept: Step) -> Imported:
+    """A new stack with the kept buckets, whose protection was weakened meanwhile."""
+    assert kept
+    weaken_protection(local_aws)
+    return Imported(done(project, *UP, *options), protection_of(local_aws))
+
+
+PROTECTION = [
+    dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True),
+    {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+    {"SSEAlgorithm": "AES256"},
+    "Enabled",
+]
+
+
+@pytest.mark.usefixtures("imported")
+def test_up_imports_the_buckets_that_down_kept_with_their_images(local_aws: LocalAws) -> None:
+    assert local_aws.client("s3").get_object(Bucket=FORMER, Key="leaf.jpg")["Body"].read() == b"leaf"
+
+
+def test_an_imported_bucket_notifies_the_queue_of_the_new_stack(imported: Imported, local_aws: LocalAws) -> None:
+    found = local_aws.client("s3").get_bucket_notification_configuration(Bucket=FORMER)
+    queue = imported.step.after.config["stages"]["test"]["environment_variables"]["IMAGES_QUEUE_ARN"]
+    assert [configuration["QueueArn"] for configuration in found["QueueConfigurations"]] == [queue]
+
+
+def test_the_protection_of_an_imported_bucket_is_restored(imported: Imported) -> None:
+    assert imported.protection == PROTECTION
+
+
+@pytest.fixture(scope="module")
+def interrupted(project: Project, local_aws: LocalAws, options: tuple[str, ...], imported: Imported) -> Step:
+    """Once more, but the update after the import fails."""
+    assert imported
+    done(project, "down", "--stage", "test")
+    with workgroup_of_the_stack_s_name(local_aws):
+        return refused(project, *UP, *options, "--yes")
+
+
+def test_an_update_that_fails_after_the_import_gives_the_resource_and_the_reason(interrupted: Step) -> None:
+    assert re.search(f"Workgroup: .*{STACK} already exists", interrupted.text)
+
+
+@pytest.fixture(scope="module")
+def continued(project: Project, local_aws: LocalAws, options: tuple[str, ...], interrupted: Step) -> Imported:
+    """As if the first run had been killed before it restored the protection."""
+    assert interrupted
+    weaken_protection(local_aws)
+    return Imported(done(project, *UP, *options), protection_of(local_aws))
+
+
+def test_the_same_command_continues_after_the_import(continued: Imported, imported: Imported) -> None:
+    assert "test-images: already exists, unchanged" in continued.step.text
+    assert continued.step.after.account["stacks"].keys() == imported.step.after.account["stacks"].keys()
+    assert continued.protection == PROTECTION
+
+
+@pytest.fixture(scope="module")
+def deleted(project: Project, local_aws: LocalAws, continued: Imported) -> Step:
+    """With the data: several versions of an image, and a bucket that was deleted meanwhile."""
+    assert continued
     s3 = local_aws.client("s3")
-    s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"first")
     s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"second")
     s3.delete_object(Bucket="test-images", Key="leaf.jpg")
-    output = run(project, "down", "--stage", "test", "--delete-data")
-    assert "are DELETED with all that is in them" in output
-    assert (inventory(local_aws), buckets(local_aws)) == before
+    s3.delete_bucket(Bucket="test-predictions")
+    return done(project, "down", "--stage", "test", "--delete-data")
 
 
-def test_down_continues_where_a_bucket_was_deleted_meanwhile(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    run(project, *up_arguments)
-    local_aws.client("s3").delete_bucket(Bucket="test-predictions")
-    run(project, "down", "--stage", "test", "--delete-data")
-    assert not set(BUCKETS) & set(buckets(local_aws))
+def test_down_with_delete_data_deletes_all_buckets_of_the_stack_too(deleted: Step, initial: State) -> None:
+    assert deleted.after == initial
 
 
-def test_down_reports_that_the_model_may_still_run(
-    project: Project, up_arguments: tuple[str, ...], running: Pipeline
-) -> None:
-    run(project, *up_arguments)
-    output = run(project, "down", "--stage", "test", "--delete-data")
-    assert f"aws rekognition stop-project-version --project-version-arn {running.local_model.arn}" in output
+def test_down_prints_the_command_that_stops_the_model(deleted: Step, running: Pipeline) -> None:
+    assert f"aws rekognition stop-project-version --project-version-arn {running.local_model.arn}\n" in deleted.text
 
 
-@pytest.mark.parametrize("arguments", [("down",), ("up", "--min-confidence", "60")], ids=["down", "up"])
-def test_nothing_is_changed_where_nobody_can_confirm(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws, arguments: tuple[str, ...]
-) -> None:
-    run(project, *up_arguments)
-    before = inventory(local_aws)
-    assert "--yes goes on without" in refusal_of(project, *arguments, "--stage", "test")
-    assert inventory(local_aws) == before
+def state_of(project: Project) -> State:
+    return State(inventory(project.local_aws), buckets(project.local_aws), project.config)
 
 
-def test_nothing_is_created_where_nobody_can_confirm(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    before = inventory(local_aws), buckets(local_aws)
-    assert "--yes goes on without" in refusal_of(project, *up_arguments)
-    assert (inventory(local_aws), buckets(local_aws)) == before
+def done(project: Project, *arguments: str) -> Step:
+    """Runs the command with --yes; it must succeed."""
+    completed = project.labelwatch(*arguments, "--yes")
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return Step(completed.stdout, state_of(project))
 
 
-@pytest.mark.parametrize("command", ["up", "down"])
-def test_a_stage_of_another_region_is_refused(project: Project, up_arguments: tuple[str, ...], command: str) -> None:
-    run(project, *up_arguments)
-    before = project.config
-    refusal = refusal_of(project, command, "--stage", "test", "--yes", "--region", "us-east-1")
-    assert "the stage test is of account 000000000000, Region eu-central-1, and this is" in refusal
-    assert project.config == before
+def refused(project: Project, *arguments: str) -> Step:
+    """Runs the command; it must fail with one line."""
+    completed = project.labelwatch(*arguments)
+    assert (completed.returncode, len(completed.stderr.splitlines())) == (1, 1), completed.stdout + completed.stderr
+    assert completed.stderr.startswith("labelwatch: ")
+    return Step(completed.stderr, state_of(project))
 
 
-@pytest.mark.usefixtures("up_arguments")
-def test_down_without_a_stack_is_refused(project: Project) -> None:
-    assert (
-        refusal_of(project, "down", "--stage", "test", "--yes") == "there is no stack labelwatch-test in eu-central-1."
-    )
+@contextmanager
+def workgroup_of_the_stack_s_name(local_aws: LocalAws) -> Iterator[None]:
+    """Another tool's workgroup, which the stack cannot create until the block ends."""
+    athena = local_aws.client("athena")
+    athena.create_work_group(Name=STACK)
+    yield
+    athena.delete_work_group(WorkGroup=STACK)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "environment", "message"),
-    [
-        (("--stage", "Prod"), {}, "'Prod' is no name for a stage"),
-        (("--stage", "template"), {}, "'template' is no name for a stage"),
-        (("--stage", "test"), {}, "EmailNotification, InputBucketName, OutputBucketName must be given"),
-        (("--stage", "test", *OTHER_PARAMETERS, "--min-confidence", "101"), {}, "must be a number from 0 to 100"),
-        (("--stage", "test", "--tag", "team"), {}, "--tag 'team' must be Key=Value"),
-        (("--stage", "test", "--parameters", "none.json"), {}, "No such file or directory: none.json"),
-        (("--stage", "test"), {"AWS_DEFAULT_REGION": ""}, "no Region is set"),
-        (("--stage", "test"), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no AWS credentials were found"),
-        (("--stage", "test", "--profile", "nobody"), {}, "The config profile (nobody) could not be found"),
-        (("--stage", "test", "--region", "us-east-1"), {}, "must be given"),
-    ],
-)
-def test_a_mistake_is_one_sentence_and_changes_nothing(
-    project: Project, local_aws: LocalAws, arguments: tuple[str, ...], environment: dict[str, str], message: str
-) -> None:
-    before = inventory(local_aws), project.config
-    assert message in refusal_of(project, "up", *arguments, **environment)
-    assert (inventory(local_aws), project.config) == before
+def leave_a_failed_creation(local_aws: LocalAws) -> None:
+    cloudformation = local_aws.client("cloudformation")
+    taken = {"Taken": {"Type": "AWS::Athena::WorkGroup", "Properties": {"Name": "primary"}}}
+    cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps({"Resources": TOPIC | taken}))
+    stacks = Stacks(cloudformation)
+    while (found := stacks.find(STACK)) and found.status != "ROLLBACK_COMPLETE":
+        time.sleep(0.1)
 
 
-def test_missing_parameters_are_prompted_for_at_a_terminal(
-    project: Project, up_arguments: tuple[str, ...], running: Pipeline
-) -> None:
-    output = at_a_terminal(
-        project,
-        up_arguments[:3],
-        ["", "grower@example.com", "test-images", "", "eighty", "75", "test-predictions", "y"],
-    )
-    assert "MinConfidence is 'eighty', and it must be a number from 0 to 100." in output
-    assert "Create the stack labelwatch-test?" in output
-    variables = project.config["stages"]["test"]["environment_variables"]
-    assert (variables["CustomModelARN"], variables["MinConfidence"]) == ("general", "75")
-    assert running
-
-
-def test_a_person_who_declines_changes_nothing(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws
-) -> None:
-    before = inventory(local_aws), buckets(local_aws), project.config
-    assert "nothing is created" in at_a_terminal(project, up_arguments, ["n"])
-    assert (inventory(local_aws), buckets(local_aws), project.config) == before
-
-
-def test_a_person_whose_output_goes_to_a_file_is_asked_to_confirm(
-    project: Project, up_arguments: tuple[str, ...], local_aws: LocalAws, tmp_path: Path
-) -> None:
-    before = inventory(local_aws), buckets(local_aws), project.config
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        at_a_terminal(project, up_arguments, ["n"], output)
-    assert "Create the stack labelwatch-test?" in log.read_text()
-    assert (inventory(local_aws), buckets(local_aws), project.config) == before
-
-
-def tag_buckets(local_aws: LocalAws) -> None:
+def tag_buckets(local_aws: LocalAws, *names: str) -> None:
     """Tags the buckets as CloudFormation does, and the emulator does not."""
-    tags = [{"Key": "application", "Value": "labelwatch"}, {"Key": "stack", "Value": "labelwatch-test"}]
-    for name in BUCKETS:
+    tags = [{"Key": "application", "Value": "labelwatch"}, {"Key": "stack", "Value": STACK}]
+    for name in names:
         local_aws.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
 
 
-def protection_of(local_aws: LocalAws, bucket: str) -> list[Any]:
+def weaken_protection(local_aws: LocalAws) -> None:
     s3 = local_aws.client("s3")
+    s3.delete_public_access_block(Bucket=FORMER)
+    s3.put_bucket_ownership_controls(Bucket=FORMER, OwnershipControls=WEAK_OWNERSHIP)
+    s3.put_bucket_versioning(Bucket=FORMER, VersioningConfiguration={"Status": "Suspended"})
+    s3.put_bucket_encryption(Bucket=FORMER, ServerSideEncryptionConfiguration=WEAK_ENCRYPTION)
+
+
+def protection_of(local_aws: LocalAws) -> list[Any]:
+    s3 = local_aws.client("s3")
+    encryption = s3.get_bucket_encryption(Bucket=FORMER)["ServerSideEncryptionConfiguration"]["Rules"]
     return [
-        s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"],
-        s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"],
-        s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0][
-            "ApplyServerSideEncryptionByDefault"
-        ],
-        s3.get_bucket_versioning(Bucket=bucket)["Status"],
+        s3.get_public_access_block(Bucket=FORMER)["PublicAccessBlockConfiguration"],
+        s3.get_bucket_ownership_controls(Bucket=FORMER)["OwnershipControls"],
+        encryption[0]["ApplyServerSideEncryptionByDefault"],
+        s3.get_bucket_versioning(Bucket=FORMER)["Status"],
     ]
 
 
-def add_to_stage(project: Project, **variables: Any) -> None:
-    config = project.config
-    config["stages"]["test"]["environment_variables"] |= variables
-    (project.folder / ".chalice" / "config.json").write_text(json.dumps(config))
-
-
-def at_a_terminal(
-    project: Project, arguments: tuple[str, ...], answers: list[str], output: IO[str] | None = None
-) -> str:
-    """Runs the command at a terminal of its own with these answers; gives the terminal's output."""
+def at_a_terminal(project: Project, arguments: tuple[str, ...], answers: list[str], log: Path) -> None:
+    """Runs the command at a terminal of its own with these answers, and its standard output in a file."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "labelwatch", *arguments], cwd=project.folder, env=project.environment,
-        stdin=theirs, stdout=output or theirs, stderr=theirs, start_new_session=True,
-    )  # fmt: skip
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "labelwatch", *arguments], cwd=project.folder, env=project.environment,
+            stdin=theirs, stdout=output, stderr=theirs, start_new_session=True,
+        )  # fmt: skip
     os.close(theirs)
     os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 65536)
-        except OSError:  # the terminal is closed: the command has ended
-            break
-    os.close(ours)
     process.wait(60)
-    return shown.decode(errors="replace").replace("\r\n", "\n")
+    os.close(ours)

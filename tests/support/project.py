@@ -30,6 +30,7 @@ class Project:
 
     def __init__(self, folder: Path, session: Session, gateway: Gateway) -> None:
         self.folder = folder
+        self.local_aws = session.local_aws
         self.environment = user_environment(session) | {
             "HOME": str(folder),
             "COLUMNS": "160",

@@ -1,6 +1,8 @@
 """The commands before they call AWS: who is asked, what is refused, and which signals wait."""
 
 import io
+import os
+import pty
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,15 @@ def test_a_question_that_nobody_can_answer_is_a_mistake(stdin: TextIO | None, mo
     with pytest.raises(UserError, match="--yes"):
         open_terminal(yes=False, default=True).confirm("Go on?")
     open_terminal(yes=True, default=True).confirm("Go on?")
+
+
+@pytest.mark.parametrize(("answer", "accepted"), [("y", True), ("n", False), ("", True)])
+def test_a_person_answers_a_question(answer: str, monkeypatch: pytest.MonkeyPatch, *, accepted: bool) -> None:
+    person, command = pty.openpty()
+    os.write(person, f"{answer}\n".encode())
+    with os.fdopen(command) as stdin, os.fdopen(person):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert open_terminal(yes=False, default=True).accepts("Go on?") == accepted
 
 
 @pytest.mark.parametrize("tag", ["application=fields", "stack=another", "no-value", "=no-key"])

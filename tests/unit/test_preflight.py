@@ -46,7 +46,7 @@ def kept_buckets(fake: FakeAccount) -> dict[str, str]:
 
 
 def test_each_check_reports_its_finding(account: FakeAccount) -> None:
-    parts = ["Model: RUNNING", "leaf-smut:90", "images: available", "predictions: available"]
+    parts = ["Model: RUNNING", "Labels of interest", "images: available", "predictions: available"]
     parts += ["predictions-workspace: available", "labelwatch_prod: available"]
     for part, finding in zip(parts, findings(account), strict=True):
         assert part in finding

@@ -14,12 +14,13 @@ from rich.console import Console
 from labelwatch.deploy import import_buckets, settings_table, up
 from labelwatch.deploy.packaging import resources
 from labelwatch.deploy.parameters import PARAMETERS
+from labelwatch.deploy.stack_changes import StackChanges
 from labelwatch.deploy.stage import VARIABLES
 from labelwatch.deploy.stage_stack import DesiredStack
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
-from labelwatch.shared.stacks import Stack
+from labelwatch.shared.stacks import Change, Plan, Stack, Stacks
 from tests.support.builders import MODEL
 from tests.support.fake_account import FakeAccount
 
@@ -153,6 +154,37 @@ def test_a_bucket_name_of_any_length_is_shown_whole_in_80_columns(length: int) -
     assert [line for line in lines if line.endswith(f" {name}")]
 
 
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (Change("Add", "Topic", "AWS::SNS::Topic", "False"), "create"),
+        (Change("Modify", "Topic", "AWS::SNS::Topic", "False"), "update"),
+        (Change("Modify", "Topic", "AWS::SNS::Topic", "True"), "replace"),
+        (Change("Modify", "Topic", "AWS::SNS::Topic", "Conditional"), "may replace"),
+        (Change("Remove", "Topic", "AWS::SNS::Topic", "False"), "delete"),
+        (Change("Import", "Topic", "AWS::SNS::Topic", "False"), "import"),
+        (Change("Dynamic", "Topic", "AWS::SNS::Topic", "False"), "dynamic"),
+    ],
+)
+def test_each_change_is_shown_with_its_resource(change: Change, shown: str) -> None:
+    assert re.search(rf"│ {shown} +│ Topic +│ AWS::SNS::Topic +│", table_of(change))
+
+
+def test_every_resource_of_the_stack_is_shown_whole_in_80_columns() -> None:
+    types = {name: resource["Type"] for name, resource in resources()["Resources"].items()}
+    table = table_of(*(Change("Modify", name, kind, "Conditional") for name, kind in types.items()))
+    for name, kind in types.items():
+        assert re.search(rf"│ may replace │ {name} +│ {kind} +│", table), name
+
+
+def table_of(*changes: Change) -> str:
+    answers = Answers(answer=True)
+    client: Any = None
+    stack = StackChanges(Stacks(client), DesiredStack("labelwatch-prod", {}), {}, {}, answers.terminal)
+    stack.show(Plan("labelwatch-prod", "labelwatch-1", creates=False, changes=list(changes)))
+    return answers.output
+
+
 def test_the_database_of_the_stage_is_a_default(account: FakeAccount, config: Path) -> None:
     answers = run(account, config, REQUIRED)
     assert re.search(r"DatabaseName +default +labelwatch_prod", answers.output)
@@ -196,6 +228,21 @@ def test_a_stack_that_has_functions_is_refused(account: FakeAccount, config: Pat
     account.cloudformation.resources["Detect"] = "AWS::Lambda::Function"
     assert "labelwatch-prod" in refusal_of(lambda: run(account, config, {"MinConfidence": "60"}))
     assert account.cloudformation.changes == ["CREATE"]
+
+
+def test_a_check_that_fails_changes_nothing(account: FakeAccount, config: Path) -> None:
+    run(account, config, REQUIRED)
+    account.databases = {"leaves"}
+    assert "leaves" in refusal_of(lambda: run(account, config, {"DatabaseName": "leaves"}))
+    assert account.cloudformation.changes == ["CREATE"]
+
+
+@pytest.mark.parametrize(("model", "starts"), [(MODEL, True), ("general", False)])
+def test_the_command_that_starts_the_model_is_printed_where_the_stack_has_a_model(
+    account: FakeAccount, config: Path, model: str, *, starts: bool
+) -> None:
+    output = run(account, config, REQUIRED | {"CustomModelARN": model}).output
+    assert ("model start --stack labelwatch-prod" in output) == starts
 
 
 @pytest.mark.parametrize("status", up.LEFTOVERS)
