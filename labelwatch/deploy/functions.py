@@ -39,4 +39,5 @@ def stop_tracing(account: Account, names: list[str]) -> None:
     for name in names:
         ready.wait(FunctionName=name)
         client.update_function_configuration(FunctionName=name, TracingConfig={"Mode": "PassThrough"})
+    for name in names:
         ready.wait(FunctionName=name)

@@ -84,14 +84,14 @@ class Project:
             process.wait(30)
 
     def _shorten_waiters(self) -> None:
-        """Chalice waits for functions with waiters that poll every five seconds; the local AWS needs half a second.
+        """Chalice waits for functions with waiters that poll every five seconds; the local AWS takes half a second.
 
         Botocore takes models from the home folder before its own.
         """
         api = "lambda/2015-03-31"
         waiters = Loader().load_data(f"{api}/waiters-2")
         for waiter in waiters["waiters"].values():
-            waiter["delay"] = 0.2
+            waiter["delay"] = 0.26
         models = self.folder / ".aws" / "models" / api
         models.mkdir(parents=True)
         (models / "waiters-2.json").write_text(json.dumps(waiters))
