@@ -49,7 +49,7 @@ def stack_name_of(stage_name: str) -> str:
     if stage_name == PACKAGING_STAGE or not re.fullmatch(STAGE_NAME, stage_name):
         raise UserError(
             f"--stage {stage_name!r} is not a stage name. Use 1 to {MAX_STAGE_NAME} lower-case letters, digits and "
-            f"hyphens, from a letter to a letter or digit, such as prod; {PACKAGING_STAGE!r} is reserved."
+            f"hyphens, a letter first and no hyphen last, such as prod. {PACKAGING_STAGE!r} is reserved."
         )
     return f"labelwatch-{stage_name}"
 
