@@ -5,39 +5,37 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.options import Profile, Region, Stack, console
+from labelwatch.commands.options import Profile, Region, Stack, console, stderr
 
-app = typer.Typer(
-    help="Who is told of alerts and alarms. Region and credentials as the AWS tools take them.",
-    no_args_is_help=True,
-)
+app = typer.Typer(help="Manage subscribers of alerts and alarms.", no_args_is_help=True)
 
-Alerts = Annotated[bool, typer.Option("--alerts", help="Only of the alerts' topic.")]
-Operations = Annotated[bool, typer.Option("--operations", help="Only of the topic of alarms, for whoever runs this.")]
+Alerts = Annotated[bool, typer.Option("--alerts", help="Unsubscribe from alerts only.")]
+Operations = Annotated[bool, typer.Option("--operations", help="Unsubscribe from alarms (operations topic) only.")]
 
 
 def subscribe(  # noqa: PLR0913 - a command's options, by name
     endpoint: Annotated[
         str,
         typer.Argument(
-            help="An e-mail address, +number for SMS, https:// URL, or the ARN of an SQS queue or a Lambda function."
+            help="E-mail address, phone number (example: +4917012345678), https:// URL, or ARN of a queue or function."
         ),
     ],
     *,
     label: Annotated[
-        list[str] | None, typer.Option(help="Only alerts that tell of this label; may be given several times.")
+        list[str] | None, typer.Option(help="Send only alerts with this label. Repeat the option for several labels.")
     ] = None,
     confidence: Annotated[
-        float | None, typer.Option(help="Only alerts whose highest confidence is at least this, 0 to 100.")
+        float | None, typer.Option(help="Send only alerts whose highest confidence is at least this percentage.")
     ] = None,
-    operations: Annotated[bool, typer.Option("--operations", help="To the alarms, not to the alerts.")] = False,
+    operations: Annotated[bool, typer.Option("--operations", help="Subscribe to alarms (operations topic).")] = False,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Have somebody, or something, told of the alerts. Once more for the same endpoint: with another filter, or none.
+    """Subscribe an endpoint to alerts, or to alarms with --operations.
 
-    A queue or a function of the stack's account and Region lets the topic in, which is done here.
+    Run the command again to change or delete the filter of a subscription. For a queue or function in the account and
+    Region of the stack, the command also grants access in the resource policy.
     """
     from labelwatch import subscriptions
     from labelwatch.shared.account import Account
@@ -45,62 +43,61 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
 
     requested, subscriber = subscriptions.parse_filter(label or [], confidence), subscriptions.parse_endpoint(endpoint)
     if operations and requested.policy:
-        raise UserError(
-            "alarms have neither labels nor a confidence; --operations goes without --label and --confidence."
-        )
+        raise UserError("--label and --confidence filter alerts, not alarms. Omit both options with --operations.")
     account = Account(profile, region)
     subscribers = subscriptions.from_stack(account, stack)
     topic = subscribers.operations if operations else subscribers.alerts
     granted = subscriptions.grant(account, subscriber, topic.arn)
     result = subscribers.subscribe(topic, subscriber, requested.policy)
-    listed = subscribers.subscriptions(topic)
+    with stderr().status("Reading subscriptions…"):
+        listed = subscribers.subscriptions(topic)
     options = _stack_options(stack, profile, region)
     _print(*granted, subscriptions.subscribe_message(topic, subscriber, result, options))
     _print(*subscriptions.filter_warnings(requested, subscribers.labels_of_interest))
-    console().print(subscriptions.as_table(listed))
-    # Without topics: AWS may list a new subscription a moment later.
-    _print(*subscriptions.remaining_actions([], listed, options))
     if subscriber.protocol == "sms":
-        _print(subscriptions.SMS_SANDBOX)
+        _print(subscriptions.sms_note(topic, subscriber))
+    # Without topics: AWS may list a new subscription a moment later.
+    _print_paragraphs("", subscriptions.as_text(listed), *subscriptions.remaining_actions([], listed, options))
 
 
 @app.command("list")
 def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
-    """Show who is told of what, who has not confirmed it, and whose confirmation a link in a mail can undo."""
+    """List subscribers, their filters and whether they are confirmed."""
     from labelwatch import subscriptions
     from labelwatch.shared.account import Account
 
     subscribers = subscriptions.from_stack(Account(profile, region), stack)
     topics = subscribers.alerts, subscribers.operations
-    listed = subscribers.subscriptions(*topics)
-    if listed:
-        console().print(subscriptions.as_table(listed))
-    _print(*subscriptions.remaining_actions(topics, listed, _stack_options(stack, profile, region)))
+    with stderr().status("Reading subscriptions…"):
+        listed = subscribers.subscriptions(*topics)
+    actions = subscriptions.remaining_actions(topics, listed, _stack_options(stack, profile, region))
+    _print_paragraphs(*filter(None, [subscriptions.as_text(listed)]), *actions)
 
 
 @app.command()
 def confirm(
     link: Annotated[
-        str, typer.Argument(help="Where `Confirm subscription` in the mail of AWS leads to, or its Token.")
+        str, typer.Argument(help="The `Confirm subscription` link from the e-mail, SubscribeURL, or the token alone.")
     ],
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Confirm a subscription so that the unsubscribe link in every mail, which mail scanners follow, cannot undo it.
+    """Confirm a subscription so that unsubscribing requires AWS credentials.
 
-    Following the link of AWS confirms too, but does not give that.
+    Do not open the link in a browser: then anyone with the unsubscribe link of a message can unsubscribe, and mail
+    scanners open such links.
     """
     from labelwatch import subscriptions
     from labelwatch.shared.account import Account
 
     confirmed = subscriptions.from_stack(Account(profile, region), stack).confirm(link)
-    _print(subscriptions.confirm_message(confirmed))
+    _print(subscriptions.confirm_message(confirmed, _stack_options(stack, profile, region)))
 
 
 @app.command()
 def remove(  # noqa: PLR0913 - a command's options, by name
-    endpoint: Annotated[str, typer.Argument(help="The endpoint, as `labelwatch subscribers list` shows it.")],
+    endpoint: Annotated[str, typer.Argument(help="Endpoint, as shown by `labelwatch subscribers list`.")],
     *,
     alerts: Alerts = False,
     operations: Operations = False,
@@ -108,7 +105,10 @@ def remove(  # noqa: PLR0913 - a command's options, by name
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Have an endpoint told of nothing any more. What let the topic into a queue or a function is taken back."""
+    """Unsubscribe an endpoint from alerts and alarms.
+
+    The command also revokes the access that `labelwatch subscribe` granted for a queue or function.
+    """
     from labelwatch import subscriptions
     from labelwatch.shared.account import Account
     from labelwatch.shared.errors import UserError
@@ -127,12 +127,16 @@ def remove(  # noqa: PLR0913 - a command's options, by name
         _print(*subscriptions.revoke(account, subscription.endpoint, subscription.topic.arn))
 
 
+def _print_paragraphs(*paragraphs: str) -> None:
+    _print("\n\n".join(paragraphs))
+
+
 def _print(*sentences: str) -> None:
     for sentence in sentences:
-        console().print(sentence, soft_wrap=True)  # what is to be copied must not be broken
+        console().print(sentence, soft_wrap=True)  # commands and addresses must stay on one line
 
 
 def _stack_options(stack: str, profile: str | None, region: str | None) -> str:
-    """The options of this command line that name the stack, for a command that is to be copied."""
+    """The options of this command line that name the stack, for commands to copy."""
     options = {"stack": stack if stack != "labelwatch" else None, "profile": profile, "region": region}
     return "".join(f" --{name} {shlex.quote(value)}" for name, value in options.items() if value)

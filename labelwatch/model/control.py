@@ -3,31 +3,28 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rich.table import Table
-
 from chalicelib.adapters.aws_lambda import EventSourceMapping
 from chalicelib.adapters.dynamodb import ModelStateTable
-from chalicelib.adapters.rekognition import ModelVersion
+from chalicelib.adapters.rekognition import ModelVersion, version_name
 from chalicelib.adapters.sqs import Queue
 from chalicelib.domain.model import RUNNING, STARTABLE, STARTING, STOPPING
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
-from labelwatch.shared.errors import UserError, user_error_on_fault
+from labelwatch.shared.errors import UserError
 from labelwatch.shared.text import counted
 
-REFUSED = "AWS does not do it"
 OUTPUTS = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
-COST = "about 4 USD an hour for each inference unit until it is stopped, used or not"
+COST = "about 4 USD per hour and inference unit, until you stop it"
 
-_PAUSED = "paused; manage_model resumes it within a minute once the model runs"
+_PAUSED = "paused. It resumes within a minute after the model starts."
 # https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
-_POLLING = {"Enabled": "on", "Enabling": "on in a moment", "Disabling": _PAUSED, "Disabled": _PAUSED}
+_POLLING = {"Enabled": "on", "Enabling": "resuming", "Disabling": _PAUSED, "Disabled": _PAUSED}
 
 
 class StackModel(NamedTuple):
-    """The model of a stack, with the queue, the event source mapping and the state that belong to it."""
+    """The model of a stack, with its queue, event source mapping and state."""
 
     version: ModelVersion
     mapping: EventSourceMapping
@@ -37,10 +34,13 @@ class StackModel(NamedTuple):
 
 
 def from_stack(account: Account, name: str) -> StackModel:
-    """The model of the stack; raises UserError where it has none of its own."""
+    """The model of the stack; raises UserError where the stack uses general labels."""
     outputs = stacks.outputs(account.client("cloudformation"), name, *OUTPUTS)
     if outputs["CustomModelARN"] == GENERAL_MODEL:
-        raise UserError(f"{name} uses Rekognition's general labels, which are always there: nothing starts or stops.")
+        raise UserError(
+            f"Stack {name} uses the general labels of Rekognition, which need no model. Pass --stack to name another "
+            "stack."
+        )
     return StackModel(
         ModelVersion(account.client("rekognition"), outputs["CustomModelARN"]),
         EventSourceMapping(account.client("lambda"), outputs["ImagesQueueArn"], f"{name}-detect"),
@@ -50,84 +50,88 @@ def from_stack(account: Account, name: str) -> StackModel:
     )
 
 
-def status_table(model: StackModel) -> Table:
-    """The status of the model, for the terminal; times in UTC."""
-    with user_error_on_fault(REFUSED):
-        status, mappings, state = model.version.status(), model.mapping.states(), model.model_states.load()
-        waiting = model.queue.waiting()
-    is_up = status in {RUNNING, STARTING, STOPPING}
+def status_text(model: StackModel) -> str:
+    """The status of the model for the terminal, a line for each value; lines are never folded."""
+    status, mappings, state = model.version.status(), model.mapping.states(), model.model_states.load()
     started_at = state.started_at if state.model == model.version.name else None
-    started_by = f"Labelwatch, {started_at:%Y-%m-%d %H:%M}" if started_at else "a person or another tool"
-    table = Table(show_header=False)
-    table.add_column()
-    table.add_column(overflow="fold")
-    for name, value in {
-        "model": model.version.name,
-        "status": status,
-        "started by": started_by if is_up else "-",
-        "polling of the images queue": ", ".join(map(_polling, mappings.values()))
-        or "the function detect is not deployed yet",
-        "images waiting": waiting,
-        "hours this month of runs that Labelwatch started": f"{state.seconds / 3600:.1f}"
-        + (f" ({state.month})" if state.month else ""),
-    }.items():
-        table.add_row(name, str(value))
-    return table
+    started_by = f"Labelwatch, {started_at:%Y-%m-%d %H:%M} (UTC)" if started_at else "a person or another tool"
+    values = {
+        "Model": status,
+        "ARN": model.version.name,
+        "Started by": started_by if status in {RUNNING, STARTING, STOPPING} else "-",
+        "Polling": ", ".join(_POLLING.get(mapping, mapping) for mapping in mappings.values())
+        or "off. The function detect is not deployed.",
+        "Images waiting": f"{model.queue.waiting():,}",
+        f"Hours in {state.month}" if state.month else "Hours": f"{state.seconds / 3600:.1f} (runs by Labelwatch)",
+    }
+    return "\n".join(f"{name}: {value}" for name, value in values.items())
 
 
 def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], None]) -> None:
-    """Starts the model, unless it runs, and waits until it does; raises UserError where it does not."""
-    with user_error_on_fault(REFUSED):
-        status = model.version.status()
-        if status == RUNNING:
-            terminal.print("The model runs already, on the inference units that it was started with.")
-            return
-        if status not in STARTABLE | {STARTING, "FAILED"}:
-            raise UserError(f"the model is {status}; only one that is stopped can be started.")
-        if status != STARTING:
-            terminal.confirm(f"Start {model.version.name} with {counted(units, 'inference unit')}, at {COST}?")
-            if not model.version.start(units):
-                raise UserError("somebody else starts or stops the model at this moment; try again in some minutes.")
-        end = _status_after(model.version, {STARTING}, terminal, wait)
+    """Starts the model unless it runs, and waits until it runs; raises UserError where it does not start."""
+    status = model.version.status()
+    if status == RUNNING:
+        terminal.print("Model: RUNNING, unchanged. To change the inference units, stop the model, then start it.")
+        return
+    if status not in STARTABLE | {STARTING, "FAILED"}:
+        raise UserError(
+            f"Model: {status}. Only a stopped model can be started. Run `labelwatch model status` to check the model."
+        )
+    if status != STARTING:
+        terminal.confirm(f"The model costs {COST}.\nStart {_name(model)} with {counted(units, 'inference unit')}?")
+        if not model.version.start(units):
+            raise UserError(
+                "The model is being started or stopped by another person or tool. Run the command again in a few "
+                "minutes."
+            )
+    end = _status_after({STARTING}, "Starting the model, 10 to 20 minutes…", model, terminal, wait)
     if end != RUNNING:
-        raise UserError(f"the model is {end}; its page in the Rekognition console says why.")
-    terminal.print("The model runs. Images that waited are analysed within minutes.")
+        raise UserError(
+            f"Model: {end}. It did not start. The model's page in the Rekognition console shows the reason."
+        )
+    terminal.print(f"Model: RUNNING. Waiting images are analysed within minutes. The model costs {COST}.")
 
 
 def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> None:
-    """Stops the model, unless it is stopped, and waits until it is; raises UserError where it cannot be stopped."""
-    with user_error_on_fault(REFUSED):
-        status = model.version.status()
-        if status in STARTABLE:
-            _print_stopped("The model is stopped already.", model, terminal)
-            return
-        if status not in {RUNNING, STOPPING}:
-            raise UserError(f"the model is {status}; only one that runs can be stopped.")
-        if status == RUNNING:
-            terminal.confirm(f"Stop {model.version.name}? Images wait in their queue, for 14 days at most.")
-            if not model.version.stop():
-                raise UserError("somebody else stops the model at this moment; labelwatch model status shows it.")
-        end = _status_after(model.version, {RUNNING, STOPPING}, terminal, wait)
-    _print_stopped(f"The model is {end}, and costs nothing.", model, terminal)
+    """Stops the model unless it is stopped, and waits until it is stopped; raises UserError where it cannot be."""
+    status = model.version.status()
+    if status in STARTABLE:
+        _print_stopped(f"Model: {status}, unchanged.", model, terminal)
+        return
+    if status not in {RUNNING, STOPPING}:
+        raise UserError(
+            f"Model: {status}. Only a running model can be stopped. Run `labelwatch model status` to check the model."
+        )
+    if status == RUNNING:
+        terminal.confirm(f"New images wait in the queue for up to 14 days.\nStop {_name(model)}?")
+        if not model.version.stop():
+            raise UserError(
+                "The model is being stopped by another person or tool. Run `labelwatch model status` to check the "
+                "model."
+            )
+    end = _status_after({RUNNING, STOPPING}, "Stopping the model…", model, terminal, wait)
+    _print_stopped(f"Model: {end}. It costs nothing now.", model, terminal)
+
+
+def _name(model: StackModel) -> str:
+    return version_name(model.version.name)
 
 
 def _print_stopped(sentence: str, model: StackModel, terminal: Terminal) -> None:
     terminal.print(sentence)
     if model.auto_start:
-        terminal.print("It is started again when images wait: ModelAutoStart is yes.")
+        terminal.print("ModelAutoStart is yes: Labelwatch starts the model again when images wait.")
 
 
-def _polling(state: str) -> str:
-    """Whether the queue is polled, with AWS's word for the state of its event source mapping."""
-    polling = _POLLING.get(state)
-    return f"{polling} ({state})" if polling else state
-
-
-def _status_after(version: ModelVersion, states: set[str], terminal: Terminal, wait: Callable[[], None]) -> str:
+def _status_after(
+    states: set[str], progress: str, model: StackModel, terminal: Terminal, wait: Callable[[], None]
+) -> str:
+    """The first status that is none of these. Prints the progress once, for a terminal without a spinner too."""
+    terminal.print(f"{progress} Ctrl-C ends the wait only.")
     with terminal.progress() as bars:
         bar = bars.add_task("", total=None)
         wait()  # AWS may still give the status from before
-        while (status := version.status()) in states:
-            bars.update(bar, description=f"{status}; Ctrl-C stops the waiting only")
+        while (status := model.version.status()) in states:
+            bars.update(bar, description=status)
             wait()
     return status

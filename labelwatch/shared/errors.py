@@ -1,10 +1,5 @@
 """Errors that end a command with one line instead of a traceback."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from chalicelib.domain.errors import Fault
-
 # What the exit code of a command means.
 EXIT_CODES = {
     0: "Success.",
@@ -27,12 +22,3 @@ class CtrlCError(UserError):
     """Raised when Ctrl-C stops work that can be continued; the message says how."""
 
     exit_code = 130  # as every shell has it for Ctrl-C
-
-
-@contextmanager
-def user_error_on_fault(failure: str) -> Iterator[None]:
-    """Turns a Fault into a UserError: what failed, in these words, and AWS's reason."""
-    try:
-        yield
-    except Fault as fault:
-        raise UserError(f"{failure}: {fault}.") from None

@@ -1,22 +1,21 @@
-"""Subscriptions: who gets the alerts and the alarms of a stack."""
+"""Subscriptions to the alerts and alarms of a stack."""
 
 from labelwatch.subscriptions.endpoints import parse_endpoint
 from labelwatch.subscriptions.filters import parse_filter
 from labelwatch.subscriptions.grants import grant, revoke
 from labelwatch.subscriptions.messages import (
-    SMS_SANDBOX,
     confirm_message,
     filter_warnings,
     remaining_actions,
     remove_messages,
+    sms_note,
     subscribe_message,
 )
 from labelwatch.subscriptions.subscribers import from_stack
-from labelwatch.subscriptions.subscription import as_table
+from labelwatch.subscriptions.subscription import as_text
 
 __all__ = [
-    "SMS_SANDBOX",
-    "as_table",
+    "as_text",
     "confirm_message",
     "filter_warnings",
     "from_stack",
@@ -26,5 +25,6 @@ __all__ = [
     "remaining_actions",
     "remove_messages",
     "revoke",
+    "sms_note",
     "subscribe_message",
 ]

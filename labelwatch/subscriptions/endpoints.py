@@ -1,4 +1,4 @@
-"""Endpoints of subscriptions: the protocol of SNS that follows from an address, and the parts of an ARN."""
+"""Endpoints of subscriptions: the SNS protocol of an address, and the parts of an ARN."""
 
 import re
 from typing import NamedTuple
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from labelwatch.shared.errors import UserError
 
 VALID_ENDPOINTS = (
-    "an e-mail address, a phone number such as +4917012345678, an https:// URL, or the ARN of an SQS queue or of a "
-    "Lambda function"
+    "an e-mail address, a phone number such as +4917012345678, an https:// URL, or the ARN of an SQS queue or Lambda "
+    "function"
 )
 _EMAIL = re.compile(r"[^@\s,;:<>()]+@[^@\s,;:<>()]+\.[^@\s,;:<>().]+")
 # https://www.itu.int/rec/T-REC-E.164
@@ -20,7 +20,7 @@ _QUEUE_URL = re.compile(r"sqs\.([\w-]+)\.amazonaws\.com(?:\.cn)?/(\d{12})/([\w.-
 
 
 class Arn(NamedTuple):
-    """The parts of an ARN that name a Region and an account."""
+    """The parts of an ARN that names a Region and an account."""
 
     partition: str
     service: str
@@ -33,19 +33,16 @@ class Arn(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """The address of a subscriber, and the protocol by which SNS reaches it."""
+    """The address of a subscriber, and the protocol that SNS uses for the address."""
 
     protocol: str
     address: str
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """The endpoint that the text is; raises UserError, with the valid forms, where it is none."""
+    """The endpoint with this address; raises UserError, with the valid forms, where the address is not valid."""
     if text.lower().startswith("http://"):
-        raise UserError(
-            f"{text} is not encrypted: whoever is on the way could read the alerts and open the links to the pictures; "
-            "give an https:// URL."
-        )
+        raise _invalid(text, "HTTP is not encrypted. Use an https:// URL.")
     if text.lower().startswith("https://"):
         return Endpoint("https", _checked_url(text))
     if text.startswith("arn:"):
@@ -55,12 +52,12 @@ def parse_endpoint(text: str) -> Endpoint:
     if _EMAIL.fullmatch(text):
         return Endpoint("email", text)
     if text.startswith("+"):
-        raise UserError(f"{text} is no phone number: it must be + and 7 to 15 digits, such as +4917012345678.")
-    raise UserError(f"{text!r} can be told of nothing: it must be {VALID_ENDPOINTS}.")
+        raise _invalid(text, "use + and 7 to 15 digits for a phone number, such as +4917012345678.")
+    raise _invalid(text, f"use {VALID_ENDPOINTS}.")
 
 
 def parse_arn(text: str) -> Arn | None:
-    """The parts of this ARN; None where the text is no ARN."""
+    """The parts of this ARN; None where the text is not an ARN."""
     parts = _ARN.fullmatch(text)
     return Arn(*parts.groups()) if parts else None
 
@@ -69,13 +66,14 @@ def _protocol_of(text: str) -> str:
     arn = parse_arn(text)
     if arn and arn.service == "sqs" and _QUEUE.fullmatch(arn.resource):
         if arn.resource.endswith(".fifo"):
-            raise UserError(f"{text} is a FIFO queue, and the topics are not; give the ARN of a standard queue.")
+            raise _invalid(text, "the topics cannot send to a FIFO queue. Use a standard queue.")
         return "sqs"
     if arn and arn.service == "lambda" and _FUNCTION.fullmatch(arn.resource):
         return "lambda"
-    raise UserError(
-        f"{text} is the ARN of neither an SQS queue (arn:aws:sqs:REGION:ACCOUNT:NAME) nor a Lambda function "
-        "(arn:aws:lambda:REGION:ACCOUNT:function:NAME)."
+    raise _invalid(
+        text,
+        "use arn:aws:sqs:REGION:ACCOUNT:NAME for an SQS queue, or arn:aws:lambda:REGION:ACCOUNT:function:NAME for a "
+        "Lambda function.",
     )
 
 
@@ -83,16 +81,21 @@ def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError:  # a port or an address in brackets that is none
+    except ValueError:  # a port or an address in brackets that is not valid
         host = None
     if not host or re.search(r"[\s\x00-\x1f]", url):
-        raise UserError(f"{url!r} is no URL that can be called; it must be such as https://example.com/alerts.")
+        raise _invalid(url, "use a URL such as https://example.com/alerts.")
     if parts.username is not None or parts.fragment:
+        # Without the URL: it may contain a password.
         raise UserError(
-            "the URL must have neither a password nor a #: a password would stay in this shell's history, and the "
-            "signature that each message has says more."
+            "The URL is not a valid endpoint: it contains a password or a fragment (#). Remove both. The endpoint can "
+            "verify the signature of each message instead."
         )
     if queue := _QUEUE_URL.fullmatch(f"{host}{parts.path}"):
         region, account, name = queue.groups()
-        raise UserError(f"{url} is the URL of a queue; give its ARN, arn:aws:sqs:{region}:{account}:{name}.")
+        raise _invalid(url, f"use arn:aws:sqs:{region}:{account}:{name} for this SQS queue.")
     return url
+
+
+def _invalid(text: str, reason: str) -> UserError:
+    return UserError(f"{text!r} is not a valid endpoint: {reason}")

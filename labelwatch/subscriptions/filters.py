@@ -1,4 +1,4 @@
-"""Filters: the alerts that a subscriber gets, as options of the command, as SNS's filter policy, and in words.
+"""Filters of alerts: as options of the command, as a filter policy of SNS, and in words.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html
 """
@@ -20,7 +20,7 @@ MAX_VALUES = 150
 
 
 class Filter(NamedTuple):
-    """Passes alerts that have one of the labels and reach the confidence; without either, all alerts."""
+    """Passes alerts with any of the labels, and with at least the confidence; without both, all alerts."""
 
     labels: tuple[str, ...] = ()
     confidence: float | None = None
@@ -36,25 +36,28 @@ class Filter(NamedTuple):
     def description(self) -> str:
         """The filter for people."""
         parts = [" or ".join(self.labels)] if self.labels else []
-        parts += [] if self.confidence is None else [f"from {self.confidence:g} %"]
-        return ", ".join(parts) or "everything"
+        parts += [] if self.confidence is None else [f"confidence {self.confidence:g} % or more"]
+        return ", ".join(parts) or "none"
 
     @property
     def options(self) -> str:
-        """The options of `labelwatch subscribe` that make this filter."""
+        """The options of `labelwatch subscribe` for this filter."""
         parts = [f"--label {shlex.quote(label)}" for label in self.labels]
         parts += [] if self.confidence is None else [f"--confidence {self.confidence:g}"]
         return " ".join(parts)
 
 
 def parse_filter(labels: Sequence[str], confidence: float | None) -> Filter:
-    """The filter of these options; raises UserError where SNS could not filter by them."""
+    """The filter of these options; raises UserError where SNS does not support the filter."""
     names = {normalized_label(label): label for label in map(_checked, labels)}
     if confidence is not None and not 0 <= confidence <= 100:
-        raise UserError(f"the confidence is {confidence:g} and must be a number from 0 to 100.")
+        raise UserError(f"--confidence '{confidence:g}' is not a percentage. Use a number from 0 to 100.")
     parsed = Filter(tuple(names.values()), confidence)
     if len(parsed.policy.get("labels", [])) > MAX_VALUES:
-        raise UserError(f"{len(names)} labels are more than one filter of SNS takes; ask for fewer, or for all.")
+        raise UserError(
+            f"{len(names)} labels exceed the limit of an SNS filter policy: {MAX_VALUES} values, 2 for each label with "
+            "an accent. Use fewer --label options, or none to get all alerts."
+        )
     return parsed
 
 
@@ -71,9 +74,9 @@ def from_policy(policy: Policy) -> Filter | None:
 
 
 def describe(policy: Policy) -> str:
-    """The alerts that pass, for people; the policy of another tool as it is."""
+    """The filter of this policy, for people; the policy of another tool unchanged."""
     known = from_policy(policy)
-    return known.description if known else f"what passes {json.dumps(policy, ensure_ascii=False)}"
+    return known.description if known else f"policy {json.dumps(policy, ensure_ascii=False)}"
 
 
 def labels_without_alerts(labels: Sequence[str], labels_of_interest: str) -> list[str]:
@@ -88,17 +91,18 @@ def labels_without_alerts(labels: Sequence[str], labels_of_interest: str) -> lis
 def _checked(text: str) -> str:
     label = text.strip()
     if label in {"", ANY_LABEL}:
-        raise UserError("a label must have a name; leave --label out to hear of all.")
+        raise UserError(f"--label {text!r} is not a label. Omit --label to get all alerts.")
     if "," in label:
-        raise UserError(f"{label!r} is no label; give each one a --label of its own.")
+        raise UserError(f"--label {label!r} contains a comma. Repeat --label for each label.")
     # SNS needs these escaped twice in policies, and the labels of alerts have them escaped once.
     if {'"', "\\"} & set(label) or not label.isprintable():
         raise UserError(
-            f"SNS cannot filter by {label!r}: a quotation mark or a backslash is in it, or what no eye sees."
+            f"--label {label!r} contains a quotation mark, a backslash or an invisible character. SNS cannot filter by "
+            "this label. Omit --label to get all alerts."
         )
     return label
 
 
 def _forms(label: str) -> list[str]:
-    """The two forms of an accent in Unicode: SNS, unlike Labelwatch, takes them for different names."""
+    """The two forms of an accent in Unicode, which SNS, unlike Labelwatch, does not treat as equal."""
     return sorted({unicodedata.normalize(form, label) for form in ("NFC", "NFD")})

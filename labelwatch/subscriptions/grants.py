@@ -1,4 +1,4 @@
-"""Grants a topic access to a queue or a function, in its resource policy: without it, SNS loses the messages."""
+"""Grants a topic access to a queue or function in its resource policy. Without the access, SNS loses messages."""
 
 import json
 import re
@@ -15,36 +15,36 @@ AWS_MANAGED_KEY = "alias/aws/sqs"
 
 
 class QueuePolicy:
-    """The policy of an SQS queue: a statement for the topic, beside the statements of others."""
+    """The policy of an SQS queue, with a statement for the topic beside other statements."""
 
     def __init__(self, sqs: Any, arn: Arn) -> None:  # noqa: ANN401 - of any endpoint
         self._sqs = sqs
         self._arn = arn
 
     def grant(self, topic: Arn) -> list[str]:
-        """Adds the statement and reports it; raises UserError where the topic could not deliver even so."""
+        """Adds the statement and reports the change; raises UserError where SNS cannot use the queue's key."""
         url, attributes = self._read()
         key = attributes.get("KmsMasterKeyId", "")
         if key.endswith(AWS_MANAGED_KEY):
             raise UserError(
-                f"SNS cannot reach {self._arn}: it is encrypted with {AWS_MANAGED_KEY}, whose policy nobody can "
-                "change; encrypt it with SSE-SQS, or with a key of your own that lets sns.amazonaws.com in."
+                f"SNS cannot send to {self._arn}: the queue is encrypted with the AWS managed key {AWS_MANAGED_KEY}. "
+                "Encrypt the queue with SSE-SQS, or with a customer managed key that allows sns.amazonaws.com."
             )
         statement = statement_for(self._arn, topic)
         policy = json.loads(attributes.get("Policy") or "{}")
         messages = []
         if statement not in statements(policy):
             self._write(url, with_statement(policy, statement))
-            messages.append(f"The queue's policy has a new statement, {statement['Sid']}, which lets the topic in.")
+            messages.append(f"Queue policy updated: statement {statement['Sid']} allows the topic to send messages.")
         if key:
             messages.append(
-                f"The queue is encrypted with {key}: that key's policy must let sns.amazonaws.com do "
-                "kms:GenerateDataKey and kms:Decrypt, or nothing arrives."
+                f"The queue is encrypted with {key}. Without kms:GenerateDataKey and kms:Decrypt for sns.amazonaws.com "
+                "in the key policy, no message arrives."
             )
         return messages
 
     def revoke(self, topic: Arn) -> list[str]:
-        """Removes the topic's statement, and reports it."""
+        """Deletes the topic's statement and reports the change."""
         try:
             url, attributes = self._read()
         except UserError:
@@ -54,13 +54,15 @@ class QueuePolicy:
         if others == statements(policy):
             return []
         self._write(url, policy | {"Statement": others} if others else None)
-        return [f"The statement {statement_id(topic)} is taken out of the queue's policy."]
+        return [f"Queue policy updated: statement {statement_id(topic)} deleted."]
 
     def _read(self) -> tuple[str, dict[str, str]]:
         try:
             url: str = self._sqs.get_queue_url(QueueName=self._arn.resource)["QueueUrl"]
         except self._sqs.exceptions.QueueDoesNotExist:
-            raise UserError(f"there is no queue {self._arn.resource} in {self._arn.region}.") from None
+            raise UserError(
+                f"No queue named {self._arn.resource} in {self._arn.region}. Check the name and Region in the ARN."
+            ) from None
         answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy", "KmsMasterKeyId"])
         return url, answer.get("Attributes", {})
 
@@ -76,7 +78,7 @@ class FunctionPolicy:
         self._arn = arn
 
     def grant(self, topic: Arn) -> list[str]:
-        """Adds the permission and reports it; raises UserError where there is no such function."""
+        """Adds the permission and reports the change; raises UserError without such a function."""
         try:
             self._functions.add_permission(
                 FunctionName=str(self._arn),
@@ -88,21 +90,24 @@ class FunctionPolicy:
         except self._functions.exceptions.ResourceConflictException:
             return []  # the function has the permission already
         except self._functions.exceptions.ResourceNotFoundException:
-            raise UserError(f"there is no function {self._arn} in {self._arn.region}.") from None
-        return [f"The function's policy has a new permission, {statement_id(topic)}, which lets the topic invoke it."]
+            name = self._arn.resource.removeprefix("function:")
+            raise UserError(
+                f"No function named {name} in {self._arn.region}. Check the name and Region in the ARN."
+            ) from None
+        return [f"Function policy updated: statement {statement_id(topic)} allows the topic to invoke the function."]
 
     def revoke(self, topic: Arn) -> list[str]:
-        """Removes the topic's permission, and reports it."""
+        """Deletes the topic's permission and reports the change."""
         with suppress(self._functions.exceptions.ResourceNotFoundException):
             self._functions.remove_permission(FunctionName=str(self._arn), StatementId=statement_id(topic))
-            return [f"The permission {statement_id(topic)} is taken out of the function's policy."]
+            return [f"Function policy updated: statement {statement_id(topic)} deleted."]
         return []
 
 
 def grant(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
-    """Grants the topic access to a queue or a function of its account and Region, and reports it.
+    """Grants the topic access to a queue or function in its account and Region, and reports the change.
 
-    For another account or Region it reports what the owner must do. Raises UserError where the topic could not deliver.
+    For another account or Region it reports the steps of the owner. Raises UserError where SNS could not deliver.
     """
     arn = _arn_with_policy(endpoint)
     if not arn:
@@ -112,26 +117,29 @@ def grant(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
     if arn.service == "lambda" and arn.account != topic.account:
         # https://docs.aws.amazon.com/lambda/latest/dg/with-sns-example.html
         raise UserError(
-            f"only the account {arn.account} can subscribe its function: let it, with aws sns add-permission --region "
-            f"{topic.region} --topic-arn {topic} --label labelwatch{arn.account} --aws-account-id {arn.account} "
-            f"--action-name Subscribe, and have its owner run {_permission(arn, topic)} and then aws sns subscribe "
-            f"--region {topic.region} --topic-arn {topic} --protocol lambda --notification-endpoint {arn}."
+            f"Only account {arn.account} can subscribe its function. Run in account {topic.account}:\n"
+            f"  aws sns add-permission --region {topic.region} --topic-arn {topic} --label labelwatch{arn.account} "
+            f"--aws-account-id {arn.account} --action-name Subscribe\n"
+            f"Then run in account {arn.account}:\n"
+            f"  {_permission(arn, topic)}\n"
+            f"  aws sns subscribe --region {topic.region} --topic-arn {topic} --protocol lambda "
+            f"--notification-endpoint {arn}"
         )
     other = "account" if arn.account != topic.account else "Region"
     if arn.service == "sqs":
         statement = json.dumps(statement_for(arn, topic))
-        return [f"The queue is of another {other}: nothing arrives until its policy has this statement: {statement}"]
-    return [f"The function is of another {other}: nothing arrives until this was run: {_permission(arn, topic)}"]
+        return [f"The queue is in another {other}. Add this statement to the queue policy:\n{statement}"]
+    return [f"The function is in another {other}. Run this command to grant access:\n  {_permission(arn, topic)}"]
 
 
 def revoke(account: Account, endpoint: Endpoint, topic: Arn) -> list[str]:
-    """Revokes the access that `grant` gave, and reports it."""
+    """Revokes the access that `grant` gave, and reports the change."""
     arn = _arn_with_policy(endpoint)
     return _policy_of(account, arn).revoke(topic) if arn and _same_account_and_region(arn, topic) else []
 
 
 def statement_for(queue: Arn, topic: Arn) -> Document:
-    """The statement of a queue's policy that allows this topic, and nobody else, to send."""
+    """The statement of a queue policy that allows only this topic to send."""
     return {
         "Sid": statement_id(topic),
         "Effect": "Allow",
@@ -143,14 +151,14 @@ def statement_for(queue: Arn, topic: Arn) -> Document:
 
 
 def with_statement(policy: Document, statement: Document) -> Document:
-    """The policy with this statement instead of an earlier one of the same Sid; all others stay as they are."""
+    """The policy with this statement in place of a statement with the same Sid; other statements stay."""
     others = [other for other in statements(policy) if other.get("Sid") != statement["Sid"]]
     # A policy without a version keeps none: the version changes the meaning of its statements.
     return (policy or {"Version": "2012-10-17"}) | {"Statement": [*others, statement]}
 
 
 def statements(policy: Document) -> list[Document]:
-    """The statements of a policy, also where it has a single statement instead of a list."""
+    """The statements of a policy, which may have a single statement instead of a list."""
     found = policy.get("Statement", [])
     return found if isinstance(found, list) else [found]
 

@@ -21,7 +21,7 @@ DELETED = "Deleted"
 
 
 class SubscribeResult(NamedTuple):
-    """Whether the subscription is new, and its filter policies before and now."""
+    """Whether the subscription is new, and its previous and current filter policy."""
 
     is_new: bool
     previous_policy: Policy
@@ -29,7 +29,7 @@ class SubscribeResult(NamedTuple):
 
 
 class RemoveResult(NamedTuple):
-    """The subscriptions that were removed, and the unconfirmed ones, which nobody can remove."""
+    """The removed subscriptions, and the unconfirmed subscriptions, which SNS cannot delete."""
 
     removed: list[Subscription]
     unconfirmed: list[Subscription]
@@ -51,10 +51,10 @@ class Subscribers:
         return list(self._listed(topics))
 
     def subscribe(self, topic: Topic, endpoint: Endpoint, policy: Policy) -> SubscribeResult:
-        """Subscribes the endpoint under this policy, also where it is subscribed already under another.
+        """Subscribes the endpoint with this policy, or changes the policy of its subscription.
 
-        AWS sends its message to an unconfirmed endpoint once more. Raises UserError where AWS does not let the policy
-        of an unconfirmed subscription be changed.
+        AWS sends the confirmation message again to an unconfirmed endpoint. Raises UserError where AWS rejects a change
+        of the policy of an unconfirmed subscription.
         """
         subscription = next((item for item in self._active([topic]) if item.endpoint == endpoint), None)
         if not subscription:
@@ -73,16 +73,16 @@ class Subscribers:
         return SubscribeResult(is_new=False, previous_policy=previous, policy=policy)
 
     def confirm(self, link: str) -> Subscription:
-        """Confirms the subscription of the link, or of its token, so that only people with rights here can undo it.
+        """Confirms the subscription of the link or token, so that unsubscribing requires AWS credentials.
 
-        Raises UserError where the link is of another topic, and with AWS's reason where AWS refuses it.
+        Raises UserError where the link is for another topic, and with AWS's reason where AWS rejects the link.
         """
         arn, token = _parse_link(link)
         topics = [topic for topic in (self.alerts, self.operations) if arn in {None, str(topic.arn)}]
         if not topics:
             raise UserError(
-                f"this link is of the topic {arn}, which is none of the stack {self.stack_name}; --stack and --region "
-                "name another stack."
+                f"The link is for topic {arn}, which does not belong to stack {self.stack_name}. Pass --stack or "
+                "--region."
             )
         refusals = []
         for topic in topics:
@@ -97,20 +97,20 @@ class Subscribers:
             else:
                 return self._described(topic, answer["SubscriptionArn"])
         raise UserError(
-            f"AWS does not take this link ({refusals[0]}): it is good for two days, and once; `labelwatch subscribe` "
-            "with the same address makes AWS send another."
+            f"AWS rejected the link: {refusals[0].rstrip('.')}. A link works once and expires after 2 days. Run "
+            "`labelwatch subscribe` with the same address to get a new link."
         )
 
     def remove(self, address: str, topics: Iterable[Topic]) -> RemoveResult:
-        """Removes the endpoint from these topics; raises UserError where it is on none, or is the stack's own."""
+        """Unsubscribes the endpoint; raises UserError where it is not subscribed, or is the stack's own address."""
         if address == self._own_address:
             raise UserError(
-                f"{address} is the stack's own, which CloudFormation subscribes as EmailNotification; deploy the stack "
-                "with another there (labelwatch up --email-notification), and this one hears of nothing any more."
+                f"{address} is the EmailNotification of stack {self.stack_name} and cannot be removed. Run `labelwatch "
+                "up --email-notification ADDRESS` to replace the address."
             )
         found = [subscription for subscription in self._active(topics) if subscription.endpoint.address == address]
         if not found:
-            raise UserError(f"{address} is not subscribed; labelwatch subscribers list shows who is.")
+            raise UserError(f"{address} is not subscribed. Run `labelwatch subscribers list` to list the subscribers.")
         removable = [item for item in found if item.arn and item.state != State.UNCONFIRMED]
         for subscription in removable:
             self._sns.unsubscribe(SubscriptionArn=subscription.arn)
@@ -176,13 +176,14 @@ class Subscribers:
             if subscription.state != State.UNCONFIRMED:
                 raise
             raise UserError(
-                f"{subscription.endpoint.address} is unconfirmed, and AWS does not change its filter until it is "
-                f"confirmed ({problem.response['Error']['Message']}); confirm it, then run this again."
+                f"{subscription.endpoint.address} is unconfirmed, and AWS rejected the new filter: "
+                f"{problem.response['Error']['Message'].rstrip('.')}. Confirm the subscription, then run the command "
+                "again."
             ) from None
 
 
 def from_stack(account: Account, stack_name: str) -> Subscribers:
-    """The subscribers of this stack; raises UserError where there is no such stack, or it has no such topics."""
+    """The subscribers of this stack; raises UserError without such a stack, or without its topics."""
     outputs = stacks.outputs(account.client("cloudformation"), stack_name, "AlertsTopicArn", "OperationsTopicArn")
     return Subscribers(account.client("sns"), stack_name, outputs)
 
@@ -196,8 +197,8 @@ def _as_json(policy: Policy) -> str:
 
 
 def _parse_link(link: str) -> tuple[str | None, str]:
-    """The topic's ARN, None where only a token is given, and the token."""
-    # Decoded twice: a mail program may have put the link into a link of its own.
+    """The topic's ARN and the token; the ARN is None for a token without a link."""
+    # Decoded repeatedly: a mail program may wrap the link in another link.
     text = unquote(unquote(link.strip()))
     if re.fullmatch(r"[\w-]{32,}", text, re.ASCII):
         return None, text
@@ -205,7 +206,7 @@ def _parse_link(link: str) -> tuple[str | None, str]:
     token = re.search(r"[?&]Token=([\w-]+)", text, re.ASCII)
     if not arn or not token:
         raise UserError(
-            "this is no link that confirms: it must be what the words `Confirm subscription` in the mail of AWS, or "
-            "SubscribeURL in its message, lead to, or the Token in it; put it between quotation marks."
+            "The link is not a confirmation link. Use the link `Confirm subscription` from the e-mail, or SubscribeURL "
+            "from the message, or its Token. Put the link in quotation marks."
         )
     return arn[1], token[1]

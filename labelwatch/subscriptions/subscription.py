@@ -1,11 +1,9 @@
-"""A subscription: its state and filter policy from AWS's attributes, and its line in the table for people."""
+"""A subscription: its state and filter policy from the attributes of SNS, and its text for people."""
 
 import json
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
-
-from rich.table import Column, Table
 
 from labelwatch.subscriptions import filters
 from labelwatch.subscriptions.endpoints import Arn, Endpoint
@@ -20,13 +18,13 @@ class Topic(NamedTuple):
 
 
 class State(StrEnum):
-    """The state of a subscription, as the table shows it."""
+    """The state of a subscription, for people."""
 
     UNCONFIRMED = "unconfirmed"
-    CONFIRMED = "confirmed; its unsubscribe link undoes it"
-    CONFIRMED_AUTHENTICATED = "confirmed; only you can undo it"
-    UNREADABLE = "confirmed; AWS does not show you more"
-    REMOVED = "removed; AWS lists it for some days"
+    CONFIRMED = "confirmed; anyone with the link can unsubscribe"
+    CONFIRMED_AUTHENTICATED = "confirmed; unsubscribing requires AWS credentials"
+    UNREADABLE = "confirmed; AWS shows no details"
+    REMOVED = "deleted; AWS lists the subscription for some days"
 
 
 class Subscription(NamedTuple):
@@ -39,17 +37,21 @@ class Subscription(NamedTuple):
     policy: Policy | None = None
 
 
-def as_table(subscriptions: Iterable[Subscription]) -> Table:
-    """The subscriptions as a table for the terminal."""
-    table = Table(*(Column(name, overflow="fold") for name in ("topic", "by", "endpoint", "hears of", "state")))
-    for topic, endpoint, state, _, policy in subscriptions:
-        description = "?" if policy is None else filters.describe(policy)
-        table.add_row(topic.name, endpoint.protocol, endpoint.address, description, state)
-    return table
+def as_text(subscriptions: Iterable[Subscription]) -> str:
+    """The subscriptions for the terminal. Each endpoint has a line of its own, so that long ARNs stay whole."""
+    return "\n\n".join(map(_as_text, subscriptions))
+
+
+def _as_text(subscription: Subscription) -> str:
+    topic, endpoint, state, _, policy = subscription
+    description = "not shown by AWS" if policy is None else filters.describe(policy)
+    return (
+        f"{endpoint.address}\n  Topic:  {topic.name} ({endpoint.protocol})\n  Filter: {description}\n  State:  {state}"
+    )
 
 
 def state_of(attributes: dict[str, str]) -> State:
-    """The state of a subscription with these attributes of AWS."""
+    """The state of a subscription with these attributes of SNS."""
     if attributes.get("PendingConfirmation", "").lower() == "true":
         return State.UNCONFIRMED
     authenticated = attributes.get("ConfirmationWasAuthenticated", "").lower() == "true"
@@ -57,6 +59,6 @@ def state_of(attributes: dict[str, str]) -> State:
 
 
 def policy_of(attributes: dict[str, str]) -> Policy:
-    """The filter policy among these attributes, which AWS leaves out where there is none."""
+    """The filter policy of these attributes; empty without a filter."""
     policy: Policy = json.loads(attributes.get("FilterPolicy") or "{}")
     return policy

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-import re
-import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,18 +14,23 @@ import pytest
 
 from chalicelib.adapters.dynamodb import ModelStateTable
 from chalicelib.domain.model import ModelState
+from labelwatch.commands import model
 from labelwatch.deploy import Package
 from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
 from labelwatch.local.model import CONTROL_CALLS_PER_SECOND, RateLimit
 from labelwatch.shared import stacks
+from labelwatch.shared.errors import UserError
 from tests.support.pipeline import (  # fmt: skip
     Pipeline,
     functions,
+    invoke,
+    mapping_state,
     picture,
     run_labelwatch,
     run_manage_model,
     set_environment,
     set_mapping,
+    user_environment,
 )
 
 STACK = "labelwatch-model"
@@ -65,10 +70,7 @@ class ModelStack:
         self.session.local_aws.client("s3").put_object(Bucket=self.outputs["InputBucket"], Key=key, Body=picture())
 
     def mapping(self) -> str:
-        client = self.session.local_aws.client("lambda")
-        (mapping,) = client.list_event_source_mappings(FunctionName=f"{STACK}-detect")["EventSourceMappings"]
-        state: str = mapping["State"]
-        return state
+        return mapping_state(self.session, f"{STACK}-detect")
 
     def save_run(self, started_at: datetime, *, seconds: float = 0, idle_since: datetime | None = None) -> None:
         """Saves the state of a run that Labelwatch started."""
@@ -194,33 +196,54 @@ def test_at_its_maximum_of_hours_the_model_is_stopped_and_not_restarted(stack: M
     assert stack.local_model.status == "STOPPED"
 
 
-def labelwatch(stack: ModelStack, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs `labelwatch model` on the stack."""
-    changes = {"AWS_ENDPOINT_URL_REKOGNITION": stack.session.rekognition, "COLUMNS": "160"}
-    return run_labelwatch(stack.session, "model", *words, "--stack", STACK, **changes)
+def output_of(stack: ModelStack, *words: str) -> str:
+    """The output of `labelwatch model` on the stack, which must succeed."""
+    result = invoke(stack.session, "model", *words, "--stack", STACK)
+    assert result.exit_code == 0, result.exception
+    return result.stdout
+
+
+def status(stack: ModelStack) -> dict[str, str]:
+    """The values of `labelwatch model status` by their names."""
+    lines = output_of(stack, "status").splitlines()
+    return dict(line.split(": ", 1) for line in lines)
 
 
 def test_a_person_may_start_the_model_and_read_its_status(stack: ModelStack) -> None:
-    refused = labelwatch(stack, "start")
-    assert refused.stderr == "labelwatch: nobody is there to be asked; --yes goes on without.\n"
-    done = labelwatch(stack, "start", "--yes")
+    done = run_labelwatch(stack.session, "model", "start", "--yes", "--stack", STACK)
     assert (done.returncode, stack.local_model.status) == (0, "RUNNING"), done.stderr
-    status = labelwatch(stack, "status").stdout
-    assert "RUNNING" in status
-    assert "a person or another tool" in status
-    assert "paused; manage_model resumes it within a minute once the model runs (Disabled)" in status
+    before = status(stack)
+    assert (before["Model"], before["Started by"]) == ("RUNNING", "a person or another tool")
+    assert before["Polling"].startswith("paused")
     stack.check()
-    assert re.search(r"on( in a moment)? \(Enabl(ed|ing)\)", labelwatch(stack, "status").stdout)
-    repeated = labelwatch(stack, "start", "--yes")
-    assert repeated.returncode == 0, repeated.stderr
-    assert repeated.stdout.startswith("The model runs already")
+    assert status(stack)["Polling"] in {"on", "resuming"}
 
 
 def test_a_person_may_stop_the_model(stack: ModelStack) -> None:
     stack.local_model.status = "RUNNING"
-    done = labelwatch(stack, "stop", "--yes")
-    assert (done.returncode, stack.local_model.status) == (0, "STOPPED"), done.stderr
-    repeated = labelwatch(stack, "stop")
-    assert repeated.returncode == 0, repeated.stderr
-    assert repeated.stdout.startswith("The model is stopped already.")
-    assert "started again when images wait" in done.stdout
+    assert "ModelAutoStart" in output_of(stack, "stop", "--yes")
+    assert stack.local_model.status == "STOPPED"
+
+
+def test_by_default_the_question_starts_no_model(stack: ModelStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in user_environment(stack.session).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdin", TerminalInput("\n"))
+    with pytest.raises(UserError, match="Cancelled"):
+        model.start(stack=STACK)
+    assert stack.local_model.status == "STOPPED"
+
+
+class TerminalInput(io.StringIO):
+    """What a person types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_refusal_by_aws_is_one_line_with_its_reason(stack: ModelStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack.local_model, "arn", f"{stack.local_model.arn}0")  # the stack's version is deleted
+    done = run_labelwatch(stack.session, "model", "status", "--stack", STACK)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "ResourceNotFoundException" in line

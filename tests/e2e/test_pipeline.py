@@ -16,6 +16,7 @@ from tests.support.builders import notification, s3_record
 from tests.support.pipeline import (
     Pipeline,
     functions,
+    mapping_state,
     picture,
     run_manage_model,
     set_environment,
@@ -156,14 +157,19 @@ def test_images_wait_for_a_stopped_model_and_are_analysed_when_it_runs(pipeline:
     rekognition = {"ProjectVersionArn": pipeline.local_model.arn}
     pipeline.local_model.operations["StopProjectVersion"](rekognition)
     pipeline.upload("waiting.jpg")
-    calls = pipeline.local_model.calls
-    pipeline.wait_until(lambda: pipeline.local_model.calls > calls, "a refused call")
+    detect = functions(pipeline.session)["Detect"]
+    # By a refused call of detect, or by a check of manage_model that was late: both leave the image in the queue.
+    pipeline.wait_until(lambda: mapping_state(pipeline.session, detect) == "Disabled", "a paused polling")
+    assert pipeline.depth("ImagesQueueUrl") == 1
     assert "waiting.jpg" not in pipeline.predictions
     pipeline.local_model.starting_seconds = 0
     pipeline.local_model.operations["StartProjectVersion"]({**rekognition, "MinInferenceUnits": 1})
-    run_manage_model(pipeline.session)
-    pipeline.wait_for("waiting.jpg")
-    assert "waiting.jpg" in pipeline.predictions
+
+    def analysed_after_a_check() -> bool:
+        run_manage_model(pipeline.session)
+        return "waiting.jpg" in pipeline.predictions
+
+    pipeline.wait_until(analysed_after_a_check, "a prediction")
 
 
 @pytest.fixture(params=["partial batch responses", "delete and raise"])

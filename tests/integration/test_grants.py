@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,29 +102,66 @@ def test_a_grant_to_a_queue_with_a_customer_managed_key_names_the_rights_that_th
 ) -> None:
     create_queue(sqs, KmsMasterKeyId="alias/leaves")
     _, message = grants.grant(Account(), SUBSCRIBER, TOPIC)
-    assert "encrypted with alias/leaves: that key's policy must let sns.amazonaws.com do" in message
+    rights = ("alias/leaves", "kms:GenerateDataKey", "kms:Decrypt", "sns.amazonaws.com")
+    assert [right for right in rights if right not in message] == []
 
 
 @pytest.mark.parametrize("key", ["alias/aws/sqs", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/sqs"])
 def test_a_queue_with_the_key_that_aws_manages_is_refused_and_left_as_it_is(sqs: SQSClient, key: str) -> None:
     url = create_queue(sqs, KmsMasterKeyId=key)
-    with pytest.raises(UserError, match="whose policy nobody can change"):
+    with pytest.raises(UserError, match="alias/aws/sqs"):
         grants.grant(Account(), SUBSCRIBER, TOPIC)
     assert policy_of(sqs, url) == {}
 
 
+def commands(message: str) -> list[list[str]]:
+    """The commands in this text, each of which stands on a line of its own."""
+    return [shlex.split(line) for line in message.splitlines() if line.startswith("  aws ")]
+
+
 @pytest.mark.usefixtures("account")
-def test_a_queue_of_another_region_is_left_as_it_is_and_its_owner_gets_the_statement() -> None:
-    other_region = QUEUE._replace(region="us-west-2")
-    (message,) = grants.grant(Account(), Endpoint("sqs", str(other_region)), TOPIC)
-    assert message.startswith("The queue is of another Region: nothing arrives until its policy has this statement: {")
+@pytest.mark.parametrize("other", [{"region": "us-west-2"}, {"account": "210987654321"}], ids=str)
+def test_the_owner_of_a_queue_elsewhere_gets_the_statement(other: dict[str, str]) -> None:
+    queue = QUEUE._replace(**other)
+    (message,) = grants.grant(Account(), Endpoint("sqs", str(queue)), TOPIC)
+    assert json.loads(message.splitlines()[-1]) == grants.statement_for(queue, TOPIC)
 
 
 @pytest.mark.usefixtures("account")
 def test_the_owner_of_a_function_of_another_region_gets_the_command_that_grants_access() -> None:
     function = f"arn:aws:lambda:us-west-2:{ACCOUNT}:function:on-alert"
     (message,) = grants.grant(Account(), Endpoint("lambda", function), TOPIC)
-    assert f"aws lambda add-permission --region us-west-2 --function-name {function} " in message
+    (command,) = commands(message)
+    assert command[2:7] == ["add-permission", "--region", "us-west-2", "--function-name", function]
+    assert command[-2:] == ["--source-arn", str(TOPIC)]
+
+
+@pytest.mark.usefixtures("account")
+def test_a_function_of_another_account_is_refused_with_the_commands_of_both_accounts() -> None:
+    function = f"arn:aws:lambda:{REGION}:210987654321:function:on-alert"
+    with pytest.raises(UserError) as refusal:
+        grants.grant(Account(), Endpoint("lambda", function), TOPIC)
+    assert [command[1:3] for command in commands(str(refusal.value))] == [
+        ["sns", "add-permission"],
+        ["lambda", "add-permission"],
+        ["sns", "subscribe"],
+    ]
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    "endpoint", [SUBSCRIBER, Endpoint("lambda", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:leaves")]
+)
+def test_a_queue_or_a_function_that_does_not_exist_is_refused(endpoint: Endpoint) -> None:
+    with pytest.raises(UserError, match=f"leaves in {REGION}"):
+        grants.grant(Account(), endpoint, TOPIC)
+
+
+def test_a_queue_has_no_policy_after_its_only_grant_is_revoked(sqs: SQSClient) -> None:
+    url = create_queue(sqs)
+    grants.grant(Account(), SUBSCRIBER, TOPIC)
+    assert grants.revoke(Account(), SUBSCRIBER, TOPIC) != []
+    assert policy_of(sqs, url) == {}
 
 
 @pytest.mark.usefixtures("account")

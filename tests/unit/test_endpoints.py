@@ -69,38 +69,39 @@ def test_a_text_with_a_valid_beginning_is_accepted_or_refused_in_a_sentence(star
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "valid_form"),
     [
-        ("", "it must be an e-mail address, a phone number"),
-        ("somebody", "it must be an e-mail address, a phone number"),
-        ("you@localhost", "it must be an e-mail address"),
-        ("you@example.com, me@example.com", "it must be an e-mail address"),
-        ("a@b@example.com", "it must be an e-mail address"),
-        ("mailto:you@example.com", "it must be an e-mail address"),
-        ("017012345678", "it must be an e-mail address"),
-        ("+017012345678", "it must be + and 7 to 15 digits"),
-        ("+49 170 12345678", "it must be + and 7 to 15 digits"),
-        ("+4917012345678901", "it must be + and 7 to 15 digits"),
-        ("+4917012345٦", "it must be + and 7 to 15 digits"),
-        ("http://example.com", "is not encrypted"),
-        ("HTTP://example.com", "is not encrypted"),
-        ("https://", "no URL that can be called"),
-        ("https:///alerts", "no URL that can be called"),
-        ("https://example.com:port/", "no URL that can be called"),
-        ("https://[::1/alerts", "no URL that can be called"),
-        ("https://example.com/two words", "no URL that can be called"),
-        ("https://user:secret@example.com/", "a password would stay in this shell's history"),
-        ("https://example.com/#alerts", "neither a password nor a #"),
-        ("arn:aws:sqs:eu-central-1:123456789012:in.fifo", "give the ARN of a standard queue"),
-        ("arn:aws:sqs:eu-central-1:12345:in", "neither an SQS queue"),
-        ("arn:aws:sns:eu-central-1:123456789012:topic", "neither an SQS queue"),
-        ("arn:aws:lambda:eu-central-1:123456789012:layer:one", "neither an SQS queue"),
-        ("arn:aws:sqs", "neither an SQS queue"),
+        ("", "e-mail"),
+        ("somebody", "e-mail"),
+        ("you@localhost", "e-mail"),
+        ("you@example.com, me@example.com", "e-mail"),
+        ("a@b@example.com", "e-mail"),
+        ("mailto:you@example.com", "e-mail"),
+        ("017012345678", "e-mail"),
+        ("+017012345678", "7 to 15 digits"),
+        ("+49 170 12345678", "7 to 15 digits"),
+        ("+4917012345678901", "7 to 15 digits"),
+        ("+4917012345٦", "7 to 15 digits"),
+        ("http://example.com", "https://"),
+        ("HTTP://example.com", "https://"),
+        ("https://", "such as https://"),
+        ("https:///alerts", "such as https://"),
+        ("https://example.com:port/", "such as https://"),
+        ("https://[::1/alerts", "such as https://"),
+        ("https://example.com/two words", "such as https://"),
+        ("https://user:secret@example.com/", "password"),
+        ("https://example.com/#alerts", "#"),
+        ("arn:aws:sqs:eu-central-1:123456789012:in.fifo", "FIFO"),
+        ("arn:aws:sqs:eu-central-1:12345:in", "arn:aws:sqs:REGION:ACCOUNT:NAME"),
+        ("arn:aws:sns:eu-central-1:123456789012:topic", "arn:aws:sqs:REGION:ACCOUNT:NAME"),
+        ("arn:aws:lambda:eu-central-1:123456789012:layer:one", "arn:aws:sqs:REGION:ACCOUNT:NAME"),
+        ("arn:aws:sqs", "arn:aws:sqs:REGION:ACCOUNT:NAME"),
     ],
 )
-def test_an_invalid_endpoint_is_refused_with_the_valid_form(text: str, message: str) -> None:
-    with pytest.raises(UserError, match=re.escape(message)):
+def test_an_invalid_endpoint_is_refused_with_the_valid_form(text: str, valid_form: str) -> None:
+    with pytest.raises(UserError) as refusal:
         parse_endpoint(text)
+    assert valid_form in str(refusal.value)
 
 
 def test_the_password_of_a_url_is_not_repeated() -> None:
@@ -110,8 +111,9 @@ def test_the_password_of_a_url_is_not_repeated() -> None:
 
 
 def test_the_url_of_a_queue_is_refused_with_the_queue_s_arn() -> None:
-    with pytest.raises(UserError, match=f"give its ARN, arn:aws:sqs:{REGION}:{ACCOUNT}:leaves"):
+    with pytest.raises(UserError) as refusal:
         parse_endpoint(f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/leaves")
+    assert f"arn:aws:sqs:{REGION}:{ACCOUNT}:leaves" in str(refusal.value)
 
 
 def test_the_parts_of_an_arn_make_the_same_arn() -> None:

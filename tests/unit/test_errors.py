@@ -1,15 +1,62 @@
+"""Errors end a command with one line on standard error and exit code 1, before a call of AWS."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+
 import pytest
 
-from chalicelib.domain.errors import Retryable
-from labelwatch.shared.errors import UserError, user_error_on_fault
+from labelwatch.__main__ import main
+
+SETTINGS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+}
 
 
-def test_a_fault_becomes_a_sentence_with_its_reason() -> None:
-    with pytest.raises(UserError) as refusal, user_error_on_fault("the table does not answer"):
-        raise Retryable("AccessDenied", "no right to Scan")
-    assert str(refusal.value) == "the table does not answer: AccessDenied: no right to Scan."
+@pytest.fixture(autouse=True)
+def _restored_signals() -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
-def test_a_user_error_inside_stays_as_it_is() -> None:
-    with pytest.raises(UserError, match=r"^the model is FAILED$"), user_error_on_fault("AWS does not do it"):
-        raise UserError("the model is FAILED")
+@pytest.mark.parametrize(
+    ("words", "changes", "phrase"),
+    [
+        (["subscribe", "somebody"], {}, "'somebody'"),
+        (["subscribe", "you@example.com", "--confidence", "101"], {}, "--confidence"),
+        (["subscribe", "you@example.com", "--label", "*"], {}, "--label"),
+        (["subscribe", "you@example.com", "--operations", "--label", "rust"], {}, "--operations"),
+        (["tokens", "create", "Gate 4"], {}, "'Gate 4'"),
+        (["tokens", "revoke", "a/b"], {}, "'a/b'"),
+        (["tokens", "list"], {}, "aws configure"),
+        (["tokens", "list"], {"AWS_DEFAULT_REGION": ""}, "--region"),
+        (["tokens", "list"], {"AWS_ENDPOINT_URL": "foo"}, "foo"),
+        (["tokens", "list", "--profile", "nobody"], {}, "nobody"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line(
+    words: list[str],
+    changes: dict[str, str],
+    phrase: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "LABELWATCH_"))]:
+        monkeypatch.delenv(name)
+    for name, value in (SETTINGS | changes).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["labelwatch", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert end.value.code == 1
+    assert line.startswith("labelwatch: ")
+    assert phrase in line
