@@ -160,7 +160,7 @@ def test_images_wait_for_a_stopped_model_and_are_analysed_when_it_runs(pipeline:
     detect = functions(pipeline.session)["Detect"]
     # By a refused call of detect, or by a check of manage_model that was late: both leave the image in the queue.
     pipeline.wait_until(lambda: mapping_state(pipeline.session, detect) == "Disabled", "a paused polling")
-    assert pipeline.depth("ImagesQueueUrl") == 1
+    pipeline.wait_until(lambda: pipeline.depth("ImagesQueueUrl") == 1, "an image that waits")
     assert "waiting.jpg" not in pipeline.predictions
     pipeline.local_model.starting_seconds = 0
     pipeline.local_model.operations["StartProjectVersion"]({**rekognition, "MinInferenceUnits": 1})

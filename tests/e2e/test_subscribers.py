@@ -252,6 +252,13 @@ def test_the_grant_to_a_queue_keeps_its_other_statements_and_is_revoked_with_the
     assert queue.statements() == [theirs]
 
 
+def test_a_queue_without_other_statements_has_no_policy_after_the_revocation(pipeline: Pipeline) -> None:
+    queue = SubscriberQueue(pipeline)
+    output_of(pipeline, "subscribe", queue.arn)
+    output_of(pipeline, "subscribers", "remove", queue.arn)
+    assert queue.attribute("Policy") == ""
+
+
 def test_an_unconfirmed_https_endpoint_is_listed_and_cannot_be_removed(pipeline: Pipeline) -> None:
     url = f"https://127.0.0.1:9/{uuid4().hex[:8]}"  # nobody listens there
     assert "labelwatch subscribers confirm" in output_of(pipeline, "subscribe", url)

@@ -157,13 +157,6 @@ def test_a_queue_or_a_function_that_does_not_exist_is_refused(endpoint: Endpoint
         grants.grant(Account(), endpoint, TOPIC)
 
 
-def test_a_queue_has_no_policy_after_its_only_grant_is_revoked(sqs: SQSClient) -> None:
-    url = create_queue(sqs)
-    grants.grant(Account(), SUBSCRIBER, TOPIC)
-    assert grants.revoke(Account(), SUBSCRIBER, TOPIC) != []
-    assert policy_of(sqs, url) == {}
-
-
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("endpoint", ENDPOINTS_WITHOUT_A_POLICY)
 def test_other_endpoints_need_no_grant(endpoint: Endpoint) -> None:
