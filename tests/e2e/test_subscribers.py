@@ -299,9 +299,11 @@ def listening() -> Iterator[tuple[str, Queue[bytes]]]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/alarms", posts
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/alarms", posts
+        finally:  # else pytest would not end after a failure
+            server.shutdown()
+            thread.join()
 
 
 def topics_of(pipeline: Pipeline, endpoint: str) -> list[str]:
