@@ -1,13 +1,12 @@
-"""The command that draws the report."""
+"""The report command."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from labelwatch.commands.athena import From, Label, To
-from labelwatch.commands.options import BUILD, Profile, Region, Stack, console
+from labelwatch.commands.options import BUILD, Profile, Region, Stack, console, stderr
 
 
 def report(  # noqa: PLR0913 - a command's options, by name
@@ -15,16 +14,16 @@ def report(  # noqa: PLR0913 - a command's options, by name
     first: From = None,
     last: To = None,
     label: Label = None,
-    folder: Annotated[Path, typer.Option("--out", help="The folder that takes report.html and labels.png.")] = BUILD
+    folder: Annotated[Path, typer.Option("--out", help="The folder for report.html and labels.png.")] = BUILD
     / "report",
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Draw what was predicted on one page that opens anywhere, without a network: build/report/report.html.
+    """Write the predictions as one HTML page that opens offline.
 
-    The same visuals as in QuickSight, from the same definition (athena/quicksight.json), asked through Athena; the pie
-    is a picture of its own too, for slides and mails. Links lead to the S3 console, for those who may look there.
+    The page has the visuals of QuickSight (athena/quicksight.json), queried with Athena. The pie is also a PNG file for
+    slides and mails. Links open images in the S3 console and need access to the account.
     """
     from labelwatch.analytics import Athena
     from labelwatch.analytics.queries import parse_narrowing
@@ -36,12 +35,12 @@ def report(  # noqa: PLR0913 - a command's options, by name
     narrowing = parse_narrowing(first, last, label or [])
     account = Account(profile, region)
     outputs = stacks.outputs(account.client("cloudformation"), stack, "LabelsofInterest", "WorkgroupName")
-    with Console(stderr=True).status("") as status:
+    with stderr().status("Running queries…") as status:
         written = write_report(
             Athena.from_stack(account, stack),
             Scope(stack, outputs["LabelsofInterest"], narrowing),
             folder,
             console_addresses(account),
-            status.update,
+            lambda name: status.update(f"Running query {name}…"),
         )
-    console().print(f"{written.page}\n{written.pie or 'No image has a label, so there is no pie.'}", soft_wrap=True)
+    console().print(f"{written.page}\n{written.pie or 'No labels found: labels.png was not written.'}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The visuals of athena/quicksight.json on one page, drawn from the ready queries: no QuickSight, no server."""
+"""The visuals of athena/quicksight.json on one HTML page, drawn from the ready queries."""
 
 from labelwatch.report.build import Report, Scope, write_report
 

@@ -1,4 +1,4 @@
-"""`labelwatch report`: runs the queries, draws the visuals, writes the page."""
+"""`labelwatch report`: runs the queries, draws the visuals, and writes the page."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ SHARE = "images_without_label"
 
 
 class Report(NamedTuple):
-    """The files; no pie where there is no label."""
+    """The files; without labels, no pie."""
 
     page: Path
     pie: Path | None
 
 
 class Scope(NamedTuple):
-    """The subject of a report: the stack's name and labels of interest, the days and labels."""
+    """The subject of a report: the stack's name and labels of interest, and the days and labels."""
 
     stack: str
     labels_of_interest: str
@@ -57,14 +57,14 @@ def summarize(scope: Scope, results: Sequence[tuple[Visual, Rows]], days: Rows) 
     """The text above the visuals, from the results and the images of each day."""
     images, without = (sum(row[name] for row in days) for name in ("images", "without_label"))
     labels = {row["label"] for visual, rows in results if visual.name == PIE for row in rows}
-    figures = {"images": f"{images:,}", "different labels": f"{len(labels):,}"}
+    figures = {"images": f"{images:,}", "labels": f"{len(labels):,}"}
     if images:
         figures["images without a label"] = f"{without:,} ({without / images:.0%})"
     first_and_last = list(dict.fromkeys(row["day"] for row in (*days[:1], *days[-1:])))
-    span = f"Images of {' to '.join(first_and_last)} (UTC)." if first_and_last else "No images."
-    if scope.narrowing.labels:  # the images of these days mostly have other labels, so their number would mislead
-        figures = {"different labels": figures["different labels"]}
-        span += f" Only {', '.join(map(printable, scope.narrowing.labels))}."
+    span = f"Images uploaded {' to '.join(first_and_last)} (UTC)." if first_and_last else "No images."
+    if scope.narrowing.labels:  # the number of images would include images with other labels only
+        figures = {"labels": figures["labels"]}
+        span += f" Only labels: {', '.join(map(printable, scope.narrowing.labels))}."
     return Summary(f"Labelwatch report: stack {scope.stack}", span, scope.labels_of_interest, figures)
 
 
@@ -74,7 +74,7 @@ def _pie(results: Sequence[tuple[Visual, Rows]], folder: Path) -> Path | None:
         if visual.name == PIE and rows:
             picture.write_bytes(charts.png(visual, rows, [row["label"] for row in rows]))
             return picture
-    picture.unlink(missing_ok=True)  # of an earlier report
+    picture.unlink(missing_ok=True)  # from an earlier report
     return None
 
 

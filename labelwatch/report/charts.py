@@ -1,4 +1,4 @@
-"""Charts as pictures, drawn by Vega-Lite."""
+"""Charts as pictures, drawn with Vega-Lite."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ import vl_convert
 from labelwatch.report.visuals import Field, Visual
 from labelwatch.shared.text import printable
 
-# Okabe and Ito's colours, which colour-blind people can distinguish. Black would be lost on a dark page.
+# Okabe and Ito's colours, which colour-blind people can distinguish, without black, which a dark page hides.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 # A chart with its legend is as wide as a phone's screen, so that its text keeps its size there.
 _WIDTH, _HEIGHT, _FONT_SIZE = 320, 220, 14
 _MAX_LABEL_WIDTH, _MAX_BAR_WIDTH, _DAYS_ON_AXIS = 224, 64, 2
 _VEGA_LITE = "6.4"
-OTHERS = "all others"
+OTHERS = "other labels"
 
 type Rows = Sequence[dict[str, Any]]
 type Spec = dict[str, Any]
@@ -41,7 +41,7 @@ def svg(visual: Visual, rows: Rows, labels: Sequence[str], palette: Palette) -> 
 
 
 def png(visual: Visual, rows: Rows, labels: Sequence[str]) -> bytes:
-    """The same with its title, on white, for slides and mails."""
+    """The chart with its title on white, for slides and mails."""
     spec = _spec(visual, rows, labels, PAPER) | {"title": visual.title, "padding": 16}
     drawn: bytes = vl_convert.vegalite_to_png(spec, vl_version=_VEGA_LITE, scale=2)
     return drawn
@@ -58,9 +58,9 @@ def _spec(visual: Visual, rows: Rows, labels: Sequence[str], palette: Palette) -
 def _with_colours(
     rows: Rows, label_column: str, value_column: str, labels: Sequence[str]
 ) -> tuple[Rows, dict[str, str]]:
-    """The rows as they are drawn, and the colour of each name in them: as many names as there are colours.
+    """The rows as they are drawn, and the colour of each name: at most as many names as colours.
 
-    Further labels are drawn together, since nobody could distinguish their parts. The table has them all.
+    All other labels are drawn as one part, since nobody can distinguish more colours. The table has every label.
     """
     separate = labels if len(labels) <= len(_COLOURS) else labels[: len(_COLOURS) - 1]
     names = {label: printable(label) if label in separate else OTHERS for label in labels}
@@ -95,7 +95,7 @@ def _config(palette: Palette) -> Spec:
 def _pie(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
     label, value = _only_field(visual, "Category").column, _only_field(visual, "Values").column
     total = sum(row[value] for row in rows)
-    # The legend has each part's share, so that no part is too thin for its text.
+    # The legend has the share of each part, since a thin part has no room for text.
     parts = {row[label]: f"{row[value]} ({row[value] / total:.0%}): {row[label]}" for row in rows}
     ordered = [row | {"part": parts[row[label]], "position": position} for position, row in enumerate(rows)]
     scale = {"domain": list(parts.values()), "range": [colours[name] for name in parts]}
@@ -111,7 +111,7 @@ def _pie(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
 
 
 def _bar(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
-    # Stacked, so that no label hides another with the same count, on one day and on many.
+    # Stacked, so that no label hides another label with the same count.
     x, y, label = (_only_field(visual, role) for role in ("Category", "Values", "Colors"))
     return {
         "data": {"values": list(rows)},
@@ -135,7 +135,7 @@ def _bar(visual: Visual, rows: Rows, colours: dict[str, str]) -> Spec:
 
 
 def _days(column: str, rows: Rows) -> Spec:
-    """An axis with each day, also the days without a row, of which only some have their date written."""
+    """An axis with every day, including days without a row; only some days show their date."""
     first, last = (dt.date.fromisoformat(find(row[column] for row in rows)) for find in (min, max))
     days = [f"{first + dt.timedelta(days=number)}" for number in range((last - first).days + 1)]
     return {"scale": {"domain": days}, "axis": {"values": days[:: -(-len(days) // _DAYS_ON_AXIS)]}}

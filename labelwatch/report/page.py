@@ -1,8 +1,7 @@
-"""The page, which opens without a network: its charts are in it, and it may neither fetch nor run anything."""
+"""The page opens offline: it contains its charts, and may neither fetch nor run anything."""
 
 import base64
 import datetime as dt
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,13 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from labelwatch.report import charts
 from labelwatch.report.charts import Rows
 from labelwatch.report.visuals import Field, Visual
-from labelwatch.shared.text import printable
+from labelwatch.shared.text import readable
 
-# The column of a table that is no column of its query: the address of the picture.
+# A column of the table without a column in the query: the address of the image.
 LINK = "link"
 OF_INTEREST = "of_interest"
-# Of a timestamp, which a reader can do without.
-_MILLISECONDS = re.compile(r"(?<=^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+$")
 type AddressOf = Callable[[dict[str, Any]], str]
 
 
@@ -39,14 +36,14 @@ class Pictures(NamedTuple):
 
 
 class Column(NamedTuple):
-    """The head of a table's column."""
+    """The header of a table column."""
 
     title: str
     is_number: bool
 
 
 class Cell(NamedTuple):
-    """The text of a table's cell, and the address of its link."""
+    """The text of a table cell, and the address of its link."""
 
     text: str
     is_number: bool = False
@@ -54,7 +51,7 @@ class Cell(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row of a table; `name` is the image that its link opens."""
+    """A row of a table; its link opens the image `name`."""
 
     cells: list[Cell]
     marked: bool
@@ -62,7 +59,7 @@ class Line(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A visual with its pictures, their alternative text, and the table of their figures."""
+    """A visual with its pictures, their alternative text, and the table of the same numbers."""
 
     visual: Visual
     pictures: Pictures | None
@@ -72,7 +69,7 @@ class Card(NamedTuple):
 
 
 def render(summary: Summary, answers: Sequence[tuple[Visual, Rows]], address_of: AddressOf | None) -> str:
-    """The page; `address_of` gives the address of a row's picture, where pictures have one."""
+    """The page; `address_of` returns the address of a row's image, if images have addresses."""
     labels = list(dict.fromkeys(row["label"] for _, rows in answers for row in rows if row.get("label") is not None))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -90,7 +87,7 @@ def _card(visual: Visual, rows: Rows, labels: Sequence[str], address_of: Address
     return Card(
         visual,
         None if visual.kind == "table" or not rows else _pictures(visual, rows, labels),
-        f"{visual.title}. {visual.subtitle} The same figures are in the table that follows.",
+        f"{visual.title}. {visual.subtitle} The table below has the same numbers.",
         [Column(field.title, field.column in numbers) for field in fields],
         [_line(row, fields, address_of) for row in rows],
     )
@@ -115,15 +112,7 @@ def _cell(row: Mapping[str, Any], field: Field, address_of: AddressOf | None) ->
     if field.column == LINK and address_of:
         return Cell("Open", address=address_of(dict(row)))
     value = row[field.column]
-    return Cell(_text(value), _is_number(value))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    return "" if value is None else _MILLISECONDS.sub("", printable(str(value)))
+    return Cell(readable(value), _is_number(value))
 
 
 def _is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""The visuals of the dashboard's definition, each by the name of the query that its figures are from."""
+"""The visuals of the dashboard's definition. The name of a visual is the name of its query."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ _KINDS: dict[str, Kind] = {
 
 
 class Field(NamedTuple):
-    """A column of the query, what people call it, and whether it is a day."""
+    """A column of the query, its title, and whether it is a day."""
 
     column: str
     title: str
@@ -24,7 +24,7 @@ class Field(NamedTuple):
 
 
 class Visual(NamedTuple):
-    """A chart or a table; `fields` by their role: Category, Values and Colors of a chart, Values of a table."""
+    """A chart or a table; `fields` by role: Category, Values and Colors of a chart, Values of a table."""
 
     name: str
     kind: Kind
@@ -34,12 +34,14 @@ class Visual(NamedTuple):
 
 
 def load_visuals(file: Path = DEFINITION) -> list[Visual]:
-    """The visuals in their order; raises UserError at a visual that a report cannot draw."""
+    """The visuals in order; raises UserError for a visual that the report cannot draw."""
     sheets = load_definition(file)["definition"]["Sheets"]
     visuals = [(kind, body) for sheet in sheets for visual in sheet["Visuals"] for kind, body in visual.items()]
     for kind, body in visuals:
         if kind not in _KINDS:
-            raise UserError(f"{file.name}: {body.get('VisualId')} is a {kind}; a report can draw {', '.join(_KINDS)}.")
+            raise UserError(
+                f"{file.name}: {body.get('VisualId')} is a {kind}. The report supports {', '.join(_KINDS)}."
+            )
     return [_visual(kind, body) for kind, body in visuals]
 
 
@@ -48,7 +50,7 @@ def _visual(kind: str, body: dict[str, Any]) -> Visual:
     titles = dict(_titles(configuration))
     (wells,) = configuration["FieldWells"].values()
     fields = {role: [_field(body["VisualId"], entry, titles) for entry in well] for role, well in wells.items()}
-    # Both may be missing, or be formatted in QuickSight's rich text.
+    # Both may be missing, or be in QuickSight's rich text.
     title, subtitle = (body.get(name, {}).get("FormatText", {}).get("PlainText", "") for name in ("Title", "Subtitle"))
     return Visual(body["VisualId"], _KINDS[kind], title or body["VisualId"], subtitle, fields)
 

@@ -1,9 +1,23 @@
-"""Text for people: printable keys and labels, and numbers with their noun."""
+"""Text for people: printable keys and labels, rounded numbers, and numbers with their noun."""
+
+import re
+
+# Of a timestamp, which a reader can do without.
+_MILLISECONDS = re.compile(r"(?<=^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+$")
 
 
 def printable(text: str) -> str:
     """The text with escapes for characters that a terminal or a chart cannot show: keys may hold any."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def readable(value: object) -> str:
+    """A value of a query's result for people: yes or no, a number with one decimal, a time without milliseconds."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return "" if value is None else _MILLISECONDS.sub("", printable(str(value)))
 
 
 def counted(number: int, thing: str) -> str:
