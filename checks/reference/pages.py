@@ -169,21 +169,14 @@ def _text(value: str | dict[str, str]) -> str:
 
 def dead_letter_reasons() -> str:
     """Each reason of a dead letter with its meaning and what to do; reasons with the same advice are together."""
-    reasons: dict[tuple[str, ...], list[str]] = {}
-    for reason, advice in ADVICE.items():
-        reasons.setdefault(tuple(advice), []).append(reason)
     return page(
         "Reasons of dead letters",
         "`labelwatch dead-letters list` shows the reason of each dead letter. `labelwatch dead-letters show` adds the "
         "meaning and the action.",
-        *(_reason(codes(names), *advice) for advice, names in reasons.items()),
+        *(_reason(codes(names), *advice) for names, advice in ADVICE.items()),
         _reason("Any other reason", *ANY_OTHER),
     )
 
 
 def _reason(names: str, meaning: str, action: str) -> str:
-    return f"- {names}\n  - Meaning: {_sentence(meaning)}\n  - Action: {_sentence(action)}"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+    return f"- {names}\n  - Meaning: {meaning}\n  - Action: {action}"

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,20 +18,24 @@ if TYPE_CHECKING:  # a command imports what it needs, so that --help is quick
     from labelwatch.shared.account import Account
     from labelwatch.shared.console import Terminal
 
+READING = "Reading dead letters…"
 app = typer.Typer(
-    help="Messages that failed for good, and why. Region and credentials as the AWS tools take them.",
+    help="List, redrive or delete dead letters: messages that failed for good.",
     no_args_is_help=True,
 )
 
 Reason = Annotated[
-    str | None, typer.Option(help='Only with this reason; * and ? as in a shell, "not recorded" where there is none.')
+    str | None,
+    typer.Option(help="Only this reason; * and ? are wildcards (example: Access*)."),
 ]
-Key = Annotated[str | None, typer.Option(help="Only of images whose key is this; * and ? as in a shell.")]
-Everything = Annotated[bool, typer.Option("--all", help="All that there are.")]
+Key = Annotated[
+    str | None, typer.Option(help="Only images with this key; * and ? are wildcards (example: 'field 7/*').")
+]
+Everything = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 
 
 class Form(StrEnum):
-    """How dead letters are written."""
+    """The form of the output."""
 
     TABLE = "table"
     JSON = "json"
@@ -42,14 +46,14 @@ def list_(  # noqa: PLR0913 - a command's options, by name
     *,
     reason: Reason = None,
     key: Key = None,
-    form: Annotated[Form, typer.Option("--format", help="How they are written.")] = Form.TABLE,
+    form: Annotated[Form, typer.Option("--format", help="The form of the output.")] = Form.TABLE,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Show the dead letters, and why each failed. Nothing is taken: all are given back at the end.
+    """List the dead letters with the reason of each failure.
 
-    While they are looked at, for some seconds, nobody else can receive them. Times are UTC.
+    Nothing is changed. For a few seconds, no other consumer can receive the dead letters. Times are UTC.
     """
     from labelwatch.dead_letters import output, selection
     from labelwatch.shared.account import Account
@@ -60,20 +64,21 @@ def list_(  # noqa: PLR0913 - a command's options, by name
     if form == Form.JSON:
         sys.stdout.write(output.as_json(dead_letters))
     elif dead_letters:
-        console().print(output.table(dead_letters))
+        output.print_list(console(), dead_letters)
     _print_error(counts)
 
 
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="IMAGE-OR-ID", help="An image's key, or an id, or its first 8 letters.")
+        str,
+        typer.Argument(metavar="IMAGE-OR-ID", help="An image's key, or an id or its first 8 characters."),
     ],
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Show one whole: what its reason means, what to do, every attribute, the body."""
+    """Show everything about a dead letter: meaning, action, attributes, body."""
     from labelwatch.dead_letters import output, selection
     from labelwatch.shared.account import Account
 
@@ -88,18 +93,18 @@ def redrive(  # noqa: PLR0913 - a command's options, by name
     everything: Everything = False,
     reason: Reason = None,
     key: Key = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the selection, and change nothing.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Move those as well that were rejected for good, such as what is no image.")
+        bool, typer.Option("--force", help="Include permanently rejected dead letters, such as invalid images.")
     ] = False,
     yes: Yes = False,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Put dead letters back on the queue that they came from, to be tried anew, once what was wrong is mended.
+    """Send dead letters back to their source queue, with new retries.
 
-    labelwatch dead-letters redrive --reason ResourceNotReadyException
+    Correct the cause first. Example: `labelwatch dead-letters redrive --reason ResourceNotReadyException`
     """
     from labelwatch.dead_letters import redrive, selection
     from labelwatch.shared.account import Account
@@ -116,15 +121,16 @@ def purge(  # noqa: PLR0913 - a command's options, by name
     everything: Everything = False,
     reason: Reason = None,
     key: Key = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the selection, and change nothing.")] = False,
     yes: Yes = False,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Delete dead letters for good. The images and predictions that they are about stay; labelwatch audit knows of it.
+    """Delete dead letters. This cannot be undone.
 
-    labelwatch dead-letters purge --reason InvalidImageFormatException
+    Images and predictions are kept, and `labelwatch audit` counts the images as purged. Example: `labelwatch
+    dead-letters purge --reason InvalidImageFormatException`
     """
     from labelwatch.dead_letters import purged, redrive, selection
     from labelwatch.shared.account import Account
@@ -137,15 +143,16 @@ def purge(  # noqa: PLR0913 - a command's options, by name
 
 @contextmanager
 def _received(account: "Account", stack: str) -> "Iterator[DeadLetterReader]":
-    """The dead letters of the stack, which are released at the end."""
+    """The dead letters of the stack, released at the end."""
     from labelwatch import dead_letters
     from labelwatch.shared import stacks
 
-    outputs = stacks.outputs(account.client("cloudformation"), stack, *dead_letters.OUTPUTS)
-    queues = dead_letters.dead_letter_queues(outputs)
-    with dead_letters.receiving(account.client("sqs"), queues, _print_error) as reader:
-        with stderr().status("") as status:
-            reader.receive_all(lambda count: status.update(f"{count} dead letters"))
+    with ExitStack() as opened:
+        with stderr().status(READING) as status:
+            outputs = stacks.outputs(account.client("cloudformation"), stack, *dead_letters.OUTPUTS)
+            queues = dead_letters.dead_letter_queues(outputs)
+            reader = opened.enter_context(dead_letters.receiving(account.client("sqs"), queues, _print_error))
+            reader.receive_all(lambda count: status.update(f"{READING} {count:,}"))
         yield reader
 
 
@@ -153,9 +160,9 @@ def _received(account: "Account", stack: str) -> "Iterator[DeadLetterReader]":
 def _selected(
     account: "Account", stack: str, filter_: "Filter", *, yes: bool
 ) -> "Iterator[tuple[DeadLetterReader, list[DeadLetter], Terminal]]":
-    """The dead letters to move or to delete, and the terminal that asks for a confirmation.
+    """The dead letters to redrive or delete, and the terminal for the confirmation.
 
-    The counts are printed first: a dead letter that another consumer hides is not moved either.
+    The counts are printed first: dead letters in flight with another consumer are not included.
     """
     from labelwatch.dead_letters import output, selection
 

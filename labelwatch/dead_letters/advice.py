@@ -1,4 +1,4 @@
-"""What each reason means, and what to do about it; `make docs` lists the reasons."""
+"""The meaning of each reason, and the action to take; `make docs` lists the reasons."""
 
 from typing import NamedTuple
 
@@ -7,78 +7,76 @@ from labelwatch.dead_letters.dead_letter import NOT_RECORDED
 
 
 class Advice(NamedTuple):
-    """Two parts of a sentence."""
+    """Two sentences in Markdown."""
 
     meaning: str
-    to_do: str
+    action: str
 
 
-_SERVICE_FAILURES = (
-    "InternalServerError", "InternalError", "InternalFailure", "ServiceUnavailable", "500", "502", "504",
-    "EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError",
-)  # fmt: skip
-_UNUSABLE_IMAGE = Advice("the model can never look at this object", "nothing, or upload it in another form")
-_FOREIGN_MESSAGE = Advice("somebody else wrote to the queue", "find out who, then purge")
-_CONFIGURATION = Advice("the set-up: a permission, the model's ARN or its Region", "mend it, then redrive")
-ADVICE = {
-    "InvalidImageFormatException": _UNUSABLE_IMAGE,
-    "ImageTooLargeException": _UNUSABLE_IMAGE,
-    "ImageTooLarge": _UNUSABLE_IMAGE,
-    "InvalidParameterException": Advice(
-        "a side under 64 pixels, or one side over 20 times the other; where that is not so, the set-up: see the detail",
-        "nothing, or upload it in another size; or mend it, then redrive",
+# A row of the table in the docs: reasons that share an advice, and that advice.
+ADVICE: dict[tuple[str, ...], Advice] = {
+    ("InvalidImageFormatException", "ImageTooLargeException", "ImageTooLarge", "EmptyImage"): Advice(
+        "The model cannot analyse this object: wrong format, too large, or empty.",
+        "None, or upload the image in another format or size.",
     ),
-    "EmptyImage": _UNUSABLE_IMAGE,
-    "ImageNotFound": Advice("the object was removed before it was looked at", "nothing"),
-    "NotAnS3Event": _FOREIGN_MESSAGE,
-    "NotAPrediction": _FOREIGN_MESSAGE,
-    "OwnBucket": Advice(
-        "the output or workspace bucket sends events to the images queue", "take that notification away, then purge"
+    ("InvalidParameterException",): Advice(
+        "One side is under 64 pixels, or one side is over 20 times the other. Otherwise, the configuration is wrong: "
+        "see the detail.",
+        "None, or upload the image in another size. After a correction of the configuration, redrive.",
     ),
-    "ResourceNotReadyException": Advice(
-        "the model did not run, and images were taken all the same, 19 times: `manage_model` and `detect` could not "
-        "pause polling; their logs say why",
-        "mend it, start the model, then redrive",
+    ("ImageNotFound",): Advice("The object was deleted before the model analysed it.", "None."),
+    ("NotAnS3Event", "NotAPrediction"): Advice(
+        "Another producer sent this message to the queue.", "Find the producer, then purge."
     ),
-    "AccessDeniedException": _CONFIGURATION,
-    "AccessDenied": _CONFIGURATION,
-    "AuthorizationError": _CONFIGURATION,
-    "403": _CONFIGURATION,
-    "ResourceNotFoundException": _CONFIGURATION,
-    "InvalidS3ObjectException": Advice(
-        "the model could not read the object: a permission, its Region, or it lies in an archive (Glacier)",
-        "mend it, or restore the object, then redrive",
+    ("OwnBucket",): Advice(
+        "The output or workspace bucket sends event notifications to the images queue.",
+        "Delete the notification, then purge.",
     ),
-    "400": Advice(
-        "S3 does not show the object without a key of its uploader's (SSE-C), or has never had this version",
-        "nothing, or upload it without such a key",
+    ("ResourceNotReadyException",): Advice(
+        "The model was not running, and the image was received 19 times: `manage_model` and `detect` could not disable "
+        "the event source mapping.",
+        "Read the logs of both functions, correct the cause, start the model, then redrive.",
     ),
-    **dict.fromkeys(
-        [*THROTTLED, "OutOfTime"],
-        Advice(
-            "a service, or the model, took no more for over two hours, or answered too slowly",
-            "wait, give the model more inference units, or have its quota raised; then redrive",
-        ),
+    ("AccessDeniedException", "AccessDenied", "AuthorizationError", "403", "ResourceNotFoundException"): Advice(
+        "The configuration is wrong: a permission, the model's ARN or its Region.",
+        "Correct the configuration, then redrive.",
     ),
-    **dict.fromkeys(
-        _SERVICE_FAILURES,
-        Advice(
-            "a service failed by itself, or could not be reached, for over two hours",
-            "see whether AWS has trouble in this Region (AWS Health), then redrive",
-        ),
+    ("InvalidS3ObjectException",): Advice(
+        "The model could not read the object: a permission is missing, the model is in another Region, or the object "
+        "is archived (Glacier).",
+        "Correct the configuration or restore the object, then redrive.",
     ),
-    "MessageTooLarge": Advice("a prediction of over 1 MiB", "raise `MinConfidence`, then redrive with `--force`"),
-    NOT_RECORDED: Advice(
-        "the function was killed 20 times, or the message is too long to be given a reason (its log says which), and "
-        "the queue's own redrive took the message",
-        "mend it, then redrive; what is too long is no event of S3",
+    ("400",): Advice(
+        "The object is encrypted with a key of its uploader (SSE-C), or this version never existed.",
+        "None, or upload the image without SSE-C.",
     ),
-}
+    (*THROTTLED, "OutOfTime"): Advice(
+        "A service or the model throttled requests for over two hours, or responded too slowly.",
+        "Wait, add inference units or request a higher quota, then redrive.",
+    ),
+    (
+        "InternalServerError", "InternalError", "InternalFailure", "ServiceUnavailable", "500", "502", "504",
+        "EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError",
+    ): Advice(
+        "An AWS service failed or was unreachable for over two hours.",
+        "Check the AWS Health Dashboard for this Region, then redrive.",
+    ),
+    ("MessageTooLarge",): Advice(
+        "The prediction is larger than 1 MiB.", "Raise `MinConfidence`, then redrive with `--force`."
+    ),
+    (NOT_RECORDED,): Advice(
+        "The queue's redrive policy moved the message: the function stopped 20 times without recording a reason, or "
+        "the message is too large for a reason.",
+        "Read the function's log, correct the cause, then redrive. Purge a message that is not an S3 event.",
+    ),
+}  # fmt: skip
 ANY_OTHER = Advice(
-    "the last of its failures, by AWS's own name", "read the detail and the function's log, mend it, then redrive"
+    "The last failure, by the error code of the AWS service.",
+    "Read the detail and the function's log, correct the cause, then redrive.",
 )
+_BY_REASON = {reason: advice for reasons, advice in ADVICE.items() for reason in reasons}
 
 
 def for_reason(reason: str) -> Advice:
     """The advice for this reason."""
-    return ADVICE.get(reason, ANY_OTHER)
+    return _BY_REASON.get(reason, ANY_OTHER)

@@ -1,4 +1,4 @@
-"""A dead letter: a message in a dead-letter queue, with the reason why it is there."""
+"""A dead letter: a message in a dead-letter queue, with the reason of its failure."""
 
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import suppress
@@ -36,9 +36,9 @@ class DeadLetterQueue(NamedTuple):
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """One message of a dead-letter queue.
+    """A message of a dead-letter queue.
 
-    The function that moved it there wrote the `attributes`; the `system_attributes` are SQS's own.
+    The function that moved the message there wrote the `attributes`; the `system_attributes` are SQS's own.
     """
 
     queue: DeadLetterQueue
@@ -49,27 +49,27 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
     @property
     def reason(self) -> str:
-        """The stable word for why it is dead."""
+        """The stable name of the failure."""
         return self.attributes.get("reason", NOT_RECORDED)
 
     @property
     def detail(self) -> str:
-        """The sentence beside the reason; empty where nobody wrote one."""
+        """The sentence beside the reason; empty where no function recorded a reason."""
         return self.attributes.get("detail", "")
 
     @property
     def is_rejected(self) -> bool:
-        """Whether it can never succeed: however often it is retried, it is dead again."""
+        """Whether it was permanently rejected: a retry fails in the same way."""
         return self.attributes.get("disposition") == Disposition.REJECT
 
     @property
     def images(self) -> tuple[ObjectCreated, ...]:
-        """The images that its body names: several in a batch notification, none where it is neither kind."""
+        """The images in its body: several in a batch notification, none in the body of another producer."""
         return tuple(_predicted(self.body) if self.queue.name == "predictions" else _created(self.body))
 
     @property
     def sent_at(self) -> datetime:
-        """When a function moved it; where SQS did so, when it was first sent to its source queue, which SQS keeps."""
+        """When a function moved it; after a move by SQS itself, when it was first sent to its source queue."""
         return self._time("SentTimestamp")
 
     @property
@@ -79,7 +79,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
     @property
     def receive_count(self) -> int:
-        """How often it was received, by this command too."""
+        """How often it was received, including by this command."""
         return int(self.system_attributes["ApproximateReceiveCount"])
 
     def _time(self, name: str) -> datetime:
@@ -103,16 +103,15 @@ def dead_letter_of(queue: DeadLetterQueue, message: Message) -> DeadLetter:
     )
 
 
-def in_batches(dead_letters: Sequence[DeadLetter]) -> Iterator[tuple[DeadLetterQueue, tuple[DeadLetter, ...]]]:
-    """As many as one call to SQS takes, each time of one queue."""
+def in_batches(dead_letters: Sequence[DeadLetter]) -> Iterator[tuple[DeadLetter, ...]]:
+    """Batches of one queue each, as large as one call to SQS allows."""
     for queue in dict.fromkeys(dead_letter.queue for dead_letter in dead_letters):
         of_queue = [dead_letter for dead_letter in dead_letters if dead_letter.queue == queue]
-        for batch in batched(of_queue, MAX_MESSAGES):
-            yield queue, batch
+        yield from batched(of_queue, MAX_MESSAGES)
 
 
 def number_of(dead_letters: Sized) -> str:
-    """How many there are, in words."""
+    """The number with its noun."""
     return counted(len(dead_letters), "dead letter")
 
 

@@ -1,31 +1,37 @@
-"""Dead letters as people and programs read them. Times are UTC."""
+"""Dead letters for people and programs. Times are UTC."""
 
 import json
 from collections.abc import Sequence, Sized
 from datetime import datetime
 from typing import Any
 
-from rich.table import Column, Table
+from rich.console import Console
 
 from labelwatch.dead_letters import advice
 from labelwatch.dead_letters.dead_letter import DeadLetter, number_of
 from labelwatch.dead_letters.selection import SHORTEST_ID
-from labelwatch.shared.text import printable
+from labelwatch.shared.records import print_records
+from labelwatch.shared.text import counted, printable
 
 _EXAMPLES = 3
 
 
-def table(dead_letters: Sequence[DeadLetter]) -> Table:
-    """A row each, of cells with several lines: side by side they would not fit a terminal."""
-    rows = _table("id, queue", "image", "reason, detail", "sent, first received,\nhow often received", show_lines=True)
-    for dead_letter in dead_letters:
-        rows.add_row(
-            f"{dead_letter.id[:SHORTEST_ID]}\n{dead_letter.queue.name}",
+def print_list(console: Console, dead_letters: Sequence[DeadLetter]) -> None:
+    """Prints the dead letters as records."""
+    names = ("id", "queue", "image", "reason", "detail", "sent (UTC)", "received")
+    records = [
+        (
+            dead_letter.id[:SHORTEST_ID],
+            dead_letter.queue.name,
             _images(dead_letter),
-            f"{printable(dead_letter.reason)}\n{printable(dead_letter.detail)}",
-            f"{_time(dead_letter.sent_at)}\n{_time(dead_letter.first_received_at)}\n{dead_letter.receive_count}",
+            printable(dead_letter.reason),
+            printable(dead_letter.detail),
+            _time(dead_letter.sent_at),
+            f"{counted(dead_letter.receive_count, 'time')}, first at {_time(dead_letter.first_received_at)}",
         )
-    return rows
+        for dead_letter in dead_letters
+    ]
+    print_records(console, names, records)
 
 
 def as_json(dead_letters: Sequence[DeadLetter]) -> str:
@@ -33,53 +39,53 @@ def as_json(dead_letters: Sequence[DeadLetter]) -> str:
     return json.dumps([_object(dead_letter) for dead_letter in dead_letters], ensure_ascii=False, indent=1) + "\n"
 
 
-def summary_table(dead_letters: Sequence[DeadLetter]) -> Table:
-    """How many there are of each queue and reason, and the first images of them."""
-    rows = _table("queue", "reason", "dead letters", "images")
+def print_summary(console: Console, dead_letters: Sequence[DeadLetter]) -> None:
+    """Prints the count for each queue and reason, with the first images."""
     groups: dict[tuple[str, str], list[DeadLetter]] = {}
     for dead_letter in dead_letters:
         groups.setdefault((dead_letter.queue.name, dead_letter.reason), []).append(dead_letter)
-    for (queue, reason), group in groups.items():
-        examples = [_images(dead_letter) for dead_letter in group[:_EXAMPLES]]
-        more = [f"and {len(group) - _EXAMPLES} more"] if len(group) > _EXAMPLES else []
-        rows.add_row(queue, printable(reason), str(len(group)), "\n".join(examples + more))
-    return rows
+    names = ("queue", "reason", "dead letters", "images")
+    records = [
+        (queue, printable(reason), f"{len(group):,}", _examples(group)) for (queue, reason), group in groups.items()
+    ]
+    print_records(console, names, records, numbers=["dead letters"])
 
 
 def details(dead_letter: DeadLetter) -> str:
-    """All that there is of a dead letter, and what its reason means."""
-    meaning, to_do = advice.for_reason(dead_letter.reason)
+    """Everything that is known of a dead letter, with the advice on its reason."""
+    meaning, action = advice.for_reason(dead_letter.reason)
     images = dead_letter.images or ("unknown",)
     lines = [
         ("id", dead_letter.id),
         ("queue", dead_letter.queue.name),
         *(("image", str(image)) for image in images),
         ("reason", dead_letter.reason),
-        ("it means", meaning),
-        ("to do", to_do),
-        ("sent", _time(dead_letter.sent_at)),
-        ("first received", _time(dead_letter.first_received_at)),
-        ("received", f"{dead_letter.receive_count} times, looks at it included"),
+        ("meaning", meaning),
+        ("action", action),
+        ("sent (UTC)", _time(dead_letter.sent_at)),
+        ("first received (UTC)", _time(dead_letter.first_received_at)),
+        ("received", f"{counted(dead_letter.receive_count, 'time')}, including this command"),
         *((f"attribute {name}", value) for name, value in sorted(dead_letter.attributes.items())),
-        *((f"SQS's {name}", value) for name, value in sorted(dead_letter.system_attributes.items())),
+        *((f"SQS attribute {name}", value) for name, value in sorted(dead_letter.system_attributes.items())),
     ]
     named = "\n".join(f"{name}: {printable(value)}" for name, value in lines)
     return f"{named}\nbody:\n{_pretty(dead_letter.body)}"
 
 
 def count_sentence(shown: Sized, received: Sized, hidden_by_others: int) -> str:
-    """How many there are, and whether all were received."""
-    count = f"{len(shown)} of {number_of(received)}" if len(shown) < len(received) else number_of(received)
+    """The count, and how many more are in flight with other consumers."""
+    count = f"{len(shown):,} of {number_of(received)}" if len(shown) < len(received) else number_of(received)
     if hidden_by_others:
         return (
-            f"{count}; about {hidden_by_others} more out of sight: somebody else has received them. Run it again in a "
-            "while."
+            f"{count}. About {hidden_by_others:,} more are in flight with another consumer. Run the command again in a "
+            "few minutes."
         )
-    return f"{count}; all were seen." if received else "There are no dead letters."
+    return f"{count}." if received else "No dead letters."
 
 
-def _table(*names: str, show_lines: bool = False) -> Table:
-    return Table(*(Column(name, overflow="fold") for name in names), show_lines=show_lines)
+def _examples(group: Sequence[DeadLetter]) -> str:
+    more = [f"and {len(group) - _EXAMPLES:,} more"] if len(group) > _EXAMPLES else []
+    return "\n".join([*(_images(dead_letter) for dead_letter in group[:_EXAMPLES]), *more])
 
 
 def _images(dead_letter: DeadLetter) -> str:

@@ -1,4 +1,4 @@
-"""The images whose dead letters were purged, in the stack's table: nothing else tells them from lost images."""
+"""The images whose dead letters were purged, in the stack's table, so that an audit does not report them as lost."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _KIND = {"S": "purged"}
 
 
 class PurgedImage(NamedTuple):
-    """An image, which is one version of an object, whose dead letter was purged; without a version it is any.
+    """An image (one version of an object) whose dead letter was purged; without a version, any version of the key.
 
     `queue` is the short name of its dead-letter queue; `day` (UTC) is when it was purged last.
     """

@@ -8,7 +8,7 @@ from typing import Any
 from labelwatch.dead_letters.dead_letter import DeadLetter, DeadLetterQueue, dead_letter_of, number_of
 from labelwatch.shared.queues import QueueReader, ReceiveOptions
 
-# Enough to read, to answer a question and to move them. A command that is killed leaves them hidden for as long.
+# Enough to read, to confirm and to redrive. A command that is killed leaves the messages hidden for this long.
 OPTIONS = ReceiveOptions(hidden_seconds=1800)
 
 
@@ -37,12 +37,12 @@ class DeadLetterReader:
 
     @property
     def hidden_by_others(self) -> int:
-        """About how many more there are, by SQS's own count, which other consumers have received."""
+        """About how many more are in flight with other consumers, by SQS's own count."""
         return sum(reader.hidden_by_others for reader in self._readers.values())
 
     @property
     def is_expired(self) -> bool:
-        """Whether other consumers may receive some of them by now."""
+        """Whether other consumers may have received some of the dead letters by now."""
         return any(reader.is_expired for reader in self._readers.values())
 
     def receive_all(self, report: Callable[[int], None] = lambda _: None) -> None:
@@ -82,6 +82,6 @@ def receiving(
         failed = reader.release()
         if failed:
             warn(
-                f"{number_of(failed)} could not be given back ({next(iter(failed.values()))}): in sight again within "
-                f"{options.hidden_seconds // 60} minutes."
+                f"Could not release {number_of(failed)}: {next(iter(failed.values()))}. Other commands can read them "
+                f"within {options.hidden_seconds // 60} minutes."
             )

@@ -1,4 +1,4 @@
-"""Sending dead letters back to their source queue, or deleting them, after a confirmation."""
+"""Redriving dead letters to their source queue, or deleting them, after a confirmation."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from labelwatch.shared.text import counted
 class Outcome(NamedTuple):
     """How many were finished, and SQS's reason for each that was not, by id.
 
-    `unchanged` stayed as they were; `duplicated` are on their source queue, and dead letters still.
+    `duplicated` are on their source queue, and were not deleted from the dead-letter queue.
     """
 
     finished: int
@@ -26,12 +26,12 @@ class Outcome(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What happens to dead letters, a batch of one queue at a time, and how that is put into words."""
+    """A change of dead letters, a batch of one queue at a time, with its question and its verb."""
 
     apply: Callable[[DeadLetterReader, Sequence[DeadLetter]], Outcome]
     question: str
+    progress: str
     done: str
-    if_dry_run: str
 
 
 def redrive(
@@ -42,23 +42,15 @@ def redrive(
     *,
     dry_run: bool,
 ) -> None:
-    """Sends each body back to its source queue, so that its tries start anew; raises UserError where a part fails.
+    """Sends each body to its source queue with new retries; raises UserError where a part fails.
 
     A dead letter is deleted only after its source queue has accepted it. The `rejected` ones are reported only.
     """
     if rejected:
-        terminal.print(
-            f"{number_of(rejected)} left out, rejected for good and dead again if moved: {reasons(rejected)}. "
-            "--force moves them too."
-        )
-        if not dead_letters:
-            terminal.print("Nothing is moved.")
-    change = Change(
-        _send_back,
-        f"Put {number_of(dead_letters)} back where {'it' if len(dead_letters) == 1 else 'they'} came from?",
-        "Put back",
-        f"Nothing is moved: {number_of(dead_letters)} would be.",
-    )
+        terminal.print(f"Skipped {number_of(rejected)}: permanently rejected. Use --force to include them.")
+        terminal.print(f"Reasons: {reasons(rejected)}.{'' if dead_letters else ' Nothing was changed.'}")
+    question = f"Redrive {number_of(dead_letters)} to the source queue?"
+    change = Change(_send_back, question, "Redriving", "redriven")
     _confirm_and_apply(change, reader, dead_letters, terminal, dry_run=dry_run)
 
 
@@ -70,19 +62,15 @@ def purge(
     *,
     dry_run: bool,
 ) -> None:
-    """Deletes them for good, and records their images as purged; raises UserError where a part fails."""
+    """Deletes dead letters, and records their images as purged; raises UserError where a part fails."""
 
     def delete(reader: DeadLetterReader, batch: Sequence[DeadLetter]) -> Outcome:
         purged.record(batch)  # first: an image whose dead letter is deleted and not recorded would look lost
         unchanged = reader.delete(batch)
         return Outcome(len(batch) - len(unchanged), unchanged, {})
 
-    change = Change(
-        delete,
-        f"Delete {number_of(dead_letters)} for good? The images stay.",
-        "Deleted",
-        f"Nothing is deleted: {number_of(dead_letters)} would be. The images stay.",
-    )
+    question = f"Delete {number_of(dead_letters)}? This cannot be undone. The images in S3 are kept."
+    change = Change(delete, question, "Deleting", "deleted")
     _confirm_and_apply(change, reader, dead_letters, terminal, dry_run=dry_run)
 
 
@@ -91,18 +79,17 @@ def _confirm_and_apply(
 ) -> None:
     if not dead_letters:
         return
-    terminal.console.print(output.summary_table(dead_letters))
+    output.print_summary(terminal.console, dead_letters)
     if dry_run:
-        terminal.print(change.if_dry_run)
+        terminal.print(f"Dry run: {number_of(dead_letters)} would be {change.done}. Nothing was changed.")
         return
     terminal.confirm(change.question)
     outcomes: list[Outcome] = []
     with terminal.progress() as bars:
-        bar = bars.add_task("", total=len(dead_letters))
-        for queue, batch in in_batches(dead_letters):
+        bar = bars.add_task(f"{change.progress} dead letters…", total=len(dead_letters))
+        for batch in in_batches(dead_letters):
             if reader.is_expired:
                 break
-            bars.update(bar, description=queue.name)
             outcomes.append(change.apply(reader, batch))
             bars.advance(bar, len(batch))
     _report(outcomes, len(dead_letters), terminal, change.done)
@@ -110,17 +97,19 @@ def _confirm_and_apply(
 
 def _report(outcomes: Sequence[Outcome], total: int, terminal: Terminal, done: str) -> None:
     finished = sum(outcome.finished for outcome in outcomes)
-    terminal.print(f"{done}: {finished} of {counted(total, 'dead letter')}.")
+    terminal.print(f"{done.capitalize()}: {finished:,} of {counted(total, 'dead letter')}.")
     unchanged = [reason for outcome in outcomes for reason in outcome.unchanged.values()]
     duplicated = [reason for outcome in outcomes for reason in outcome.duplicated.values()]
     untried = total - finished - len(unchanged) - len(duplicated)
     problems = [
-        f"left as they were: {len(unchanged)} ({unchanged[0]})" if unchanged else "",
-        f"on their queue again, but not deleted here: {len(duplicated)} ({duplicated[0]})" if duplicated else "",
-        f"not tried, since half an hour is over and others may see them: {untried}" if untried else "",
+        f"{len(unchanged):,} unchanged ({unchanged[0]})" if unchanged else "",
+        f"{len(duplicated):,} sent to the source queue, but not deleted ({duplicated[0]})" if duplicated else "",
+        f"{untried:,} not attempted, because the visibility timeout of 30 minutes expired" if untried else "",
     ]
     if any(problems):
-        raise UserError(f"{'; '.join(filter(None, problems))}. Run it again to go on.")
+        raise UserError(
+            f"Not all dead letters were {done}: {'; '.join(filter(None, problems))}. Run the same command to continue."
+        )
 
 
 def _send_back(reader: DeadLetterReader, batch: Sequence[DeadLetter]) -> Outcome:

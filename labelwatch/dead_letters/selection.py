@@ -1,4 +1,4 @@
-"""Which dead letters a command is about."""
+"""Selection of dead letters by reason, key or id."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,12 @@ from labelwatch.dead_letters.dead_letter import DeadLetter, number_of
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.text import printable
 
-# So much of an id is shown, and is enough to name a dead letter by.
+# The characters of an id that are shown, and that are enough to select a dead letter.
 SHORTEST_ID = 8
 
 
 class Filter(NamedTuple):
-    """Shell patterns on the reason and on an image's key; None lets everything pass."""
+    """Shell patterns on the reason and on an image's key; None matches everything."""
 
     reason: str | None = None
     key: str | None = None
@@ -27,10 +27,12 @@ class Filter(NamedTuple):
 
 
 def filter_of(reason: str | None, key: str | None, *, everything: bool) -> Filter:
-    """The filter that these options name; raises UserError where they name none, or two."""
+    """The filter of these options; raises UserError for no option, or for `--all` with a filter."""
     by_name = Filter(reason, key)
-    if everything == (by_name != Filter()):
-        raise UserError("say which dead letters: either --all, or --reason or --key, or both of these.")
+    if everything and by_name != Filter():
+        raise UserError("--all cannot be combined with --reason or --key. Pass either --all or the filters.")
+    if not everything and by_name == Filter():
+        raise UserError("No dead letters selected. Pass --all, or filter with --reason, --key or both.")
     return by_name
 
 
@@ -39,38 +41,38 @@ def matching(dead_letters: Sequence[DeadLetter], filter_: Filter) -> list[DeadLe
     passing = [dead_letter for dead_letter in dead_letters if filter_.passes(dead_letter)]
     if dead_letters and not passing:
         raise UserError(
-            f"no dead letter matches ({len(dead_letters):,} in all); the reasons are {reasons(dead_letters)}."
+            f"No dead letters match the filter ({len(dead_letters):,} in all). Reasons found: {reasons(dead_letters)}."
         )
     return passing
 
 
 def split_rejected(dead_letters: Sequence[DeadLetter], *, force: bool) -> tuple[list[DeadLetter], list[DeadLetter]]:
-    """The dead letters to redrive, and the rejected ones, which would be dead again: none of these with `force`."""
+    """The dead letters to redrive, and the permanently rejected ones to skip: none with `force`."""
     redrivable = [dead_letter for dead_letter in dead_letters if force or not dead_letter.is_rejected]
     return redrivable, [dead_letter for dead_letter in dead_letters if not force and dead_letter.is_rejected]
 
 
 def find(dead_letters: Sequence[DeadLetter], name: str, hidden_by_others: int = 0) -> DeadLetter:
-    """The only one with this id, or its beginning, or of this image; raises UserError for none and for several.
+    """The only dead letter with this id or beginning of an id, or of this image; else raises UserError.
 
-    `hidden_by_others` is how many there are beside these.
+    `hidden_by_others` is how many more are in flight with other consumers.
     """
     found = [dead_letter for dead_letter in dead_letters if _is_named(dead_letter, name)]
     if not found and hidden_by_others:
         raise UserError(
-            f"no dead letter in sight is {name}; about {hidden_by_others} more are in the hands of somebody else. Run "
-            "it again in a while."
+            f"No visible dead letter matches {name}. About {hidden_by_others:,} more are in flight with another "
+            "consumer. Run the command again in a few minutes."
         )
     if not found:
-        raise UserError(f"there is no dead letter {name}; `labelwatch dead-letters list` shows which there are.")
+        raise UserError(f"No dead letter matches {name}. Run `labelwatch dead-letters list` to list all.")
     if len(found) > 1:
         ids = ", ".join(dead_letter.id for dead_letter in found)
-        raise UserError(f"{name} means {number_of(found)}; name one by its id: {ids}.")
+        raise UserError(f"{name} matches {number_of(found)}. Pass an id: {ids}.")
     return found[0]
 
 
 def reasons(dead_letters: Iterable[DeadLetter]) -> str:
-    """The reasons, the commonest first, each with how many have it."""
+    """The reasons with their counts, the most frequent first."""
     counts = Counter(printable(dead_letter.reason) for dead_letter in dead_letters).most_common()
     return ", ".join(f"{reason} ({count})" for reason, count in counts)
 

@@ -317,9 +317,9 @@ def test_a_dead_letter_that_cannot_be_released_does_not_keep_the_others_and_is_r
     with receiving(sqs, stack.queues, stack.warnings.append) as reader:
         reader.receive_all()
     assert len(stack.bodies("ImagesDeadLetters")) == 10
-    assert stack.warnings == [
-        "2 dead letters could not be given back (InternalError: try again): in sight again within 30 minutes."
-    ]
+    (warning,) = stack.warnings
+    for part in ("2 dead letters", "InternalError: try again", "30 minutes"):
+        assert part in warning
 
 
 def test_a_queue_that_fails_does_not_keep_the_dead_letters_of_the_other(stack: Stack) -> None:
@@ -329,15 +329,15 @@ def test_a_queue_that_fails_does_not_keep_the_dead_letters_of_the_other(stack: S
         reader.receive_all()
         stack.sqs.delete_queue(QueueUrl=stack.urls["ImagesDeadLetters"])
     assert stack.bodies("PredictionsDeadLetters") == ["p1"]
-    assert [warning[:41] for warning in stack.warnings] == ["2 dead letters could not be given back (A"]
+    assert ["2 dead letters" in warning for warning in stack.warnings] == [True]
 
 
 def test_redriven_messages_are_on_their_source_queue_and_no_longer_dead_letters(stack: Stack) -> None:
     stack.add(*(f"{number:02}" for number in range(12)))
     stack.add("p1", queue="PredictionsDeadLetters")
     printed = stack.redrive(stack.received())
-    assert stack.questions == ["Put 13 dead letters back where they came from?"]
-    assert "Put back: 13 of 13 dead letters." in printed
+    assert ["13 dead letters" in question for question in stack.questions] == [True]
+    assert "Redriven: 13 of 13" in printed
     assert stack.bodies("ImagesQueue") == [f"{number:02}" for number in range(12)]
     assert stack.bodies("PredictionsQueue") == ["p1"]
     assert stack.received().dead_letters == []
@@ -353,8 +353,8 @@ def test_a_message_that_its_source_queue_refuses_stays_a_dead_letter_until_a_sec
     stack.add("a", "b", "c")
     reader = stack.received(ChangedSqs(stack.sqs, "send_message_batch", refusing("b")))
     printed = stack.redrive(reader)
-    assert "Put back: 2 of 3 dead letters." in printed
-    assert printed.rstrip().endswith("left as they were: 1 (InternalError: try again). Run it again to go on.")
+    assert "Redriven: 2 of 3" in printed
+    assert "1 unchanged (InternalError: try again)" in printed
     assert stack.bodies("ImagesQueue") == ["a", "c"]
     reader.release()
     stack.redrive(stack.received())
@@ -365,7 +365,7 @@ def test_nothing_is_deleted_where_the_source_queue_fails(stack: Stack) -> None:
     stack.add("a", "b")
     reader = stack.received()
     stack.sqs.delete_queue(QueueUrl=stack.urls["ImagesQueue"])
-    assert "Put back: 0 of 2 dead letters." in stack.redrive(reader)
+    assert "Redriven: 0 of 2" in stack.redrive(reader)
     reader.release()
     assert stack.bodies("ImagesDeadLetters") == ["a", "b"]
 
@@ -374,8 +374,9 @@ def test_a_message_that_was_sent_and_not_deleted_is_reported_as_in_both_queues(s
     stack.add("a", "b", "c")
     reader = stack.received(ChangedSqs(stack.sqs, "delete_message_batch", refusing_the_first))
     printed = stack.redrive(reader)
-    assert "Put back: 2 of 3 dead letters." in printed
-    assert "on their queue again, but not deleted here: 1 (InternalError: try again)." in printed
+    assert "Redriven: 2 of 3" in printed
+    assert "1 sent to the source queue" in printed
+    assert "InternalError: try again" in printed
     assert stack.bodies("ImagesQueue") == ["a", "b", "c"]
     reader.release()
     assert len(stack.bodies("ImagesDeadLetters")) == 1
@@ -393,16 +394,17 @@ def test_after_half_an_hour_no_more_are_moved_since_other_consumers_may_receive_
     reader = stack.received(sqs, clock=lambda: seconds[0])
     seconds[0] = 1799
     printed = stack.redrive(reader)
-    assert "Put back: 10 of 12 dead letters." in printed
-    assert "not tried, since half an hour is over and others may see them: 2. Run it again to go on." in printed
+    assert "Redriven: 10 of 12" in printed
+    assert "2 not attempted" in printed
     assert len(stack.bodies("ImagesQueue")) == 10
 
 
 def test_rejected_dead_letters_are_reported_with_their_reasons(stack: Stack) -> None:
     stack.add("x", "y", fault=NOT_AN_IMAGE)
     printed = stack.redrive(DeadLetterReader(stack.sqs, []), rejected=stack.received().dead_letters)
-    assert printed.startswith("2 dead letters left out, rejected for good")
-    assert "InvalidImageFormatException (2). --force moves them too." in printed
+    assert printed.startswith("Skipped 2 dead letters")
+    assert "--force" in printed
+    assert "InvalidImageFormatException (2)" in printed
     assert stack.questions == []
 
 
@@ -411,7 +413,7 @@ def test_a_dry_run_moves_nothing_without_a_question(stack: Stack) -> None:
     reader = stack.received()
     printed = stack.redrive(reader, dry_run=True)
     assert "AccessDeniedException" in printed
-    assert "Nothing is moved: 1 dead letter would be." in printed
+    assert "Dry run: 1 dead letter " in printed
     assert (stack.questions, stack.bodies("ImagesQueue"), len(reader.dead_letters)) == ([], [], 1)
 
 
@@ -419,7 +421,7 @@ def test_a_dry_run_moves_nothing_without_a_question(stack: Stack) -> None:
 def test_without_a_yes_nothing_is_moved_or_deleted(stack: Stack, command: Callable[..., str]) -> None:
     stack.add("a")
     reader = stack.received()
-    assert command(stack, reader, accepts=False).rstrip().endswith("nothing is created, changed or deleted.")
+    assert command(stack, reader, accepts=False).rstrip().splitlines()[-1].startswith("Cancelled.")
     reader.release()
     assert (stack.bodies("ImagesDeadLetters"), stack.bodies("ImagesQueue")) == (["a"], [])
 
@@ -434,8 +436,8 @@ def test_purged_dead_letters_are_on_no_queue(stack: Stack) -> None:
     stack.add(*(f"{number:02}" for number in range(12)))
     reader = stack.received()
     printed = stack.purge(reader)
-    assert stack.questions == ["Delete 12 dead letters for good? The images stay."]
-    assert "Deleted: 12 of 12 dead letters." in printed
+    assert ["12 dead letters" in question for question in stack.questions] == [True]
+    assert "Deleted: 12 of 12" in printed
     assert reader.release() == {}
     assert [stack.bodies(queue) for queue in NAMES] == [[], [], [], []]
 
@@ -457,7 +459,7 @@ def test_each_image_of_a_purged_dead_letter_is_recorded_once(stack: Stack) -> No
 def test_an_upload_s_dead_letter_and_a_backfill_s_of_the_same_image_are_purged_together(stack: Stack) -> None:
     from_backfill = builders.notification(builders.s3_record(labelwatch={"notify": False}))
     stack.add(IMAGE, from_backfill)
-    assert "Deleted: 2 of 2 dead letters." in stack.purge(stack.received())
+    assert "Deleted: 2 of 2" in stack.purge(stack.received())
     assert [image.key for image in stack.purged.all()] == ["leaf.jpg"]
 
 
@@ -489,7 +491,7 @@ def test_unprocessed_items_are_written_in_another_call(stack: Stack) -> None:
 def test_a_dry_run_of_purge_deletes_nothing(stack: Stack) -> None:
     stack.add("a", "b")
     reader = stack.received()
-    assert "Nothing is deleted: 2 dead letters would be. The images stay." in stack.purge(reader, dry_run=True)
+    assert "Dry run: 2 dead letters " in stack.purge(reader, dry_run=True)
     reader.release()
     assert stack.bodies("ImagesDeadLetters") == ["a", "b"]
     assert stack.questions == []
@@ -499,5 +501,5 @@ def test_a_dead_letter_that_cannot_be_deleted_is_reported(stack: Stack) -> None:
     stack.add("a", "b")
     reader = stack.received(ChangedSqs(stack.sqs, "delete_message_batch", refusing_the_first))
     printed = stack.purge(reader)
-    assert "Deleted: 1 of 2 dead letters." in printed
-    assert "left as they were: 1 (InternalError: try again)." in printed
+    assert "Deleted: 1 of 2" in printed
+    assert "1 unchanged (InternalError: try again)" in printed

@@ -20,6 +20,7 @@ from labelwatch.dead_letters.dead_letter import (
 from labelwatch.dead_letters.selection import Filter
 from labelwatch.shared.errors import UserError
 from tests.support.builders import notification, prediction, s3_record
+from tests.support.terminal import printed
 
 PROJECT = Path(__file__).parents[2]
 IMAGES = DeadLetterQueue("images", "https://dead/images", "https://images")
@@ -114,10 +115,7 @@ def test_a_filter_that_matches_nothing_is_refused_with_the_existing_reasons() ->
     dead_letters = [dead_letter(), rejected(), dead_letter(), dead_letter(reason="\x1b[2J")]
     with pytest.raises(UserError) as error:
         selection.matching(dead_letters, Filter(reason="EmptyImag"))
-    assert str(error.value) == (
-        "no dead letter matches (4 in all); the reasons are AccessDeniedException (2), "
-        "InvalidImageFormatException (1), \\x1b[2J (1)."
-    )
+    assert "AccessDeniedException (2), InvalidImageFormatException (1), \\x1b[2J (1)" in str(error.value)
 
 
 def test_without_dead_letters_a_filter_that_matches_nothing_is_no_mistake() -> None:
@@ -133,7 +131,7 @@ def test_dead_letters_to_change_must_be_named_in_exactly_one_way(
     *,
     everything: bool,
 ) -> None:
-    with pytest.raises(UserError, match=r"^say which dead letters: either --all, or"):
+    with pytest.raises(UserError, match=r"--all.*--reason.*--key"):
         selection.filter_of(reason, key, everything=everything)
 
 
@@ -160,19 +158,19 @@ def test_a_dead_letter_is_found_by_its_image_or_its_id(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["lea", "6b0e71b", ""])
-def test_a_name_of_no_dead_letter_is_one_sentence(name: str) -> None:
-    with pytest.raises(UserError, match=r"^there is no dead letter .*dead-letters list"):
+def test_a_name_of_no_dead_letter_is_refused_with_the_command_that_lists_all(name: str) -> None:
+    with pytest.raises(UserError, match="`labelwatch dead-letters list`"):
         selection.find([dead_letter()], name)
 
 
 def test_a_dead_letter_that_is_not_found_may_be_hidden_by_another_consumer() -> None:
-    with pytest.raises(UserError, match=r"no dead letter in sight is other\.jpg; about 2 more are in the hands of"):
+    with pytest.raises(UserError, match=r"other\.jpg.*2 more"):
         selection.find([dead_letter()], "other.jpg", 2)
     assert selection.find([dead_letter()], "leaf.jpg", 2) == dead_letter()
 
 
-def test_an_image_of_two_dead_letters_is_one_sentence_with_their_ids() -> None:
-    with pytest.raises(UserError, match=r"means 2 dead letters; name one by its id: 6b0e71bd-.*, 00000000\."):
+def test_an_image_of_two_dead_letters_is_refused_with_their_ids() -> None:
+    with pytest.raises(UserError, match=r"2 dead letters.*6b0e71bd-.*, 00000000"):
         selection.find([dead_letter(), dead_letter(id="00000000")], "leaf.jpg")
 
 
@@ -213,11 +211,13 @@ def rejections() -> set[str]:
 
 
 def test_there_is_advice_on_every_reason_for_which_the_functions_reject() -> None:
-    assert (
-        {"EmptyImage", "NotAnS3Event", "InvalidImageFormatException", "InvalidParameterException"}
-        <= rejections()
-        <= set(advice.ADVICE)
-    )
+    assert {"EmptyImage", "NotAnS3Event", "InvalidImageFormatException", "InvalidParameterException"} <= rejections()
+    assert not [reason for reason in rejections() if advice.for_reason(reason) == advice.ANY_OTHER]
+
+
+def test_a_reason_has_one_advice() -> None:
+    reasons = [reason for row in advice.ADVICE for reason in row]
+    assert len(set(reasons)) == len(reasons)
 
 
 def test_an_unexpected_reason_has_general_advice() -> None:
@@ -240,35 +240,45 @@ def test_json_has_decoded_keys_and_null_for_a_missing_detail() -> None:
     assert (by_sqs["reason"], by_sqs["detail"], by_sqs["rejected"]) == ("not recorded", None, False)
 
 
-def test_a_table_has_no_control_character() -> None:
-    table = output.table([dead_letter("\x1b[2J\u202e.jpg", attributes={"detail": "\x07"})])
-    cells = [cell for column in table.columns for cell in column._cells]
-    assert cells[1:3] == ["\\x1b[2J\\u202e.jpg", "AccessDeniedException\n\\x07"]
+def test_a_list_has_no_control_character() -> None:
+    shown = printed(80, output.print_list, [dead_letter("\x1b[2J\u202e.jpg", attributes={"detail": "\x07"})])
+    assert "\\x1b[2J\\u202e.jpg" in shown
+    assert "\\x07" in shown
 
 
-def test_a_row_of_the_table_has_images_reason_and_times() -> None:
-    body = notification(s3_record("1.jpg"), s3_record("2.jpg"))
-    table = output.table([dead_letter(body=body)])
-    assert [list(column._cells) for column in table.columns] == [
-        ["6b0e71bd\nimages"],
-        ["1.jpg\n2.jpg"],
-        ["AccessDeniedException\nin AWS's words"],
-        ["2026-11-22 10:00:00\n2026-11-22 10:01:00\n3"],
+def test_a_list_has_ids_keys_and_reasons_whole_at_80_columns() -> None:
+    body = notification(s3_record("field 7/row 12/2026-11-22/leaf 1.jpg"), s3_record("2.jpg"))
+    shown = printed(80, output.print_list, [dead_letter(body=body, reason="InvalidImageFormatException")])
+    assert [line.strip() for line in shown.splitlines()] == [
+        "id:         6b0e71bd",
+        "queue:      images",
+        "image:      field 7/row 12/2026-11-22/leaf 1.jpg",
+        "2.jpg",
+        "reason:     InvalidImageFormatException",
+        "detail:     in AWS's words",
+        "sent (UTC): 2026-11-22 10:00:00",
+        "received:   3 times, first at 2026-11-22 10:01:00",
     ]
+
+
+def test_a_list_is_a_table_where_the_terminal_is_wide() -> None:
+    shown = printed(160, output.print_list, [dead_letter()])
+    assert "│ 6b0e71bd │ images │ leaf.jpg │ AccessDeniedException │" in shown
 
 
 def test_details_have_the_advice_every_attribute_and_the_body() -> None:
     shown = output.details(dead_letter("葉 1.jpg", "ResourceNotReadyException", attributes={"of-others": "\x1b"}))
-    for line in (
+    known = advice.for_reason("ResourceNotReadyException")
+    for part in (
         "image: s3://images/葉 1.jpg",
-        f"it means: {advice.ADVICE['ResourceNotReadyException'].meaning}",
-        f"to do: {advice.ADVICE['ResourceNotReadyException'].to_do}",
-        "sent: 2026-11-22 10:00:00",
-        "attribute of-others: \\x1b",
-        "SQS's SentTimestamp: 1795341600123",
-        '   "eventSource": "aws:s3",',
+        f"meaning: {known.meaning}",
+        f"action: {known.action}",
+        "sent (UTC): 2026-11-22 10:00:00",
+        "of-others: \\x1b",
+        "SentTimestamp: 1795341600123",
+        '"eventSource": "aws:s3",',
     ):
-        assert line in shown.splitlines()
+        assert f"{part}\n" in shown
 
 
 def test_details_show_a_body_that_is_no_json_as_it_is() -> None:
@@ -276,29 +286,27 @@ def test_details_show_a_body_that_is_no_json_as_it_is() -> None:
 
 
 def test_a_summary_counts_by_queue_and_reason_with_the_first_images() -> None:
-    table = output.summary_table([*(dead_letter(f"{number}.jpg") for number in range(5)), dead_letter(reason=None)])
-    assert [list(column._cells) for column in table.columns] == [
-        ["images", "images"],
-        ["AccessDeniedException", "not recorded"],
-        ["5", "1"],
-        ["0.jpg\n1.jpg\n2.jpg\nand 2 more", "leaf.jpg"],
-    ]
+    dead_letters = [*(dead_letter(f"{number}.jpg") for number in range(5)), dead_letter(reason=None)]
+    rows = [line.strip("│ ").split() for line in printed(80, output.print_summary, dead_letters).splitlines()]
+    assert ["images", "│", "AccessDeniedException", "│", "5", "│", "0.jpg"] in rows
+    assert ["2.jpg"] in [row[-1:] for row in rows]
+    assert ["3.jpg"] not in [row[-1:] for row in rows]
+    assert ["and", "2", "more"] in [row[-3:] for row in rows]
+    assert ["images", "│", "not", "recorded", "│", "1", "│", "leaf.jpg"] in rows
 
 
 @pytest.mark.parametrize(
-    ("shown", "received", "hidden", "sentence"),
+    ("shown", "received", "hidden", "start"),
     [
-        (0, 0, 0, "There are no dead letters."),
-        (3, 3, 0, "3 dead letters; all were seen."),
-        (1, 1, 0, "1 dead letter; all were seen."),
-        (1, 3, 0, "1 of 3 dead letters; all were seen."),
-        (
-            3,
-            3,
-            2,
-            "3 dead letters; about 2 more out of sight: somebody else has received them. Run it again in a while.",
-        ),
+        (0, 0, 0, "No dead letters."),
+        (3, 3, 0, "3 dead letters."),
+        (1, 1, 0, "1 dead letter."),
+        (1, 3, 0, "1 of 3 dead letters."),
+        (3, 3, 2, "3 dead letters. About 2 more"),
+        (0, 0, 2, "0 dead letters. About 2 more"),
     ],
 )
-def test_the_counts_say_whether_all_were_received(shown: int, received: int, hidden: int, sentence: str) -> None:
-    assert output.count_sentence([dead_letter()] * shown, [dead_letter()] * received, hidden) == sentence
+def test_the_counts_say_how_many_are_hidden(shown: int, received: int, hidden: int, start: str) -> None:
+    counts = output.count_sentence([dead_letter()] * shown, [dead_letter()] * received, hidden)
+    assert counts.startswith(start)
+    assert counts == start or hidden
