@@ -1,4 +1,4 @@
-"""What was uploaded against its predictions, dead letters and alerts: a comparison without I/O."""
+"""Compares uploads with predictions, dead letters and alerts, without I/O."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Uploaded(Struct, frozen=True):
-    """An image, which is one version of an object; `day` is the upload's, in UTC."""
+    """An image: one version of an object; `day` is the day of the upload, in UTC."""
 
     bucket: str
     key: str
@@ -23,9 +23,9 @@ class Uploaded(Struct, frozen=True):
 
 
 class StoredPrediction(Struct, frozen=True):
-    """A prediction whose rows are stored under `row_key`, and the image that they are of.
+    """A prediction with rows under `row_key`, and its image.
 
-    It is worth an alert if it is `of_interest`; one is expected unless alerts were `suppressed`, as a backfill does.
+    An alert is expected if the prediction is `of_interest`, unless a backfill `suppressed` its alerts.
     """
 
     id: str
@@ -43,9 +43,9 @@ class StoredPrediction(Struct, frozen=True):
 
 
 class DeadLetterImage(Struct, frozen=True):
-    """An image that a dead letter names; without a version it may be any of that key.
+    """An image in a dead letter; without a version, any version of that key.
 
-    It is of no upload after the day `until`, on which the dead letter was sent, or purged.
+    It matches no upload after the day on which the dead letter was sent or purged.
     """
 
     bucket: str
@@ -56,11 +56,11 @@ class DeadLetterImage(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """All that was read. Dead letters are of images, or of predictions; those that were purged count as well.
+    """Everything that was read. Purged dead letters count as dead letters.
 
-    `notified` are the ids of the predictions whose alert is recorded as published. These records are kept for the
-    uploads since `alerts_since` only. `in_progress` are messages that are not settled yet, or dead letters that another
-    consumer hides now. `unreadable_rows` are the keys of objects among the rows that hold no rows.
+    `notified` are the ids of the predictions whose alert is recorded as published; these records exist for uploads
+    since `alerts_since` only. `in_progress` counts messages in the queues, and dead letters in flight with other
+    consumers. `unreadable_rows` are the keys of objects under the rows' prefix that hold no rows.
     """
 
     uploads: Sequence[Uploaded]
@@ -76,11 +76,11 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """The counts, and the lists of what they do not explain.
+    """The counts, and the lists of images, alerts and rows that are not accounted for.
 
     Each image is `predicted`, one of the `dead_letters`, or `unaccounted_for`; `images_also_dead_letters`
     have a prediction as well. Each of the `expected_alerts` is `notified`, one of the `alert_dead_letters`, or
-    `not_notified`; `suppressed` are predictions that are worth an alert, but of a backfill without alerts.
+    `not_notified`; `suppressed` are predictions of interest from a backfill without alerts.
     """
 
     images: int
@@ -106,13 +106,13 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     @property
     def is_explained(self) -> bool:
-        """Whether messages in progress may explain what is incomplete; nothing explains rows without an upload."""
+        """Whether messages in progress may explain what is incomplete; rows without an upload are never explained."""
         unsettled = len(self.unaccounted_for) + len(self.not_notified)
         return not self.rows_without_upload and not self.unreadable_rows and unsettled <= self.in_progress
 
 
 def compare(found: Found) -> Verdict:
-    """The verdict on what was found; images are compared by content, since a key holds many of them over time."""
+    """The verdict; images are compared by content, since a key holds many images over time."""
     comparison = _Comparison(found)
     reasons = comparison.dead_letter_reasons()
     return Verdict(
@@ -135,17 +135,17 @@ def compare(found: Found) -> Verdict:
 
 
 class _DeadLetters:
-    """Dead letters by the image that they name."""
+    """Dead letters by image."""
 
     def __init__(self, *groups: Sequence[DeadLetterImage]) -> None:
-        # The last dead letter of an image counts: it is of every upload that an earlier one is of.
+        # The last dead letter of an image counts: it matches every upload that an earlier dead letter matches.
         by_day = sorted(chain(*groups), key=lambda dead_letter: dead_letter.sent_or_purged_on)
         self._by_image = {
             (dead_letter.bucket, dead_letter.key, dead_letter.version_id): dead_letter for dead_letter in by_day
         }
 
     def reason(self, image: Uploaded | StoredPrediction) -> str | None:
-        """Why this image is a dead letter; None where it is none."""
+        """The reason of this image's dead letter; None without a dead letter."""
         for version_id in (image.version_id, None):
             dead_letter = self._by_image.get((image.bucket, image.key, version_id))
             if dead_letter and image.day <= dead_letter.sent_or_purged_on:
@@ -170,11 +170,11 @@ class _Comparison:
         return [image for image in self._found.uploads if _content(image) in self._predicted_contents]
 
     def images_also_dead_letters(self) -> list[Uploaded]:
-        """Images with a prediction that are dead letters now as well; a purged one has done no harm."""
+        """Images with a prediction and a current dead letter; a purged dead letter does not count."""
         return [image for image in self.predicted() if self._current_image_dead_letters.reason(image)]
 
     def dead_letter_reasons(self) -> list[str]:
-        """The reason of each image that has no prediction and is, or was, a dead letter of either queue."""
+        """The reason of each image without a prediction and with a current or purged dead letter of either queue."""
         return [reason for image in self._unpredicted() if (reason := self._all_dead_letters.reason(image))]
 
     def unaccounted_for(self) -> list[Uploaded]:
@@ -190,7 +190,7 @@ class _Comparison:
         return [prediction for prediction in self.expected_alerts() if self._is_notified(prediction)]
 
     def alert_dead_letters(self) -> list[StoredPrediction]:
-        """Only dead letters of predictions count: one of an image says nothing of an alert."""
+        """Only dead letters of the predictions queue count: the dead letter of an image is not about an alert."""
         dead_letters = self._prediction_dead_letters
         return [prediction for prediction in self._without_alert() if dead_letters.reason(prediction)]
 
@@ -200,7 +200,7 @@ class _Comparison:
         ]
 
     def predictions_of_deleted_images(self) -> list[StoredPrediction]:
-        """Without versions, rows of a deleted image cannot be told from rows of nothing uploaded."""
+        """Without versions, rows of a deleted image look like rows without an upload."""
         return [prediction for prediction in self._without_upload() if prediction.version_id is None]
 
     def rows_without_upload(self) -> list[StoredPrediction]:
@@ -224,10 +224,10 @@ class _Comparison:
         return prediction.id in self._found.notified
 
     def _is_suppressed(self, prediction: StoredPrediction) -> bool:
-        """An alert that was published before a backfill came to the image counts all the same."""
+        """An alert that was published before the backfill still counts."""
         return prediction.suppressed and not self._is_notified(prediction)
 
 
 def _content(image: Uploaded | StoredPrediction) -> tuple[str, str, str, date]:
-    """What a prediction is of. Its day too: the same content on another day has rows of its own."""
+    """The identity of a prediction's image. With the day: the same content on another day has other rows."""
     return image.bucket, image.key, image.etag, image.day

@@ -1,41 +1,37 @@
-"""A verdict as people and programs read it."""
+"""A verdict for people and programs."""
 
 import json
 from collections.abc import Iterator
 
 from labelwatch.audit.compare import Verdict
-
-RUN_LATER = "Run this again when the queues are empty."
+from labelwatch.shared.text import counted
 
 
 def as_text(scope: object, verdict: Verdict) -> str:
-    """The counts, then each thing that they do not explain, then whether it adds up."""
-    reasons = ", ".join(f"{count} {reason}" for reason, count in verdict.reasons.items())
-    lines = [
-        f"{verdict.images:7,} images: {scope}",
-        f"{verdict.predicted:7,}   have their prediction stored",
-        f"{verdict.dead_letters:7,}   are dead letters{f': {reasons}' if reasons else ''}",
-        f"{len(verdict.unaccounted_for):7,}   are unaccounted for",
-        f"{verdict.expected_alerts:7,} predictions are worth an alert",
-        f"{verdict.notified:7,}   were notified",
-        f"{verdict.alert_dead_letters:7,}   are dead letters",
-        f"{len(verdict.not_notified):7,}   were not notified",
-        f"{verdict.in_progress:7,} messages of the whole stack are in progress, or hidden by another reader",
+    """The counts, a line for each thing that is not accounted for, and the result."""
+    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in verdict.reasons.items())
+    counts = [
+        (verdict.images, f"images: {scope}"),
+        (verdict.predicted, "  with a prediction"),
+        (verdict.dead_letters, f"  with a dead letter{f': {reasons}' if reasons else ''}"),
+        (len(verdict.unaccounted_for), "  unaccounted for"),
+        (verdict.expected_alerts, "alerts expected"),
+        (verdict.notified, "  published"),
+        (verdict.alert_dead_letters, "  with a dead letter"),
+        (len(verdict.not_notified), "  missing"),
+        (verdict.in_progress, "messages in progress in the whole stack"),
     ]
-    if verdict.suppressed:
-        lines.append(f"{verdict.suppressed:7,} predictions are worth one too, and of a backfill without alerts")
-    if verdict.images_also_dead_letters:
-        lines.append(f"{verdict.images_also_dead_letters:7,} images have a prediction, and are dead letters too")
-    if verdict.predictions_of_deleted_images:
-        lines.append(
-            f"{verdict.predictions_of_deleted_images:7,} predictions are of images that a bucket without versions no "
-            "longer has"
-        )
-    return "\n".join([*lines, *_unexplained(verdict), _summary(verdict), ""])
+    rare = [
+        (verdict.suppressed, "alerts suppressed by a backfill without --notify"),
+        (verdict.images_also_dead_letters, "images with both a prediction and a dead letter"),
+        (verdict.predictions_of_deleted_images, "predictions of images deleted from a bucket without versioning"),
+    ]
+    shown = counts + [(count, text) for count, text in rare if count]
+    return "\n".join([*(f"{count:7,} {text}" for count, text in shown), *_unexplained(verdict), _result(verdict), ""])
 
 
 def as_json(scope: object, verdict: Verdict) -> str:
-    """An object with the counts, the lists as texts, `complete`, and `scope` in words."""
+    """An object with the counts, the lists as texts, `complete`, and `scope` as a text."""
     fields = {name: getattr(verdict, name) for name in verdict.__struct_fields__}
     texts = {
         name: [str(item) for item in value] if isinstance(value, list) else value for name, value in fields.items()
@@ -46,18 +42,30 @@ def as_json(scope: object, verdict: Verdict) -> str:
 
 
 def _unexplained(verdict: Verdict) -> Iterator[str]:
-    yield from (f"unaccounted for: {image}" for image in verdict.unaccounted_for)
-    yield from (f"not notified: {prediction}" for prediction in verdict.not_notified)
-    yield from (
-        f"rows of nothing uploaded (or of what was deleted for good): {prediction}"
-        for prediction in verdict.rows_without_upload
-    )
-    yield from (f"no rows; take it away, and see whose prediction is missing: {key}" for key in verdict.unreadable_rows)
+    yield from (f"Unaccounted for: {image}" for image in verdict.unaccounted_for)
+    yield from (f"Alert missing: {prediction}" for prediction in verdict.not_notified)
+    yield from (f"Rows without an upload: {prediction}" for prediction in verdict.rows_without_upload)
+    yield from (f"Not rows: {key}. Delete this object, then run the audit again." for key in verdict.unreadable_rows)
 
 
-def _summary(verdict: Verdict) -> str:
+def _result(verdict: Verdict) -> str:
     if not verdict.is_explained:
-        return "It does not add up."
+        return f"Audit failed: {_problems(verdict)}."
     if not verdict.is_complete:
-        return f"What is left over may be in progress. {RUN_LATER}"
-    return "It adds up." if verdict.images else "Nothing was uploaded there."
+        return (
+            f"Audit incomplete: {_problems(verdict)}; {counted(verdict.in_progress, 'message')} in progress. Run the "
+            "command again in a few minutes."
+        )
+    if not verdict.images:
+        return "No uploads match. Check --day and --prefix."
+    return f"Audit passed: {counted(verdict.images, 'image')}, all accounted for."
+
+
+def _problems(verdict: Verdict) -> str:
+    problems = [
+        (len(verdict.unaccounted_for), "image", "unaccounted for"),
+        (len(verdict.not_notified), "alert", "missing"),
+        (len(verdict.rows_without_upload), "prediction", "without an upload"),
+        (len(verdict.unreadable_rows), "object", "without rows"),
+    ]
+    return ", ".join(f"{counted(count, noun)} {problem}" for count, noun, problem in problems if count)

@@ -1,4 +1,4 @@
-"""Reads what an audit compares: uploads, queues, dead letters, rows and alerts. Nothing is deleted or changed."""
+"""Reads uploads, queues, dead letters, rows and alerts for an audit, and changes nothing."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ from labelwatch.shared.account import Account
 from labelwatch.shared.queues import ReceiveOptions, queue_depth
 
 ROWS_AT_ONCE = 10
-# Another reader of dead letters, such as `labelwatch dead-letters`, hides them for a while.
+# `labelwatch dead-letters` and other consumers hide dead letters for a while.
 _RECEIVE_OPTIONS = ReceiveOptions(hidden_seconds=120, patience_seconds=10)
 # DynamoDB's limit: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_ITEMS = 100
@@ -39,13 +39,13 @@ _ALERT_RECORDS_RETENTION = RECORD_RETENTION - timedelta(days=1)
 
 
 class Scope(Struct, frozen=True):
-    """The uploads of this day (UTC), with keys that begin with the prefix; without a day, of all days."""
+    """The uploads of this day (UTC) with this prefix; without a day, of all days."""
 
     day: date | None = None
     prefix: str = ""
 
     def includes(self, key: str, day: date) -> bool:
-        """Whether an image of this key that was uploaded on this day is in the scope."""
+        """Whether an image with this key and day of upload is in the scope."""
         return self.day in {None, day} and key.startswith(self.prefix)
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ _decode_rows = msgspec.json.Decoder(_Row).decode_lines
 
 
 class Reader:
-    """Reads one stack, whose outputs are given; `warn` gets a sentence where dead letters could not be released."""
+    """Reads the stack with these outputs; `warn` receives a sentence where dead letters could not be released."""
 
     def __init__(
         self,
@@ -83,11 +83,11 @@ class Reader:
         self._warn = warn
 
     def read(self, scope: Scope) -> Found:
-        """Reads in three phases, whose order makes the audit right while images move through the pipeline.
+        """Reads in three phases. Their order keeps the audit right while images move through the pipeline.
 
-        Before: the keys of the rows that exist. Only these may turn out to be rows of nothing uploaded; rows that come
-        later may be of a later upload. Then: the uploads and the queues. After: dead letters, rows and alerts. Messages
-        move forwards only, so whatever an upload or a queue showed is found where it ended, or was counted in progress.
+        First the keys of the existing rows: only these can be rows without an upload, since newer rows may have a newer
+        upload. Then the uploads and the queues. Last the dead letters, rows and alerts. Messages move forwards only, so
+        each upload is found at its end, or was counted in progress.
         """
         rows_before = set(self._row_keys(scope))
 
@@ -132,7 +132,7 @@ class Reader:
         ]
 
     def _rows(self, scope: Scope, uploads: Sequence[Uploaded]) -> dict[str, StoredPrediction | None]:
-        """The prediction of each row key, of the uploads' days; None where the object holds no rows."""
+        """The prediction for each row key on the uploads' days; None where the object holds no rows."""
         days = {None, scope.day} | {image.day for image in uploads}
         keys = [key for key in self._row_keys(scope) if _day_of(key) in days]
         with ThreadPoolExecutor(ROWS_AT_ONCE) as pool:
@@ -162,14 +162,14 @@ class Reader:
         )
 
     def _dead_letters(self, queue: DeadLetterQueue) -> tuple[list[DeadLetterImage], int]:
-        """The images of the queue's dead letters, and about how many dead letters other consumers hide."""
+        """The images of the queue's dead letters, and about how many more are in flight with other consumers."""
         with receiving(self._sqs, [queue], self._warn, _RECEIVE_OPTIONS) as reader:
             reader.receive_all()
             images = [image for dead_letter in reader.dead_letters for image in _images_of(dead_letter)]
             return images, reader.hidden_by_others
 
     def _notified(self, ids: Iterable[str]) -> frozenset[str]:
-        """The predictions of these whose alert is recorded as published."""
+        """The ids whose alert is recorded as published."""
         notified: set[str] = set()
         table = self._outputs["TableName"]
         for batch in batched(dict.fromkeys(ids), MAX_ITEMS):
@@ -184,7 +184,7 @@ class Reader:
 
 
 def from_stack(account: Account, stack_name: str, warn: Callable[[str], None]) -> Reader:
-    """The reader of this stack; raises UserError without one, or one of a version without what is read."""
+    """The reader of this stack; raises UserError where the stack or one of its outputs does not exist."""
     outputs = stacks.outputs(account.client("cloudformation"), stack_name, *_OUTPUTS, *OUTPUTS)
     return Reader(account.client("s3"), account.client("sqs"), account.client("dynamodb"), outputs, warn)
 
@@ -192,7 +192,7 @@ def from_stack(account: Account, stack_name: str, warn: Callable[[str], None]) -
 def _without_later_uploads(
     predictions: Iterable[StoredPrediction], scope: Scope, rows_before: set[str], uploads: Sequence[Uploaded]
 ) -> list[StoredPrediction]:
-    """The predictions of the scope, without those of images that were uploaded after the uploads were read."""
+    """The predictions of the scope, without images that were uploaded after the uploads were read."""
     contents = {(image.bucket, image.key, image.etag) for image in uploads}
     return [
         prediction
@@ -203,14 +203,14 @@ def _without_later_uploads(
 
 
 def _day_of(row_key: str) -> date | None:
-    """The day in a row's key; None where the key is not one of a row."""
+    """The day in a row's key; None for another key."""
     with suppress(ValueError):
         return date.fromisoformat(row_key.removeprefix(f"{_ROW_PREFIX}dt=").partition("/")[0])
     return None
 
 
 def _images_of(dead_letter: DeadLetter) -> list[DeadLetterImage]:
-    """The images that a dead letter names; none where it was never about an upload."""
+    """The images in a dead letter; none in a message of another producer."""
     until = dead_letter.sent_at.astimezone(UTC).date()
     return [
         DeadLetterImage(image.bucket, image.key, _version_id(image.version_id), dead_letter.reason, until)
@@ -227,5 +227,5 @@ def _purged_from(queue: DeadLetterQueue, purged: Iterable[PurgedImage]) -> list[
 
 
 def _version_id(version_id: str | None) -> str | None:
-    """The version from before versioning is `null` in some answers of S3 and missing in others."""
+    """The version from before versioning is `null` in some responses of S3 and missing in others."""
     return None if version_id == "null" else version_id

@@ -1,4 +1,4 @@
-"""The command that accounts for every uploaded image and every expected alert."""
+"""The audit command."""
 
 import sys
 from datetime import UTC, datetime
@@ -7,14 +7,13 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from labelwatch.commands.options import Profile, Region, Stack
+from labelwatch.commands.options import Profile, Region, Stack, stderr
 from labelwatch.shared.errors import UserError
 
 
 class Form(StrEnum):
-    """How the verdict is written."""
+    """The form of the output."""
 
     TEXT = "text"
     JSON = "json"
@@ -24,19 +23,18 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     *,
     day: Annotated[
         str | None,
-        typer.Option(help="Uploads of this day, UTC, such as 2026-11-26; today where no prefix is given."),
+        typer.Option(help="Uploads of this day, UTC (example: 2026-11-26). Default without --prefix: today."),
     ] = None,
-    prefix: Annotated[str, typer.Option(help="Uploads whose keys begin so, of all days unless --day is given.")] = "",
-    form: Annotated[Form, typer.Option("--format", help="How the verdict is written.")] = Form.TEXT,
+    prefix: Annotated[str, typer.Option(help="Uploads with this key prefix, of all days or of --day.")] = "",
+    form: Annotated[Form, typer.Option("--format", help="The form of the output.")] = Form.TEXT,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Hold each uploaded image against its prediction or dead letter, and each prediction against its alert.
+    """Check that each uploaded image has an outcome and each alert was sent.
 
-    Lists each image that is unaccounted for, each prediction whose alert is missing, and rows of nothing uploaded. Exit
-    code 1 where it does not add up, 3 where what is left over may be in progress still. Nothing is changed: dead
-    letters are read and given back.
+    Lists images without a prediction or dead letter, missing alerts, and rows without an upload. Nothing is changed.
+    Exit codes: 0 passed, 1 failed, 3 incomplete because messages are in progress.
     """
     from labelwatch.audit import compare, output, read
     from labelwatch.shared.account import Account
@@ -45,13 +43,12 @@ def audit(  # noqa: PLR0913 - a command's options, by name
     today = datetime.now(UTC).date()
     scope_day = parse_day(day, "--day") if day else None if prefix else today
     if scope_day and scope_day > today:
-        raise UserError(f"--day {scope_day} has not come yet: it is {today} (UTC).")
+        raise UserError(f"--day {scope_day} is in the future. Today is {today} (UTC).")
     if prefix.startswith("s3://"):
-        raise UserError(f"--prefix {prefix!r} must be the beginning of keys, such as 'field 7/', without the bucket.")
+        raise UserError(f"--prefix {prefix!r} is not a key prefix. Omit the bucket (example: 'field 7/').")
     scope = read.Scope(scope_day, prefix)
-    stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    reader = read.from_stack(Account(profile, region), stack, warn=partial(stderr.print, soft_wrap=True))
-    with stderr.status("reading ..."):
+    with stderr().status("Reading predictions…") as status:
+        reader = read.from_stack(Account(profile, region), stack, warn=partial(status.console.print, soft_wrap=True))
         verdict = compare.compare(reader.read(scope))
     write = output.as_json if form == Form.JSON else output.as_text
     sys.stdout.write(write(scope, verdict))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelwatch.audit import output
-from labelwatch.audit.compare import DeadLetterImage, Found, StoredPrediction, Uploaded, compare
+from labelwatch.audit.compare import DeadLetterImage, Found, StoredPrediction, Uploaded, Verdict, compare
 from tests.support.audit_builders import DAY, dead_letter, found, stored, uploaded
 
 STORED = ("not of interest", "notified", "undeliverable")
@@ -182,11 +182,21 @@ def test_an_alert_that_was_published_before_a_backfill_still_counts() -> None:
 def test_an_object_without_rows_is_named_and_does_not_add_up() -> None:
     verdict = compare(found(unreadable_rows=["predictions/dt=2026-11-22/x.json"]))
     assert not verdict.is_explained
-    assert "whose prediction is missing: predictions/dt=2026-11-22/x.json\n" in output.as_text("", verdict)
+    assert "predictions/dt=2026-11-22/x.json" in output.as_text("", verdict)
 
 
-def test_the_text_says_that_nothing_was_uploaded() -> None:
-    assert output.as_text("", compare(found())).splitlines()[-1] == "Nothing was uploaded there."
+def result(verdict: Verdict) -> str:
+    """The last line of the text."""
+    return output.as_text("", verdict).splitlines()[-1]
+
+
+def test_the_text_says_that_no_upload_matches() -> None:
+    assert result(compare(found())).startswith("No uploads match")
+
+
+def test_a_complete_audit_passes() -> None:
+    verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded(), of_interest=False)]))
+    assert result(verdict).startswith("Audit passed: 1 image")
 
 
 def test_a_program_does_not_take_messages_in_progress_for_success() -> None:
@@ -197,7 +207,7 @@ def test_a_program_does_not_take_messages_in_progress_for_success() -> None:
 def test_no_alert_is_expected_where_alerts_were_suppressed() -> None:
     verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded(), suppressed=True)]))
     assert (verdict.expected_alerts, verdict.suppressed, verdict.is_explained) == (0, 1, True)
-    assert "1 predictions are worth one too, and of a backfill without alerts\n" in output.as_text("", verdict)
+    assert "\n      1 alerts suppressed" in output.as_text("", verdict)
 
 
 LOST = found(uploads=[uploaded("lost"), uploaded("silent")], predictions=[stored(uploaded("silent"))])
@@ -205,15 +215,25 @@ LOST = found(uploads=[uploaded("lost"), uploaded("silent")], predictions=[stored
 
 def test_the_text_has_the_counts_and_each_thing_that_is_missing() -> None:
     text = output.as_text("uploads of a day", compare(LOST))
-    assert "      2 images: uploads of a day\n" in text
-    assert "\nunaccounted for: s3://images/lost.jpg (version v1)\n" in text
-    assert f"\nnot notified: predictions/dt={DAY}/id of silent.jpg.json, of s3://images/silent.jpg\n" in text
-    assert text.endswith("\nIt does not add up.\n")
+    assert "2 images: uploads of a day\n" in text
+    assert "\nUnaccounted for: s3://images/lost.jpg (version v1)\n" in text
+    assert "\nAlert missing: predictions/" in text
+    assert "s3://images/silent.jpg" in text
+
+
+def test_a_failed_audit_counts_each_kind_of_problem() -> None:
+    extra = [stored(uploaded("nowhere"), of_interest=False)]
+    whole = msgspec.structs.replace(LOST, predictions=[*LOST.predictions, *extra], unreadable_rows=["x", "y"])
+    failed = result(compare(whole))
+    assert failed.startswith("Audit failed: 1 image unaccounted for")
+    for problem in ("1 alert ", "1 prediction ", "2 objects "):
+        assert problem in failed
 
 
 def test_the_text_says_that_messages_in_progress_may_be_what_is_missing() -> None:
-    text = output.as_text("", compare(msgspec.structs.replace(LOST, in_progress=2)))
-    assert text.endswith(f"\nWhat is left over may be in progress. {output.RUN_LATER}\n")
+    incomplete = result(compare(msgspec.structs.replace(LOST, in_progress=2)))
+    assert incomplete.startswith("Audit incomplete: 1 image unaccounted for")
+    assert "2 messages" in incomplete
 
 
 def test_json_has_every_count_and_list_under_its_name() -> None:
