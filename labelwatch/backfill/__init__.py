@@ -1,1 +1,1 @@
-"""Backfill: images that were in a bucket before the stack, sent to the images queue."""
+"""Backfill: sends existing images of a bucket to the images queue."""

@@ -1,4 +1,4 @@
-"""Where an interrupted backfill goes on: a small file, which is removed when all is sent."""
+"""The progress of an interrupted backfill: a small file, which is deleted at the end."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Bookmark:
-    """The key up to which all is sent; backfills with the same `identity` share it."""
+    """The last key that was sent, with all keys before it; backfills with the same `identity` share a bookmark."""
 
     def __init__(self, folder: Path, identity: Iterable[object]) -> None:
         name = hashlib.sha256(json.dumps([str(part) for part in identity]).encode()).hexdigest()[:16]

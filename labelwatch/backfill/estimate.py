@@ -1,4 +1,4 @@
-"""How long the model takes for so many images, and what that costs."""
+"""The time that the model needs for a number of images, and its cost."""
 
 import math
 from typing import NamedTuple
@@ -12,27 +12,27 @@ _CENT = 0.01
 
 
 class Estimate(NamedTuple):
-    """In words, and the hours that the last image waits; None for Rekognition's own labels, which need no units."""
+    """A sentence, and the hours until the last image; None for Rekognition's general labels, which need no units."""
 
     sentence: str
     hours: float | None
 
 
 def estimate(images: int, model: str, units: int) -> Estimate:
-    """Time and cost of the model alone; raises UserError where there is no price for so many."""
+    """Time and cost of the model alone; raises UserError above the highest price tier."""
     prices = pricing.load()
     if model == GENERAL_MODEL:
         try:
             usd = prices.general_labels.cost(images)
         except ValueError as problem:
-            raise UserError(f"{problem}; send one prefix at a time.") from None
-        return Estimate(f"Rekognition's own labels cost {_dollars(usd)} by the price of {prices.region}.", None)
+            raise UserError(f"No estimate: {problem}. Backfill one prefix at a time.") from None
+        return Estimate(f"Estimate: {_dollars(usd)} (Rekognition's general labels, price of {prices.region}).", None)
     rate = pricing.MODEL_IMAGES_A_SECOND
     hours = images / (rate * units * 3600)
     usd = prices.cost({"model hours": hours * units})
     sentence = (
-        f"About {_in_words(hours)} on {counted(units, 'inference unit')}, {_dollars(usd)} (price of {prices.region}; "
-        f"it assumes {rate:g} images a second for each unit: AWS gives no figure)."
+        f"Estimate: {_in_words(hours)} on {counted(units, 'inference unit')}, {_dollars(usd)} (price of "
+        f"{prices.region}, assuming {rate:g} images per second and unit)."
     )
     return Estimate(sentence, hours)
 

@@ -1,4 +1,4 @@
-"""The objects of a bucket, and which of them have a prediction."""
+"""The objects of a bucket, with and without a prediction."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from chalicelib.domain.predictions import prediction_id
 from chalicelib.domain.rows import day_prefix
 from labelwatch.shared.s3_uri import S3Location
 
-# As many as a client of boto3 keeps connections for.
+# The size of a boto3 client's connection pool.
 CALLS_AT_ONCE = 10
 
 
@@ -23,14 +23,14 @@ class Listed(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The objects that S3 lists in one call, in the order of their keys, and those of them to send."""
+    """The objects that S3 lists in one call, in the order of their keys, and the objects to send."""
 
     objects: list[Listed]
     to_send: list[Listed]
 
 
 class Predictions:
-    """The stored predictions of a model, listed by whole days: a request for each image would be slow."""
+    """The stored predictions of a model, listed by day: a request for each image would be slow."""
 
     def __init__(self, s3: Any, output_bucket: str, model: str) -> None:  # noqa: ANN401 - the client of any endpoint
         self._s3 = s3
@@ -39,7 +39,7 @@ class Predictions:
         self._ids: dict[str, frozenset[str]] = {}
 
     def missing(self, bucket: str, listed: list[Listed]) -> list[Listed]:
-        """The bucket's objects that have no prediction."""
+        """The bucket's objects without a prediction."""
         days = {day_prefix(item.uploaded_at) for item in listed} - self._ids.keys()
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             self._ids |= zip(days, pool.map(self._of_day, days), strict=True)
@@ -59,7 +59,7 @@ class Predictions:
 
 
 class Listing:
-    """The objects of a location; without `predictions` all are to send."""
+    """The objects of a location; without `predictions`, all are sent."""
 
     def __init__(self, s3: Any, location: S3Location, predictions: Predictions | None) -> None:  # noqa: ANN401 - the same
         self._s3 = s3
@@ -67,7 +67,7 @@ class Listing:
         self._predictions = predictions
 
     def after(self, key: str) -> Iterator[Page]:
-        """The objects whose keys come after this one; without folder markers, which `detect` leaves out too."""
+        """The objects with keys after this key; without folder markers, which `detect` skips too."""
         pages = self._s3.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self._location.bucket, Prefix=self._location.prefix, StartAfter=key):
             objects = [

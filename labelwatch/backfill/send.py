@@ -1,4 +1,4 @@
-"""Sends listed objects to the images queue as event notifications: several calls at once, confirmed in order."""
+"""Sends objects to the images queue as event notifications, in several threads, confirmed in order."""
 
 import json
 import time
@@ -25,14 +25,14 @@ type Faults = dict[str, Fault]
 
 
 class Batch(NamedTuple):
-    """The keys of one call; once it and all before it are sent, the listing is done up to the key `until`."""
+    """The keys of one call. Once this and all earlier batches are sent, the listing is sent up to the key `until`."""
 
     keys: tuple[str, ...]
     until: str
 
 
 def batches(page: Page) -> Iterator[Batch]:
-    """The batches of a page, and an empty one for the objects at its end that need no message."""
+    """The batches of a page, and an empty batch for the objects at its end that need no message."""
     for keys in batched((listed.key for listed in page.to_send), MAX_MESSAGES):
         yield Batch(keys, keys[-1])
     if page.objects:
@@ -42,8 +42,8 @@ def batches(page: Page) -> Iterator[Batch]:
 def body_of(bucket: str, key: str, at: datetime, *, notify: bool, force: bool) -> str:
     """An event notification in S3's own form, with a member that S3 never sends: see ObjectCreated.
 
-    It names no version: `detect` reads the current one. It has the time of the backfill: `detect` takes a notification
-    of the very same words for a repeat, which has one dead letter.
+    Without a version: `detect` reads the current version. With the time of the backfill: `detect` treats an identical
+    notification as a repeat, which has one dead letter.
     """
     record = {
         "eventVersion": "2.1",
@@ -67,10 +67,10 @@ class Sender(NamedTuple):
     pause: Callable[[float], None] = time.sleep
 
     def send(self, to_send: Iterable[Batch], confirm: Callable[[Batch], None]) -> Faults:
-        """Sends the batches; `confirm` gets each that is sent, in order, up to the first that is not.
+        """Sends the batches; `confirm` receives each sent batch in order, up to the first failure.
 
-        Ends at the first batch that SQS refuses, and returns the faults by key. At an interruption nothing else begins,
-        and what has begun is finished and confirmed; a call that is interrupted as it begins is sent, unconfirmed.
+        Ends at the first batch that SQS rejects, and returns the faults by key. After an interruption, no new call
+        begins, and begun calls are finished and confirmed; a call that is interrupted as it begins is unconfirmed.
         """
         window = _OrderedWindow(self._send_with_retries, confirm)
         try:
@@ -97,16 +97,16 @@ class Sender(NamedTuple):
             faults = self.message_sender.send(
                 [body_of(self.bucket, key, self.at, notify=self.notify, force=self.force) for key in keys]
             )
-        except Exception as problem:  # noqa: BLE001 - whatever it is, it is the fault of these keys, and others go on
+        except Exception as problem:  # noqa: BLE001 - any error is the fault of these keys; the others continue
             faults = dict.fromkeys(range(len(keys)), fault_of(problem))
         return {keys[index]: fault for index, fault in faults.items()}
 
 
 class _OrderedWindow:
-    """Batches that have begun, in several threads, and are not confirmed yet: the oldest is confirmed first.
+    """Batches that have begun in several threads and are not confirmed yet: the oldest is confirmed first.
 
-    A bookmark moves with each confirmation, so that none may overtake a batch that can still fail. The window holds
-    MAX_UNCONFIRMED batches; a full one waits for its oldest.
+    The bookmark moves with each confirmation, so no confirmation may overtake a batch that can still fail. The window
+    holds MAX_UNCONFIRMED batches; when full, it waits for its oldest batch.
     """
 
     def __init__(self, send: Callable[[tuple[str, ...]], Faults], confirm: Callable[[Batch], None]) -> None:
@@ -116,19 +116,19 @@ class _OrderedWindow:
         self._begun: deque[tuple[Batch, Future[Faults]]] = deque()
 
     def begin(self, batch: Batch) -> bool:
-        """Begins a batch; False where the oldest one failed, so that no other may begin."""
+        """Begins a batch; False where the oldest batch failed, so that no other may begin."""
         self._begun.append((batch, self._pool.submit(self._send, batch.keys)))
         return len(self._begun) <= MAX_UNCONFIRMED or self._confirm_oldest()
 
     def wait(self) -> None:
-        """Waits for all that have begun."""
+        """Waits for all batches that have begun."""
         wait([future for _, future in self._begun])
 
     def close(self) -> Faults:
-        """Finishes the calls that have begun, cancels the others, and confirms the batches up to the first fault."""
+        """Finishes the begun calls, cancels the others, and confirms the batches up to the first fault."""
         self._pool.shutdown(cancel_futures=True)
         faults: Faults = {}
-        # The threads take the batches in order, so that every cancelled one comes after those that were not.
+        # The threads take the batches in order, so every cancelled batch comes after the batches that were sent.
         for batch, future in self._begun:
             if not future.cancelled():
                 faults |= future.result()

@@ -1,4 +1,4 @@
-"""The bucket or prefix of a backfill, and whether the stack may read it."""
+"""The bucket or prefix of a backfill, and the stack's access to the bucket."""
 
 from collections.abc import Mapping
 
@@ -8,24 +8,24 @@ from labelwatch.shared.s3_uri import S3Location
 
 
 def target_of(uri: str) -> S3Location:
-    """The location that the URI names; raises UserError where it is another text."""
+    """The location of the URI; raises UserError for any other text."""
     target = s3_uri.parse(uri)
     if not target:
-        raise UserError(f"{uri!r} must be s3://bucket or s3://bucket/prefix.")
+        raise UserError(f"{uri!r} is not an S3 location. Use s3://bucket or s3://bucket/prefix.")
     return target
 
 
 def check(target: S3Location, stack_name: str, outputs: Mapping[str, str]) -> None:
-    """Raises UserError where the stack with these outputs may not read the bucket, or keeps no images in it."""
-    for name, content in (("OutputBucket", "rows"), ("WorkspaceBucket", "Athena's results and logs")):
+    """Raises UserError where the stack with these outputs has no access to the bucket, or stores no images in it."""
+    image_buckets = [outputs[name] for name in ("InputBucket", "ExistingBucketName") if outputs.get(name)]
+    readable = " and ".join(image_buckets)
+    for name, content in (("OutputBucket", "rows"), ("WorkspaceBucket", "Athena results and logs")):
         if target.bucket == outputs.get(name):
             raise UserError(
-                f"{target.bucket} is where the stack {stack_name} keeps {content}: there are no images in it."
+                f"{target.bucket} holds {content} of stack {stack_name}, not images. Buckets with images: {readable}."
             )
-    image_buckets = [outputs[name] for name in ("InputBucket", "ExistingBucketName") if outputs.get(name)]
     if target.bucket not in image_buckets:
         raise UserError(
-            f"the functions of the stack {stack_name} have rights to read {' and '.join(image_buckets)} only, not "
-            f"{target.bucket}; copy the images into {image_buckets[0]}, or add their bucket as the existing bucket: "
-            f"labelwatch up --existing-bucket {target.bucket}, then chalice deploy."
+            f"Stack {stack_name} has no access to bucket {target.bucket}, only to {readable}. Copy the images into "
+            f"{image_buckets[0]}, or run `labelwatch up --existing-bucket {target.bucket}`, then `chalice deploy`."
         )

@@ -1,4 +1,4 @@
-"""The command for images that were in a bucket before the stack."""
+"""The backfill command."""
 
 from typing import Annotated
 
@@ -12,28 +12,29 @@ BOOKMARKS = PROJECT / ".labelwatch" / "backfill"
 
 def backfill(  # noqa: PLR0913 - a command's options, by name
     target: Annotated[
-        str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="A bucket that the stack looks at, or a part of it.")
+        str,
+        typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="A bucket of the stack, or a prefix in it."),
     ],
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Also what this model has predicted; rows are overwritten, never doubled.")
+        bool,
+        typer.Option("--force", help="Include images with a prediction; their rows are overwritten."),
     ] = False,
     notify: Annotated[
-        bool, typer.Option("--notify", help="Tell the subscribers as of new images; without it nobody is told.")
+        bool, typer.Option("--notify", help="Send alerts as for new images. Default: no alerts.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Send nothing; say how many there are, and what the model would cost.")
+        bool, typer.Option("--dry-run", help="Show the number of images and the estimated cost, and send nothing.")
     ] = False,
-    units: Annotated[int, typer.Option(min=1, help="How many inference units the model runs on.")] = 1,
+    units: Annotated[int, typer.Option(min=1, help="The model's inference units, for the estimate.")] = 1,
     stack: Stack = "labelwatch",
     yes: Yes = False,
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Have the model look at images that were in a bucket before the stack was, or once more at all of them.
+    """Send existing images of a bucket to the model.
 
-    What is predicted already is left out, and no alert tells of the past. Stopped with Ctrl-C, the same command goes
-    on where it was.
+    Images with a prediction are skipped, and no alerts are sent. After Ctrl-C, run the same command to continue.
     """
     from labelwatch.backfill.run import Request, run
     from labelwatch.backfill.target import target_of
