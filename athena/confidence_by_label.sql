@@ -1,4 +1,4 @@
--- How sure was the model of each label? Predicted labels in steps of 10 from confidence_from on; 100 counts to the last step.
+-- How confident is the model of each label? Labels counted in confidence ranges of 10 points; 100 is in the last range.
 -- Takes --from, --to and --label.
 SELECT
   label,

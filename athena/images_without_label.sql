@@ -1,4 +1,4 @@
--- In what share of each day's images (UTC) did the model detect no label? Takes --from and --to.
+-- What share of each day's images (UTC) has no label? Takes --from and --to.
 SELECT
   dt AS day,
   count(DISTINCT prediction_id) AS images,

@@ -1,4 +1,4 @@
--- Which labels were detected, and in how many images? The pie chart. Takes --from, --to and --label.
+-- How many images have each label? Takes --from, --to and --label.
 SELECT label, count(DISTINCT prediction_id) AS images
 FROM rekognition_customlabels_analytics
 WHERE label IS NOT NULL

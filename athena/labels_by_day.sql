@@ -1,4 +1,4 @@
--- How many images had which label on each day of upload (UTC)? Takes --from, --to and --label.
+-- How many images have each label, by day of upload (UTC)? Takes --from, --to and --label.
 SELECT dt AS day, label, count(DISTINCT prediction_id) AS images
 FROM rekognition_customlabels_analytics
 WHERE label IS NOT NULL

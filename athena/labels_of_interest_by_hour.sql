@@ -1,5 +1,5 @@
--- When, and by whose uploads, did labels of interest come? Hours are UTC; a client is the name of an upload token, and images
--- that came without one have none. Takes --from, --to and --label.
+-- How many images have labels of interest, by hour of upload (UTC) and client? The client is the name of the upload token.
+-- Takes --from, --to and --label.
 SELECT
   date_trunc('hour', uploaded_at) AS hour,
   nullif(regexp_extract(image, '^uploads/([^/]+)/', 1), '') AS client,

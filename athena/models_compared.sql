@@ -1,4 +1,4 @@
--- What did each version of the model detect, in what share of its images, and with what confidence? Takes --from and --to.
+-- Which labels does each model version detect, in what share of images, with what confidence? Takes --from and --to.
 WITH totals AS (
   SELECT model, count(DISTINCT prediction_id) AS images
   FROM rekognition_customlabels_analytics

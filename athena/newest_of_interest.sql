@@ -1,4 +1,4 @@
--- Which labels of interest were detected last, whether or not people were notified? The newest 100. Takes --from, --to and --label.
+-- Which labels of interest were detected last? The newest 100. Takes --from, --to and --label.
 SELECT detected_at, label, confidence, bucket, image, version_id, prediction_id
 FROM rekognition_customlabels_analytics
 WHERE of_interest

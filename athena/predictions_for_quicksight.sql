@@ -1,5 +1,5 @@
--- The rows that QuickSight draws: one for each label of each image. `labelwatch quicksight up` replaces DATABASE by the database's name
--- and https://CONSOLE by the console's address. A boolean is sent as words, since a data set of QuickSight has no such type.
+-- The rows for QuickSight: one row for each label of each image. `labelwatch quicksight up` replaces DATABASE with the database's name
+-- and https://CONSOLE with the address of the AWS console. A boolean is sent as text, because QuickSight has no boolean type.
 SELECT
   image,
   coalesce(label, '(no label)') AS label,

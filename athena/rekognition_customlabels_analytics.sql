@@ -1,5 +1,5 @@
--- The table of predictions: one row for each label of each image, by the day of the upload (dt).
--- OUTPUT_BUCKET stands for the output bucket's name. The projection gives Athena the days that can exist: no crawler is needed.
+-- The table of predictions: one row for each label of each image, partitioned by day of upload (dt).
+-- Replace OUTPUT_BUCKET with the name of the output bucket. Partition projection lists the days: no crawler is needed.
 CREATE EXTERNAL TABLE IF NOT EXISTS rekognition_customlabels_analytics (
   image string,
   label string,

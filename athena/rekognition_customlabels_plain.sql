@@ -1,5 +1,5 @@
--- The table of the walk-through, with three columns over the same objects, from the bucket's root.
--- OUTPUT_BUCKET stands for the output bucket's name. Each query reads every day; a query of the other table reads only the days that it is narrowed to.
+-- The walk-through's table: three columns over the same objects, from the root of the bucket.
+-- Replace OUTPUT_BUCKET with the name of the output bucket. Each query reads all days; the other table can be limited to some days.
 CREATE EXTERNAL TABLE IF NOT EXISTS rekognition_customlabels_plain (
   Image string,
   Label string,

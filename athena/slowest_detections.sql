@@ -1,5 +1,4 @@
--- Which images waited longest between upload and prediction? The slowest 100; the day of upload (dt) is UTC.
--- Takes --from and --to.
+-- Which images waited longest for their prediction? The slowest 100. Takes --from and --to.
 SELECT
   dt AS day,
   bucket,

@@ -1,4 +1,4 @@
-"""Analytics of the predictions: the tables, the ready queries of athena/, and Athena, which runs them."""
+"""Analytics of the predictions: the tables, the ready queries of athena/, and Athena."""
 
 from labelwatch.analytics.athena import Athena
 from labelwatch.analytics.dashboard import DEFINITION, Definition, load_definition

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from botocore.exceptions import ClientError
@@ -14,14 +13,14 @@ from labelwatch.shared.errors import UserError
 INTEGER_TYPES = frozenset({"tinyint", "smallint", "integer", "int", "bigint"})
 DECIMAL_TYPES = frozenset({"double", "float", "real"})
 _POLL_SECONDS = 0.1
-# Athena's words, and the local AWS's.
+# The messages of Athena and of the local AWS.
 _MISSING_TABLE = re.compile("TABLE_NOT_FOUND|[Tt]able .* does not exist")
 
 type Value = str | float | bool | None
 
 
 class QueryResult(NamedTuple):
-    """Rows as Athena gives them: every value a text, or None; `types` are Athena's own, such as bigint."""
+    """Rows as Athena returns them: every value a text or None; `types` are Athena's own, such as bigint."""
 
     columns: list[str]
     types: list[str]
@@ -30,7 +29,7 @@ class QueryResult(NamedTuple):
 
     @property
     def records(self) -> list[dict[str, Value]]:
-        """The rows by column name, with numbers, booleans and null as such."""
+        """The rows by column name, with JSON's types."""
         return [
             {name: _value(cell, kind) for name, cell, kind in zip(self.columns, row, self.types, strict=True)}
             for row in self.rows
@@ -47,37 +46,36 @@ class Athena:
 
     @classmethod
     def from_stack(cls, account: Account, name: str) -> Self:
-        """The stack's database, through its workgroup; raises UserError where there is no such stack."""
+        """The stack's database, through its workgroup; raises UserError where the stack does not exist."""
         outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "WorkgroupName")
         return cls(account.client("athena"), outputs["DatabaseName"], outputs["WorkgroupName"])
 
-    def query(self, sql: str, on_state: Callable[[str], None] = lambda _: None) -> QueryResult:
-        """The result; `on_state` is called with each state of the query. Raises UserError with Athena's words.
+    def query(self, sql: str) -> QueryResult:
+        """The result; raises UserError with Athena's reason.
 
-        An interrupted call stops its query, which would otherwise go on to scan, and to cost.
+        An interrupted call stops its query, which would otherwise continue to scan data at a cost.
         """
         try:
             query_id = self._client.start_query_execution(
                 QueryString=sql, QueryExecutionContext={"Database": self._database}, WorkGroup=self._workgroup
             )["QueryExecutionId"]
         except ClientError as problem:
-            raise UserError(f"Athena does not take the query: {problem.response['Error']['Message']}") from None
+            raise UserError(f"Athena rejected the query: {problem.response['Error']['Message']}") from None
         try:
-            execution = self._wait(query_id, on_state)
+            execution = self._wait(query_id)
         except BaseException:
             self._client.stop_query_execution(QueryExecutionId=query_id)
             raise
         status = execution["Status"]
         if status["State"] != "SUCCEEDED":
             reason = " ".join((status.get("StateChangeReason") or status["State"]).split())
-            hint = " `labelwatch athena up` makes the tables." if _MISSING_TABLE.search(reason) else ""
-            raise UserError(f"Athena did not answer: {reason}.{hint}")
+            hint = " Run `labelwatch athena up` to create the tables." if _MISSING_TABLE.search(reason) else ""
+            raise UserError(f"Athena query failed: {reason.rstrip('.')}.{hint}")
         return self._result(query_id, execution["Statistics"].get("DataScannedInBytes", 0))
 
-    def _wait(self, query_id: str, on_state: Callable[[str], None]) -> dict[str, Any]:
+    def _wait(self, query_id: str) -> dict[str, Any]:
         while True:
             execution: dict[str, Any] = self._client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
-            on_state(execution["Status"]["State"])
             if execution["Status"]["State"] not in {"QUEUED", "RUNNING"}:
                 return execution
             time.sleep(_POLL_SECONDS)
@@ -90,12 +88,12 @@ class Athena:
         ]
         columns = [column["Name"] for column in described]
         types = [column["Type"] for column in described]
-        # A query's first row is its columns' names; that of a statement, such as DROP TABLE, is not.
+        # The first row of a query has the columns' names; a statement, such as DROP TABLE, has no such row.
         return QueryResult(columns, types, rows[rows[:1] == [columns] :], scanned_bytes)
 
 
 def _value(cell: str | None, kind: str) -> Value:
-    """What Athena's text of this type means."""
+    """The value of Athena's text of this type."""
     if cell is None:
         return None
     if kind in INTEGER_TYPES:

@@ -1,4 +1,4 @@
-"""The definition of the dashboard, which QuickSight is sent and the report draws."""
+"""The definition of the dashboard, for QuickSight and for the report."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,6 @@ type Definition = dict[str, Any]
 
 
 def load_definition(file: Path = DEFINITION) -> Definition:
-    """The definition as its file has it, with placeholders."""
+    """The definition in the file, with placeholders."""
     definition: Definition = json.loads(file.read_text())
     return definition

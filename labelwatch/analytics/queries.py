@@ -1,4 +1,4 @@
-"""The ready queries of athena/, and narrowing them to days and labels."""
+"""The ready queries of athena/, optionally limited to days and labels."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from labelwatch.shared.project import PROJECT
 
 FOLDER = PROJECT / "athena"
 TABLE = "rekognition_customlabels_analytics"
-# In the comment of a query that can be narrowed to some labels.
+# In the comment of a query that accepts labels.
 _TAKES_LABELS = "--label"
-# In the comment of each query that has a name: not of the DDL, nor of QuickSight's own query.
+# In the comment of each ready query: not in the DDL, and not in QuickSight's query.
 _TAKES_DAYS = "Takes --from"
 
 
 class Query(NamedTuple):
-    """A file of athena/: its name without suffix, the question in its comment, its SQL."""
+    """A file of athena/: its name without suffix, the question in its comment, and its SQL."""
 
     name: str
     question: str
@@ -28,12 +28,12 @@ class Query(NamedTuple):
 
     @property
     def takes_labels(self) -> bool:
-        """Whether the result for fewer labels is another one, and not a wrong one."""
+        """Whether the query accepts labels; the result of others would be wrong for fewer labels."""
         return _TAKES_LABELS in self.sql
 
 
 class Narrowing(NamedTuple):
-    """The days of upload, both included, and the labels; an empty value narrows nothing."""
+    """The days of upload, both included, and the labels; an empty value does not limit the query."""
 
     first: dt.date | None = None
     last: dt.date | None = None
@@ -48,36 +48,38 @@ def load_queries() -> dict[str, Query]:
 
 
 def load_query(name: str) -> Query:
-    """The query; raises UserError where there is none of this name."""
+    """The query; raises UserError for an unknown name."""
     queries = load_queries()
     if name not in queries:
-        raise UserError(f"there is no query {name!r}; there are {', '.join(queries)}.")
+        raise UserError(f"No query named {name}. Queries: {', '.join(queries)}.")
     return queries[name]
 
 
 def parse_narrowing(first: str | None, last: str | None, labels: Sequence[str]) -> Narrowing:
-    """From options; raises UserError where a day is no day, or the last is before the first."""
+    """From options; raises UserError for an invalid day or label, or where the first day is after the last."""
     for label in labels:
         if not label.isprintable():
-            raise UserError(f"--label {label!r} has signs that are no letters.")
+            raise UserError(f"--label {label!r} contains control characters. Use printable characters only.")
     narrowing = Narrowing(
         parse_day(first, "--from") if first is not None else None,
         parse_day(last, "--to") if last is not None else None,
         labels,
     )
     if narrowing.first and narrowing.last and narrowing.first > narrowing.last:
-        raise UserError(f"--from {narrowing.first} is after --to {narrowing.last}.")
+        raise UserError(
+            f"--from {narrowing.first} is after --to {narrowing.last}. Use an earlier --from or a later --to."
+        )
     return narrowing
 
 
 def narrow_query(query: Query, narrowing: Narrowing) -> str:
-    """The query's SQL over rows of these days and labels only, so that Athena reads no other day's objects.
+    """The query's SQL for rows of these days and labels, so that Athena reads no other day's objects.
 
-    The table is replaced by a sub-query on it, built and quoted by the SQL library: an option cannot become SQL. Raises
-    UserError where the query takes no labels.
+    The table is replaced by a sub-query, built and quoted by the SQL library: an option cannot become SQL. Raises
+    UserError where the query does not accept labels.
     """
     if narrowing.labels and not query.takes_labels:
-        raise UserError(f"{query.name} is about all labels and takes no --label.")
+        raise UserError(f"{query.name} does not accept --label: the query needs all labels.")
     conditions = _conditions(narrowing)
     if not conditions:
         return query.sql
@@ -96,7 +98,7 @@ def _conditions(narrowing: Narrowing) -> list[exp.Expression]:
         conditions.append(exp.GTE(this=column("dt"), expression=exp.Literal.string(narrowing.first.isoformat())))
     if narrowing.last:
         conditions.append(exp.LTE(this=column("dt"), expression=exp.Literal.string(narrowing.last.isoformat())))
-    if narrowing.labels:  # upper and lower case are the same, as in LabelsofInterest
+    if narrowing.labels:  # case-insensitive, as in LabelsofInterest
         labels = [exp.Lower(this=exp.Literal.string(label)) for label in narrowing.labels]
         conditions.append(exp.In(this=exp.Lower(this=column("label")), expressions=labels))
     return conditions

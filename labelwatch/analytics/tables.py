@@ -21,7 +21,7 @@ type Change = Literal["created", "replaced", "unchanged"]
 
 
 class Shape(NamedTuple):
-    """What makes two tables the same: columns and types, partitions, location, the days, the reader of rows."""
+    """The properties that are compared: columns and types, partitions, location, projection, SerDe."""
 
     columns: list[tuple[str, str]]
     partitions: list[tuple[str, str]]
@@ -31,7 +31,7 @@ class Shape(NamedTuple):
 
 
 class Tables:
-    """The tables of one database over one output bucket. They hold no data: the rows stay when a table is dropped."""
+    """The tables of one database over one output bucket. A dropped table loses no data: the rows are objects in S3."""
 
     def __init__(self, athena: Athena, glue: Any, database: str, bucket: str) -> None:  # noqa: ANN401 - of any endpoint
         self._athena = athena
@@ -41,13 +41,13 @@ class Tables:
 
     @classmethod
     def from_stack(cls, account: Account, name: str) -> Self:
-        """The tables of the stack; raises UserError where there is no such stack."""
+        """The tables of the stack; raises UserError where the stack does not exist."""
         outputs = stacks.outputs(account.client("cloudformation"), name, "DatabaseName", "OutputBucket")
         athena = Athena.from_stack(account, name)
         return cls(athena, account.client("glue"), outputs["DatabaseName"], outputs["OutputBucket"])
 
     def create(self, name: str) -> Change:
-        """Creates the table by its DDL where it is missing, or replaces a table of another shape."""
+        """Creates a missing table with its DDL, or replaces a table of another shape."""
         ddl = (FOLDER / f"{name}.sql").read_text().replace(BUCKET_IN_DDL, self._bucket)
         shape = self._shape(name)
         if shape == shape_of(ddl):
@@ -58,7 +58,7 @@ class Tables:
         return "replaced" if shape else "created"
 
     def drop(self, name: str) -> bool:
-        """Drops the table; False where there was none."""
+        """Drops the table; False where it did not exist."""
         existed = self._shape(name) is not None
         self._athena.query(f"DROP TABLE IF EXISTS {name}")
         return existed
@@ -71,10 +71,10 @@ class Tables:
                 raise
             return None
         if table.get("TableType") != "EXTERNAL_TABLE" or table.get("Parameters", {}).get("table_type"):
-            # A view, or a table of a type that is dropped with its data.
+            # A view, or a table whose data is deleted with the table.
             raise UserError(
-                f"{self._database}.{name} is no table that `labelwatch athena up` made, and is left as it is; drop or "
-                "rename it yourself."
+                f"{self._database}.{name} was not created by `labelwatch athena up` and is unchanged. Drop or rename "
+                "the table or view, then run the command again."
             )
         storage = table["StorageDescriptor"]
         return Shape(
@@ -87,7 +87,7 @@ class Tables:
 
 
 def shape_of(ddl: str) -> Shape:
-    """The shape of the table that the DDL creates."""
+    """The shape of the DDL's table."""
     create = sqlglot.parse_one(ddl, dialect="athena")
     clauses = create.args["properties"].expressions
     (location,) = _contents(clauses, exp.LocationProperty)
@@ -108,17 +108,17 @@ def _contents(clauses: Iterable[exp.Expression], clause_type: type[exp.Expressio
 
 
 def _columns_of(columns: Iterable[dict[str, str]]) -> list[tuple[str, str]]:
-    """Names and types, as Glue has them."""
+    """Names and types in Glue."""
     return [(column["Name"].lower(), _plain(column["Type"])) for column in columns]
 
 
 def _columns_in(columns: Iterable[exp.Expression]) -> list[tuple[str, str]]:
-    """Names and types, as the DDL has them."""
+    """Names and types in the DDL."""
     return [(column.name.lower(), _plain(column.args["kind"].sql(dialect="hive"))) for column in columns]
 
 
 def _plain(type_name: str) -> str:
-    """A type in lower case, without blanks and quotation marks, in which Glue and the library may differ."""
+    """A type in lower case without blanks and quotation marks, in which Glue and the library may differ."""
     return type_name.lower().replace(" ", "").replace("`", "")
 
 

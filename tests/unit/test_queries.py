@@ -16,6 +16,7 @@ from labelwatch.analytics.queries import (
     narrow_query,
     parse_narrowing,
 )
+from labelwatch.commands.athena import query_names
 from labelwatch.shared.errors import UserError
 
 DAY = dt.date(2026, 11, 22)
@@ -23,14 +24,13 @@ DAY = dt.date(2026, 11, 22)
 
 @pytest.mark.parametrize("query", load_queries().values(), ids=lambda query: query.name)
 def test_every_ready_query_says_what_question_it_answers_and_how_it_is_narrowed(query: Query) -> None:
-    assert query.question.startswith(("Which ", "How ", "In what ", "When", "What "))
     assert "?" in query.question
     assert "Takes --from" in query.sql.replace("\n-- ", " ")
 
 
 @pytest.mark.parametrize("query", load_queries().values(), ids=lambda query: query.name)
 def test_no_query_says_who_was_notified_since_the_rows_do_not_know(query: Query) -> None:
-    assert not re.search("alert|(?<!whether or not people were )notified", f"{query.name} {query.question}")
+    assert not re.search("alert|notified", f"{query.name} {query.question}")
 
 
 def test_without_days_and_labels_a_query_runs_as_it_is_written() -> None:
@@ -58,7 +58,7 @@ def test_any_label_stays_a_string_literal(labels: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["models_compared", "images_without_label", "slowest_detections"])
 def test_a_query_whose_result_would_be_wrong_for_fewer_labels_takes_no_labels(name: str) -> None:
-    with pytest.raises(UserError, match=f"{name} is about all labels and takes no --label"):
+    with pytest.raises(UserError, match=f"{name}.*--label"):
         narrow_query(load_query(name), Narrowing(labels=["leaf-smut"]))
 
 
@@ -69,17 +69,18 @@ def test_a_query_whose_result_would_be_wrong_for_fewer_labels_takes_no_labels(na
 def test_a_text_that_is_no_day_is_refused_with_its_option(option: str, text: str) -> None:
     with pytest.raises(UserError) as mistake:
         parse_narrowing(text if option == "--from" else None, text if option == "--to" else None, [])
-    assert str(mistake.value) == f"{option} {text!r} must be a day, such as 2026-11-27."
+    assert str(mistake.value).startswith(f"{option} {text!r}")
 
 
 @pytest.mark.parametrize("label", ["a\x1bb", "\ud800", "a\nb"])
 def test_a_label_with_control_characters_is_refused(label: str) -> None:
-    with pytest.raises(UserError, match="has signs that are no letters"):
+    with pytest.raises(UserError) as mistake:
         parse_narrowing(None, None, [label])
+    assert str(mistake.value).startswith(f"--label {label!r}")
 
 
 def test_a_first_day_after_the_last_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--from 2026-11-02 is after --to 2026-11-01"):
+    with pytest.raises(UserError, match=r"2026-11-02 is after --to 2026-11-01"):
         parse_narrowing("2026-11-02", "2026-11-01", [])
 
 
@@ -88,8 +89,14 @@ def test_the_first_day_may_be_the_last() -> None:
 
 
 def test_an_unknown_query_is_refused_with_the_names_of_all_queries() -> None:
-    with pytest.raises(UserError, match=r"there is no query 'pie'; there are .*labels_by_count"):
+    with pytest.raises(UserError, match=r"pie.*labels_by_count.*slowest_detections"):
         load_query("pie")
+
+
+def test_the_shell_completes_the_names_of_the_queries() -> None:
+    assert query_names("") == list(load_queries())
+    assert query_names("labels_by") == ["labels_by_count", "labels_by_day"]
+    assert query_names("rek") == []
 
 
 def test_the_ddl_is_no_query() -> None:
