@@ -1,13 +1,15 @@
 """The commands on QuickSight."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from labelwatch.commands.options import Profile, Region, Stack, console
+from labelwatch.commands.options import Profile, Region, Stack, console, stderr
 
 app = typer.Typer(
-    help="The predictions as a dashboard in QuickSight. Region and credentials as the AWS tools take them.",
+    help="Create, share and delete a QuickSight dashboard of the predictions.",
     no_args_is_help=True,
 )
 
@@ -17,46 +19,57 @@ def up(  # noqa: PLR0913 - a command's options, by name
     *,
     principal: Annotated[
         list[str],
-        typer.Option(
-            help="Whom to share with: the name of a QuickSight user, or the ARN of one or of a group; may be given "
-            "several times."
-        ),
+        typer.Option(help="A QuickSight user (name or ARN) or group (ARN) to share with. Repeat for more."),
     ],
     spice: Annotated[
         bool | None,
         typer.Option(
             "--spice/--direct",
-            help="Keep the rows in QuickSight, refreshed daily; or query Athena at each view, which is the default.",
+            help="Import rows into SPICE daily, or query Athena at each view. Default: unchanged; at first --direct.",
         ),
     ] = None,
     identity_region: Annotated[
         str | None,
-        typer.Option(help="The Region in which the account signed up for QuickSight; by default, QuickSight names it."),
+        typer.Option(help="The Region in which the account signed up for QuickSight. Default: found automatically."),
     ] = None,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Make a data source, a data set, an analysis and a dashboard of a stack's predictions, and share them.
+    """Create or update the QuickSight dashboard, and share the dashboard.
 
-    Run it again after a change, or to share with more people: what is as it should be stays as it is. Whoever may make
-    things in QuickSight (authors, administrators) can change them; readers and groups can look at the dashboard.
+    Creates a data source, a data set, an analysis and a dashboard. Run the command again after a change or to share
+    with more people; existing shares are kept. Authors and administrators can edit; readers and groups can view.
     """
     from labelwatch.quicksight import setup
     from labelwatch.shared.account import Account
 
     options = setup.Options(stack, principal, spice=spice, identity_region=identity_region)
-    setup.up(Account(profile, region), options, _print_line)
+    with _printing("Updating QuickSight…") as print_line:
+        setup.up(Account(profile, region), options, print_line)
 
 
 @app.command()
 def down(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
-    """Delete what labelwatch quicksight up made, with what was changed in it since. Predictions stay."""
+    """Delete the QuickSight dashboard, analysis, data set and data source.
+
+    Later edits of them are deleted too. The predictions in S3 are kept.
+    """
     from labelwatch.quicksight import setup
     from labelwatch.shared.account import Account
 
-    setup.down(Account(profile, region), stack, _print_line)
+    with _printing("Deleting from QuickSight…") as print_line:
+        setup.down(Account(profile, region), stack, print_line)
 
 
-def _print_line(line: str) -> None:
-    console().print(line, soft_wrap=True)  # an address or an ARN that is copied must not be broken
+@contextmanager
+def _printing(text: str) -> Iterator[Callable[[str], None]]:
+    """The function that prints a line, beside a spinner with this text."""
+    with stderr().status(text) as status:
+
+        def print_line(line: str) -> None:
+            status.stop()  # or both would write to the same line of the terminal
+            console().print(line, soft_wrap=True)  # an address or an ARN that is copied must not be broken
+            status.start()
+
+        yield print_line

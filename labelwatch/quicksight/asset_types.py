@@ -1,10 +1,10 @@
-"""The four types of QuickSight's assets, in the words of its API, and what its principals are granted."""
+"""The four asset types of QuickSight, with the names of its API and the permissions of principals."""
 
 from typing import NamedTuple
 
 
 class AssetType(NamedTuple):
-    """`name` is for people, `operation` a part of the API's operations, `field` of its ids and responses."""
+    """`name` is for people, `operation` is in the API's operations, `field` in its ids and responses."""
 
     name: str
     operation: str
@@ -31,8 +31,8 @@ def _actions(*names: str) -> frozenset[str]:
     return frozenset(f"quicksight:{name}" for name in names)
 
 
-# Whole sets or nothing: QuickSight refuses a part of one. They are what its console grants to an owner and a viewer
-# (docs/how-to/quicksight.md says where AWS has them). Only a dashboard has viewers: the other assets are for authors.
+# QuickSight accepts whole sets only: the sets that its console grants to an owner and a viewer (docs/how-to/quicksight.md has
+# AWS's pages). Only a dashboard has viewers: the other assets are for authors.
 DATA_SOURCE = AssetType(
     "data source",
     "data_source",

@@ -1,4 +1,4 @@
-"""The assets of a stack in QuickSight: created, updated where something changed, shared, and deleted."""
+"""Creates, updates, shares and deletes the assets of a stack in QuickSight."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ from labelwatch.quicksight.identities import Principal
 from labelwatch.quicksight.requests import Body
 from labelwatch.shared.errors import UserError
 
-# A tag of each asset: the SHA-256 of the body that was sent last and succeeded. QuickSight describes more than it was
-# sent, and in another form, so its description cannot be compared with a body.
+# A tag of each asset: the SHA-256 of the body that was sent last with success. QuickSight describes an asset in another
+# form than it was sent, so its description cannot be compared with a body.
 SENT_TAG = "labelwatch-sent"
 
 type Change = Literal["created", "updated", "unchanged"]
@@ -27,7 +27,7 @@ class Status(NamedTuple):
 
 
 class Assets:
-    """The assets of one stack: one of each type, and the data set's refresh schedule."""
+    """The assets of one stack: an asset of each type, and the data set's refresh schedule."""
 
     def __init__(self, client: Any, location: Location, poll_seconds: float = 2) -> None:  # noqa: ANN401 - boto3's
         self._client = client
@@ -36,16 +36,16 @@ class Assets:
         self._poll_seconds = poll_seconds
 
     def put(self, asset_type: AssetType, body: Body) -> Change:
-        """Creates the asset, or updates it where another body was sent before.
+        """Creates the asset, or updates an asset whose last body differs.
 
-        Waits until QuickSight has finished; raises UserError with its words where that fails.
+        Waits until QuickSight has finished; raises UserError with QuickSight's reason where that fails.
         """
         asset, digest = self._describe(asset_type), _digest(body)
-        # An analysis that somebody deleted can be restored for 30 days, in which it is hidden.
+        # A deleted analysis is hidden for 30 days, and can be restored.
         deleted = asset is not None and asset.get("Status") == "DELETED"
         if asset is not None and not deleted and self._tags(asset_type).get(SENT_TAG) == digest:
             return "unchanged"
-        with user_errors(f"the {asset_type.name}"):
+        with user_errors(f"create or update the {asset_type.name}"):
             if deleted:
                 self._call("restore", asset_type)
             if asset is None:
@@ -56,8 +56,8 @@ class Assets:
         return "created" if asset is None else "updated"
 
     def share(self, asset_type: AssetType, principals: Iterable[Principal]) -> list[Principal]:
-        """Grants missing permissions and revokes none; the principals that were granted something."""
-        with user_errors(f"to share the {asset_type.name}"):
+        """Grants missing permissions and revokes none; returns the principals with new permissions."""
+        with user_errors(f"share the {asset_type.name}"):
             permissions = self._call("describe", asset_type, "_permissions").get("Permissions", [])
             granted = {permission["Principal"]: set(permission["Actions"]) for permission in permissions}
             missing = [
@@ -74,10 +74,10 @@ class Assets:
         return missing
 
     def put_schedule(self, schedule: Body) -> Change:
-        """Creates the data set's refresh schedule, or updates it where it differs."""
+        """Creates the data set's refresh schedule, or updates a schedule that differs."""
         existing = self._schedule(schedule["ScheduleId"])
         data_set = {**self._account, **self._id(DATA_SET)}
-        with user_errors("the refresh schedule"):
+        with user_errors("create or update the refresh schedule"):
             if existing is None:
                 self._client.create_refresh_schedule(**data_set, Schedule=schedule)
                 return "created"
@@ -87,25 +87,25 @@ class Assets:
             return "updated"
 
     def delete_schedule(self, schedule: Body) -> bool:
-        """Deletes the data set's refresh schedule; False where there was none."""
+        """Deletes the data set's refresh schedule; False where it did not exist."""
         if self._schedule(schedule["ScheduleId"]) is None:
             return False
         data_set = {**self._account, **self._id(DATA_SET)}
-        with user_errors("the refresh schedule"):
+        with user_errors("delete the refresh schedule"):
             self._client.delete_refresh_schedule(**data_set, ScheduleId=schedule["ScheduleId"])
         return True
 
     def is_in_spice(self) -> bool:
-        """Whether the data set keeps its rows in QuickSight; False where there is none yet."""
+        """Whether the data set imports its rows into SPICE; False without a data set."""
         data_set = self._describe(DATA_SET)
         return data_set is not None and data_set["ImportMode"] == "SPICE"
 
     def delete(self, asset_type: AssetType) -> bool:
-        """Deletes the asset, an analysis without recovery; False where there was none."""
+        """Deletes the asset, an analysis without recovery; False where it did not exist."""
         if self._describe(asset_type) is None:
             return False
         options: Body = {"ForceDeleteWithoutRecovery": True} if asset_type == ANALYSIS else {}
-        with user_errors(f"to delete the {asset_type.name}"):
+        with user_errors(f"delete the {asset_type.name}"):
             self._call("delete", asset_type, **options)
         return True
 
@@ -114,7 +114,7 @@ class Assets:
         self._wait(asset_type, self._call("create", asset_type, **body, Tags=tags))
 
     def _update(self, asset_type: AssetType, body: Body) -> None:
-        # The type of a data source cannot be changed, so the update takes no Type.
+        # The type of a data source cannot be changed, so an update has no Type.
         changes = {name: value for name, value in body.items() if name != "Type"}
         response = self._call("update", asset_type, **changes)
         self._wait(asset_type, response)
@@ -124,7 +124,7 @@ class Assets:
             )
 
     def _describe(self, asset_type: AssetType) -> Body | None:
-        with user_errors(f"to describe the {asset_type.name}"):
+        with user_errors(f"describe the {asset_type.name}"):
             try:
                 response = self._call("describe", asset_type)
             except self._client.exceptions.ResourceNotFoundException:
@@ -134,9 +134,9 @@ class Assets:
 
     def _schedule(self, schedule_id: str) -> Body | None:
         if not self.is_in_spice():
-            return None  # there can be none, and AWS does not document QuickSight's response then
+            return None  # no schedule can exist, and AWS does not document the response
         data_set = {**self._account, **self._id(DATA_SET)}
-        with user_errors("to describe the refresh schedule"):
+        with user_errors("describe the refresh schedule"):
             try:
                 response = self._client.describe_refresh_schedule(**data_set, ScheduleId=schedule_id)
             except self._client.exceptions.ResourceNotFoundException:
@@ -145,24 +145,24 @@ class Assets:
         return schedule
 
     def _tags(self, asset_type: AssetType) -> dict[str, str]:
-        with user_errors(f"to list the tags of the {asset_type.name}"):
+        with user_errors(f"list the tags of the {asset_type.name}"):
             response = self._client.list_tags_for_resource(ResourceArn=self._location.arn(asset_type))
         return {tag["Key"]: tag["Value"] for tag in response.get("Tags", [])}
 
     def _wait(self, asset_type: AssetType, response: Body) -> None:
         while not (state := self._status(asset_type, response)).status.endswith(("SUCCESSFUL", "COMPLETED")):
             if state.status.endswith(("FAILED", "CANCELLED", "DELETED")):
-                why = "; ".join(state.errors) or f"it is {state.status}, and QuickSight does not say why"
-                raise UserError(f"QuickSight does not take the {asset_type.name}: {why}")
+                reason = "; ".join(state.errors) or f"status {state.status} without a reason"
+                raise UserError(f"QuickSight could not create or update the {asset_type.name}: {reason}")
             time.sleep(self._poll_seconds)
 
     def _status(self, asset_type: AssetType, response: Body) -> Status:
-        """The present status of the creation or update with this response."""
+        """The current status of the creation or update with this response."""
         if asset_type == DATA_SET:
-            # A data set itself is created at once; the ingestion of its rows into SPICE takes time.
+            # A data set is created at once; the import of its rows into SPICE takes time.
             return self._ingestion(response["IngestionId"]) if "IngestionId" in response else Status("COMPLETED", [])
         if asset_type == DASHBOARD:
-            # Without its number the response is about the version that is published.
+            # Without a number, the response describes the published version.
             asset = self._call("describe", asset_type, VersionNumber=_version(response))[asset_type.field]["Version"]
         else:
             asset = self._call("describe", asset_type)[asset_type.field]
@@ -202,5 +202,5 @@ def _version(response: Body) -> int:
 
 
 def _words(error: dict[str, Any]) -> str:
-    words: str = error.get("Message") or error.get("Type") or "it gives no reason"
+    words: str = error.get("Message") or error.get("Type") or "no reason given"
     return words

@@ -1,4 +1,4 @@
-"""What botocore accepts and QuickSight refuses, or draws wrongly: names in the definition that refer to nothing."""
+"""Finds unknown names in the definition, which botocore accepts and QuickSight rejects or draws wrongly."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from labelwatch.shared.errors import UserError
 NUMBER = frozenset({"INTEGER", "DECIMAL"})
 TEXT = frozenset({"STRING"})
 TIME = frozenset({"DATETIME"})
-# The types that a column may have, by its user. Any type fits another user: a table's field, an axis, a sorting.
+# The allowed types of a column, by the element that uses it. Other elements (a table field, an axis) allow any type.
 FITTING = {
     "CategoricalDimensionField": TEXT,
     "CategoricalMeasureField": TEXT,
@@ -30,7 +30,7 @@ IN_EXPRESSION = re.compile(r"\{([^}]+)\}")
 
 
 class Node(NamedTuple):
-    """An object in the definition: the keys above it, from the outermost, and its own members."""
+    """An object in the definition: the keys above it, the outermost first, and its members."""
 
     path: tuple[str, ...]
     members: dict[str, Any]
@@ -40,11 +40,13 @@ def check(definition: Definition) -> None:
     """Raises UserError with all problems, each once."""
     sentences = list(dict.fromkeys(problems(definition)))
     if sentences:
-        raise UserError(f"{DEFINITION.name} does not fit together: {'; '.join(sentences)}.")
+        raise UserError(
+            f"{DEFINITION.name} is not valid: {'; '.join(sentences)}. Correct the file, then run the command again."
+        )
 
 
 def problems(definition: Definition) -> Iterator[str]:
-    """One sentence for each name that refers to nothing."""
+    """A phrase for each unknown, duplicate or unused name."""
     nodes = list(_nodes(definition["definition"]))
     yield from _column_problems(definition, nodes)
     yield from _undeclared_data_sets(nodes)
@@ -70,20 +72,20 @@ def _column_problems(definition: Definition, nodes: list[Node]) -> Iterator[str]
     for node in nodes:
         name = node.members.get("ColumnName")
         if name and name not in types:
-            yield f"the data set has no column {name}"
+            yield f"no column {name} in the data set"
         elif name:
             user = node.path[-2]
             fitting = FITTING.get(user, {types[name]})
             if types[name] not in fitting:
-                yield f"the column {name} is {types[name]}, and a {user} wants {' or '.join(sorted(fitting))}"
+                yield f"column {name} is {types[name]}, but {user} requires {' or '.join(sorted(fitting))}"
         for column in IN_EXPRESSION.findall(node.members.get("Expression", "")):
             if column not in types:
-                yield f"an expression names {column}, and the data set has no such column"
+                yield f"no column {column} in the data set, but in an expression"
 
 
 def _undeclared_data_sets(nodes: list[Node]) -> Iterator[str]:
     for name in sorted(set(_values(nodes, "DataSetIdentifier")) - set(_values(nodes, "Identifier"))):
-        yield f"the data set {name} is not declared"
+        yield f"data set {name} is not declared"
 
 
 def _duplicate_ids(nodes: list[Node]) -> Iterator[str]:
@@ -98,7 +100,7 @@ def _duplicate_ids(nodes: list[Node]) -> Iterator[str]:
     for kind, ids in ids_by_kind.items():
         for name, times in Counter(ids).items():
             if times > 1:
-                yield f"the {kind} {name} is there {times} times"
+                yield f"{kind} {name} appears {times} times"
 
 
 def _unknown_ids(nodes: list[Node]) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _unknown_ids(nodes: list[Node]) -> Iterator[str]:
     }
     for kind, (used, declared) in used_and_declared.items():
         for name in sorted(used - set(declared)):
-            yield f"there is no {kind} {name}"
+            yield f"no {kind} {name}"
 
 
 def _layout_problems(nodes: list[Node]) -> Iterator[str]:
@@ -123,19 +125,19 @@ def _layout_problems(nodes: list[Node]) -> Iterator[str]:
     ]
     for kind, name in elements:
         if name not in declared.get(kind, ()):
-            yield f"the layout has a {kind} {name}, which does not exist"
+            yield f"no {kind} {name}, but in the layout"
     for kind, names in declared.items():
         for name in sorted(names):
             if (times := elements.count((kind, name))) != 1:
-                yield f"the layout has the {kind} {name} {times} times"
+                yield f"{kind} {name} appears {times} times in the layout"
 
 
 def _unknown_fields(nodes: list[Node]) -> Iterator[str]:
-    """Sortings, axes, options and colours name the fields of their own visual."""
+    """Sortings, axes, options and colours must use fields of their own visual."""
     for visual in (node.members for node in nodes if "VisualId" in node.members):
         inside = list(_nodes(visual))
         for name in sorted(set(_values(inside, "FieldId")) - set(_fields(inside))):
-            yield f"the visual {visual['VisualId']} has no field {name}"
+            yield f"no field {name} in visual {visual['VisualId']}"
 
 
 def _fields(nodes: list[Node]) -> list[str]:

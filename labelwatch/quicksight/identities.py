@@ -1,4 +1,4 @@
-"""The users and groups of QuickSight. Only one Region has them: the identity Region, where the account signed up."""
+"""The users and groups of QuickSight, which are in one Region: the identity Region, where the account signed up."""
 
 import re
 from typing import Any, NamedTuple
@@ -12,27 +12,27 @@ from labelwatch.shared.errors import UserError
 DEFAULT_NAMESPACE = "default"
 IDENTITY_REGION = re.compile(r"use the ([a-z0-9-]+) endpoint")
 ARN = re.compile(r"arn:[a-z-]+:quicksight:[a-z0-9-]+:(\d{12}):(user|group)/([^/]+)/(.+)")
-# They may view and nothing else, whatever they are granted.
+# These roles can only view, whatever their permissions.
 READERS = {"READER", "READER_PRO", "RESTRICTED_READER"}
 
 
 class Principal(NamedTuple):
-    """A user or group; `authors` where it can make and change things in QuickSight."""
+    """A user or group; `authors` where it can create and edit in QuickSight."""
 
     arn: str
     authors: bool
 
 
 class Identities:
-    """The users and groups of the account; `region` is tried first, and QuickSight's error names the right one."""
+    """The users and groups of the account; `region` is tried first, and QuickSight's error names the right Region."""
 
     def __init__(self, account: Account, region: str | None = None) -> None:
         self._account = account
         self._region = region or account.region
 
     def check_subscription(self) -> None:
-        """Raises UserError where the account has no QuickSight, or an edition that lacks what this command needs."""
-        with user_errors("to describe the account's subscription"):
+        """Raises UserError where the account has no QuickSight, or the Standard edition."""
+        with user_errors("describe the account's subscription"):
             response = self._call("describe_account_subscription")
         if not response or response["AccountInfo"].get("AccountSubscriptionStatus", "").startswith("UNSUBSCRIBE"):
             raise UserError(NOT_SIGNED_UP)
@@ -40,33 +40,35 @@ class Identities:
             raise UserError(STANDARD_EDITION)
 
     def find(self, text: str) -> Principal:
-        """The user or group of this ARN, or the user of this name; raises UserError where there is none."""
+        """The user or group with this ARN, or the user with this name; raises UserError where it does not exist."""
         if not text.strip():
-            raise UserError("--principal is empty; it must be the name of a user of QuickSight, or an ARN.")
+            raise UserError("--principal '' is empty. Use the name of a QuickSight user, or an ARN.")
         parts = ARN.fullmatch(text)
         if not parts and text.startswith("arn:"):
             raise UserError(
-                f"--principal {text} is no user or group of QuickSight; their ARNs end in "
-                "quicksight:REGION:ACCOUNT:user/default/NAME, or group in place of user."
+                f"--principal {text!r} is not a QuickSight user or group. Use an ARN such as "
+                "arn:aws:quicksight:REGION:ACCOUNT:user/default/NAME, or group/default/NAME."
             )
         account, kind, namespace, name = (
             parts.groups() if parts else (self._account.id, "user", DEFAULT_NAMESPACE, text)
         )
         if account != self._account.id:
-            raise UserError(f"--principal {text} is of the account {account}, and this is {self._account.id}.")
-        with user_errors(f"to look for the {kind} {name}"):
+            raise UserError(
+                f"--principal {text!r} is in account {account}. Use a principal of account {self._account.id}."
+            )
+        with user_errors(f"find the {kind} {name}"):
             response = self._call(f"describe_{kind}", **{f"{kind.capitalize()}Name": name}, Namespace=namespace)
         if not response:
             raise UserError(
-                f"there is no {kind} {name} in QuickSight's namespace {namespace}; `aws quicksight list-{kind}s "
-                f"--aws-account-id {account} --namespace {namespace} --region {self._region}` shows who there is."
+                f"No QuickSight {kind} named {name} in namespace {namespace}. To list all {kind}s, run `aws quicksight "
+                f"list-{kind}s --aws-account-id {account} --namespace {namespace} --region {self._region}`."
             )
         identity = response[kind.capitalize()]
-        # The members of a group are not read, so a group is granted only what each member may have.
+        # The members of a group are not read, so a group has only the permissions that every member may have.
         return Principal(identity["Arn"], authors=kind == "user" and identity["Role"] not in READERS)
 
     def _call(self, operation: str, **arguments: str) -> dict[str, Any] | None:
-        """The response, from whichever Region has it; None where the resource does not exist."""
+        """The response, from the identity Region; None where the resource does not exist."""
         try:
             return self._call_in_region(operation, arguments)
         except ClientError as problem:

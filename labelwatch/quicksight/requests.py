@@ -1,4 +1,4 @@
-"""The bodies of the requests for each asset: the definition, with a stack's values for its placeholders."""
+"""The request bodies of the assets: the definition with a stack's values."""
 
 from string import Template
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ type Body = dict[str, Any]
 
 
 class StackValues(NamedTuple):
-    """What replaces the placeholders for a stack; `console` is the address of the AWS console."""
+    """A stack's values for the placeholders; `console` is the address of the AWS console."""
 
     location: Location
     workgroup: str
@@ -25,13 +25,13 @@ class StackValues(NamedTuple):
 
 def query(values: StackValues) -> str:
     """The data set's SQL, with the stack's database and console."""
-    # Without the comment: QuickSight puts the query into another one.
+    # Without the comment: QuickSight embeds the query in another query.
     text = "\n".join(line for line in QUERY.read_text().splitlines() if not line.startswith("--"))
     return text.replace(DATABASE_IN_QUERY, f"{values.database}.").replace(CONSOLE_IN_QUERY, values.console)
 
 
 def bodies(definition: Definition, values: StackValues, *, spice: bool) -> dict[AssetType, Body]:
-    """The body for each type, but for ids, tags and permissions; in the order in which the assets need each other."""
+    """The body for each type, without ids, tags and permissions, in the order of their dependencies."""
     filled: Body = _fill(
         definition,
         {

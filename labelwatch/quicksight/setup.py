@@ -1,4 +1,4 @@
-"""A stack's predictions in QuickSight, from nothing to a dashboard that is shared, and back."""
+"""Creates, shares and deletes the QuickSight assets of a stack."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ type PrintLine = Callable[[str], None]
 class Options(NamedTuple):
     """The options of `up`; `identity_region` is the Region where the account signed up, if it differs.
 
-    `spice` is None where the import mode stays as it is, which is a direct query of Athena at first.
+    With `spice` None, the import mode stays unchanged; a new data set queries Athena directly.
     """
 
     stack: str
@@ -34,10 +34,10 @@ def up(account: Account, options: Options, print_line: PrintLine, poll_seconds: 
     """Creates or updates a stack's assets in QuickSight, and shares them.
 
     Raises UserError before anything is created where the definition, the stack, the account's subscription or a
-    principal is not as it must be, and with QuickSight's words where it refuses something.
+    principal is not valid, and with QuickSight's reason where it rejects a request.
     """
     definition = load_definition(options.definition)
-    # At each run, not only in the tests: QuickSight would report a mistake in a changed file after minutes, or never.
+    # At each run: QuickSight would report a mistake in an edited file after minutes, or never.
     checks.check(definition)
     outputs = stacks.outputs(account.client("cloudformation"), options.stack, "QuickSightRoleArn")
     identities = Identities(account, options.identity_region)
@@ -76,12 +76,12 @@ def down(account: Account, stack_name: str, print_line: PrintLine) -> None:
 
 
 def _deleted(*, existed: bool) -> str:
-    return "deleted" if existed else "did not exist"
+    return "deleted" if existed else "not found"
 
 
 def _share(assets: Assets, asset_type: AssetType, principals: list[Principal], print_line: PrintLine) -> None:
     for principal in assets.share(asset_type, principals):
-        print_line(f"  shared with {principal.arn}, who can {'change' if principal.authors else 'view'} it")
+        print_line(f"  shared with {principal.arn} ({'edit' if principal.authors else 'view'})")
 
 
 def _assets(account: Account, stack_name: str, poll_seconds: float = 2) -> tuple[Assets, Location]:
@@ -91,8 +91,8 @@ def _assets(account: Account, stack_name: str, poll_seconds: float = 2) -> tuple
 
 
 def _dashboard_address(location: Location) -> str:
-    """Where the dashboard is; AWS lists the addresses of QuickSight's pages for its first partition only."""
+    """The address of the dashboard; AWS lists the addresses of QuickSight's pages for one partition only."""
     # https://docs.aws.amazon.com/quick/latest/userguide/regions.html
     if location.partition != "aws":
-        return f"The dashboard is {location.stack}, under Dashboards in QuickSight's console."
-    return f"The dashboard: https://{location.region}.quicksight.aws.amazon.com/sn/dashboards/{location.stack}"
+        return f"Dashboard: {location.stack}, under Dashboards in QuickSight's console."
+    return f"Dashboard: https://{location.region}.quicksight.aws.amazon.com/sn/dashboards/{location.stack}"

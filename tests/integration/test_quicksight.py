@@ -18,6 +18,7 @@ from labelwatch.analytics import DEFINITION
 from labelwatch.quicksight import setup
 from labelwatch.quicksight.asset_types import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Location
 from labelwatch.quicksight.assets import SENT_TAG, Assets
+from labelwatch.quicksight.errors import NOT_SIGNED_UP, STANDARD_EDITION
 from labelwatch.quicksight.setup import Options
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
@@ -139,13 +140,14 @@ def test_an_asset_of_each_type_is_created_and_the_dashboard_s_address_printed(qu
         f"analysis Labelwatch ({STACK}): created",
         f"dashboard Labelwatch ({STACK}): created",
     ]
-    assert lines[-1] == f"The dashboard: https://eu-central-1.quicksight.aws.amazon.com/sn/dashboards/{STACK}"
+    assert lines[-1].endswith(f" https://eu-central-1.quicksight.aws.amazon.com/sn/dashboards/{STACK}")
 
 
 def test_where_aws_lists_no_address_the_dashboard_is_named(quicksight: FakeQuickSight) -> None:
     quicksight.region = quicksight.signed_up_in = "us-gov-west-1"
     lines = up(quicksight)
-    assert lines[-1] == f"The dashboard is {STACK}, under Dashboards in QuickSight's console."
+    assert STACK in lines[-1]
+    assert "https://" not in lines[-1]
     assert "https://console.amazonaws-us-gov.com/s3/object/" in sql(quicksight)
 
 
@@ -230,7 +232,7 @@ def test_an_updated_dashboard_is_published_once_it_is_ready(quicksight: FakeQuic
 def test_a_dashboard_whose_update_fails_stays_published_as_it_was(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     quicksight.failures["Dashboard"] = "the column leaf does not exist"
-    with pytest.raises(UserError, match="does not take the dashboard: the column leaf does not exist"):
+    with pytest.raises(UserError, match="dashboard: the column leaf does not exist"):
         assets_of(quicksight).put(DASHBOARD, another_dashboard(quicksight))
     assert quicksight.assets["Dashboard", STACK]["published"] == 1
 
@@ -240,7 +242,7 @@ def test_a_failure_is_reported_in_quicksight_s_words_and_the_next_up_repeats_it(
     quicksight: FakeQuickSight, asset_type: str, name: str
 ) -> None:
     quicksight.failures[asset_type] = "the role may not read it"
-    assert refused(quicksight, spice=True) == f"QuickSight does not take the {name}: the role may not read it"
+    assert refused(quicksight, spice=True).endswith(f" {name}: the role may not read it")
     quicksight.failures.clear()
     quicksight.changes.clear()
     lines = up(quicksight, spice=True)
@@ -252,9 +254,7 @@ def test_a_failure_is_reported_in_quicksight_s_words_and_the_next_up_repeats_it(
 
 def test_a_failure_without_a_message_is_reported_by_its_status(quicksight: FakeQuickSight) -> None:
     quicksight.failures["Analysis"] = ""
-    assert refused(quicksight) == (
-        "QuickSight does not take the analysis: it is CREATION_FAILED, and QuickSight does not say why"
-    )
+    assert "analysis: status CREATION_FAILED" in refused(quicksight)
 
 
 def test_in_spice_the_rows_are_waited_for_and_refreshed_daily(quicksight: FakeQuickSight) -> None:
@@ -290,9 +290,7 @@ def test_an_analysis_that_somebody_deleted_is_restored(quicksight: FakeQuickSigh
 
 
 def test_an_empty_principal_is_refused(quicksight: FakeQuickSight) -> None:
-    assert refused(quicksight, "ann", "") == (
-        "--principal is empty; it must be the name of a user of QuickSight, or an ARN."
-    )
+    assert refused(quicksight, "ann", "").startswith("--principal ''")
 
 
 def test_the_schedule_is_deleted_before_its_data_set_leaves_spice(quicksight: FakeQuickSight) -> None:
@@ -316,7 +314,7 @@ def test_readers_and_groups_can_view_the_dashboard_and_nothing_else(
     lines = up(quicksight, principal)
     assert quicksight.granted("Dashboard", STACK) == {arn: {f"quicksight:{name}" for name in DASHBOARD_VIEWER}}
     assert [quicksight.granted(asset_type, STACK) for asset_type in ASSET_TYPES[:3]] == [{}, {}, {}]
-    assert [line for line in lines if "shared" in line] == [f"  shared with {arn}, who can view it"]
+    assert [line for line in lines if "shared" in line] == [f"  shared with {arn} (view)"]
 
 
 def test_every_action_that_is_granted_exists_in_quicksight(quicksight: FakeQuickSight) -> None:
@@ -359,22 +357,20 @@ def test_the_identity_region_can_be_an_option(quicksight: FakeQuickSight) -> Non
 
 
 @pytest.mark.parametrize(
-    ("principal", "sentence"),
+    ("principal", "parts"),
     [
-        ("ben", "there is no user ben in QuickSight's namespace default; `aws quicksight list-users"),
-        (
-            GROWERS.replace("growers", "none"),
-            "there is no group none in QuickSight's namespace default; `aws quicksight",
-        ),
-        (ANN.replace(OWNER, "999999999999"), "is of the account 999999999999, and this is 123456789012."),
-        (f"arn:aws:iam::{OWNER}:user/ann", "is no user or group of QuickSight; their ARNs end in quicksight:REGION"),
+        ("ben", ["user named ben", "`aws quicksight list-users"]),
+        (GROWERS.replace("growers", "none"), ["group named none", "`aws quicksight list-groups"]),
+        (ANN.replace(OWNER, "999999999999"), ["999999999999", OWNER]),
+        (f"arn:aws:iam::{OWNER}:user/ann", [f"--principal 'arn:aws:iam::{OWNER}:user/ann'", "user/default/NAME"]),
     ],
     ids=["user", "group", "account", "IAM"],
 )
 def test_an_unknown_principal_is_refused_before_anything_is_created(
-    quicksight: FakeQuickSight, principal: str, sentence: str
+    quicksight: FakeQuickSight, principal: str, parts: list[str]
 ) -> None:
-    assert sentence in refused(quicksight, "ann", principal)
+    message = refused(quicksight, "ann", principal)
+    assert [part for part in parts if part not in message] == []
     assert quicksight.changes == []
 
 
@@ -391,28 +387,28 @@ def test_an_account_without_quicksight_is_refused_with_the_advice_to_sign_up(
     quicksight: FakeQuickSight, subscription: dict[str, str] | None
 ) -> None:
     quicksight.subscription = subscription
-    assert refused(quicksight).startswith("this account is not signed up for QuickSight; sign up once")
+    assert refused(quicksight) == NOT_SIGNED_UP
     assert quicksight.changes == []
 
 
 def test_the_standard_edition_is_refused(quicksight: FakeQuickSight) -> None:
     quicksight.subscription = {"Edition": "STANDARD"}
-    assert "has QuickSight's Standard edition" in refused(quicksight)
+    assert refused(quicksight) == STANDARD_EDITION
     assert quicksight.changes == []
 
 
 @pytest.mark.parametrize(
     ("message", "sentence"),
     [
-        (f"Account {OWNER} is not subscribed for QuickSight", "this account is not signed up for QuickSight"),
-        ("This operation is not supported in this edition", "this account has QuickSight's Standard edition"),
+        (f"Account {OWNER} is not subscribed for QuickSight", NOT_SIGNED_UP),
+        ("This operation is not supported in this edition", STANDARD_EDITION),
     ],
 )
 def test_a_missing_edition_that_only_an_operation_reports_is_refused_too(
     quicksight: FakeQuickSight, message: str, sentence: str
 ) -> None:
     quicksight.errors["CreateAnalysis"] = "UnsupportedUserEditionException", message
-    assert refused(quicksight).startswith(sentence)
+    assert refused(quicksight) == sentence
 
 
 def test_a_missing_permission_is_reported_in_aws_s_words(quicksight: FakeQuickSight) -> None:
@@ -420,23 +416,19 @@ def test_a_missing_permission_is_reported_in_aws_s_words(quicksight: FakeQuickSi
         "AccessDeniedException",
         "x is not authorized to perform: quicksight:DescribeUser",
     )
-    assert refused(quicksight) == (
-        "QuickSight refuses to look for the user ann: x is not authorized to perform: quicksight:DescribeUser"
-    )
+    assert refused(quicksight).endswith("user ann: x is not authorized to perform: quicksight:DescribeUser")
 
 
 def test_an_error_without_a_message_is_reported_by_its_code_and_status(quicksight: FakeQuickSight) -> None:
     quicksight.errors["DescribeAccountSubscription"] = "404", ""
-    assert refused(quicksight) == (
-        "QuickSight refuses to describe the account's subscription: no words, code 404, HTTP status 400"
-    )
+    assert "code 404, HTTP status 400" in refused(quicksight)
 
 
 def test_a_stack_without_the_role_is_refused_with_the_advice_to_deploy(quicksight: FakeQuickSight) -> None:
     old = FakeAccount(quicksight, {"OutputBucket": "predictions"})
     message = refused(quicksight, account=old)
-    assert "has no QuickSightRoleArn" in message
-    assert "of another version (then deploy this one first)" in message
+    assert "QuickSightRoleArn" in message
+    assert "deployed" in message
 
 
 def test_a_definition_that_does_not_fit_together_is_refused_before_any_call(
@@ -444,9 +436,7 @@ def test_a_definition_that_does_not_fit_together_is_refused_before_any_call(
 ) -> None:
     broken = tmp_path / "quicksight.json"
     broken.write_text(DEFINITION.read_text().replace('"ColumnName": "label"', '"ColumnName": "leaf"'))
-    assert refused(quicksight, definition=broken).startswith(
-        "quicksight.json does not fit together: the data set has no"
-    )
+    assert "column leaf" in refused(quicksight, definition=broken)
     assert quicksight.calls == []
 
 
@@ -471,9 +461,9 @@ def test_down_deletes_all_that_up_created(quicksight: FakeQuickSight) -> None:
 def test_down_says_which_assets_did_not_exist(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     del quicksight.assets["Analysis", STACK]
-    assert [line for line in down(quicksight) if "did not exist" in line] == [
-        f"analysis {STACK}: did not exist",
-        "daily refresh: did not exist",
+    assert [line for line in down(quicksight) if ": deleted" not in line] == [
+        f"analysis {STACK}: not found",
+        "daily refresh: not found",
     ]
 
 

@@ -262,44 +262,41 @@ def _sorting_by_no_field(definition: Definition) -> None:
 
 
 @pytest.mark.parametrize(
-    ("breaks", "sentence"),
+    ("breaks", "names"),
     [
-        (_unknown_column, "the data set has no column leaf"),
-        (_unknown_column_of_a_filter, "the data set has no column leaf"),
-        (_unknown_column_in_an_expression, "an expression names interesting, and the data set has no such column"),
-        (_number_as_category, "the column confidence is DECIMAL, and a CategoricalDimensionField wants STRING"),
-        (_words_as_date, "the column label is STRING, and a DateDimensionField wants DATETIME"),
-        (_words_as_number, "the column label is STRING, and a NumericalDimensionField wants DECIMAL or INTEGER"),
-        (_date_as_measure, "the column day is DATETIME, and a CategoricalMeasureField wants STRING"),
-        (_words_in_a_filter_of_dates, "the column label is STRING, and a RelativeDatesFilter wants DATETIME"),
-        (
-            _words_in_a_filter_of_numbers,
-            "the column label is STRING, and a NumericRangeFilter wants DECIMAL or INTEGER",
-        ),
-        (_date_in_a_filter_of_words, "the column day is DATETIME, and a CategoryFilter wants STRING"),
-        (_undeclared_data_set, "the data set leaves is not declared"),
-        (_duplicate_sheet, "the sheet predictions is there 2 times"),
-        (_duplicate_visual, "the visual labels_by_count is there 2 times"),
-        (_duplicate_filter_group, "the filter group by_day is there 2 times"),
-        (_duplicate_filter, "the filter day is there 2 times"),
-        (_duplicate_control, "the control choose_label is there 2 times"),
-        (_duplicate_field, "the field labels_by_count.label is there 2 times"),
-        (_scope_of_no_sheet, "there is no sheet leaves"),
-        (_scope_of_no_visual, "there is no visual leaves"),
-        (_control_of_no_filter, "there is no filter leaves"),
-        (_layout_of_no_visual, "the layout has a VISUAL leaves, which does not exist"),
-        (_layout_of_no_control, "the layout has a FILTER_CONTROL leaves, which does not exist"),
-        (_layout_without_a_visual, "the layout has the VISUAL newest_predictions 0 times"),
-        (_layout_with_a_duplicate_visual, "the layout has the VISUAL labels_by_count 2 times"),
-        (_sorting_by_no_field, "the visual labels_by_day has no field labels_by_count.label"),
+        (_unknown_column, ["column leaf"]),
+        (_unknown_column_of_a_filter, ["column leaf"]),
+        (_unknown_column_in_an_expression, ["interesting", "expression"]),
+        (_number_as_category, ["confidence", "DECIMAL", "CategoricalDimensionField", "STRING"]),
+        (_words_as_date, ["label", "STRING", "DateDimensionField", "DATETIME"]),
+        (_words_as_number, ["label", "STRING", "NumericalDimensionField", "DECIMAL or INTEGER"]),
+        (_date_as_measure, ["day", "DATETIME", "CategoricalMeasureField", "STRING"]),
+        (_words_in_a_filter_of_dates, ["label", "STRING", "RelativeDatesFilter", "DATETIME"]),
+        (_words_in_a_filter_of_numbers, ["label", "STRING", "NumericRangeFilter", "DECIMAL or INTEGER"]),
+        (_date_in_a_filter_of_words, ["day", "DATETIME", "CategoryFilter", "STRING"]),
+        (_undeclared_data_set, ["data set leaves"]),
+        (_duplicate_sheet, ["sheet predictions", "2 times"]),
+        (_duplicate_visual, ["visual labels_by_count", "2 times"]),
+        (_duplicate_filter_group, ["filter group by_day", "2 times"]),
+        (_duplicate_filter, ["filter day", "2 times"]),
+        (_duplicate_control, ["control choose_label", "2 times"]),
+        (_duplicate_field, ["field labels_by_count.label", "2 times"]),
+        (_scope_of_no_sheet, ["sheet leaves"]),
+        (_scope_of_no_visual, ["visual leaves"]),
+        (_control_of_no_filter, ["filter leaves"]),
+        (_layout_of_no_visual, ["VISUAL leaves", "layout"]),
+        (_layout_of_no_control, ["FILTER_CONTROL leaves", "layout"]),
+        (_layout_without_a_visual, ["VISUAL newest_predictions", "0 times", "layout"]),
+        (_layout_with_a_duplicate_visual, ["VISUAL labels_by_count", "2 times", "layout"]),
+        (_sorting_by_no_field, ["visual labels_by_day", "labels_by_count.label"]),
     ],
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )
-def test_a_name_that_refers_to_nothing_is_refused(document: Definition, breaks: Break, sentence: str) -> None:
+def test_a_name_that_refers_to_nothing_is_refused(document: Definition, breaks: Break, names: list[str]) -> None:
     breaks(document["definition"])
-    with pytest.raises(UserError) as mistake:
+    assert [problem for problem in checks.problems(document) if all(name in problem for name in names)]
+    with pytest.raises(UserError):
         checks.check(document)
-    assert sentence in str(mistake.value)
 
 
 def test_a_problem_with_many_occurrences_is_reported_once(document: Definition) -> None:
@@ -307,4 +304,4 @@ def test_a_problem_with_many_occurrences_is_reported_once(document: Definition) 
     columns[:] = [column for column in columns if column["Name"] != "label"]
     with pytest.raises(UserError) as mistake:
         checks.check(document)
-    assert str(mistake.value) == "quicksight.json does not fit together: the data set has no column label."
+    assert str(mistake.value).count("column label") == 1
