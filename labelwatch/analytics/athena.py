@@ -12,7 +12,6 @@ from labelwatch.shared.errors import UserError
 
 INTEGER_TYPES = frozenset({"tinyint", "smallint", "integer", "int", "bigint"})
 DECIMAL_TYPES = frozenset({"double", "float", "real"})
-_POLL_SECONDS = 0.1
 # The messages of Athena and of the local AWS.
 _MISSING_TABLE = re.compile("TABLE_NOT_FOUND|[Tt]able .* does not exist")
 
@@ -39,8 +38,15 @@ class QueryResult(NamedTuple):
 class Athena:
     """One database, queried through one workgroup."""
 
-    def __init__(self, client: Any, database: str, workgroup: str) -> None:  # noqa: ANN401 - the client of any endpoint
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - the client of any endpoint
+        database: str,
+        workgroup: str,
+        poll_seconds: float = 0.1,
+    ) -> None:
         self._client = client
+        self._poll_seconds = poll_seconds
         self._database = database
         self._workgroup = workgroup
 
@@ -78,7 +84,7 @@ class Athena:
             execution: dict[str, Any] = self._client.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
             if execution["Status"]["State"] not in {"QUEUED", "RUNNING"}:
                 return execution
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self._poll_seconds)
 
     def _result(self, query_id: str, scanned_bytes: int) -> QueryResult:
         pages = list(self._client.get_paginator("get_query_results").paginate(QueryExecutionId=query_id))

@@ -40,9 +40,5 @@ def backfill(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.backfill.target import target_of
     from labelwatch.shared.account import Account
 
-    run(
-        Account(profile, region),
-        Request(stack, target_of(target), force=force, notify=notify, units=units, dry_run=dry_run),
-        open_terminal(yes=yes, default=False),
-        BOOKMARKS,
-    )
+    request = Request(stack, target_of(target), force=force, notify=notify, units=units, dry_run=dry_run)
+    run(Account(profile, region), request, open_terminal(yes=yes, default=False), BOOKMARKS)

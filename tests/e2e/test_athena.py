@@ -63,14 +63,15 @@ class Database(NamedTuple):
 def database(running: Pipeline) -> Iterator[Database]:
     local_aws = running.session.local_aws
     local_aws.client("glue").create_database(DatabaseInput={"Name": DATABASE})
-    yield Database(local_aws, Athena(local_aws.client("athena"), DATABASE, running.outputs["WorkgroupName"]), [])
+    athena = Athena(local_aws.client("athena"), DATABASE, running.outputs["WorkgroupName"], poll_seconds=0.005)
+    yield Database(local_aws, athena, [])
     local_aws.client("glue").delete_database(Name=DATABASE)
 
 
 @st.composite
 def sets_of_predictions(draw: st.DrawFn) -> list[Prediction]:
     predictions = []
-    for number in range(draw(st.integers(1, 8))):
+    for number in range(draw(st.integers(1, 14))):
         uploaded = FIRST + dt.timedelta(days=draw(st.integers(0, 3)), milliseconds=draw(st.integers(0, 86_399_999)))
         labels = draw(st.lists(st.builds(Label, LABELS, st.floats(0, 100)), max_size=4))
         folder = draw(st.sampled_from(["", "uploads/camera-north/", "field 1/uploads/x/"]))
@@ -213,7 +214,7 @@ CHECKS: dict[str, Callable[[Database, list[Prediction]], None]] = {
 }
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(predictions=sets_of_predictions())
 def test_every_query_counts_what_plain_python_counts(database: Database, predictions: list[Prediction]) -> None:
     database.fill(predictions)
@@ -280,7 +281,7 @@ def test_a_table_of_another_type_is_never_dropped(database: Database, other: dic
     glue.create_table(DatabaseName=DATABASE, TableInput=table)
     try:
         for act in (database.tables.create, database.tables.drop):
-            with pytest.raises(UserError, match=rf"{DATABASE}\.{PLAIN_TABLE} is no table that `labelwatch athena up`"):
+            with pytest.raises(UserError, match=rf"^{DATABASE}\.{PLAIN_TABLE} "):
                 act(PLAIN_TABLE)
         assert glue.get_table(DatabaseName=DATABASE, Name=PLAIN_TABLE)["Table"]["TableType"] == other["TableType"]
     finally:
@@ -301,12 +302,12 @@ def test_a_query_without_its_table_says_what_makes_it(database: Database) -> Non
     database.fill([])
     for name in TABLES:
         database.tables.drop(name)
-    with pytest.raises(UserError, match=r"^Athena did not answer: .*`labelwatch athena up` makes the tables\.$"):
+    with pytest.raises(UserError, match="`labelwatch athena up`"):
         database.rows_of_query("labels_by_count")
 
 
 def test_invalid_sql_is_refused_in_athena_s_words(database: Database) -> None:
-    with pytest.raises(UserError, match=r"^Athena does not take the query|^Athena did not answer: "):
+    with pytest.raises(UserError, match=r"^Athena .*SELEC"):
         database.athena.query("SELEC 1")
 
 

@@ -73,8 +73,9 @@ def test_control_characters_are_shown_as_escapes() -> None:
     assert "a\\x1b[2Jb.jpg" in printed(80, output.print_result, hostile)
 
 
-def test_the_list_of_queries_has_each_name_and_question_whole_at_80_columns() -> None:
-    shown = printed(80, output.print_queries, load_queries())
+@pytest.mark.parametrize("width", [55, 80])
+def test_the_list_of_queries_has_each_name_and_question_whole(width: int) -> None:
+    shown = printed(width, output.print_queries, load_queries())
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
     assert [name for name, _, _ in rows if name] == list(load_queries())
     assert " ".join(text for _, text, _ in rows) == " ".join(query.question for query in load_queries().values())
