@@ -75,10 +75,11 @@ def run(
     if counts.to_send:
         for sentence in _forecast(account, outputs, counts.to_send, request.units):
             terminal.print(sentence)
+    images = counted(counts.to_send, "image")
     if request.dry_run:
+        terminal.print(f"Dry run: {images} would be sent. Nothing was changed.")
         return
     if counts.to_send:
-        images = counted(counts.to_send, "image")
         terminal.confirm(f"Send {images}?")
         queue = Queue(account.client("sqs"), url)
         sender = Sender(queue, request.target.bucket, datetime.now(UTC), request.notify, request.force, pause)

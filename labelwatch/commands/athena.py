@@ -82,8 +82,9 @@ def query(  # noqa: PLR0913 - a command's options, by name
 ) -> None:
     """Run a ready query of athena/, or list all queries.
 
-    The table has rounded numbers; csv and json are exact. Example: `labelwatch athena query labels_by_count --from
-    2026-11-01 --format csv > labels.csv`
+    The table has rounded numbers; csv and json are exact.
+
+    Example: `labelwatch athena query labels_by_day --format csv > labels.csv`
     """
     from labelwatch.analytics import Athena, output, queries
     from labelwatch.shared.account import Account

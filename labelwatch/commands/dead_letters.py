@@ -78,7 +78,7 @@ def show(
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Show everything about a dead letter: meaning, action, attributes, body."""
+    """Show a dead letter with its meaning, action, attributes and body."""
     from labelwatch.dead_letters import output, selection
     from labelwatch.shared.account import Account
 
@@ -104,7 +104,9 @@ def redrive(  # noqa: PLR0913 - a command's options, by name
 ) -> None:
     """Send dead letters back to their source queue, with new retries.
 
-    Correct the cause first. Example: `labelwatch dead-letters redrive --reason ResourceNotReadyException`
+    Correct the cause first.
+
+    Example: `labelwatch dead-letters redrive --reason ResourceNotReadyException`
     """
     from labelwatch.dead_letters import redrive, selection
     from labelwatch.shared.account import Account
@@ -129,8 +131,9 @@ def purge(  # noqa: PLR0913 - a command's options, by name
 ) -> None:
     """Delete dead letters. This cannot be undone.
 
-    Images and predictions are kept, and `labelwatch audit` counts the images as purged. Example: `labelwatch
-    dead-letters purge --reason InvalidImageFormatException`
+    Images and predictions are kept, and `labelwatch audit` counts the images as purged.
+
+    Example: `labelwatch dead-letters purge --reason InvalidImageFormatException`
     """
     from labelwatch.dead_letters import purged, redrive, selection
     from labelwatch.shared.account import Account

@@ -14,8 +14,9 @@ def report(  # noqa: PLR0913 - a command's options, by name
     first: From = None,
     last: To = None,
     label: Label = None,
-    folder: Annotated[Path, typer.Option("--out", help="The folder for report.html and labels.png.")] = BUILD
-    / "report",
+    folder: Annotated[
+        Path, typer.Option("--out", show_default="build/report", help="The folder for report.html and labels.png.")
+    ] = BUILD / "report",
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,

@@ -4,6 +4,7 @@ A table that is too wide would fold ids, keys and numbers, which people copy.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -28,13 +29,14 @@ def print_records(
     if console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum <= console.width:
         console.print(table)
     else:
-        console.print("\n\n".join(_block(names, record) for record in records), soft_wrap=True)
+        console.print("\n".join(_block(names, record) for record in records), soft_wrap=True)
 
 
 def _block(names: Sequence[str], record: Record) -> str:
+    """The lines of a record, and an empty line."""
     indent = max(map(len, names)) + 2
     lines = (_lines(name, value, indent) for name, value in zip(names, record, strict=True))
-    return "\n".join(line for of_value in lines for line in of_value)
+    return "\n".join([*chain.from_iterable(lines), ""])
 
 
 def _lines(name: str, value: str, indent: int) -> Iterator[str]:

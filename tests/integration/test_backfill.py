@@ -262,6 +262,7 @@ def test_a_dry_run_prints_counts_and_costs_and_sends_nothing(bench: Bench) -> No
     printed = bench.run(dry_run=True, units=2)
     assert counts_in(printed) == {"objects": 3, "predicted": 1, "to send": 2}
     assert "2 inference units, under 0.01 USD" in printed
+    assert "Dry run: 2 images " in printed
     assert (bench.questions, bench.received(), bench.folder.exists()) == ([], [], False)
 
 

@@ -258,6 +258,7 @@ def test_a_list_has_ids_keys_and_reasons_whole_at_80_columns() -> None:
         "detail:     in AWS's words",
         "sent (UTC): 2026-11-22 10:00:00",
         "received:   3 times, first at 2026-11-22 10:01:00",
+        "",
     ]
 
 

@@ -65,7 +65,7 @@ def test_seven_columns_are_whole_at_80_columns() -> None:
     lines = printed(80, output.print_result, result).splitlines()
     assert lines[0] == "detected_at:   2026-11-22 10:00:00"
     assert lines[2:5:2] == ["confidence:    97.8", f"image:         {key}"]
-    assert [line.partition(":")[0] for line in lines] == columns
+    assert [line.partition(":")[0] for line in lines] == [*columns, ""]
 
 
 def test_control_characters_are_shown_as_escapes() -> None:

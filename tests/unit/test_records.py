@@ -28,6 +28,7 @@ def test_a_table_that_does_not_fit_is_a_block_of_lines_for_each_record() -> None
         "id:         2",
         "image:      b.jpg",
         "confidence: 3.0",
+        "",
     ]
 
 
