@@ -212,6 +212,7 @@ def test_ctrl_c_at_the_question_releases_all(rejected: Stack) -> None:
     process.send_signal(signal.SIGINT)
     process.wait(60)
     os.close(ours)
+    assert "Reading dead letters…" in shown
     assert "1 dead letter" in shown
     assert (visible, rejected.visible()) == (0, 1)
 

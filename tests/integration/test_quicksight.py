@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from labelwatch.__main__ import app
 from labelwatch.analytics import DEFINITION
+from labelwatch.commands import quicksight as commands
 from labelwatch.quicksight import setup
 from labelwatch.quicksight.asset_types import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, Location
 from labelwatch.quicksight.assets import SENT_TAG, Assets
@@ -485,6 +486,12 @@ def test_the_documented_permissions_are_the_ones_that_are_used(quicksight: FakeQ
     documented = set(re.findall(r'"quicksight:(\w+)"', (PROJECT / "docs" / "how-to" / "quicksight.md").read_text()))
     # The permissions beside them, which QuickSight needs where an asset uses another.
     assert documented == {operation for _, operation in quicksight.calls} | {"PassDataSource", "PassDataSet"}
+
+
+def test_a_long_line_is_whole_on_standard_output_beside_the_spinner(capsys: pytest.CaptureFixture[str]) -> None:
+    with commands._printing("Updating QuickSight…") as print_line:
+        print_line(f"shared with {ANN * 3}")
+    assert capsys.readouterr().out == f"shared with {ANN * 3}\n"
 
 
 def test_up_needs_a_principal() -> None:
