@@ -31,8 +31,8 @@ def _actions(*names: str) -> frozenset[str]:
     return frozenset(f"quicksight:{name}" for name in names)
 
 
-# QuickSight accepts whole sets only: the sets that its console grants to an owner and a viewer (docs/how-to/quicksight.md has
-# AWS's pages). Only a dashboard has viewers: the other assets are for authors.
+# QuickSight accepts whole sets only: the sets that its console grants to an owner and a viewer. AWS's pages on them are
+# in docs/how-to/quicksight.md. Only a dashboard has viewers: the other assets are for authors.
 DATA_SOURCE = AssetType(
     "data source",
     "data_source",
