@@ -62,7 +62,7 @@ def test_missing_pages_fail(tmp_path: Path) -> None:
         ("rows.md", [*Row.__struct_fields__, "dt"]),
         ("alerts.md", ATTRIBUTES),
         ("metrics.md", [*METRICS, *ALARMS]),
-        ("dead-letter-reasons.md", ADVICE),
+        ("dead-letter-reasons.md", [reason for row in ADVICE for reason in row]),
         ("commands.md", [f"labelwatch {path}" for path, _ in all_commands() if path]),
         ("exit-codes.md", [*EXIT_CODES, *(f"labelwatch {path}" for path in json_commands())]),
     ],
