@@ -26,7 +26,7 @@ from bench.month import scheduled_functions
 from labelwatch.deploy import package
 from labelwatch.local import curl_uploads
 from labelwatch.local.folder import exclusive
-from labelwatch.local.ministack import check_machine
+from labelwatch.local.host import check_lambda_zip
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.pricing import MODEL_IMAGES_A_SECOND
 from labelwatch.shared.project import PROJECT
@@ -75,7 +75,7 @@ def main(
         Run("one by one, by presigned upload", burst=False, presigned=True, images=slow),
     ]
     try:
-        check_machine()
+        check_lambda_zip()
         curl_uploads.check_curl()
         with exclusive(folder):
             measured = _measure(folder, runs, console)

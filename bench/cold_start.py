@@ -26,7 +26,7 @@ from rich.table import Table
 
 from bench import recorded_clients
 from labelwatch.deploy import package
-from labelwatch.local.ministack import check_machine
+from labelwatch.local.host import check_lambda_zip
 from labelwatch.shared.errors import UserError
 from tests.support import handler_environment, lambda_runtime
 from tests.support.handler_environment import HandlerEnvironment
@@ -167,7 +167,7 @@ def main(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         try:
-            check_machine()
+            check_lambda_zip()
             zipped = package(folder / "package").zip
             console.print(size_table(zipped))
             with handler_environment.running(folder / "aws") as aws:

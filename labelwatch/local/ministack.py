@@ -2,7 +2,6 @@
 
 import errno
 import os
-import platform
 import signal
 import socket
 import subprocess
@@ -50,15 +49,6 @@ class LocalAws:
         for rule in events.list_rules()["Rules"]:
             if "ScheduleExpression" in rule:
                 events.disable_rule(Name=rule["Name"])
-
-
-def check_machine(system: str = platform.system(), machine: str = platform.machine()) -> None:
-    """Raises UserError where the functions' zip cannot run."""
-    if (system, machine) != ("Linux", "x86_64"):
-        raise UserError(
-            f"the functions run from the very zip that AWS gets, which is for Linux on x86-64, and this is {system} on "
-            f"{machine}; use such a machine, or a virtual one."
-        )
 
 
 @contextmanager

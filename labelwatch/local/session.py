@@ -10,6 +10,7 @@ from chalicelib.adapters.dynamodb import TokenTable
 from labelwatch.analytics import TABLES, Athena, Tables
 from labelwatch.deploy import Package
 from labelwatch.local import deployment, ministack, rekognition_api
+from labelwatch.local.host import package_for_host
 from labelwatch.local.mailbox import Mailbox
 from labelwatch.local.ministack import LocalAws
 from labelwatch.local.model import Classifier, LocalModel, model_arn
@@ -68,7 +69,7 @@ def running(  # noqa: PLR0913 - the parameters of a deployment, by name
         clients["s3"] = local_aws.client("s3")
         outputs = deployment.deploy(
             local_aws,
-            package,
+            package_for_host(package, folder),
             {
                 "CustomModelARN": model.arn,
                 "EmailNotification": ADDRESS,

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from labelwatch.deploy import package
 from labelwatch.local.folder import exclusive
-from labelwatch.local.ministack import check_machine
+from labelwatch.local.host import check_lambda_zip
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 from tests.torture import page, scenarios
@@ -33,7 +33,7 @@ def main(
     outcomes: list[Outcome] = []
     started = time.monotonic()
     try:
-        check_machine()
+        check_lambda_zip()
         with exclusive(folder), running(folder / "session", package(folder / "package")) as environment:
             for scenario in scenarios.all_scenarios(images):
                 with console.status(scenario.name):
