@@ -29,7 +29,7 @@ def report(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.analytics import Athena
     from labelwatch.analytics.queries import parse_narrowing
     from labelwatch.report import Scope, write_report
-    from labelwatch.report.build import console_addresses
+    from labelwatch.report.build import picture_addresses
     from labelwatch.shared import stacks
     from labelwatch.shared.account import Account
 
@@ -41,7 +41,7 @@ def report(  # noqa: PLR0913 - a command's options, by name
             Athena.from_stack(account, stack),
             Scope(stack, outputs["LabelsofInterest"], narrowing),
             folder,
-            console_addresses(account),
+            picture_addresses(account),
             lambda name: status.update(f"Running query {name}…"),
         )
     console().print(f"{written.page}\n{written.pie or 'No labels found: labels.png was not written.'}", soft_wrap=True)

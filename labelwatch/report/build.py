@@ -15,6 +15,7 @@ from labelwatch.shared.text import printable
 
 PIE = "labels_by_count"
 SHARE = "images_without_label"
+_SECONDS_OF_A_WEEK = 7 * 24 * 3600
 
 
 class Report(NamedTuple):
@@ -78,11 +79,19 @@ def _pie(results: Sequence[tuple[Visual, Rows]], folder: Path) -> Path | None:
     return None
 
 
-def console_addresses(account: Account) -> AddressOf:
-    """The address of a row's picture in the S3 console, for people with access to the account."""
-    partition = account.client("s3").meta.partition
+def picture_addresses(account: Account) -> AddressOf:
+    """The address of a row's picture: in the S3 console, for people with access to the account.
 
-    def address_of(row: dict[str, Any]) -> str:
-        return object_address(partition, account.region, row["bucket"], row["image"], row["version_id"])
+    The local AWS, which alone is not reached by HTTPS, has no console: there it is a presigned link.
+    """
+    s3 = account.client("s3")
 
-    return address_of
+    def console_address(row: dict[str, Any]) -> str:
+        return object_address(s3.meta.partition, account.region, row["bucket"], row["image"], row["version_id"])
+
+    def presigned_address(row: dict[str, Any]) -> str:
+        version = {"VersionId": row["version_id"]} if row["version_id"] else {}
+        picture = {"Bucket": row["bucket"], "Key": row["image"]} | version
+        return str(s3.generate_presigned_url("get_object", picture, ExpiresIn=_SECONDS_OF_A_WEEK))
+
+    return presigned_address if s3.meta.endpoint_url.startswith("http:") else console_address
