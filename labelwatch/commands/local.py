@@ -6,30 +6,33 @@ import typer
 
 from labelwatch.commands.options import BUILD, CACHE, Images, console
 
-app = typer.Typer(help="The local AWS: everything on this machine, nothing on AWS.", no_args_is_help=True)
+app = typer.Typer(help="Run everything on this machine, without an AWS account.", no_args_is_help=True)
 
 
 @app.command()
 def up(
     images: Images = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The endpoint's port; without it, a free one.")
+        int | None, typer.Option(min=1, max=65535, help="The port of the endpoint. Default: a free port.")
     ] = None,
     origin: Annotated[
-        str, typer.Option(help="The origin of a web page that may upload, such as http://localhost:3000.")
+        str, typer.Option(help="The origin of a web page that may upload (example: http://localhost:3000).")
     ] = "",
 ) -> None:
-    """Start the local AWS, deploy into it, and print the outcome of each upload until Ctrl-C."""
+    """Start a local AWS and print the outcome of each upload until Ctrl-C.
+
+    Prints commands that upload images and show the results. They work in any other terminal.
+    """
     from labelwatch.local import up as local_up
 
     local_up.run(images, BUILD / "up", CACHE, port, origin, console())
 
 
 def demo(images: Images = None) -> None:
-    """Show the main job: train a local model, deploy, upload images, and show the outcome of each.
+    """Upload images to a local AWS, and show labels, alerts and a report.
 
-    Ends with alerts as .eml files and a report for any browser, in build/demo, and fails unless every image is
-    accounted for.
+    Trains a local model, deploys the package that AWS would get, and writes alerts (.eml) and a report (.html) into
+    build/demo. Needs no AWS account. Exit code 1 unless every upload is accounted for.
     """
     from labelwatch.local import demo as local_demo
 

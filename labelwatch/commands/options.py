@@ -1,5 +1,6 @@
 """Options and the terminal, which all commands share."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ from labelwatch.shared.project import PROJECT
 if TYPE_CHECKING:
     from labelwatch.shared.console import Terminal
 
-BUILD = PROJECT / "build"
+# Two runs in one folder would empty it for each other; tests name folders of their own.
+BUILD = Path(os.environ.get("LABELWATCH_BUILD") or PROJECT / "build").absolute()
 CACHE = PROJECT / ".labelwatch" / "models"
 
 Images = Annotated[

@@ -3,7 +3,6 @@
 CLIENT = "demo"
 LABELS_OF_INTEREST = ("bacterial-leaf-blight", "leaf-smut:90")
 MIN_CONFIDENCE = 60.0
-NO_FOLDER = "No folder of images was given, so the leaves are drawn and the model learns from drawings."
 
 
 def labels_of_interest(labels: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 import io
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +11,19 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from chalicelib import settings
+from chalicelib.domain.rules import Rules
 from labelwatch.analytics import Narrowing, load_query
 from labelwatch.deploy import package
-from labelwatch.local import curl_uploads
+from labelwatch.local import curl_uploads, host
 from labelwatch.local import session as local
-from labelwatch.local.defaults import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
+from labelwatch.local.classifier import Classifier
+from labelwatch.local.defaults import CLIENT, MIN_CONFIDENCE, labels_of_interest
 from labelwatch.local.deployment import STACK
 from labelwatch.local.folder import exclusive
 from labelwatch.local.image_set import ImageSet, load, validated
-from labelwatch.local.ministack import check_machine
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
-from labelwatch.local.result import Result, show
+from labelwatch.local.result import Result, show, show_totals
 from labelwatch.local.session import Session
 from labelwatch.report import Scope, write_report
 from labelwatch.shared.errors import UserError
@@ -35,7 +39,6 @@ UNKNOWN_PICTURE = "field 1/television.png"
 
 def run(images: Path | None, folder: Path, cache: Path, console: Console) -> None:
     """Runs and shows the demo; raises UserError unless each uploaded image is accounted for."""
-    check_machine()
     curl_uploads.check_curl()
     images = validated(images, folder)
     with exclusive(folder):
@@ -43,51 +46,63 @@ def run(images: Path | None, folder: Path, cache: Path, console: Console) -> Non
 
 
 def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> None:
-    with _progress(console) as progress:
-        if images is None:
-            console.print(NO_FOLDER)
-        task = progress.add_task("preparing the images", total=None)
-        image_set = load(images, folder / "leaves")
-        progress.update(task, description="training the local model", total=image_set.training_count)
-        classifier = image_set.classifier(cache, lambda: progress.advance(task))
-        progress.update(task, completed=image_set.training_count)
+    console.print(host.note(), end="")
+    if images is None:
         console.print(
-            f"The local model learns from {image_set.training_count} images. "
-            f"{sum(map(len, image_set.test.values()))} others are uploaded: half by curl with presigned uploads, half "
-            "with AWS credentials under made-up folders. And two on purpose: a picture of nothing known, and a file "
-            "that is no image."
+            "The images are drawn leaves. For your own photographs: make demo IMAGES=folder (a sub-folder per label)."
         )
-        task = progress.add_task("packaging with chalice", total=1)
-        packaged = package(folder / "package")
-        progress.advance(task)
-        task = progress.add_task("starting the local AWS and deploying", total=1)
+    with _progress(console) as progress:
+        image_set, classifier = _prepare(images, folder, cache, progress, console)
         labels = labels_of_interest(list(image_set.training))
-        with local.running(
-            folder, packaged, classifier, labels_of_interest=labels, min_confidence=MIN_CONFIDENCE
-        ) as session:
-            progress.advance(task)
+        with _step(progress, "Packaging"):
+            packaged = package(folder / "package")
+        with ExitStack() as stack:
+            with _step(progress, "Starting the local AWS"):
+                session = stack.enter_context(
+                    local.running(
+                        folder, packaged, classifier, labels_of_interest=labels, min_confidence=MIN_CONFIDENCE
+                    )
+                )
             result = _upload_and_wait(session, image_set, progress)
             _download_rows(session, result, folder)
             counts = {
                 str(row["label"]): int(row["images"] or 0)
                 for row in session.athena.query(load_query("labels_by_count").sql).records
             }
-            task = progress.add_task("drawing the report", total=1)
-            report = write_report(
-                session.athena, Scope(f"{STACK} (demo)", labels, Narrowing()), folder, address_of=None
-            )
-            progress.advance(task)
-    console.print(f"Labels of interest: {labels}; MinConfidence {MIN_CONFIDENCE:g}.")
-    show(console, result, counts, folder, report)
+            with _step(progress, "Writing the report"):
+                report = write_report(
+                    session.athena, Scope(f"{STACK} (demo)", labels, Narrowing()), folder, address_of=None
+                )
+    console.print(f"\nLabels of interest: {labels}. Default threshold: {MIN_CONFIDENCE:g} %.\n")
+    show(console, result, counts, Rules(settings.labels_of_interest(labels), MIN_CONFIDENCE))
+    show_totals(console, result, folder, report)
     if missing := result.unaccounted_for:
-        raise UserError(f"not accounted for: {counted(len(missing), 'image')}, such as {missing[0]!r}.")
+        raise UserError(
+            f"{counted(len(missing), 'upload')} not accounted for after {SECONDS_TO_WAIT} s, such as {missing[0]!r}. "
+            f"Read the local AWS's log in {folder / 'aws'}, then run the command again."
+        )
+
+
+def _prepare(
+    images: Path | None, folder: Path, cache: Path, progress: Progress, console: Console
+) -> tuple[ImageSet, Classifier]:
+    with _step(progress, "Preparing the images"):
+        image_set = load(images, folder / "leaves")
+    console.print(
+        f"{image_set.summary}\nHalf of the uploads use curl and presigned uploads, half use AWS credentials. "
+        "Two more have no label: a picture of noise, and a file that is not an image."
+    )
+    task = progress.add_task("Training the local model", total=image_set.training_count)
+    classifier = image_set.classifier(cache, lambda: progress.advance(task))
+    progress.update(task, completed=image_set.training_count)
+    return image_set, classifier
 
 
 def _upload_and_wait(session: Session, image_set: ImageSet, progress: Progress) -> Result:
-    images = [(label, path) for label, paths in image_set.test.items() for path in paths]
+    images = [(label, path) for label, paths in image_set.uploads.items() for path in paths]
     uploads = _upload_presigned(session, [path for _, path in images[::2]], progress)
     uploads += _upload_with_credentials(session, _objects_to_upload(images[1::2]), progress)
-    task = progress.add_task("waiting for every image's outcome", total=len(uploads))
+    task = progress.add_task("Waiting for the outcomes", total=len(uploads))
     reader = OutcomeReader(session)
     predictions: dict[str, PredictionOutcome] = {}
     dead_letters: dict[str, DeadLetterOutcome] = {}
@@ -114,8 +129,7 @@ def _upload_presigned(session: Session, files: list[Path], progress: Progress) -
     """Uploads as a client without AWS credentials; the keys that the service chose."""
     token = tokens.create(session.tokens, CLIENT)
     return [
-        curl_uploads.upload(session.api, token, file)
-        for file in progress.track(files, description="uploading with presigned uploads, by curl")
+        curl_uploads.upload(session.api, token, file) for file in progress.track(files, description="Uploading by curl")
     ]
 
 
@@ -123,7 +137,7 @@ def _upload_with_credentials(session: Session, contents: dict[str, bytes], progr
     """Uploads as the console and the AWS CLI do; the keys."""
     s3 = session.local_aws.client("s3")
     s3.put_object(Bucket=local.INPUT_BUCKET, Key=f"{FOLDERS[0]}/", Body=b"")  # the console's folder marker
-    for key, content in progress.track(contents.items(), description="uploading with AWS credentials"):
+    for key, content in progress.track(contents.items(), description="Uploading by credentials"):
         s3.put_object(Bucket=local.INPUT_BUCKET, Key=key, Body=content)
     return list(contents)
 
@@ -142,5 +156,12 @@ def _objects_to_upload(images: list[tuple[str, Path]]) -> dict[str, bytes]:
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description:<42}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        TextColumn("{task.description:<26}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     )
+
+
+@contextmanager
+def _step(progress: Progress, description: str) -> Iterator[None]:
+    task = progress.add_task(description, total=1)
+    yield
+    progress.advance(task)

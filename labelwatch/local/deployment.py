@@ -11,6 +11,8 @@ from labelwatch.shared import stacks
 STACK = "labelwatch"
 API_STAGE = "api"
 PACKAGES_BUCKET = "labelwatch-packages"
+# Instead of five minutes: the local model starts in seconds, and deferred images should come soon after.
+DEFER_SECONDS = 15
 # ministack checks for an action named like the call; on AWS a batch call needs the action without `Batch`.
 _BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
 
@@ -21,6 +23,9 @@ def deploy(local_aws: LocalAws, package: Package, parameters: dict[str, str]) ->
     s3.create_bucket(Bucket=PACKAGES_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.upload_file(str(package.zip), PACKAGES_BUCKET, package.zip.name)
     template = stacks.pointing_at(json.loads(package.template.read_text()), PACKAGES_BUCKET, package.zip.name)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["Environment"]["Variables"]["DEFER_SECONDS"] = str(DEFER_SECONDS)
     return deploy_template(local_aws, STACK, template, parameters)
 
 

@@ -6,13 +6,15 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Column, Table
 
+from chalicelib.domain.predictions import Label
+from chalicelib.domain.rules import Rules
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import PREFIX, DeadLetterOutcome, PredictionOutcome
 from labelwatch.report import Report
-from labelwatch.shared.text import counted
+from labelwatch.shared.text import counted, printable
 
-# What fits into a terminal of 80 columns, beside the rest.
-_LONGEST_KEY = 32
+NO_LABEL = "no label detected"
+MAX_IMAGES_SHOWN = 10
 
 
 class Result(Struct, frozen=True):
@@ -39,68 +41,78 @@ class Result(Struct, frozen=True):
         return not prediction.alert_expected or self.alert_of(prediction) is not None
 
 
-def show(console: Console, result: Result, counts: dict[str, int], folder: Path, report: Report) -> None:
-    """Prints the tables, then the totals and the files to open."""
-    console.print(_outcomes(result))
-    console.print("\nathena/labels_by_count.sql, run by Athena:")
-    console.print(_counts(counts))
+def show(console: Console, result: Result, counts: dict[str, int], rules: Rules) -> None:
+    """Prints the tables; `counts` are the images of each label, by Athena."""
+    console.print(_labels(result, counts, rules))
+    console.print("One alert covers all images of a batch. Images are counted by athena/labels_by_count.sql.\n")
+    console.print(_other_outcomes(result))
     console.print(_alerts(result))
-    console.print("Their links ended with this local AWS; those of `make up` work while it runs.")
-    console.print(_dead_letters(result))
+
+
+def show_totals(console: Console, result: Result, folder: Path, report: Report) -> None:
+    """Prints the totals and the files to open."""
     accounted_for = len(result.uploaded) - len(result.unaccounted_for)
-    pie = f"{report.pie.name} (the pie)" if report.pie else "no pie, since no image has a label"
+    outcomes = f"{counted(len(result.predictions), 'prediction')}, {counted(len(result.dead_letters), 'dead letter')}"
+    console.print(f"\n{accounted_for} of {len(result.uploaded)} uploads accounted for: {outcomes}.", style="bold")
     console.print(
-        f"\n{accounted_for} of {len(result.uploaded)} images that were uploaded are accounted for.", style="bold"
-    )
-    console.print(
-        f"{counted(len(result.predictions), 'prediction')}, {counted(len(result.mails), 'alert')}, "
-        f"{counted(len(result.dead_letters), 'dead letter')}. Open, in any browser: {report.page}\n"
-        f"In {folder}: alerts/*.eml for any mail program, {PREFIX} (the rows), {pie}.",
+        f"Report, for a browser:      {report.page}\n"
+        f"Alerts, for a mail program: {folder}/alerts/*.eml\n"
+        f"Pie chart:                  {report.pie or 'none, as no label was detected'}\n"
+        f"Rows:                       {folder}/{PREFIX}\n"
+        "The links in these alerts no longer work: the local AWS has stopped. In `make up` they work.",
         soft_wrap=True,
     )
 
 
-def _outcomes(result: Result) -> Table:
-    """One row for all images with the same labels and the same need of an alert, with one image as an example."""
-    groups: dict[tuple[str, bool], list[tuple[str, Mail | None]]] = {}
-    for key in result.uploaded:
-        prediction = result.predictions.get(key)
-        mail = result.alert_of(prediction) if prediction else None
-        groups.setdefault((_outcome(result, key), bool(mail)), []).append((key, mail))
-    table = Table("images", "labels", "alerts", Column("such as", overflow="fold"), title="Outcomes of the images")
-    for (outcome, _), members in groups.items():
-        mails = {mail.file for _, mail in members if mail}
-        table.add_row(str(len(members)), outcome, str(len(mails)), _shortened(members[0][0]))
+def _labels(result: Result, counts: dict[str, int], rules: Rules) -> Table:
+    """One row for each label, and the total of the alerts, which may cover several labels."""
+    table = Table(
+        Column("Label", overflow="fold"),
+        *(Column(title, justify="right") for title in ("Images", "Below threshold", "Alerted images", "Alerts")),
+        title="Detected labels",
+        show_footer=True,
+    )
+    for label, images in counts.items():
+        table.add_row(label, f"{images:,}", *_alerted(result, label, rules))
+    for column, total in zip(table.columns, ("Alerts in all", "", "", "", str(len(result.mails))), strict=True):
+        column.footer = total
     return table
 
 
-def _outcome(result: Result, key: str) -> str:
+def _alerted(result: Result, label: str, rules: Rules) -> tuple[str, str, str]:
+    """How many images with this label are below its threshold, how many are in an alert, and in how many alerts."""
+    if not rules.is_of_interest(Label(label, 100, None)):
+        return "no alerts", "", ""
+    found = [
+        (prediction, rules.is_of_interest(Label(name, confidence, None)))
+        for prediction in result.predictions.values()
+        for name, confidence in prediction.labels
+        if name == label
+    ]
+    mails = [mail.file for prediction, of_interest in found if of_interest and (mail := result.alert_of(prediction))]
+    return str(sum(not of_interest for _, of_interest in found)), str(len(mails)), str(len(set(mails)))
+
+
+def _other_outcomes(result: Result) -> Table:
+    table = Table(Column("Image", overflow="fold"), "Outcome", title="Uploads without a label")
+    outcomes = [(key, outcome) for key in result.uploaded if (outcome := _outcome_without_label(result, key))]
+    for key, outcome in outcomes[:MAX_IMAGES_SHOWN]:
+        table.add_row(printable(key), outcome)
+    if more := outcomes[MAX_IMAGES_SHOWN:]:
+        table.add_row(f"{len(more):,} more", "")
+    return table
+
+
+def _outcome_without_label(result: Result, key: str) -> str | None:
     if prediction := result.predictions.get(key):
-        return ", ".join(name for name, _ in prediction.labels) or "no label"
-    return "dead letter" if key in result.dead_letters else "no outcome"
-
-
-def _shortened(key: str) -> str:
-    """The end of a key, which says more than its beginning."""
-    return key if len(key) <= _LONGEST_KEY else f"…{key[1 - _LONGEST_KEY :]}"
+        return None if prediction.labels else NO_LABEL
+    if dead_letter := result.dead_letters.get(key):
+        return f"dead letter, {dead_letter.reason}: {dead_letter.detail}"
+    return "no outcome"
 
 
 def _alerts(result: Result) -> Table:
-    table = Table("alert", "subject", title="Alerts")
+    table = Table("File", "Subject", title="Alerts")
     for mail in result.mails:
-        table.add_row(mail.file.name[:3], mail.subject)
-    return table
-
-
-def _dead_letters(result: Result) -> Table:
-    table = Table("image", "reason", "detail", title="Dead letters")
-    for dead_letter in result.dead_letters.values():
-        table.add_row(dead_letter.key, dead_letter.reason, dead_letter.detail)
-    return table
-
-
-def _counts(counts: dict[str, int]) -> Table:
-    table = Table("label", "images")
-    for label, images in counts.items():
-        table.add_row(label, str(images))
+        table.add_row(f"{mail.file.name[:3]}-*", mail.subject)
     return table

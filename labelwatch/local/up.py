@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from labelwatch.deploy import package
-from labelwatch.local import curl_uploads
+from labelwatch.local import curl_uploads, host
 from labelwatch.local import session as local
-from labelwatch.local.defaults import CLIENT, MIN_CONFIDENCE, NO_FOLDER, labels_of_interest
+from labelwatch.local.defaults import CLIENT, MIN_CONFIDENCE, labels_of_interest
 from labelwatch.local.folder import exclusive
 from labelwatch.local.image_set import load, validated
 from labelwatch.local.mailbox import Mail
-from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, check_machine, free_port
+from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, free_port
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import Session
 from labelwatch.shared.text import printable
@@ -22,16 +22,24 @@ from labelwatch.uploads import tokens
 
 POLL_SECONDS = 0.5
 
-_AS_ROOT = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_DEFAULT_REGION={REGION}"
-
 type Event = PredictionOutcome | DeadLetterOutcome | Mail
+
+DRAWINGS = (
+    "The local model has learned from drawn leaves and labels photographs wrongly. To train it on your own "
+    "photographs, run make up IMAGES=folder, with a sub-folder per label."
+)
+# Without --endpoint-url, the AWS CLI (version 1) sends requests of SQS and others to AWS, in spite of AWS_ENDPOINT_URL.
+_AWS = """#!/bin/sh
+endpoint=$AWS_ENDPOINT_URL
+for word; do [ "$word" = rekognition ] && endpoint=$AWS_ENDPOINT_URL_REKOGNITION; done
+exec {python} -m awscli --endpoint-url "$endpoint" "$@"
+"""
 
 
 def run(  # noqa: PLR0913, PLR0917 - the command's options
     images: Path | None, folder: Path, cache: Path, port: int | None, origin: str, console: Console
 ) -> None:
     """Prints the outcome of each image until Ctrl-C, then stops everything."""
-    check_machine()
     free_port(port)  # before the work that takes a while
     images = validated(images, folder)
     with exclusive(folder):
@@ -41,14 +49,12 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
 def _run(  # noqa: PLR0913, PLR0917 - the same
     images: Path | None, folder: Path, cache: Path, port: int | None, origin: str, console: Console
 ) -> None:
-    if images is None:
-        console.print(NO_FOLDER)
-    with console.status("training the local model, packaging, deploying ..."):
+    with console.status("Training the local model, packaging, deploying…"):
         image_set = load(images, folder / "leaves")
         classifier = image_set.classifier(cache, lambda: None)
         packaged = package(folder / "package")
     labels = labels_of_interest(list(image_set.training))
-    sample = next(path for paths in image_set.test.values() for path in paths)
+    sample = next(path for _, paths in sorted(image_set.uploads.items()) for path in paths).absolute()
     try:
         with local.running(
             folder,
@@ -59,48 +65,65 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
             port=port,
             upload_origin=origin,
         ) as session:
-            console.print(f"Labels of interest: {labels}; MinConfidence {MIN_CONFIDENCE:g}.")
-            console.print(
-                f"Endpoint: {session.local_aws.endpoint}\nUpload from another terminal, as often as you like:\n"
-            )
-            console.print(upload_line(session.local_aws.endpoint, sample), soft_wrap=True)
-            token = tokens.create(session.tokens, CLIENT)
-            console.print("\nOr without AWS credentials, through a presigned upload (both lines):\n")
-            console.print(f"API={session.api} TOKEN={token}", soft_wrap=True)
-            console.print(curl_uploads.upload_line(sample.absolute()), soft_wrap=True)
-            console.print("\nWho may ask for presigned uploads:\n")
-            console.print(command_line(session.local_aws.endpoint, "tokens", "list"), soft_wrap=True)
-            console.print("\nWhat was predicted so far, as a page; labelwatch athena query works alike:\n")
-            console.print(command_line(session.local_aws.endpoint, "report"), soft_wrap=True)
-            console.print("\nFor all else in docs/operations.md, first (aws sqs needs --endpoint-url, too):\n")
-            console.print(variables(session), soft_wrap=True)
-            console.print("\nThe outcome of each image is printed below. Ctrl-C stops everything.\n")
+            console.print(host.note(), end="")
+            console.print(f"Endpoint: {session.local_aws.endpoint}")
+            console.print(f"Labels of interest: {labels}. Default threshold: {MIN_CONFIDENCE:g} %.")
+            console.print(image_set.summary if images else DRAWINGS)
+            _print_commands(session, folder.absolute(), sample, console)
             _follow(session, console)
     except KeyboardInterrupt:
         console.print("\nStopped.")
 
 
-def upload_line(endpoint: str, sample: Path) -> str:
-    """An upload that works as printed, in any folder."""
-    target = f"s3://{local.INPUT_BUCKET}/field 1/{sample.name}"
-    command = [_installed("aws"), "--endpoint-url", endpoint, "s3", "cp", str(sample.absolute()), target]
-    return f"{_AS_ROOT} {shlex.join(command)}"
+def _print_commands(session: Session, folder: Path, sample: Path, console: Console) -> None:
+    """Commands to copy, each in one line however long."""
+    write_aws_command(folder / "bin")
+    token = tokens.create(session.tokens, CLIENT)
+    commands = {
+        "In another terminal, paste this line first:": [variables(session, folder / "bin")],
+        "Upload an image, as often as you like:": [upload_line(sample)],
+        "Upload without AWS credentials, through a presigned upload (two lines):": [
+            f"API={session.api} TOKEN={token}",
+            curl_uploads.upload_line(sample),
+        ],
+        "See the results, and all other commands of docs/operations.md:": [
+            "labelwatch report",
+            "labelwatch athena query labels_by_count",
+            "labelwatch tokens list",
+        ],
+    }
+    for heading, lines in commands.items():
+        console.print(f"\n{heading}\n")
+        for line in lines:
+            console.print(line, soft_wrap=True)
+    console.print("\nThe outcome of each upload follows. Ctrl-C stops the local AWS.\n")
 
 
-def command_line(endpoint: str, *words: str) -> str:
-    """A labelwatch command on this local AWS."""
-    return f"AWS_ENDPOINT_URL={endpoint} {_AS_ROOT} {shlex.join([_installed('labelwatch'), *words])}"
+def upload_line(sample: Path) -> str:
+    """An upload of this file, in any folder."""
+    return shlex.join(["aws", "s3", "cp", str(sample), f"s3://{local.INPUT_BUCKET}/field 1/{sample.name}"])
 
 
-def variables(session: Session) -> str:
-    """A line after which labelwatch and aws use this local AWS and the local model."""
-    path = f'PATH="{Path(sys.executable).parent}:$PATH"'
-    endpoints = f"AWS_ENDPOINT_URL={session.local_aws.endpoint} AWS_ENDPOINT_URL_REKOGNITION={session.rekognition}"
-    return f"export {path} {endpoints} {_AS_ROOT}"
+def variables(session: Session, commands: Path) -> str:
+    """A line after which labelwatch, and aws in the folder of commands, use the local AWS and the local model."""
+    path = shlex.quote(f"{commands}:{Path(sys.executable).parent}")
+    values = {
+        "AWS_ENDPOINT_URL": session.local_aws.endpoint,
+        "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    exports = " ".join(f"{name}={value}" for name, value in values.items())
+    return f'export PATH={path}:"$PATH" {exports}; unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN'
 
 
-def _installed(command: str) -> str:
-    return str(Path(sys.executable).with_name(command))
+def write_aws_command(folder: Path, python: str = sys.executable) -> None:
+    """Writes the command `aws` into the folder: the AWS CLI of this Python, for the local AWS in any service."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = folder / "aws"
+    command.write_text(_AWS.format(python=shlex.quote(python)))
+    command.chmod(0o755)
 
 
 def _follow(session: Session, console: Console) -> None:

@@ -3,11 +3,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from chalicelib.domain.rules import LabelOfInterest, Rules
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import DeadLetterOutcome, PredictionOutcome
-from labelwatch.local.result import Result, show
+from labelwatch.local.result import MAX_IMAGES_SHOWN, NO_LABEL, Result, show, show_totals
 from labelwatch.report import Report
 
+RULES = Rules((LabelOfInterest("leaf-smut", 90),), 60)
 WITH_ALERT = PredictionOutcome(
     "leaf.jpg", (("leaf-smut", 97.0),), alert_expected=True, row_key="predictions/dt=2026-11-22/a.json"
 )
@@ -58,16 +60,30 @@ def test_the_key_of_a_dead_letter_is_decoded() -> None:
     assert DeadLetterOutcome("s3://labelwatch-images/a%20b%2Bc.jpg", "reason", "detail").key == "a b+c.jpg"
 
 
-def shown(result: Result, pie: Path | None = Path("demo/labels.png")) -> list[str]:
-    """The lines that a terminal of 80 columns shows."""
-    console = Console(file=io.StringIO(), width=80)
-    show(console, result, {"leaf-smut": 3}, Path("demo"), Report(Path("demo/report.html"), pie))
+def lines_of(console: Console) -> list[str]:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
 
+def cells_of(lines: list[str]) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
+
+
+def shown(result: Result) -> list[str]:
+    """The lines of the tables in a terminal of 80 columns."""
+    console = Console(file=io.StringIO(), width=80)
+    show(console, result, {"leaf-smut": 31, "brown-spot": 2}, RULES)
+    return lines_of(console)
+
+
+def totals(result: Result, pie: Path | None = None) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    show_totals(console, result, Path("demo"), Report(Path("demo/report.html"), pie))
+    return "\n".join(lines_of(console))
+
+
 def many() -> Result:
-    """Thirty images with one label, in two alerts, one image without an alert, one without a label, a dead letter."""
+    """Thirty images with one label, in two alerts, one image below the threshold, one without a label, ..."""
     keys = [f"uploads/demo/2026-11-22/ijctjc5udulxld6r-leaf-smut-{number:04}.jpg" for number in range(30)]
     predictions = {
         key: PredictionOutcome(key, (("leaf-smut", 97.0),), alert_expected=True, row_key=key) for key in keys
@@ -82,25 +98,52 @@ def many() -> Result:
     return Result((*keys, "weak.jpg", "noise.png", "leaf.jpg"), predictions, {"leaf.jpg": DEAD_LETTER}, mails)
 
 
-def test_images_with_the_same_outcome_are_one_row_that_fits_a_terminal() -> None:
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown(many())]
-    assert [row for row in rows if len(row) == 4] == [
-        ["30", "leaf-smut", "2", "…jc5udulxld6r-leaf-smut-0000.jpg"],
-        ["1", "leaf-smut", "0", "weak.jpg"],
-        ["1", "no label", "0", "noise.png"],
-        ["1", "dead letter", "0", "leaf.jpg"],
-    ]
-    assert ["leaf.jpg", "InvalidImageFormatException", "no image"] in rows
+def test_a_label_has_its_images_those_below_its_threshold_those_alerted_and_its_alerts() -> None:
+    rows = cells_of(shown(many()))
+    assert ["leaf-smut", "31", "1", "30", "2"] in rows
+    assert ["Alerts in all", "", "", "", "2"] in rows
+
+
+def test_a_label_that_is_not_of_interest_has_no_alerts() -> None:
+    assert ["brown-spot", "2", "no alerts", "", ""] in cells_of(shown(many()))
+
+
+def test_an_alert_of_two_labels_counts_once_for_each_and_once_in_all() -> None:
+    labels = (("leaf-smut", 97.0), ("rust", 97.0))
+    prediction = PredictionOutcome("leaf.jpg", labels, alert_expected=True, row_key="a")
+    console = Console(file=io.StringIO(), width=80)
+    show(
+        console, result(prediction, mails=(mail("a"),)), {"leaf-smut": 1, "rust": 1}, Rules((LabelOfInterest("*"),), 60)
+    )
+    rows = cells_of(lines_of(console))
+    assert [row[-1] for row in rows if len(row) == 5] == ["1", "1", "1"]
+
+
+def test_images_without_a_label_are_shown_with_their_outcome() -> None:
+    rows = cells_of(shown(many()))
+    assert ["noise.png", NO_LABEL] in rows
+    assert ["leaf.jpg", "dead letter, InvalidImageFormatException: no image"] in rows
 
 
 def test_an_image_without_an_outcome_is_shown_as_such() -> None:
-    assert any("no outcome" in line for line in shown(result()))
+    assert ["leaf.jpg", "no outcome"] in cells_of(shown(result()))
 
 
-def test_the_last_lines_have_the_totals_and_the_files_to_open() -> None:
-    assert shown(many())[-3:] == [
-        "33 of 33 images that were uploaded are accounted for.",
-        "32 predictions, 2 alerts, 1 dead letter. Open, in any browser: demo/report.html",
-        "In demo: alerts/*.eml for any mail program, predictions/ (the rows), labels.png (the pie).",
-    ]
-    assert shown(many(), pie=None)[-1].endswith("predictions/ (the rows), no pie, since no image has a label.")
+def test_only_some_images_without_a_label_are_shown() -> None:
+    keys = tuple(f"{number}.jpg" for number in range(MAX_IMAGES_SHOWN + 5))
+    rows = cells_of(shown(Result(keys, {}, {}, ())))
+    assert ["5 more", ""] in rows
+    assert sum(row[-1:] == ["no outcome"] for row in rows) == MAX_IMAGES_SHOWN
+
+
+def test_the_totals_count_every_outcome() -> None:
+    assert "33 of 33" in totals(many())
+    assert "32 predictions, 1 dead letter" in totals(many())
+    assert "0 of 1" in totals(result())
+
+
+def test_the_files_to_open_are_named() -> None:
+    text = totals(many(), Path("demo/labels.png"))
+    for file in ("demo/report.html", "demo/alerts/*.eml", "demo/labels.png", "demo/predictions/"):
+        assert file in text
+    assert "labels.png" not in totals(many())
