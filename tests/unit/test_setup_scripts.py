@@ -1,0 +1,71 @@
+"""The set-up of an environment: what it says, and what it says where it fails."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.install import download, failure
+
+PROJECT = Path(__file__).parents[2]
+# As pip prints them.
+UNREACHABLE = [
+    "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('...')': /simple/annotated-doc/",
+    "ERROR: Could not find a version that satisfies the requirement annotated-doc==0.0.7 (from versions: none)",
+    "ERROR: No matching distribution found for annotated-doc==0.0.7",
+]
+
+
+def test_without_a_network_the_package_index_is_named_and_no_package() -> None:
+    message = failure(UNREACHABLE)
+    assert "package index" in message
+    assert "annotated-doc" not in message
+
+
+def test_another_failure_has_the_words_of_pip() -> None:
+    assert "No space left" in failure(["Collecting annotated-doc", "ERROR: [Errno 28] No space left on device"])
+    assert failure([])
+
+
+def test_a_log_has_a_line_for_each_twenty_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"Collecting package-{number}" for number in range(45)]
+    assert download(["Ignoring colorama: markers", *lines, "Installing collected packages: a"], 46, []) == 45
+    assert [line.split()[2:] for line in capsys.readouterr().out.splitlines()] == [
+        [number, "of", "45"] for number in ("20", "40", "45")
+    ]
+
+
+def test_a_terminal_has_one_line_that_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    download([f"Collecting package-{number}" for number in range(3)], 3, [])
+    assert terminal.getvalue().count("\r") == 3
+    assert terminal.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("script", [["scripts/find-python"], ["scripts/setup", "unused", "requirements.txt"]])
+def test_an_unusable_python_is_one_sentence_with_the_usable_versions(script: list[str]) -> None:
+    completed = subprocess.run(
+        ["/bin/sh", *script],
+        cwd=PROJECT, env={"PYTHON": "/nowhere/python3", "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (completed.returncode, len(completed.stderr.splitlines())) == (1, 1)
+    assert "/nowhere/python3" in completed.stderr
+    assert "3.12, 3.13 or 3.14" in completed.stderr
+
+
+def test_make_lists_each_target_in_a_line_of_80_columns() -> None:
+    completed = subprocess.run(
+        ["/usr/bin/env", "make"], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60
+    )
+    lines = completed.stdout.splitlines()
+    listed = {line.split()[1] for line in lines}
+    assert {"setup", "demo", "up", "test", "screenshots"} <= listed
+    assert max(map(len, lines)) <= 80
