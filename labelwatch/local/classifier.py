@@ -49,19 +49,18 @@ def read_folder(folder: Path) -> dict[str, list[Path]]:
     when it has fewer than two sub-folders, or when one of them has fewer than five images.
     """
     if not folder.is_dir():
-        raise FolderError(f"{folder} is not a folder: name one with a sub-folder of images for each label")
+        raise FolderError(f"{folder} is not a folder. Pass a folder that has a sub-folder of images per label.")
     label_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     images = {path.name: sorted(filter(_is_image, path.iterdir())) for path in label_folders}
     if len(images) < 2:
-        found = f"only {label_folders[0].name}" if label_folders else "none"
-        raise FolderError(f"{folder} must have a sub-folder of images for each of two labels or more, and has {found}")
+        found = f"only the sub-folder {label_folders[0].name}" if label_folders else "no sub-folder"
+        raise FolderError(f"{folder} has {found}. Add a sub-folder of images for each label: at least two.")
     for label, paths in images.items():
         if not label.isprintable():
-            message = f"{folder} has a sub-folder {label!r}, which is no name for a label: use printable characters"
-            raise FolderError(message)
+            raise FolderError(f"The sub-folder {label!r} in {folder} cannot be a label. Use printable characters.")
         if len(paths) < MIN_IMAGES_PER_LABEL:
-            message = f"{folder / label} has {counted(len(paths), 'image')}"
-            raise FolderError(f"{message}: a label needs {MIN_IMAGES_PER_LABEL} or more (JPEG or PNG)")
+            found = f"{folder / label} has {counted(len(paths), 'image')} (JPEG or PNG)"
+            raise FolderError(f"{found}. A label needs at least {MIN_IMAGES_PER_LABEL}. Add images.")
     return images
 
 
@@ -168,7 +167,7 @@ def split[T](
 
 def _read(images: Mapping[str, Sequence[Path]], on_image: Callable[[], None]) -> dict[str, list[Vector]]:
     if len(images) < 2 or min(map(len, images.values())) < 2:
-        raise FolderError("there must be two labels or more, with two images or more for each")
+        raise FolderError("Training needs at least two labels with at least two images each.")
     return {label: list(_vectors(paths, on_image)) for label, paths in images.items()}
 
 
@@ -178,7 +177,7 @@ def _vectors(paths: Sequence[Path], on_image: Callable[[], None]) -> Iterator[Ve
             with Image.open(path) as image:
                 yield features.features(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise FolderError(f"{path} cannot be read as an image: mend it or take it out of the folder") from error
+            raise FolderError(f"{path} cannot be read as an image. Repair or remove the file.") from error
         on_image()
 
 

@@ -23,7 +23,7 @@ def check_curl() -> None:
     """Raises UserError where there is no curl."""
     if not shutil.which("curl"):
         raise UserError(
-            "curl is not installed, and uploads through presigned uploads are shown with it; install it and try again."
+            "curl is not installed, and the demo uploads with it. Install curl, then run the command again."
         )
 
 
@@ -45,7 +45,7 @@ def upload(api: str, token: str, file: Path) -> str:
         presigned_upload = json.loads(answer)
         line, key = str(presigned_upload["curl"]), str(presigned_upload["key"])
     except (ValueError, KeyError):
-        raise UserError(f"there is no presigned upload for {file.name}: {answer.strip()}") from None
+        raise UserError(f"No presigned upload for {file.name}. The API answered: {answer.strip()}") from None
     _run(["sh", "-c", line], file.parent)
     return key
 
@@ -58,7 +58,7 @@ def _run(command: list[str], folder: Path) -> str:
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
         )
     except subprocess.TimeoutExpired:
-        raise UserError(f"curl had no answer in {SECONDS_TO_WAIT} s.") from None
+        raise UserError(f"curl received no answer within {SECONDS_TO_WAIT} s. Run the command again.") from None
     if completed.returncode:
         *_, last_line = ["no output", *(completed.stdout + completed.stderr).strip().splitlines()]
         raise UserError(f"curl failed with exit code {completed.returncode}: {last_line}")

@@ -73,7 +73,7 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
                 report = write_report(
                     session.athena, Scope(f"{STACK} (demo)", labels, Narrowing()), folder, address_of=None
                 )
-    console.print(f"\nLabels of interest: {labels}. Default threshold: {MIN_CONFIDENCE:g} %.\n")
+    console.print(f"\nLabels of interest: {labels} (default threshold: {MIN_CONFIDENCE:g})\n")
     show(console, result, counts, Rules(settings.labels_of_interest(labels), MIN_CONFIDENCE))
     show_totals(console, result, folder, report)
     if missing := result.unaccounted_for:

@@ -23,7 +23,7 @@ def draw(label: str, seed: int, size: int = 256) -> Image.Image:
     A seed is a whole number from 0. Raises ValueError when there is no such label.
     """
     if label not in LABELS:
-        raise ValueError(f"no drawing for the label {label!r}: it must be one of {', '.join(LABELS)}")
+        raise ValueError(f"No drawing of the label {label!r}. Labels: {', '.join(LABELS)}.")
     random = np.random.default_rng([seed, LABELS.index(label)])
     blade = _blade(random, size)
     green = _green(random, blade)

@@ -115,10 +115,8 @@ def free_port(requested: int | None) -> int:
         try:
             probe.bind(("127.0.0.1", requested or 0))
         except OSError as problem:
-            taken = "is taken" if problem.errno == errno.EADDRINUSE else f"cannot be had ({problem.strerror})"
-            raise UserError(
-                f"port {requested} {taken}; name another with --port, or leave it out for a free one."
-            ) from None
+            reason = "is in use" if problem.errno == errno.EADDRINUSE else f"is not available ({problem.strerror})"
+            raise UserError(f"Port {requested} {reason}. Pass another --port, or omit it for a free port.") from None
         port: int = probe.getsockname()[1]
         return port
 
@@ -136,7 +134,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], local_aws: LocalAws) -
             return
         finally:
             connection.close()
-    raise UserError(f"the local AWS did not come up; {local_aws.log} says why.")
+    raise UserError(f"The local AWS did not start. Its log has the reason: {local_aws.log}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -180,7 +180,7 @@ class LocalModel:
         random_errors = (code for code, rate in self.error_rates.items() if self._random.random() < rate)
         code = self._next_errors.popleft() if self._next_errors else next(random_errors, None)
         if code:
-            raise ServiceError(code, "the local model is set to fail.", _STATUS_OF_SERVER_ERRORS.get(code, 400))
+            raise ServiceError(code, "The local model is set to fail.", _STATUS_OF_SERVER_ERRORS.get(code, 400))
 
     def _check_control_rate(self) -> None:
         if not self.control_rate.allows():

@@ -59,7 +59,7 @@ def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
     def _valid(request: dict[str, Any], name: str) -> dict[str, Any]:
         if name not in operations:
             raise ServiceError(
-                "UnknownOperationException", f"{name or 'no operation'} is not supported by the local model"
+                "UnknownOperationException", f"{name or 'No operation'} is not supported by the local model."
             )
         shape: Any = service.operation_model(name).input_shape
         problems = ParamValidator().validate(request, shape)
@@ -95,5 +95,5 @@ def _parsed(body: bytes) -> dict[str, Any]:
         if "Bytes" in image:
             image["Bytes"] = base64.b64decode(image["Bytes"], validate=True)
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-        raise ServiceError("SerializationException", "The body is not the JSON that the operation takes.") from None
+        raise ServiceError("SerializationException", "The body is not valid JSON for this operation.") from None
     return request

@@ -14,6 +14,7 @@ from labelwatch.report import Report
 from labelwatch.shared.text import counted, printable
 
 NO_LABEL = "no label detected"
+NOT_OF_INTEREST = "not of interest"
 MAX_IMAGES_SHOWN = 10
 
 
@@ -45,8 +46,8 @@ def show(console: Console, result: Result, counts: dict[str, int], rules: Rules)
     """Prints the tables; `counts` are the images of each label, by Athena."""
     console.print(_labels(result, counts, rules))
     console.print("One alert covers all images of a batch. Images are counted by athena/labels_by_count.sql.\n")
-    console.print(_other_outcomes(result))
-    console.print(_alerts(result))
+    _print_lines(console, "Uploads without a label", _other_outcomes(result))
+    _print_lines(console, "Alerts", [mail.subject for mail in result.mails])
 
 
 def show_totals(console: Console, result: Result, folder: Path, report: Report) -> None:
@@ -82,7 +83,7 @@ def _labels(result: Result, counts: dict[str, int], rules: Rules) -> Table:
 def _alerted(result: Result, label: str, rules: Rules) -> tuple[str, str, str]:
     """How many images with this label are below its threshold, how many are in an alert, and in how many alerts."""
     if not rules.is_of_interest(Label(label, 100, None)):
-        return "no alerts", "", ""
+        return NOT_OF_INTEREST, "", ""
     found = [
         (prediction, rules.is_of_interest(Label(name, confidence, None)))
         for prediction in result.predictions.values()
@@ -93,26 +94,24 @@ def _alerted(result: Result, label: str, rules: Rules) -> tuple[str, str, str]:
     return str(sum(not of_interest for _, of_interest in found)), str(len(mails)), str(len(set(mails)))
 
 
-def _other_outcomes(result: Result) -> Table:
-    table = Table(Column("Image", overflow="fold"), "Outcome", title="Uploads without a label")
-    outcomes = [(key, outcome) for key in result.uploaded if (outcome := _outcome_without_label(result, key))]
-    for key, outcome in outcomes[:MAX_IMAGES_SHOWN]:
-        table.add_row(printable(key), outcome)
-    if more := outcomes[MAX_IMAGES_SHOWN:]:
-        table.add_row(f"{len(more):,} more", "")
-    return table
+def _other_outcomes(result: Result) -> list[str]:
+    outcomes = [
+        f"{printable(key)}: {outcome}" for key in result.uploaded if (outcome := _outcome_without_label(result, key))
+    ]
+    more = len(outcomes) - MAX_IMAGES_SHOWN
+    return outcomes[:MAX_IMAGES_SHOWN] + ([f"{more:,} more"] if more > 0 else [])
 
 
 def _outcome_without_label(result: Result, key: str) -> str | None:
     if prediction := result.predictions.get(key):
         return None if prediction.labels else NO_LABEL
     if dead_letter := result.dead_letters.get(key):
-        return f"dead letter, {dead_letter.reason}: {dead_letter.detail}"
+        return f"dead letter, {dead_letter.reason} ({dead_letter.detail})"
     return "no outcome"
 
 
-def _alerts(result: Result) -> Table:
-    table = Table("File", "Subject", title="Alerts")
-    for mail in result.mails:
-        table.add_row(f"{mail.file.name[:3]}-*", mail.subject)
-    return table
+def _print_lines(console: Console, heading: str, lines: list[str]) -> None:
+    """Lines, and no table: what a person copies stays whole."""
+    console.print(heading, style="bold")
+    for line in lines or ["none"]:
+        console.print(f"  {line}", soft_wrap=True)

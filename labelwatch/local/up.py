@@ -67,7 +67,7 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
         ) as session:
             console.print(host.note(), end="")
             console.print(f"Endpoint: {session.local_aws.endpoint}")
-            console.print(f"Labels of interest: {labels}. Default threshold: {MIN_CONFIDENCE:g} %.")
+            console.print(f"Labels of interest: {labels} (default threshold: {MIN_CONFIDENCE:g})")
             console.print(image_set.summary if images else DRAWINGS)
             _print_commands(session, folder.absolute(), sample, console)
             _follow(session, console)

@@ -6,7 +6,7 @@ from rich.console import Console
 from chalicelib.domain.rules import LabelOfInterest, Rules
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import DeadLetterOutcome, PredictionOutcome
-from labelwatch.local.result import MAX_IMAGES_SHOWN, NO_LABEL, Result, show, show_totals
+from labelwatch.local.result import MAX_IMAGES_SHOWN, NO_LABEL, NOT_OF_INTEREST, Result, show, show_totals
 from labelwatch.report import Report
 
 RULES = Rules((LabelOfInterest("leaf-smut", 90),), 60)
@@ -105,7 +105,7 @@ def test_a_label_has_its_images_those_below_its_threshold_those_alerted_and_its_
 
 
 def test_a_label_that_is_not_of_interest_has_no_alerts() -> None:
-    assert ["brown-spot", "2", "no alerts", "", ""] in cells_of(shown(many()))
+    assert ["brown-spot", "2", NOT_OF_INTEREST, "", ""] in cells_of(shown(many()))
 
 
 def test_an_alert_of_two_labels_counts_once_for_each_and_once_in_all() -> None:
@@ -120,20 +120,25 @@ def test_an_alert_of_two_labels_counts_once_for_each_and_once_in_all() -> None:
 
 
 def test_images_without_a_label_are_shown_with_their_outcome() -> None:
-    rows = cells_of(shown(many()))
-    assert ["noise.png", NO_LABEL] in rows
-    assert ["leaf.jpg", "dead letter, InvalidImageFormatException: no image"] in rows
+    lines = shown(many())
+    assert f"  noise.png: {NO_LABEL}" in lines
+    assert any("leaf.jpg" in line and "InvalidImageFormatException" in line for line in lines)
 
 
 def test_an_image_without_an_outcome_is_shown_as_such() -> None:
-    assert ["leaf.jpg", "no outcome"] in cells_of(shown(result()))
+    assert "  leaf.jpg: no outcome" in shown(result())
+
+
+def test_a_key_stays_whole_and_its_control_characters_are_escaped() -> None:
+    key = "field 1/" + "x" * 100 + "\x1b.jpg"
+    assert any(line.startswith(f"  {key[:-5]}\\x1b.jpg: ") for line in shown(Result((key,), {}, {}, ())))
 
 
 def test_only_some_images_without_a_label_are_shown() -> None:
     keys = tuple(f"{number}.jpg" for number in range(MAX_IMAGES_SHOWN + 5))
-    rows = cells_of(shown(Result(keys, {}, {}, ())))
-    assert ["5 more", ""] in rows
-    assert sum(row[-1:] == ["no outcome"] for row in rows) == MAX_IMAGES_SHOWN
+    lines = shown(Result(keys, {}, {}, ()))
+    assert "  5 more" in lines
+    assert sum(line.endswith("no outcome") for line in lines) == MAX_IMAGES_SHOWN
 
 
 def test_the_totals_count_every_outcome() -> None:
