@@ -36,13 +36,13 @@ class ImageSet(Struct, frozen=True):
 
     @property
     def summary(self) -> str:
-        """How many images are used for what."""
+        """How many images the demo uses for what."""
         learned = f"The local model learns from {counted(self.training_count, 'image')}."
-        uploaded = f"{learned} {self.upload_count:,} others are for upload."
+        uploaded = f"{learned} The demo uploads {counted(self.upload_count, 'other image')}."
         if not self.unused:
             return uploaded
         limits = f"per label, at most {TRAINING_PER_LABEL} are learned and {UPLOADS_PER_LABEL} uploaded"
-        return f"{uploaded} {self.unused:,} are not used: {limits}."
+        return f"{uploaded} It leaves out {self.unused:,}: {limits}."
 
     def classifier(self, cache: Path, on_image: Callable[[], None]) -> Classifier:
         """The classifier trained on these images; from the cache if there is one for the same images."""

@@ -17,7 +17,7 @@ from labelwatch.local.mailbox import Mail
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, free_port
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import Session
-from labelwatch.shared.text import printable
+from labelwatch.shared.text import counted, printable
 from labelwatch.uploads import tokens
 
 POLL_SECONDS = 0.5
@@ -68,7 +68,8 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
             console.print(host.note(), end="")
             console.print(f"Endpoint: {session.local_aws.endpoint}")
             console.print(f"Labels of interest: {labels} (default threshold: {MIN_CONFIDENCE:g})")
-            console.print(image_set.summary if images else DRAWINGS)
+            learned = f"The local model has learned from {counted(image_set.training_count, 'image')} of {images}."
+            console.print(learned if images else DRAWINGS)
             _print_commands(session, folder.absolute(), sample, console)
             _follow(session, console)
     except KeyboardInterrupt:

@@ -187,8 +187,15 @@ def test_local_up_prints_working_commands_and_outcomes_and_ends_with_ctrl_c(tmp_
         variables = read_until(up, "^export ")
         upload_line = read_until(up, "s3 cp")
         presigned_line = f"{read_until(up, '^API=')}\n{read_until(up, '/uploads')}"
-        queues, *_ = shell(variables, "aws sqs list-queues --output text", "labelwatch model status").splitlines()
+        queues, *_, defer_seconds = shell(
+            variables,
+            "aws sqs list-queues --output text",
+            "labelwatch model status",
+            "aws lambda get-function-configuration --function-name labelwatch-detect --output text "
+            "--query Environment.Variables.DEFER_SECONDS",
+        ).splitlines()
         assert f"{endpoint}/" in queues
+        assert int(defer_seconds) < 60
         # An object without rows must not stop the command.
         no_row = f"s3://{OUTPUT_BUCKET}/predictions/dt=2026-11-22/x.json"
         shell(variables, f"echo 1 | aws s3 cp - {no_row}", upload_line)

@@ -25,7 +25,7 @@ def test_no_image_is_both_learned_and_uploaded() -> None:
 def test_of_many_images_the_rest_is_counted_and_its_limits_are_named() -> None:
     chosen = choose(images(rust=60, smut=1050))
     assert (chosen.training_count, chosen.upload_count, chosen.unused) == (60, 40, 1010)
-    for number in ("60 images", "40 others", "1,010", "at most 30", "20 uploaded"):
+    for number in ("60 images", "40 other", "1,010", "at most 30", "20 uploaded"):
         assert number in chosen.summary
 
 
