@@ -7,16 +7,21 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
-from labelwatch.local.up import variables
+from labelwatch.deploy import Package
+from labelwatch.local import session as local
+from labelwatch.local.up import variables, write_aws_command
 from labelwatch.shared.project import PROJECT
 from labelwatch.uploads import tokens
-from tests.support.pipeline import Pipeline, picture
+from tests.support.pipeline import ColourClassifier, Pipeline, functions, picture, run_manage_model, set_environment
 
 NAMES = ["leaf 1.jpg", "it's.jpeg", "稲 葉.png"]
 CLEANED = {"leaf-1.jpg", "it-s.jpeg", "稲-葉.png"}
@@ -36,8 +41,26 @@ PAGES = {
     str(page.relative_to(PROJECT)): page.read_text()
     for page in sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
 }
-# The files that the commands of a page find in their folder.
-FILES = {"leaf.jpg": picture(), "leaf 1.jpg": picture(), "notes.jpg": b"Spray on Tuesday."}
+# The files that the commands of a page find in their folder; those in build/up are of `make up`.
+FILES = {
+    "README.md": b"Spray on Tuesday.",
+    "leaf.jpg": picture(),
+    "leaf 1.jpg": picture(),
+    "build/up/alerts/001-alert.eml": b"",
+    "build/up/leaves/leaf-smut/leaf-smut-0001.jpg": picture(),
+    "build/up/leaves/leaf-smut/leaf-smut-0002.jpg": picture("brown-spot"),
+}
+# A reader takes longer than this shell: a command that comes too early, which ends with 1 or 3, is tried again.
+PATIENT = """
+labelwatch() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    command labelwatch "$@" && return || code=$?
+    [ "$code" = 1 ] || [ "$code" = 3 ] || break
+    sleep 1
+  done
+  return "$code"
+}
+"""
 
 
 def example(name: str) -> str:
@@ -57,13 +80,62 @@ def commands(text: str) -> str:
 def run_commands(pipeline: Pipeline, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     """Runs the marked commands as a reader of the page would: one shell, after the line that `make up` prints."""
     for name, content in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    script = f"{variables(pipeline.session)}\nset -ex -o pipefail\n{commands(text)}"
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "80", "no_proxy": "127.0.0.1"}
+    write_aws_command(folder / "bin")
+    export = variables(pipeline.session, folder / "bin")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "COLUMNS": "80",
+        "LABELWATCH_BUILD": str(folder / "build"),
+        "no_proxy": "127.0.0.1",
+    }
+    script = f"{export}\n{PATIENT}\nset -ex -o pipefail\n{commands(text)}"
     return subprocess.run(
         [str(shutil.which("bash")), "-c", script], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, packaged: Package) -> Iterator[Pipeline]:
+    """A local AWS of its own, as `make up` starts it: an audit would count what other tests have left behind."""
+    folder = tmp_path_factory.mktemp("examples")
+    labels = "bacterial-leaf-blight, leaf-smut:90"
+    with local.running(folder, packaged, ColourClassifier(), labels_of_interest=labels, min_confidence=50) as session:
+        set_environment(session, functions(session)["Detect"], DEFER_SECONDS="1")
+        with minutes_of_a_second(session):
+            yield Pipeline(session)
+
+
+@contextmanager
+def minutes_of_a_second(session: local.Session) -> Iterator[None]:
+    """Runs manage_model each second instead of each minute."""
+    session.local_aws.disable_schedules()
+    is_over = threading.Event()
+
+    def run() -> None:
+        while not is_over.wait(1):
+            run_manage_model(session)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@pytest.fixture
+def used(stack: Pipeline) -> Pipeline:
+    """With a predicted image and a dead letter, which the commands of a page find."""
+    stack.dead_letters.clear()
+    stack.upload("field-7/leaf.jpg")
+    stack.upload("field-7/text.jpg", content=b"Spray on Tuesday.")
+    stack.wait_for("field-7/leaf.jpg", "field-7/text.jpg")
+    return stack
 
 
 @pytest.fixture
@@ -111,8 +183,8 @@ def test_images_are_uploaded_from_javascript(pipeline: Pipeline, leaves: Path, t
 
 
 @pytest.mark.parametrize("page", [name for name, text in PAGES.items() if commands(text)])
-def test_the_marked_commands_of_a_page_work(pipeline: Pipeline, tmp_path: Path, page: str) -> None:
-    done = run_commands(pipeline, tmp_path, PAGES[page])
+def test_the_marked_commands_of_a_page_work(used: Pipeline, tmp_path: Path, page: str) -> None:
+    done = run_commands(used, tmp_path, PAGES[page])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -121,7 +193,7 @@ Upload an image, then look at the dead letters:
 
 <!-- run -->
 ```
-IMAGE=field-7/leaf.jpg
+IMAGE=field-7/sample.jpg
 aws s3 cp leaf.jpg "s3://labelwatch-images/$IMAGE"
 ```
 
@@ -129,7 +201,7 @@ aws s3 cp leaf.jpg "s3://labelwatch-images/$IMAGE"
 
    <!-- run -->
    ```sh
-   test "$IMAGE" = field-7/leaf.jpg
+   test "$IMAGE" = field-7/sample.jpg
    labelwatch dead-letters list \\
      --format json
    ```
@@ -140,16 +212,16 @@ this block is not marked
 """
 
 
-def test_the_marked_commands_of_a_sample_page_work(pipeline: Pipeline, tmp_path: Path) -> None:
-    done = run_commands(pipeline, tmp_path, SAMPLE)
+def test_the_marked_commands_of_a_sample_page_work(stack: Pipeline, tmp_path: Path) -> None:
+    done = run_commands(stack, tmp_path, SAMPLE)
     assert done.returncode == 0, done.stderr
-    assert "field-7/leaf.jpg" in done.stdout
-    pipeline.wait_for("field-7/leaf.jpg")
+    assert "field-7/sample.jpg" in done.stdout
+    stack.wait_for("field-7/sample.jpg")
 
 
-@pytest.mark.parametrize("wrong", ["labelwatch dead-letters lists", "labelwatch audit --day tomorrow", "false | true"])
-def test_a_wrong_command_fails_and_none_after_it_runs(pipeline: Pipeline, tmp_path: Path, wrong: str) -> None:
-    done = run_commands(pipeline, tmp_path, f"<!-- run -->\n```\n{wrong}\ntouch after\n```\n")
+@pytest.mark.parametrize("wrong", ["labelwatch dead-letters lists", "labelwatch audit --days today", "false | true"])
+def test_a_wrong_command_fails_and_none_after_it_runs(stack: Pipeline, tmp_path: Path, wrong: str) -> None:
+    done = run_commands(stack, tmp_path, f"<!-- run -->\n```\n{wrong}\ntouch after\n```\n")
     assert done.returncode != 0
     assert not (tmp_path / "after").exists()
 
