@@ -28,7 +28,7 @@ up: setup ## Start a local AWS until Ctrl-C (IMAGES=, PORT=, ORIGIN=)
 
 test: setup ## Run all tests
 	@echo "Running all tests: about $(TEST_MINUTES) minutes."
-	@$(BIN)/pytest tests/unit -q --cov --cov-report=
+	@$(BIN)/pytest tests/unit -q -n 2 --dist loadfile --cov --cov-report=
 	@$(BIN)/coverage report --include='chalicelib/*' --fail-under=95
 	@$(BIN)/pytest tests/integration tests/e2e -q -n 4 --dist loadfile --cov --cov-append --cov-report=
 # Commands that tests start as processes are not measured: that would take half as long again.
