@@ -86,7 +86,7 @@ def _label_of_interest(part: str) -> LabelOfInterest:
 
 
 MODEL = _text(
-    f"the ARN of a Custom Labels model version, or {GENERAL_MODEL} for Rekognition's own labels",
+    f"the ARN of a Custom Labels model version, or {GENERAL_MODEL} for Rekognition's general labels",
     rf"{GENERAL_MODEL}|arn:[\w-]+:rekognition:[\w-]+:\d{{12}}:project/[\w.-]+/version/[\w.-]+/\d+",
     GENERAL_MODEL,
 )
@@ -104,7 +104,7 @@ QUEUE_URL = _text("the URL of an SQS queue", r"https?://[^\s/]+/\S*[\w-]", "http
 TOPIC_ARN = _text(
     "the ARN of an SNS topic", r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+", "arn:aws:sns:us-east-1:000000000000:example"
 )
-EMAIL = _text("an email address", r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+", "example@example.com")
+EMAIL = _text("an e-mail address", r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+", "example@example.com")
 STACK = _text("the name of a CloudFormation stack", r"[a-zA-Z][a-zA-Z0-9-]{0,127}", "example")
 BUCKET = _text("the name of an S3 bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "example")
 BUCKET_OR_NONE = _text("the name of an S3 bucket, or empty", r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "example")
@@ -192,9 +192,9 @@ class Settings:
         "CustomModelARN",
         MODEL,
         parameter_default=GENERAL_MODEL,
-        help="ARN of the Custom Labels model version, or general for Rekognition's own labels.",
+        help="ARN of the Custom Labels model version, or general for Rekognition's general labels.",
     )
-    email = Setting("EmailNotification", EMAIL, help="Email address for alerts and alarms.")
+    email = Setting("EmailNotification", EMAIL, help="E-mail address for alerts and alarms.")
     input_bucket = Setting("InputBucketName", BUCKET, output="InputBucket", help="New bucket for images.")
     labels_of_interest = Setting(
         "LabelsofInterest",

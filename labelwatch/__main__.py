@@ -28,10 +28,10 @@ from labelwatch.commands.options import console
 from labelwatch.shared.errors import UserError
 
 app = typer.Typer(
-    help="Detect labels in images with Amazon Rekognition, and alert the people who subscribed to them.\n\n"
+    help="Detect labels in images with Amazon Rekognition, and send alerts.\n\n"
     "Start with **labelwatch demo**: it runs on this machine and needs no AWS account.\n\n"
     "With `chalice deploy --stage prod` the stack is named labelwatch-prod. `labelwatch up` and `down` take "
-    "`--stage prod`; all other commands take `--stack labelwatch-prod`, or read LABELWATCH_STACK.",
+    "`--stage prod`; all other commands on a stack take `--stack labelwatch-prod`, or read LABELWATCH_STACK.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

@@ -94,7 +94,7 @@ class ModelVersion:
 
 
 class GeneralLabels:
-    """Rekognition's own labels, to try Labelwatch before a model is trained."""
+    """Rekognition's general labels, to try Labelwatch before a model is trained."""
 
     def __init__(self, client: RekognitionClient) -> None:
         self._client = client

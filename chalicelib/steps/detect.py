@@ -35,7 +35,7 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """The model version's ARN, or a name for Rekognition's own labels."""
+        """The model version's ARN, or a name for Rekognition's general labels."""
 
     def labels(self, image: ImageReference, min_confidence: float) -> tuple[Label, ...]:
         """The labels of at least this confidence (0 to 100)."""

@@ -33,7 +33,8 @@ def settings() -> str:
     return page(
         "Settings",
         "Each setting is a parameter of the CloudFormation template and an option of `labelwatch up`. The functions "
-        "read the setting from an environment variable. A wrong value ends the function with the variable's name.",
+        "read the setting from an environment variable. A wrong value ends the function at its start, and its log "
+        "names the variable.",
         *parameters,
         "## Variables of a stage",
         "Only with `chalice deploy`: add these variables to `environment_variables` of the stage in "
@@ -136,7 +137,8 @@ def metrics() -> str:
     return page(
         "Metrics and alarms",
         "## Metrics",
-        "The namespace is `Labelwatch`. The dimensions are `stack` and `service`, the function's name.",
+        "The namespace is `Labelwatch`. The dimensions are `stack` and `service`, the function's name. The functions "
+        "write the metrics to their logs, in CloudWatch's embedded metric format (EMF).",
         definitions((f"`{name}` ({codes(metric.services)})", metric.meaning) for name, metric in METRICS.items()),
         "## Alarms",
         "Each alarm notifies the operations topic. `STACK` stands for the name of the stack.",

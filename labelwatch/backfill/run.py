@@ -134,11 +134,11 @@ def _model_sentence(account: Account, model: str, *, auto_start: bool) -> str:
     try:
         status = ModelVersion(account.client("rekognition"), model).status()
     except Fault as fault:
-        return f"Model: unknown ({fault.reason}). Images wait in the queue until it runs."
+        return f"Model: unknown ({fault.reason}). Images wait in the queue until the model runs."
     if status == RUNNING:
         return f"Model: {status}."
     if status == STARTING:
-        return f"Model: {status}. Images wait in the queue until it runs."
+        return f"Model: {status}. Images wait in the queue until the model runs."
     if auto_start and status in STARTABLE | {STOPPING}:
         return f"Model: {status}. Labelwatch starts it when images wait (ModelAutoStart)."
     return f"Model: {status}. Images wait in the queue until you run `labelwatch model start`."

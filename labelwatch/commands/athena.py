@@ -75,7 +75,7 @@ def query(  # noqa: PLR0913 - a command's options, by name
     first: From = None,
     last: To = None,
     label: Label = None,
-    form: Annotated[Form, typer.Option("--format", help="The form of the output.")] = Form.TABLE,
+    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TABLE,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,

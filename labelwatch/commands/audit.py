@@ -26,7 +26,7 @@ def audit(  # noqa: PLR0913 - a command's options, by name
         typer.Option(help="Uploads of this day, UTC (example: 2026-11-26). Default without --prefix: today."),
     ] = None,
     prefix: Annotated[str, typer.Option(help="Uploads with this key prefix, of all days or of --day.")] = "",
-    form: Annotated[Form, typer.Option("--format", help="The form of the output.")] = Form.TEXT,
+    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TEXT,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,

@@ -13,7 +13,7 @@ BOOKMARKS = PROJECT / ".labelwatch" / "backfill"
 def backfill(  # noqa: PLR0913 - a command's options, by name
     target: Annotated[
         str,
-        typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="A bucket of the stack, or a prefix in it."),
+        typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="A bucket of the stack, or a prefix in the bucket."),
     ],
     *,
     force: Annotated[

@@ -46,7 +46,7 @@ def list_(  # noqa: PLR0913 - a command's options, by name
     *,
     reason: Reason = None,
     key: Key = None,
-    form: Annotated[Form, typer.Option("--format", help="The form of the output.")] = Form.TABLE,
+    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TABLE,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
@@ -102,7 +102,7 @@ def redrive(  # noqa: PLR0913 - a command's options, by name
     profile: Profile = None,
     region: Region = None,
 ) -> None:
-    """Send dead letters back to their source queue, with new retries.
+    """Send dead letters back to their source queue, with new tries.
 
     Correct the cause first.
 

@@ -75,10 +75,10 @@ def up(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Create or update the stack of a stage, for chalice deploy.
 
-    The stack has all resources except the functions. The command shows all settings and changes, and prompts before it
-    changes anything. Then it writes the stage to .chalice/config.json, where `chalice deploy --stage STAGE` reads it.
+    The stack has all resources except the functions. The command shows all settings and changes, and prompts before any
+    change. Then it writes the stage to .chalice/config.json, for `chalice deploy --stage STAGE`.
 
-    Run it again to change a parameter or to update Labelwatch, then run `chalice deploy` again. Pass only the
+    Run the command again to change a parameter or to update Labelwatch, then run `chalice deploy` again. Pass only the
     parameters to change: all others keep their values. At a terminal, the first run prompts for missing parameters.
 
     For example, create the stack, change a parameter, and do the same in a script:

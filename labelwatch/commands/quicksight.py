@@ -53,7 +53,7 @@ def up(  # noqa: PLR0913 - a command's options, by name
 def down(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
     """Delete the QuickSight dashboard, analysis, data set and data source.
 
-    Later edits of them are deleted too. The predictions in S3 are kept.
+    Edits that were made in QuickSight are deleted too. The predictions in S3 are kept.
     """
     from labelwatch.quicksight import setup
     from labelwatch.shared.account import Account

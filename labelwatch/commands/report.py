@@ -24,7 +24,7 @@ def report(  # noqa: PLR0913 - a command's options, by name
     """Write the predictions as one HTML page that opens offline.
 
     The page has the visuals of QuickSight (athena/quicksight.json), queried with Athena. The pie is also a PNG file for
-    slides and mails. Links open images in the S3 console and need access to the account.
+    slides and e-mails. Links open images in the S3 console and need access to the account.
     """
     from labelwatch.analytics import Athena
     from labelwatch.analytics.queries import parse_narrowing

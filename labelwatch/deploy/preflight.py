@@ -154,7 +154,7 @@ def check_existing_bucket(account: Account, desired: DesiredStack) -> str:
         if not target.endswith(f":function:{desired.name}-ingest"):
             # Two configurations of S3 may not overlap in events and names, and Labelwatch's is for all names.
             raise UserError(
-                f"--existing-bucket {name!r} already sends {event} to {target}, and S3 allows one destination per "
+                f"Bucket {name} already sends {event} to {target}, and S3 allows one destination per "
                 "event. Remove that notification, or send the event to both through SNS or EventBridge."
             )
     return f"Bucket {name}: new images are analysed too, other notifications unchanged"

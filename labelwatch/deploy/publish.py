@@ -29,7 +29,9 @@ def publish(account: Account, package: Package, target: str) -> Published:
     """
     bucket, prefix = _parts(target)
     if not exists(account, bucket):
-        raise UserError(f"No bucket named {bucket} in {account.region}. Create it in the Region of the new stack.")
+        raise UserError(
+            f"No bucket named {bucket} in {account.region}. Create the bucket in the Region of the new stack."
+        )
     s3 = account.client("s3")
     code = package.zip.read_bytes()
     # By its content: CloudFormation updates a function's code when the key changes.

@@ -90,5 +90,7 @@ class StackChanges:
                     "Run the same command in a few minutes."
                 ) from None
         for logical_id, reason in undeleted.items():
-            self.terminal.print(f"Could not delete {logical_id}: {reason.rstrip('.')}. Delete it in the AWS console.")
+            self.terminal.print(
+                f"Could not delete {logical_id}: {reason.rstrip('.')}. Delete the resource in the AWS console."
+            )
         return outputs

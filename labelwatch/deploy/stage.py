@@ -114,7 +114,9 @@ def _stage(config: dict[str, Any], stage: str) -> dict[str, Any]:
 
 
 def _invalid(stage: str, mistake: Exception) -> str:
-    return f"Stage {stage} in .chalice/config.json is not valid: {mistake}. Correct it, then run the command again."
+    return (
+        f"Stage {stage} in .chalice/config.json is not valid: {mistake}. Correct the stage, then run the command again."
+    )
 
 
 def _changed(config: Path, before: dict[str, Any], after: dict[str, Any]) -> bool:

@@ -149,7 +149,7 @@ def _change_stack(changes: StackChanges, kept: dict[str, str], buckets: StackBuc
 
 def _delete_leftovers(stacks: Stacks, name: str, status: str, terminal: Terminal) -> None:
     """Deletes a stack that was never created: until then CloudFormation creates no stack of the same name."""
-    terminal.console.print(f"\nStack {name} is {status}: {LEFTOVERS[status]}. Delete it to create a new stack.")
+    terminal.console.print(f"\nStack {name} is {status}: {LEFTOVERS[status]}. Delete the stack to create a new stack.")
     terminal.confirm(f"Delete stack {name}?")
     if undeleted := stacks.delete(name):
         raise UserError(could_not_delete(name, undeleted))
@@ -158,7 +158,7 @@ def _delete_leftovers(stacks: Stacks, name: str, status: str, terminal: Terminal
 def _turn_traces_off(account: Account, stack_name: str, terminal: Terminal) -> None:
     try:
         traced = functions.traced(account, stack_name)
-        question = f"Turn off X-Ray tracing of {', '.join(traced)}? chalice deploy would leave it on."
+        question = f"Turn off X-Ray tracing of {', '.join(traced)}? `chalice deploy` would leave tracing on."
         if traced and terminal.accepts(question):
             functions.stop_tracing(account, traced)
     except (ClientError, WaiterError) as problem:

@@ -87,7 +87,7 @@ def _print_commands(session: Session, folder: Path, sample: Path, console: Conso
             f"API={session.api} TOKEN={token}",
             curl_uploads.upload_line(sample),
         ],
-        "See the results, and all other commands of docs/operations.md:": [
+        "Show the results (all commands: docs/reference/commands.md):": [
             "labelwatch report",
             "labelwatch athena query labels_by_count",
             "labelwatch tokens list",

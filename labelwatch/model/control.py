@@ -38,8 +38,7 @@ def from_stack(account: Account, name: str) -> StackModel:
     outputs = stacks.outputs(account.client("cloudformation"), name, *OUTPUTS)
     if outputs["CustomModelARN"] == GENERAL_MODEL:
         raise UserError(
-            f"Stack {name} uses the general labels of Rekognition, which need no model. Pass --stack to name another "
-            "stack."
+            f"Stack {name} uses Rekognition's general labels, which need no model. Pass --stack to name another stack."
         )
     return StackModel(
         ModelVersion(account.client("rekognition"), outputs["CustomModelARN"]),
@@ -71,7 +70,9 @@ def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], 
     """Starts the model unless it runs, and waits until it runs; raises UserError where it does not start."""
     status = model.version.status()
     if status == RUNNING:
-        terminal.print("Model: RUNNING, unchanged. To change the inference units, stop the model, then start it.")
+        terminal.print(
+            "Model: RUNNING, unchanged. To change the inference units, stop the model, then start it with --units."
+        )
         return
     if status not in STARTABLE | {STARTING, "FAILED"}:
         raise UserError(
@@ -87,7 +88,7 @@ def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], 
     end = _status_after({STARTING}, "Starting the model, 10 to 20 minutes…", model, terminal, wait)
     if end != RUNNING:
         raise UserError(
-            f"Model: {end}. It did not start. The model's page in the Rekognition console shows the reason."
+            f"Model: {end}. The model did not start. The model's page in the Rekognition console shows the reason."
         )
     terminal.print(f"Model: RUNNING. Waiting images are analysed within minutes. The model costs {COST}.")
 
@@ -110,7 +111,7 @@ def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> Non
                 "model."
             )
     end = _status_after({RUNNING, STOPPING}, "Stopping the model…", model, terminal, wait)
-    _print_stopped(f"Model: {end}. It costs nothing now.", model, terminal)
+    _print_stopped(f"Model: {end}. The model costs nothing now.", model, terminal)
 
 
 def _name(model: StackModel) -> str:
