@@ -35,7 +35,7 @@ test: setup ## Run all tests
 	@$(BIN)/coverage report --include='labelwatch/*' --fail-under=83
 
 .PHONY: least-privilege
-least-privilege: setup ## Remove each right in turn: a test must fail (10 minutes)
+least-privilege: setup ## Remove each permission in turn: a test must fail (10 minutes)
 	@$(BIN)/python -m tests.least_privilege
 
 .PHONY: torture
