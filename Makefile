@@ -10,7 +10,7 @@ export ORIGIN ?=
 export IMAGES_AT_ONCE ?=
 
 # How long `make test` takes, which it prints first.
-TEST_MINUTES := 9
+TEST_MINUTES := 5
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test docs lint format package lock clean setup
@@ -35,7 +35,7 @@ test: setup ## Run all tests
 	@$(BIN)/coverage report --include='labelwatch/*' --fail-under=83
 
 .PHONY: least-privilege
-least-privilege: setup ## Remove each permission in turn: a test must fail (10 minutes)
+least-privilege: setup ## Remove each permission: a test must fail (10 minutes)
 	@$(BIN)/python -m tests.least_privilege
 
 .PHONY: torture

@@ -96,7 +96,7 @@ def _reason(problem: Exception) -> str:
     text = str(problem).rstrip(".")
     if isinstance(problem, EndpointConnectionError):
         local = "AWS_ENDPOINT_URL" in os.environ
-        check = "AWS_ENDPOINT_URL is set: check that `make up` runs" if local else "Check the network and the Region"
+        check = "Start `make up`, and paste its new `export` line" if local else "Check the network and the Region"
         return f"{text}. {check}."
     code = problem.response["Error"]["Code"] if isinstance(problem, ClientError) else ""
     if code in {"InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException"}:

@@ -12,14 +12,14 @@ def as_text(scope: object, verdict: Verdict) -> str:
     reasons = ", ".join(f"{reason} ({count:,})" for reason, count in verdict.reasons.items())
     counts = [
         (verdict.images, f"images: {scope}"),
-        (verdict.predicted, "  with a prediction"),
-        (verdict.dead_letters, f"  with a dead letter{f': {reasons}' if reasons else ''}"),
-        (len(verdict.unaccounted_for), "  unaccounted for"),
-        (verdict.expected_alerts, "alerts expected"),
-        (verdict.notified, "  published"),
-        (verdict.alert_dead_letters, "  with a dead letter"),
-        (len(verdict.not_notified), "  missing"),
-        (verdict.in_progress, "messages in progress in the whole stack"),
+        (verdict.predicted, "  images with a prediction"),
+        (verdict.dead_letters, f"  images with a dead letter{f': {reasons}' if reasons else ''}"),
+        (len(verdict.unaccounted_for), "  images unaccounted for"),
+        (verdict.expected_alerts, "expected alerts"),
+        (verdict.notified, "  alerts published"),
+        (verdict.alert_dead_letters, "  alerts with a dead letter"),
+        (len(verdict.not_notified), "  alerts missing"),
+        (verdict.in_progress, "messages in progress, in the whole stack"),
     ]
     rare = [
         (verdict.suppressed, "alerts suppressed by a backfill without --notify"),

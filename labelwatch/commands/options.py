@@ -51,7 +51,7 @@ def open_terminal(*, yes: bool, default: bool, ask: "Callable[[str, str, str], s
             raise UserError("No terminal for confirmation. Use --yes to skip the prompt.")
         return yes or typer.confirm(question, default=default)
 
-    return Terminal(console(), accepts, ask if is_interactive() else None)
+    return Terminal(console(), accepts, ask if is_interactive() and not yes else None)
 
 
 def is_interactive() -> bool:

@@ -32,7 +32,7 @@ def filter_of(reason: str | None, key: str | None, *, everything: bool) -> Filte
     if everything and by_name != Filter():
         raise UserError("--all cannot be combined with --reason or --key. Pass either --all or the filters.")
     if not everything and by_name == Filter():
-        raise UserError("No dead letters selected. Pass --all, or filter with --reason, --key or both.")
+        raise UserError("Select dead letters: pass --all, --reason or --key.")
     return by_name
 
 

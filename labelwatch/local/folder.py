@@ -17,6 +17,8 @@ def exclusive(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"Another run uses {folder}. Stop it, or set LABELWATCH_BUILD to another folder.") from None
+            raise UserError(
+                f"Another run uses {folder}. Stop it with Ctrl-C, or set LABELWATCH_BUILD to another folder."
+            ) from None
         shutil.rmtree(folder, ignore_errors=True)
         yield

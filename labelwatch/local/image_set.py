@@ -18,7 +18,7 @@ UPLOADS_OF_DRAWN = {"healthy": 14, "bacterial-leaf-blight": 9, "brown-spot": 6, 
 
 
 class ImageSet(Struct, frozen=True):
-    """Paths of images by label: those that the local model learns from, those to upload, and the number left out."""
+    """Paths of images by label: those that train the local model, those to upload, and the number left out."""
 
     training: dict[str, list[Path]]
     uploads: dict[str, list[Path]]
@@ -26,7 +26,7 @@ class ImageSet(Struct, frozen=True):
 
     @property
     def training_count(self) -> int:
-        """How many images the local model learns from."""
+        """How many images train the local model."""
         return sum(map(len, self.training.values()))
 
     @property
@@ -37,7 +37,7 @@ class ImageSet(Struct, frozen=True):
     @property
     def summary(self) -> str:
         """How many images the demo uses for what."""
-        learned = f"The local model learns from {counted(self.training_count, 'image')}."
+        learned = f"The local model is trained on {counted(self.training_count, 'image')}."
         uploaded = f"{learned} The demo uploads {counted(self.upload_count, 'other image')}."
         if not self.unused:
             return uploaded

@@ -116,7 +116,9 @@ def free_port(requested: int | None) -> int:
             probe.bind(("127.0.0.1", requested or 0))
         except OSError as problem:
             reason = "is in use" if problem.errno == errno.EADDRINUSE else f"is not available ({problem.strerror})"
-            raise UserError(f"Port {requested} {reason}. Pass another --port, or omit it for a free port.") from None
+            raise UserError(
+                f"Port {requested} {reason}. Pass another --port (make: PORT=), or omit it for a free port."
+            ) from None
         port: int = probe.getsockname()[1]
         return port
 

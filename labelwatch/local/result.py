@@ -45,7 +45,7 @@ class Result(Struct, frozen=True):
 def show(console: Console, result: Result, counts: dict[str, int], rules: Rules) -> None:
     """Prints the tables; `counts` are the images of each label, by Athena."""
     console.print(_labels(result, counts, rules))
-    console.print("One alert covers all images of a batch. Images are counted by athena/labels_by_count.sql.\n")
+    console.print("One alert covers all images of a batch, so that it can count for several labels.\n")
     _print_lines(console, "Uploads without a label", _other_outcomes(result))
     _print_lines(console, "Alerts", [mail.subject for mail in result.mails])
 
@@ -60,7 +60,7 @@ def show_totals(console: Console, result: Result, folder: Path, report: Report) 
         f"Alerts, for a mail program: {folder}/alerts/*.eml\n"
         f"Pie chart:                  {report.pie or 'none, as no label was detected'}\n"
         f"Rows:                       {folder}/{PREFIX}\n"
-        "The links in these alerts no longer work: the local AWS has stopped. In `make up` they work.",
+        "The local AWS has stopped, and the links in these alerts with it. Next: `make up`, where links work.",
         soft_wrap=True,
     )
 

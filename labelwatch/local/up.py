@@ -25,7 +25,7 @@ POLL_SECONDS = 0.5
 type Event = PredictionOutcome | DeadLetterOutcome | Mail
 
 DRAWINGS = (
-    "The local model has learned from drawn leaves and labels photographs wrongly. To train it on your own "
+    "The local model was trained on drawn leaves. Its labels for photographs are wrong. To train it on your own "
     "photographs, run make up IMAGES=folder, with a sub-folder per label."
 )
 # Without --endpoint-url, the AWS CLI (version 1) sends requests of SQS and others to AWS, in spite of AWS_ENDPOINT_URL.
@@ -68,7 +68,7 @@ def _run(  # noqa: PLR0913, PLR0917 - the same
             console.print(host.note(), end="")
             console.print(f"Endpoint: {session.local_aws.endpoint}")
             console.print(f"Labels of interest: {labels} (default threshold: {MIN_CONFIDENCE:g})")
-            learned = f"The local model has learned from {counted(image_set.training_count, 'image')} of {images}."
+            learned = f"The local model was trained on {counted(image_set.training_count, 'image')} of {images}."
             console.print(learned if images else DRAWINGS)
             _print_commands(session, folder.absolute(), sample, console)
             _follow(session, console)

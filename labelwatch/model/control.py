@@ -18,9 +18,8 @@ from labelwatch.shared.text import counted
 OUTPUTS = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
 COST = "about 4 USD per hour and inference unit, until you stop it"
 
-_PAUSED = "paused. It resumes within a minute after the model starts."
 # https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
-_POLLING = {"Enabled": "on", "Enabling": "resuming", "Disabling": _PAUSED, "Disabled": _PAUSED}
+_POLLING = {"Enabled": "on", "Enabling": "resuming", "Disabling": "paused", "Disabled": "paused"}
 
 
 class StackModel(NamedTuple):
@@ -57,11 +56,11 @@ def status_text(model: StackModel) -> str:
     values = {
         "Model": status,
         "ARN": model.version.name,
-        "Started by": started_by if status in {RUNNING, STARTING, STOPPING} else "-",
-        "Polling": ", ".join(_POLLING.get(mapping, mapping) for mapping in mappings.values())
+        "Started by": started_by if status in {RUNNING, STARTING, STOPPING} else "not running",
+        "Polling": ", ".join(_polling(mapping, status) for mapping in mappings.values())
         or "off. The function detect is not deployed.",
         "Images waiting": f"{model.queue.waiting():,}",
-        f"Hours in {state.month}" if state.month else "Hours": f"{state.seconds / 3600:.1f} (runs by Labelwatch)",
+        f"Hours in {state.month}" if state.month else "Hours": f"{state.seconds / 3600:.1f} of runs by ModelAutoStart",
     }
     return "\n".join(f"{name}: {value}" for name, value in values.items())
 
@@ -85,7 +84,7 @@ def start(model: StackModel, units: int, terminal: Terminal, wait: Callable[[], 
                 "The model is being started or stopped by another person or tool. Run the command again in a few "
                 "minutes."
             )
-    end = _status_after({STARTING}, "Starting the model, 10 to 20 minutes…", model, terminal, wait)
+    end = _status_after({STARTING}, "Starting the model (10 to 20 minutes on AWS)…", model, terminal, wait)
     if end != RUNNING:
         raise UserError(
             f"Model: {end}. The model did not start. The model's page in the Rekognition console shows the reason."
@@ -114,6 +113,14 @@ def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> Non
     _print_stopped(f"Model: {end}. The model costs nothing now.", model, terminal)
 
 
+def _polling(mapping: str, status: str) -> str:
+    """Whether the images queue is polled, and when a pause ends."""
+    polling = _POLLING.get(mapping, mapping)
+    if polling != "paused":
+        return polling
+    return f"paused. It resumes within a minute{'' if status == RUNNING else ' after the model starts'}."
+
+
 def _name(model: StackModel) -> str:
     return version_name(model.version.name)
 
@@ -128,7 +135,7 @@ def _status_after(
     states: set[str], progress: str, model: StackModel, terminal: Terminal, wait: Callable[[], None]
 ) -> str:
     """The first status that is none of these. Prints the progress once, for a terminal without a spinner too."""
-    terminal.print(f"{progress} Ctrl-C ends the wait only.")
+    terminal.print(f"{progress} Ctrl-C stops waiting, not the model's change.")
     with terminal.progress() as bars:
         bar = bars.add_task("", total=None)
         wait()  # AWS may still give the status from before

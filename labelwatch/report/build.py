@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib.adapters.s3 import object_address
-from labelwatch.analytics import Athena, Narrowing, load_query, narrow_query
+from labelwatch.analytics import Athena, Narrowing, explain_empty, load_query, narrow_query
 from labelwatch.report import charts, page
 from labelwatch.report.charts import Rows
 from labelwatch.report.page import AddressOf, Summary
 from labelwatch.report.visuals import Visual, load_visuals
 from labelwatch.shared.account import Account
+from labelwatch.shared.errors import UserError
 from labelwatch.shared.text import printable
 
 PIE = "labels_by_count"
@@ -40,8 +41,13 @@ def write_report(
     address_of: AddressOf | None,
     on_query: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Writes report.html and labels.png into the folder; `on_query` is called with the name of each query."""
+    """Writes report.html and labels.png into the folder; `on_query` is called with the name of each query.
+
+    Raises UserError, and writes nothing, where no image has any of the labels.
+    """
     results = [(visual, _rows(athena, visual.name, scope.narrowing, on_query)) for visual in load_visuals()]
+    if scope.narrowing.labels and not any(rows for _, rows in results):
+        raise UserError(explain_empty(athena, scope.narrowing))  # the last report stays
     days = _rows(athena, SHARE, scope.narrowing._replace(labels=()), on_query)
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.html"

@@ -8,9 +8,9 @@ from labelwatch.shared.errors import UserError
 
 def parse_day(text: str, option: str) -> dt.date:
     """The day in an option's value; raises UserError where it is not a date."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        raise UserError(f"{option} {text!r} is not a date. Use YYYY-MM-DD, such as 2026-11-27.")
     try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return dt.date.fromisoformat(text)
+        return dt.date.fromisoformat(text)
     except ValueError:
-        pass
-    raise UserError(f"{option} {text!r} is not a date. Use YYYY-MM-DD, such as 2026-11-27.")
+        raise UserError(f"{option} {text!r} does not exist in the calendar. Use a date such as 2026-11-27.") from None

@@ -121,6 +121,16 @@ def test_days_without_images_make_a_report_that_says_so(filled: Pipeline, tmp_pa
     assert not (tmp_path / "labels.png").exists()
 
 
+def test_a_label_that_no_image_has_leaves_the_last_report_and_names_the_labels_that_exist(
+    filled: Pipeline, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").write_text("of an earlier day")
+    process = run(filled, "report", "--label", "leafsmut", "--out", str(tmp_path))
+    assert process.returncode == 1
+    assert "leaf-smut" in process.stderr
+    assert (tmp_path / "report.html").read_text() == "of an earlier day"
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM:

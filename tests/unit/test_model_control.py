@@ -186,7 +186,7 @@ def test_the_status_has_the_model_the_waiting_images_and_the_hours_of_the_month(
     session = TerminalSession(FakeModelVersion("STOPPED"))
     session.model_states.state, session.backlog.images = ModelState(month="2026-11", seconds=5400), 1700
     status = session.status()
-    assert (status["Model"], status["ARN"], status["Started by"]) == ("STOPPED", MODEL, "-")
+    assert (status["Model"], status["ARN"], status["Started by"]) == ("STOPPED", MODEL, "not running")
     assert (status["Images waiting"], status["Hours in 2026-11"].split()[0]) == ("1,700", "1.5")
 
 
