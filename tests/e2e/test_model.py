@@ -20,10 +20,10 @@ from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
 from labelwatch.local.model import CONTROL_CALLS_PER_SECOND, RateLimit
 from labelwatch.shared import stacks
 from labelwatch.shared.errors import UserError
+from tests.support.command import invoke_labelwatch
 from tests.support.pipeline import (  # fmt: skip
     Pipeline,
     functions,
-    invoke,
     mapping_state,
     picture,
     run_labelwatch,
@@ -198,8 +198,8 @@ def test_at_its_maximum_of_hours_the_model_is_stopped_and_not_restarted(stack: M
 
 def output_of(stack: ModelStack, *words: str) -> str:
     """The output of `labelwatch model` on the stack, which must succeed."""
-    result = invoke(stack.session, "model", *words, "--stack", STACK)
-    assert result.exit_code == 0, result.exception
+    result = invoke_labelwatch(stack.session, "model", *words, "--stack", STACK)
+    assert result.returncode == 0, result.stderr
     return result.stdout
 
 

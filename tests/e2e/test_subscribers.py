@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import pytest
 
-from labelwatch.shared.errors import UserError
 from labelwatch.subscriptions.subscription import State
-from tests.support.pipeline import Pipeline, invoke, picture, run_labelwatch
+from tests.support.command import invoke_labelwatch
+from tests.support.pipeline import Pipeline, picture, run_labelwatch
 
 # A function that subscribes: it sends the subject of each alert to a queue.
 FUNCTION = """
@@ -34,8 +34,8 @@ TRUST = {
 
 def output_of(pipeline: Pipeline, *words: str) -> str:
     """The output of the command, which must succeed."""
-    result = invoke(pipeline.session, *words)
-    assert result.exit_code == 0, result.exception
+    result = invoke_labelwatch(pipeline.session, *words)
+    assert result.returncode == 0, result.stderr
     return result.stdout
 
 
@@ -264,8 +264,8 @@ def test_an_unconfirmed_https_endpoint_is_listed_and_cannot_be_removed(pipeline:
     assert "labelwatch subscribers confirm" in output_of(pipeline, "subscribe", url)
     before = listed(pipeline)
     assert before[url] == [{"Topic": "alerts (https)", "Filter": "none", "State": State.UNCONFIRMED}]
-    removed = invoke(pipeline.session, "subscribers", "remove", url)
-    assert isinstance(removed.exception, UserError)
+    removed = invoke_labelwatch(pipeline.session, "subscribers", "remove", url)
+    assert removed.returncode == 1
     assert listed(pipeline) == before
 
 
@@ -338,13 +338,13 @@ def test_a_label_that_no_alert_has_gets_a_warning(pipeline: Pipeline) -> None:
 
 def test_a_queue_with_the_key_that_aws_manages_is_refused_since_sns_cannot_reach_it(pipeline: Pipeline) -> None:
     queue = SubscriberQueue(pipeline, KmsMasterKeyId="alias/aws/sqs")
-    refused = invoke(pipeline.session, "subscribe", queue.arn)
-    assert isinstance(refused.exception, UserError)
-    assert "alias/aws/sqs" in str(refused.exception)
+    refused = invoke_labelwatch(pipeline.session, "subscribe", queue.arn)
+    assert refused.returncode == 1
+    assert "alias/aws/sqs" in refused.stderr
     assert queue.arn not in listed(pipeline)
 
 
 def test_a_wrong_token_is_refused_with_the_reason_of_aws(pipeline: Pipeline) -> None:
-    refused = invoke(pipeline.session, "subscribers", "confirm", "0123456789abcdef" * 4)
-    assert isinstance(refused.exception, UserError)
-    assert "Invalid token" in str(refused.exception)
+    refused = invoke_labelwatch(pipeline.session, "subscribers", "confirm", "0123456789abcdef" * 4)
+    assert refused.returncode == 1
+    assert "Invalid token" in refused.stderr

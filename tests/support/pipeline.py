@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from labelwatch.__main__ import app
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import INPUT_BUCKET, Session
@@ -115,12 +113,6 @@ def run_labelwatch(session: Session, *words: str, **changes: str) -> subprocess.
         env=user_environment(session) | changes,
         capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-
-
-def invoke(session: Session, *words: str, **changes: str) -> Result:
-    """Runs a command as that user in this process, which is quicker; the result's exception is the error."""
-    without = dict.fromkeys(name for name in os.environ if name.startswith(("AWS_", "LABELWATCH_")))
-    return CliRunner().invoke(app, words, env=without | user_environment(session) | changes)
 
 
 def functions(session: Session, stack: str = "labelwatch") -> dict[str, str]:
