@@ -11,9 +11,16 @@ from labelwatch.shared.errors import UserError
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Empties the folder and locks it until the block ends; raises UserError where another run has locked it."""
+    """Empties the folder and locks it until the block ends.
+
+    Raises UserError where another run has locked the folder, or where no earlier run has left its lock file beside
+    the folder: then the files belong to somebody else.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    file = folder.with_suffix(".lock")
+    if not file.exists() and folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} has files of another program. Set LABELWATCH_BUILD to another folder.")
+    with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -40,9 +40,20 @@ def test_a_folder_takes_one_run_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_run_empties_its_folder_and_no_other(tmp_path: Path) -> None:
+    with exclusive(tmp_path / "demo"):
+        pass
     for name in ("demo", "up"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "old").touch()
     with exclusive(tmp_path / "demo"):
         assert not (tmp_path / "demo" / "old").exists()
     assert (tmp_path / "up" / "old").exists()
+
+
+def test_a_folder_with_files_of_another_program_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "thesis.txt").touch()
+    for _ in range(2):  # the refusal leaves nothing behind that allows the next run
+        with pytest.raises(UserError, match="LABELWATCH_BUILD"), exclusive(tmp_path / "demo"):
+            pass
+    assert (tmp_path / "demo" / "thesis.txt").exists()
