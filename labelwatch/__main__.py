@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -74,6 +75,10 @@ def main() -> None:
     """Runs the command; an error that the user can correct is one line, with exit code 1 (130 after Ctrl-C)."""
     for name in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too must stop the processes of a command
         signal.signal(name, lambda number, _: sys.exit(128 + number))
+    if sys.stderr is None:  # closed: print would write to standard output instead
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
+    if sys.stdout is None:
+        _end("Standard output is closed. Use >/dev/null to discard the output.")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # for a terminal that lacks some characters

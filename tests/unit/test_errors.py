@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -60,3 +61,16 @@ def test_a_mistake_is_one_line(
     assert end.value.code == 1
     assert line.startswith("labelwatch: ")
     assert phrase in line
+
+
+@pytest.mark.parametrize(("closed", "streams"), [("2>&-", ("", "")), (">&-", ("", "closed"))])
+def test_a_message_never_goes_to_the_other_stream_where_its_own_is_closed(
+    closed: str, streams: tuple[str, str]
+) -> None:
+    completed = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -m labelwatch tokens create "Gate 4" {closed}', sys.executable],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert completed.returncode == 1
+    assert completed.stdout == streams[0]
+    assert streams[1] in completed.stderr
