@@ -1,5 +1,6 @@
 """`labelwatch local up`: a local AWS until Ctrl-C, which prints the outcome of each uploaded image."""
 
+import os
 import shlex
 import sys
 import time
@@ -28,10 +29,25 @@ DRAWINGS = (
     "The local model was trained on drawn leaves. Its labels for photographs are wrong. To train it on your own "
     "photographs, run make up IMAGES=folder, with a sub-folder per label."
 )
+# Settings of the user for AWS that would win over the settings for the local AWS.
+_UNSET = (
+    *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_OUTPUT", "LABELWATCH_STACK"),
+    *("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_DYNAMODB"),
+)
 # Without --endpoint-url, the AWS CLI (version 1) sends requests of SQS and others to AWS, in spite of AWS_ENDPOINT_URL.
 _AWS = """#!/bin/sh
 endpoint=$AWS_ENDPOINT_URL
-for word; do [ "$word" = rekognition ] && endpoint=$AWS_ENDPOINT_URL_REKOGNITION; done
+value=
+for word; do  # the first is the service, after the options and their values
+    case $value$word in
+        value-*) value= ;;
+        --region | --output | --profile | --query | --color | --ca-bundle) value=value- ;;
+        --endpoint-url | --cli-*-timeout) value=value- ;;
+        -*) ;;
+        rekognition) endpoint=$AWS_ENDPOINT_URL_REKOGNITION; break ;;
+        *) break ;;
+    esac
+done
 exec {python} -m awscli --endpoint-url "$endpoint" "$@"
 """
 
@@ -114,9 +130,12 @@ def variables(session: Session, commands: Path) -> str:
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_DEFAULT_REGION": REGION,
+        # The files of the user may be broken, or set an output format or endpoint that fails with the local AWS.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
     exports = " ".join(f"{name}={value}" for name, value in values.items())
-    return f'export PATH={path}:"$PATH" {exports}; unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN'
+    return f'export PATH={path}:"$PATH" {exports}; unset {" ".join(_UNSET)}'
 
 
 def write_aws_command(folder: Path, python: str = sys.executable) -> None:
