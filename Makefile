@@ -44,7 +44,7 @@ torture: setup ## Disrupt all calls, account for all images (15 minutes)
 
 .PHONY: screenshots
 screenshots: demo ## Make docs/images from the demo (needs Chromium)
-	@$(BIN)/python scripts/screenshots.py build/demo docs/images
+	@$(BIN)/python scripts/screenshots.py "$${LABELWATCH_BUILD:-build}/demo" docs/images
 
 .PHONY: bench
 bench: setup ## Measure calls, cost, cold starts and a backfill
@@ -63,7 +63,7 @@ lint: setup .venv-checks/ready checks/sql/node_modules/ready ## Run ruff, mypy, 
 	@$(BIN)/python -m checks.markdown
 	@.venv-checks/bin/python -m checks.grammars athena/*.sql
 	@$(BIN)/python -m checks.projection athena/*.sql
-	@$(BIN)/labelwatch package
+	@$(BIN)/labelwatch package --build build
 	@$(BIN)/cfn-lint build/template.json infra/resources.yaml
 	@$(BIN)/python -m checks.transform build/template.json infra/resources.yaml build/checks
 	@.venv-checks/bin/python -m checks build/checks/template.json build/checks/resources.json

@@ -86,12 +86,14 @@ def install(pip: subprocess.Popen[str], total: int) -> None:
 def failure(output: Iterable[str]) -> str:
     """Why pip failed, and what to do."""
     lines = [line.strip() for line in output]
-    if any(NETWORK_ERROR.search(line) for line in lines):
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    # Warnings count only where pip found no versions: after a retry that succeeded, something else failed.
+    causes = lines if not errors or "(from versions: none)" in errors[0] else errors
+    if any(NETWORK_ERROR.search(line) for line in causes):
         return (
             "The package index could not be reached. Check the network and the proxy (HTTPS_PROXY, PIP_INDEX_URL), "
             "then run the command again."
         )
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return f"pip failed: {(errors or lines or ['no output'])[0]}"
 
 

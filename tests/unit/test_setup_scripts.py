@@ -1,6 +1,8 @@
 """The set-up of an environment: what it says, and what it says where it fails."""
 
 import io
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,11 @@ def test_without_a_network_the_package_index_is_named_and_no_package() -> None:
 def test_another_failure_has_the_words_of_pip() -> None:
     assert "No space left" in failure(["Collecting annotated-doc", "ERROR: [Errno 28] No space left on device"])
     assert failure([])
+
+
+def test_a_failure_after_a_retry_that_succeeded_has_the_words_of_pip() -> None:
+    full = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
+    assert "No space left" in failure([UNREACHABLE[0], "Collecting annotated-doc", full])
 
 
 def test_a_log_has_a_line_for_each_twenty_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,3 +76,15 @@ def test_make_lists_each_target_in_a_line_of_80_columns() -> None:
     listed = {line.split()[1] for line in lines}
     assert {"setup", "demo", "up", "test", "screenshots"} <= listed
     assert max(map(len, lines)) <= 80
+
+
+def test_lint_checks_the_template_that_it_has_just_made(tmp_path: Path) -> None:
+    """Whatever LABELWATCH_BUILD is: `package` alone would write there, and the checks read an old template."""
+    listed = subprocess.run(
+        ["/usr/bin/env", "make", "-n", "lint"],
+        cwd=PROJECT, env=os.environ | {"LABELWATCH_BUILD": str(tmp_path)},
+        capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    (package,) = [shlex.split(line) for line in listed.splitlines() if "labelwatch package" in line]
+    (checked,) = [shlex.split(line)[1] for line in listed.splitlines() if "cfn-lint" in line]
+    assert package[-2:] == ["--build", str(Path(checked).parent)]
