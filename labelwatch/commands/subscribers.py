@@ -1,5 +1,6 @@
 """The commands for the subscribers of alerts and alarms."""
 
+import os
 import shlex
 from typing import Annotated
 
@@ -51,7 +52,7 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
     result = subscribers.subscribe(topic, subscriber, requested.policy)
     with stderr().status("Reading subscriptions…"):
         listed = subscribers.subscriptions(topic)
-    options = _stack_options(stack, profile, region)
+    options = stack_options(stack, profile, region)
     _print(*granted, subscriptions.subscribe_message(topic, subscriber, result, options))
     _print(*subscriptions.filter_warnings(requested, subscribers.labels_of_interest))
     if subscriber.protocol == "sms":
@@ -70,7 +71,7 @@ def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region =
     topics = subscribers.alerts, subscribers.operations
     with stderr().status("Reading subscriptions…"):
         listed = subscribers.subscriptions(*topics)
-    actions = subscriptions.remaining_actions(topics, listed, _stack_options(stack, profile, region))
+    actions = subscriptions.remaining_actions(topics, listed, stack_options(stack, profile, region))
     _print_paragraphs(*filter(None, [subscriptions.as_text(listed)]), *actions)
 
 
@@ -92,7 +93,7 @@ def confirm(
     from labelwatch.shared.account import Account
 
     confirmed = subscriptions.from_stack(Account(profile, region), stack).confirm(link)
-    _print(subscriptions.confirm_message(confirmed, _stack_options(stack, profile, region)))
+    _print(subscriptions.confirm_message(confirmed, stack_options(stack, profile, region)))
 
 
 @app.command()
@@ -136,7 +137,8 @@ def _print(*sentences: str) -> None:
         console().print(sentence, soft_wrap=True)  # commands and addresses must stay on one line
 
 
-def _stack_options(stack: str, profile: str | None, region: str | None) -> str:
+def stack_options(stack: str, profile: str | None, region: str | None) -> str:
     """The options of this command line that name the stack, for commands to copy."""
-    options = {"stack": stack if stack != "labelwatch" else None, "profile": profile, "region": region}
+    is_default = stack == "labelwatch" and not os.environ.get("LABELWATCH_STACK")
+    options = {"stack": None if is_default else stack, "profile": profile, "region": region}
     return "".join(f" --{name} {shlex.quote(value)}" for name, value in options.items() if value)

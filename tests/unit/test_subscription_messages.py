@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+from labelwatch.commands.subscribers import stack_options
 from labelwatch.subscriptions import messages
 from labelwatch.subscriptions.endpoints import Arn, Endpoint
 from labelwatch.subscriptions.filters import Filter
@@ -137,3 +138,19 @@ def test_the_list_has_each_endpoint_whole_on_a_line_of_its_own() -> None:
     assert State.CONFIRMED in first
     assert SMUT.description in first
     assert State.UNCONFIRMED in second
+
+
+@pytest.mark.parametrize(
+    ("variable", "stack", "options"),
+    [
+        ("", "labelwatch", ""),
+        ("", "labelwatch-prod", " --stack labelwatch-prod"),
+        ("labelwatch-prod", "labelwatch", " --stack labelwatch"),
+        ("labelwatch-prod", "labelwatch-prod", " --stack labelwatch-prod"),
+    ],
+)
+def test_a_command_to_copy_names_the_stack_where_another_one_is_the_default(
+    variable: str, stack: str, options: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABELWATCH_STACK", variable)
+    assert stack_options(stack, None, None) == options
