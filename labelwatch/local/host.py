@@ -3,6 +3,7 @@
 import platform
 import sys
 from contextlib import suppress
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -54,6 +55,8 @@ def _compiled_module(path: PurePosixPath) -> Path:
     """This Python's file of the module: `msgspec/_core.cpython-312-x86_64-linux-gnu.so` is `msgspec._core`."""
     module = ".".join(path.with_name(path.name.partition(".")[0]).parts)
     with suppress(ModuleNotFoundError):  # of the package that should hold the module
-        if (found := find_spec(module)) and found.origin:
+        found = find_spec(module)
+        # Not the source of a package of this name, nor a module inside the interpreter.
+        if found and found.origin and found.origin.endswith(tuple(EXTENSION_SUFFIXES)):
             return Path(found.origin)
     raise UserError(f"No compiled module {module} in {sys.prefix}. Run make setup.")

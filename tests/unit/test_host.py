@@ -1,7 +1,7 @@
 """The functions' zip for a machine that cannot run Lambda's."""
 
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import msgspec
 import pytest
@@ -17,7 +17,9 @@ def package_with(folder: Path, *files: str) -> Package:
     archive = folder / "deployment.zip"
     with ZipFile(archive, "w") as content:
         for file in files:
-            content.writestr(file, f"Lambda's {file}")
+            entry = ZipInfo(file, (1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o755 << 16
+            content.writestr(entry, f"Lambda's {file}")
     return Package(folder / "template.json", archive)
 
 
@@ -39,9 +41,26 @@ def test_another_machine_gets_this_python_s_compiled_modules(tmp_path: Path, mac
     assert machine in note(machine)
 
 
-def test_a_module_that_this_python_lacks_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no_such_module\._core"):
-        package_for_host(package_with(tmp_path, "no_such_module/_core.abi3.so"), tmp_path, "Darwin arm64")
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("no_such_module/_core.abi3.so", r"no_such_module\._core"),
+        ("msgspec/no_such_module.so", r"msgspec\.no_such_module"),
+        ("msgspec.so", "msgspec"),
+        ("sys.so", "sys"),
+    ],
+)
+def test_a_module_that_this_python_has_not_compiled_is_named(tmp_path: Path, file: str, module: str) -> None:
+    with pytest.raises(UserError, match=f"compiled module {module} "):
+        package_for_host(package_with(tmp_path, file), tmp_path, "Darwin arm64")
+
+
+def test_all_other_files_keep_their_time_and_mode(tmp_path: Path) -> None:
+    package = package_with(tmp_path, "app.py")
+    with ZipFile(package.zip) as before, ZipFile(package_for_host(package, tmp_path, "Darwin arm64").zip) as after:
+        assert [(file.date_time, file.external_attr) for file in after.infolist()] == [
+            (file.date_time, file.external_attr) for file in before.infolist()
+        ]
 
 
 def test_what_needs_lambda_s_zip_itself_refuses_another_machine() -> None:
