@@ -84,10 +84,18 @@ lock: setup .venv-checks/ready ## Update the locked requirements
 clean: ## Delete the build and the environments
 	@rm -rf build .labelwatch .venv .venv-checks checks/sql/node_modules *.egg-info
 
+# Another PYTHON than that of the environment makes the environment again.
+ifneq ($(PYTHON),)
+ifneq ($(PYTHON),$(shell cat .venv/ready 2>/dev/null))
+.PHONY: another-python
+.venv/ready: another-python
+endif
+endif
+
 .venv/ready: requirements-dev.txt scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup .venv requirements-dev.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@echo "$(PYTHON)" >$@
 
 .venv-checks/ready: requirements-checks.txt scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup .venv-checks requirements-checks.txt

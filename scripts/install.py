@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -52,8 +53,11 @@ def main(requirements: Path) -> int:
     command = [*PIP, "--no-deps", "-r", str(requirements)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603 - the command is ours
         total = download(pip.stdout or (), total, output)
+        # Read meanwhile: pip would wait for ever where nobody reads what it prints.
+        rest = threading.Thread(target=output.extend, args=[pip.stdout or ()])
+        rest.start()
         install(pip, total)
-        output += pip.stdout or ()
+        rest.join()
     if pip.returncode:
         print(failure(output), file=sys.stderr)
     return pip.returncode
@@ -98,4 +102,8 @@ def failure(output: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1])))
+    try:
+        raise SystemExit(main(Path(sys.argv[1])))
+    except KeyboardInterrupt:
+        print("\nStopped. Run the command again to start over.", file=sys.stderr)
+        raise SystemExit(130) from None

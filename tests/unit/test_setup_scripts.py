@@ -3,6 +3,7 @@
 import io
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_failure_after_a_retry_that_succeeded_has_the_words_of_pip() -> None:
 
 
 def test_a_log_has_a_line_for_each_twenty_packages(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [f"Collecting package-{number}" for number in range(45)]
+    lines = [*(f"Collecting package-{number}" for number in range(44)), "Processing ./package.whl"]
     assert download(["Ignoring colorama: markers", *lines, "Installing collected packages: a"], 46, []) == 45
     assert [line.split()[2:] for line in capsys.readouterr().out.splitlines()] == [
         [number, "of", "45"] for number in ("20", "40", "45")
@@ -88,3 +89,65 @@ def test_lint_checks_the_template_that_it_has_just_made(tmp_path: Path) -> None:
     (package,) = [shlex.split(line) for line in listed.splitlines() if "labelwatch package" in line]
     (checked,) = [shlex.split(line)[1] for line in listed.splitlines() if "cfn-lint" in line]
     assert package[-2:] == ["--build", str(Path(checked).parent)]
+
+
+def installing(folder: Path, pip: str) -> "subprocess.Popen[str]":
+    """The script with this code as its pip."""
+    (folder / "pip.py").write_text(f"import os, signal, sys, time\nprint('Collecting a', flush=True)\n{pip}")
+    (folder / "requirements.txt").write_text("a==1\n")
+    return subprocess.Popen(
+        [sys.executable, "scripts/install.py", str(folder / "requirements.txt")],
+        cwd=PROJECT, env={"PYTHONPATH": str(folder)}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_failed_pip_fails_the_set_up_with_its_words_however_much_it_prints(tmp_path: Path) -> None:
+    pip = "print('Installing collected packages: a\\nERROR: broken', 'x' * 1_000_000, flush=True)\nsys.exit(2)"
+    with installing(tmp_path, pip) as process:
+        try:
+            _, errors = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert process.returncode == 2
+    assert "pip failed: broken" in errors
+
+
+def test_ctrl_c_ends_the_set_up_in_one_line(tmp_path: Path) -> None:
+    with installing(tmp_path, "os.kill(os.getppid(), signal.SIGINT)") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert len(errors.split("\n")) <= 3
+
+
+@pytest.mark.parametrize(("version", "code"), [((3, 11), 1), ((3, 12), 0), ((3, 14), 0), ((3, 15), 1)])
+def test_a_python_of_another_version_than_lambda_s_is_unusable(
+    tmp_path: Path, version: tuple[int, int], code: int
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "import sys; sys.version_info = {version}\n$2"\n'
+    )
+    python.chmod(0o755)
+    completed = subprocess.run(
+        ["/bin/sh", "scripts/find-python"], cwd=PROJECT, env={"PYTHON": str(python)},
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert completed.returncode == code
+
+
+def test_another_python_replaces_the_environment(tmp_path: Path) -> None:
+    def steps(python: str) -> str:
+        return subprocess.run(
+            ["/usr/bin/env", "make", "-n", "-f", PROJECT / "Makefile", "setup", f"PYTHON={python}"],
+            cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60,
+        ).stdout  # fmt: skip
+
+    for name in ("requirements-dev.txt", "scripts/setup", ".venv/ready"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".venv" / "ready").write_text("/a b/python3.13")
+    assert "scripts/setup" not in steps("")
+    assert "scripts/setup" not in steps("/a b/python3.13")
+    assert "scripts/setup" in steps("/a b/python3.12")
