@@ -23,6 +23,7 @@ README_LINES, README_WORDS = 120, 900
 SHORT_LINES = re.compile(r"README\.md|CONTRIBUTING\.md|docs/.*")
 # Folders that tools write, hidden folders, and texts that bench and tests/torture make pages of.
 SKIPPED = re.compile(r"(^|/)(\.[^/]*|build|node_modules|[^/]*\.egg-info)/|^(bench/cost_page|tests/torture/page)\.md$")
+_HTML_LINK = re.compile(r"""<(?:a|img)\s[^>]*?(?:href|src)=["']([^"']*)""")
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 
 
@@ -47,7 +48,11 @@ def broken_links(file: Path, folder: Path) -> Iterator[str]:
         path, _, anchor = link.partition("#")
         target = (file.parent / unquote(path)).resolve() if path else file
         where = f"{file.relative_to(folder)}:{line}"
-        if not target.exists():
+        if not link:
+            yield f"{where}: a link has no target."
+        elif not target.is_relative_to(folder.resolve()):
+            yield f"{where}: {path} is outside the project."
+        elif not target.exists():
             yield f"{where}: {path} does not exist."
         elif anchor and unquote(anchor) not in anchors(target):
             yield f"{where}: {path or 'this page'} has no heading #{anchor}."
@@ -88,10 +93,12 @@ def _links(file: Path) -> Iterator[tuple[int, str]]:
     line = 0
     for token in _tokens(file):
         line = token.map[0] + 1 if token.map else line
-        for part in token.children or []:
+        for part in token.children or [token]:
             line += part.type == "softbreak"
-            if target := part.attrGet("href") or part.attrGet("src"):
-                yield line, str(target)
+            if part.type in {"link_open", "image"}:
+                yield line, str(part.attrGet("href") or part.attrGet("src") or "")
+            elif part.type in {"html_block", "html_inline"}:
+                yield from ((line, target) for target in _HTML_LINK.findall(part.content))
 
 
 @cache

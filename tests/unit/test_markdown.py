@@ -48,6 +48,10 @@ def test_a_link_that_leads_somewhere_is_no_finding(
     ("link", "named"),
     [
         ("[x](nothing.md)", "nothing.md"),
+        ('<img alt="x" src="nothing.png">', "nothing.png"),
+        ("x <a href='nothing.md'>y</a>", "nothing.md"),
+        ("[x]()", "target"),
+        ("[x](../../../../../../../../../etc/passwd)", "outside"),
         ("[x](other.md#nothing)", "#nothing"),
         ("[x](other.md#again-1)", "#again-1"),
         ("[x](#nothing)", "#nothing"),
