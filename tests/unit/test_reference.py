@@ -50,6 +50,19 @@ def test_a_page_that_is_not_current_fails_by_its_name(
     assert "make docs" in sentence
 
 
+def test_a_page_that_no_code_writes_any_more_fails_and_is_deleted(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (written / "by-hand.md").write_text("# Written by people\n")
+    assert main(folder=written) == 0
+    (written / "old.md").write_text(f"# Old\n\n{markdown.NOTICE}\n")
+    assert main(folder=written) == 1
+    assert "old.md" in capsys.readouterr().out
+    assert main("--write", folder=written) == 0
+    assert not (written / "old.md").exists()
+    assert (written / "by-hand.md").exists()
+
+
 def test_missing_pages_fail(tmp_path: Path) -> None:
     assert main(folder=tmp_path) == 1
     assert list(tmp_path.iterdir()) == []
