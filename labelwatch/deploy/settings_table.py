@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
+from rich.cells import cell_len
+
 from labelwatch.deploy.parameters import PARAMETERS
+from labelwatch.shared.text import printable
 
 _NAME = max(map(len, PARAMETERS))
 _ORIGIN = len("unchanged")
@@ -18,12 +21,12 @@ def lines(
     for name, value in values.items():
         origin, shown = _origin(value, previous.get(name), defaults.get(name))
         start = f"  {name:{_NAME}}  {origin:{_ORIGIN}}  "
-        yield start + shown if len(start + shown) <= width else f"{start.rstrip()}\n    {shown}"
+        yield start + shown if cell_len(start + shown) <= width else f"{start.rstrip()}\n    {shown}"
 
 
 def _origin(value: str, previous: str | None, default: str | None) -> tuple[str, str]:
     """Where the value comes from, and the value as text."""
-    text = value or '""'
+    text = printable(value) or '""'
     if previous is None:
         return ("default" if value == default else "given"), text
-    return ("unchanged", text) if value == previous else ("changed", f"{text} (was {previous or '""'})")
+    return ("unchanged", text) if value == previous else ("changed", f"{text} (was {printable(previous) or '""'})")

@@ -146,6 +146,12 @@ def test_each_setting_is_shown_with_its_origin() -> None:
     ]
 
 
+def test_a_setting_is_printable_and_wide_characters_need_two_columns() -> None:
+    shown = list(settings_table.lines({"A": "a\x1b[2Jb", "B": "稲" * 25}, {"A": "\x1b"}, {}, 80))
+    assert shown[0].endswith(r"a\x1b[2Jb (was \x1b)")
+    assert shown[1].splitlines()[1:] == ["    " + "稲" * 25]
+
+
 @pytest.mark.parametrize("length", [3, 44, 45, 63])
 def test_a_bucket_name_of_any_length_is_shown_whole_in_80_columns(length: int) -> None:
     name = "a" * length
