@@ -16,15 +16,22 @@ from labelwatch.shared.text import printable, readable
 
 # Athena's minimum for each query.
 MIN_BYTES = 10_000_000
+# Of the table of queries.
+MIN_WIDTH = 55
 _MOST_LABELS = 20
 
 
 def print_queries(console: Console, queries: Mapping[str, Query]) -> None:
-    """Prints the queries with their questions."""
-    table = Table(Column("query", no_wrap=True), "question", "--label")
-    for name, query in queries.items():
-        table.add_row(name, query.question, "yes" if query.takes_labels else "")
-    console.print(table)
+    """Prints the queries with their questions: a table where each word fits the terminal."""
+    names = ("query", "question", "--label")
+    records = [(name, query.question, "yes" if query.takes_labels else "") for name, query in queries.items()]
+    table = Table(Column(names[0], no_wrap=True), *names[1:])
+    for record in records:
+        table.add_row(*record)
+    if console.width < MIN_WIDTH:
+        print_records(console, names, records)
+    else:
+        console.print(table)
     console.print("All queries accept --from and --to.")
 
 
@@ -48,21 +55,26 @@ def as_json(result: QueryResult) -> str:
     return json.dumps(result.records, ensure_ascii=False, indent=1) + "\n"
 
 
-def explain_empty(athena: Athena, narrowing: Narrowing) -> str:
-    """What else exists, where a result is empty; with labels, one more query, of the same days."""
+def explain_empty(athena: Athena, narrowing: Narrowing) -> tuple[str, list[int]]:
+    """What else exists, where a result is empty; with labels, one more query, of the same days, and what it scans."""
     if not narrowing.labels:
-        return "No rows match."
-    sql = narrow_query(load_query("labels_by_count"), narrowing._replace(labels=()))
-    labels = [printable(str(record["label"])) for record in athena.query(sql).records]
+        return "No rows match.", []
+    result = athena.query(narrow_query(load_query("labels_by_count"), narrowing._replace(labels=())))
+    return f"No rows match. {_labels_found(result)}", [result.scanned_bytes]
+
+
+def _labels_found(result: QueryResult) -> str:
+    labels = [printable(str(record["label"])) for record in result.records]
     if not labels:
-        return "No rows match. No labels found on these days."
+        return "No labels found on these days."
     more = f" and {len(labels) - _MOST_LABELS:,} more" if len(labels) > _MOST_LABELS else ""
-    return f"No rows match. Labels found: {', '.join(labels[:_MOST_LABELS])}{more}."
+    return f"Labels found: {', '.join(labels[:_MOST_LABELS])}{more}."
 
 
-def price(scanned_bytes: int) -> str:
-    """The scanned bytes, and their cost by labelwatch/shared/prices.yaml."""
+def price(*scanned: int) -> str:
+    """The bytes that each query scanned, and their cost by labelwatch/shared/prices.yaml."""
     prices = pricing.load()
-    usd = prices.cost({"athena GB scanned": max(scanned_bytes, MIN_BYTES) / 1e9})
-    minimum = f", minimum of {MIN_BYTES / 1e6:.0f} MB" if scanned_bytes < MIN_BYTES else ""
-    return f"{scanned_bytes / 1e6:,.3f} MB scanned: {usd:.5f} USD (price of {prices.region}{minimum})."
+    usd = prices.cost({"athena GB scanned": sum(max(count, MIN_BYTES) for count in scanned) / 1e9})
+    each = " for each query" if len(scanned) > 1 else ""
+    minimum = f", minimum of {MIN_BYTES / 1e6:.0f} MB{each}" if min(scanned) < MIN_BYTES else ""
+    return f"{sum(scanned) / 1e6:,.3f} MB scanned: {usd:.5f} USD (price of {prices.region}{minimum})."

@@ -97,13 +97,13 @@ def query(  # noqa: PLR0913 - a command's options, by name
     with stderr().status("Running query…"):
         athena = Athena.from_stack(Account(profile, region), stack)
         result = athena.query(sql)
-        empty = None if result.rows else output.explain_empty(athena, narrowing)
+        empty, scanned = (None, []) if result.rows else output.explain_empty(athena, narrowing)
     if form == Form.CSV:
         sys.stdout.write(output.as_csv(result))
     elif form == Form.JSON:
         sys.stdout.write(output.as_json(result))
     elif result.rows:
         output.print_result(console(), result)
-    for line in (empty, output.price(result.scanned_bytes)):
+    for line in (empty, output.price(result.scanned_bytes, *scanned)):
         if line:
             stderr().print(line, soft_wrap=True)

@@ -85,6 +85,16 @@ def test_the_list_of_queries_has_each_name_and_question_whole(width: int) -> Non
     assert "--from" in shown
 
 
+@pytest.mark.parametrize("width", [20, 40])
+def test_in_a_narrow_terminal_the_list_of_queries_is_lines(width: int) -> None:
+    lines = printed(width, output.print_queries, load_queries()).splitlines()
+    for name, query in load_queries().items():
+        assert {f"query:    {name}", f"question: {query.question}"} <= set(lines)
+
+
+SCANNED = 2_000
+
+
 class FakeAthena(Athena):
     """An Athena whose results have these labels, and the queries that it ran."""
 
@@ -95,13 +105,14 @@ class FakeAthena(Athena):
     def query(self, sql: str) -> QueryResult:
         self.queries.append(sql)
         rows: list[list[str | None]] = [[label, "1"] for label in self.labels]
-        return QueryResult(["label", "images"], ["varchar", "bigint"], rows, 0)
+        return QueryResult(["label", "images"], ["varchar", "bigint"], rows, SCANNED)
 
 
 def test_an_empty_result_for_a_label_names_the_labels_of_the_same_days() -> None:
     athena = FakeAthena("leaf-smut", "\x1b[2J")
     day = dt.date(2026, 11, 22)
-    explained = output.explain_empty(athena, Narrowing(day, day, ["leafsmut"]))
+    explained, scanned = output.explain_empty(athena, Narrowing(day, day, ["leafsmut"]))
+    assert scanned == [SCANNED]
     assert "leaf-smut, \\x1b[2J." in explained
     (sql,) = athena.queries
     assert "'2026-11-22'" in sql
@@ -109,17 +120,17 @@ def test_an_empty_result_for_a_label_names_the_labels_of_the_same_days() -> None
 
 
 def test_many_labels_are_not_all_named() -> None:
-    explained = output.explain_empty(FakeAthena(*map(str, range(25))), Narrowing(labels=["x"]))
+    explained, _ = output.explain_empty(FakeAthena(*map(str, range(25))), Narrowing(labels=["x"]))
     assert "18, 19 and 5 more" in explained
 
 
 def test_without_any_label_there_is_none_to_name() -> None:
-    assert "No labels found" in output.explain_empty(FakeAthena(), Narrowing(labels=["x"]))
+    assert "No labels found" in output.explain_empty(FakeAthena(), Narrowing(labels=["x"]))[0]
 
 
 def test_an_empty_result_without_a_label_needs_no_other_query() -> None:
     athena = FakeAthena("leaf-smut")
-    assert output.explain_empty(athena, Narrowing(dt.date(2026, 11, 22))) == "No rows match."
+    assert output.explain_empty(athena, Narrowing(dt.date(2026, 11, 22))) == ("No rows match.", [])
     assert athena.queries == []
 
 
@@ -129,3 +140,11 @@ def test_a_query_costs_the_bytes_that_it_scans_or_the_minimum(scanned: int, part
     assert price.startswith(f"{scanned / 1e6:.3f} MB")
     for part in [*parts, "us-east-1"]:
         assert part in price
+
+
+def test_each_query_costs_at_least_the_minimum() -> None:
+    assert "0.00015 USD" in output.price(20_000_000, 1_000)
+
+
+def test_json_has_characters_of_any_script_as_such() -> None:
+    assert "稲" in output.as_json(QueryResult(["label"], ["varchar"], [["稲"]], 0))
