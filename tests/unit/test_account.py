@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from labelwatch.shared import slow_calls
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
@@ -35,3 +36,9 @@ def test_a_missing_profile_is_a_mistake() -> None:
 def test_missing_credentials_are_a_mistake() -> None:
     with pytest.raises(UserError, match="aws configure"):
         _ = Account(region="eu-central-1").id
+
+
+def test_every_client_announces_slow_calls() -> None:
+    events = Account(region="eu-central-1").client("sts").meta.events
+    handlers = [handler for handler, _ in events.emit("after-call-error", exception=None, context={})]
+    assert slow_calls.__name__ in {handler.__module__ for handler in handlers}

@@ -18,6 +18,13 @@ def test_records_that_fit_are_a_table() -> None:
     assert f"│ 2  │ b.jpg{' ' * (len(KEY) - 5)} │        3.0 │" in shown
 
 
+def test_a_table_that_just_fits_is_a_table_whose_records_of_several_lines_are_apart() -> None:
+    records = [("1", "a.jpg\nb.jpg", "97.8"), ("2", "c.jpg", "3.0")]
+    lines = printed(80, print_records, NAMES, records).splitlines()
+    assert [line[0] for line in lines] == list("┏┃┡││├│└")
+    assert printed(len(lines[0]), print_records, NAMES, records).splitlines() == lines
+
+
 def test_a_table_that_does_not_fit_is_a_block_of_lines_for_each_record() -> None:
     shown = printed(40, print_records, NAMES, [("1", KEY, "97.8"), ("2", "b.jpg", "3.0")])
     assert shown.splitlines() == [
