@@ -19,7 +19,9 @@ def exclusive(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.with_suffix(".lock")
     if not file.exists() and folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} has files of another program. Set LABELWATCH_BUILD to another folder.")
+        raise UserError(
+            f"{folder} has files of another program. Move the files, or set LABELWATCH_BUILD to another folder."
+        )
     with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,6 +65,7 @@ def test_after_the_printed_line_the_user_s_own_settings_of_aws_do_not_matter(tmp
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
         "AWS_PROFILE": "nobody",
         "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
         "LABELWATCH_STACK": "labelwatch-prod",
     }
