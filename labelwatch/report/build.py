@@ -47,7 +47,8 @@ def write_report(
     """
     results = [(visual, _rows(athena, visual.name, scope.narrowing, on_query)) for visual in load_visuals()]
     if scope.narrowing.labels and not any(rows for _, rows in results):
-        raise UserError(explain_empty(athena, scope.narrowing))  # the last report stays
+        explained, _ = explain_empty(athena, scope.narrowing)
+        raise UserError(explained)  # the last report stays
     days = _rows(athena, SHARE, scope.narrowing._replace(labels=()), on_query)
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.html"

@@ -127,6 +127,7 @@ def test_a_label_that_no_image_has_leaves_the_last_report_and_names_the_labels_t
     (tmp_path / "report.html").write_text("of an earlier day")
     process = run(filled, "report", "--label", "leafsmut", "--out", str(tmp_path))
     assert process.returncode == 1
+    assert process.stderr.startswith("labelwatch: No rows match.")
     assert "leaf-smut" in process.stderr
     assert (tmp_path / "report.html").read_text() == "of an earlier day"
 
