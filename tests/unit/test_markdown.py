@@ -100,6 +100,11 @@ def test_a_long_readme_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert limit in finding
 
 
+def test_a_long_runbook_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (finding,) = findings(tmp_path, capsys, docs__operations="line\n" * 151)
+    assert "at most 150" in finding
+
+
 @pytest.mark.parametrize("name", [".venv__page", "build__page", "checks__sql__node_modules__page"])
 def test_pages_of_others_are_not_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert findings(tmp_path, capsys, **{name: "[x](nothing.md)"}) == []
