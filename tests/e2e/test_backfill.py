@@ -1,10 +1,11 @@
 """`labelwatch backfill` against the deployed package: images that were in the bucket before its notifications."""
 
+import itertools
 import re
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,10 +14,11 @@ import pytest
 from labelwatch.local.session import INPUT_BUCKET, OUTPUT_BUCKET
 from tests.support.command import invoke, invoke_labelwatch
 from tests.support.pipeline import Pipeline, functions, run_labelwatch, set_mapping, user_environment
+from tests.support.proxy import Forward, Request, Response, running_proxy
 
 MAX_SECONDS = 120
 # So many that Ctrl-C is pressed before all are sent.
-IMAGES_TO_STOP = 1000
+IMAGES_TO_STOP = 600
 
 
 @pytest.fixture
@@ -130,17 +132,25 @@ def test_after_ctrl_c_the_same_command_sends_the_rest(unnotified: Pipeline) -> N
 
 
 def stop_after_some(pipeline: Pipeline, uri: str) -> None:
-    """Starts it, and presses Ctrl-C when the first messages are on the queue."""
-    environment = user_environment(pipeline.session) | {"COLUMNS": "200"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "labelwatch", "backfill", uri, "--yes"], env=environment,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        until = time.monotonic() + MAX_SECONDS
-        while not pipeline.depth("ImagesQueueUrl"):  # without a pause, in which all could be sent
-            assert time.monotonic() < until, "nothing was sent"
-        process.send_signal(signal.SIGINT)
-        shown, errors = process.communicate(timeout=MAX_SECONDS)
+    """Starts it, and presses Ctrl-C when three calls of ten images each have been sent and the next ones wait."""
+    sends, three_sent, stopped = itertools.count(1), threading.Event(), threading.Event()
+
+    def hold_back(request: Request, forward: Forward) -> Response:
+        if request.headers.get("x-amz-target") == "AmazonSQS.SendMessageBatch" and next(sends) > 3:
+            three_sent.set()
+            stopped.wait(MAX_SECONDS)
+        return forward()
+
+    with running_proxy(pipeline.session.local_aws.endpoint, hold_back) as sqs:
+        environment = user_environment(pipeline.session) | {"COLUMNS": "200", "AWS_ENDPOINT_URL_SQS": sqs}
+        with subprocess.Popen(
+            [sys.executable, "-m", "labelwatch", "backfill", uri, "--yes"], env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert three_sent.wait(MAX_SECONDS), "nothing was sent"
+            process.send_signal(signal.SIGINT)
+            stopped.set()
+            shown, errors = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == 130, shown
     assert re.search(rf"^labelwatch: Stopped after [\d,]+ of {IMAGES_TO_STOP:,} images", errors)
 
