@@ -4,6 +4,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS rekognition_customlabels_analytics (
   image string,
   label string,
   confidence double,
+  source string,
   bucket string,
   version_id string,
   etag string,

@@ -17,6 +17,7 @@ from msgspec import Struct
 from chalicelib.domain.images import ImageReference
 from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rows import row_key
+from chalicelib.domain.text import printable
 
 
 class Picture(Struct, frozen=True):
@@ -51,6 +52,7 @@ class Attribute(NamedTuple):
 
 
 ATTRIBUTES = {
+    "source": Attribute("String", "Sender of the images: client of the upload token, else first folder, else bucket."),
     "labels": Attribute("String.Array", "Names of the labels of interest."),
     "confidence": Attribute("Number", "Highest confidence of these labels, 0 to 100."),
     "bucket": Attribute("String", "Bucket of the images. An alert on images of two buckets has a String.Array."),
@@ -70,7 +72,7 @@ class Finding(Struct, frozen=True):
 
 
 def compose_alert(findings: Sequence[Finding]) -> Alert:
-    """One alert of all findings, at least one; it stays under the limits of SNS however many they are."""
+    """One alert of all findings, at least one and of one source; it stays under the limits of SNS however many."""
     surest_first = sorted(findings, key=lambda finding: -finding.labels[0].confidence)
     headline = _headline(surest_first)
     attributes = _attributes(surest_first)
@@ -87,7 +89,7 @@ def _headline(findings: Sequence[Finding]) -> str:
         (finding,) = findings
         return f"{_labels(finding.labels)} in {_file_name(finding.prediction.image)}"
     pictures_with = Counter(name for finding in findings for name in {label.name for label in finding.labels})
-    counts = [f"{_printable(name)} in {count}" for name, count in pictures_with.most_common()]
+    counts = [f"{_line(name)} in {count}" for name, count in pictures_with.most_common()]
     return f"{len(findings)} pictures: {_first_few(counts)}"
 
 
@@ -118,7 +120,7 @@ def _paragraph(finding: Finding) -> str:
     lines = [
         f"Labels:    {_labels(finding.labels)}",
         f"Picture:   {_file_name(image)}",
-        f"Where:     {_printable(str(image))}",
+        f"Where:     {_line(str(image))}",
         f"When:      uploaded {uploaded}, detected {detected} (UTC)",
     ]
     if picture.link:
@@ -132,7 +134,7 @@ def _paragraph(finding: Finding) -> str:
 
 
 def _labels(labels: Sequence[Label]) -> str:
-    return _first_few([f"{_printable(label.name)} {label.confidence:.1f} %" for label in labels])
+    return _first_few([f"{_line(label.name)} {label.confidence:.1f} %" for label in labels])
 
 
 def _first_few(parts: Sequence[str]) -> str:
@@ -142,19 +144,20 @@ def _first_few(parts: Sequence[str]) -> str:
 
 
 def _file_name(image: ImageReference) -> str:
-    return _printable(image.key.rstrip("/").rpartition("/")[2] or image.key)
+    return _line(image.key.rstrip("/").rpartition("/")[2] or image.key)
 
 
-def _printable(text: str) -> str:
-    """The text on one line: a character that could break the line or reverse its direction becomes an escape."""
-    printable = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-    return printable if len(printable) <= LONGEST_NAME else printable[: LONGEST_NAME - 1] + "…"
+def _line(text: str) -> str:
+    """The text on one line, and not too long for it."""
+    line = printable(text)
+    return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
 
 
 def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str]]:
     images = [finding.prediction.image for finding in findings]
     buckets = sorted({image.bucket for image in images})
     return {
+        "source": images[0].source,
         "labels": _fitting(sorted({label.name for finding in findings for label in finding.labels})),
         # A forged message may have a higher confidence than any model's; SNS would refuse the alert of all findings.
         "confidence": min(100, max(label.confidence for finding in findings for label in finding.labels)),

@@ -1,15 +1,23 @@
 """An uploaded image, and the event notification of it."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from chalicelib.domain.text import printable
+from chalicelib.domain.tokens import CLIENT
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 MAX_IMAGE_BYTES = 15 * 1024 * 1024
 
 # Checked where a message is read: S3 knows no other name, and a very long one would fit into no alert.
 type BucketName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,255}\Z")]
+
+
+# The client's own prefix, under which a presigned upload puts an image; else the first folder of the key.
+_SENDER = re.compile(rf"uploads/({CLIENT})/|([^/]+)/")
 
 
 class ObjectCreated(Struct, frozen=True):
@@ -43,6 +51,15 @@ class ImageReference(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def source(self) -> str:
+        """Who sent the image: the client of the upload token, else the first folder of the key, else the bucket.
+
+        It is printable, so that people can type it where they filter by it.
+        """
+        sender = _SENDER.match(self.key)
+        return printable(sender[1] or sender[2]) if sender else self.bucket
 
 
 def is_folder_marker(key: str, size: int | None) -> bool:

@@ -17,6 +17,9 @@ class Row(Struct, frozen=True, kw_only=True):
     image: Annotated[str, Meta(description="Key of the object.")]
     label: Annotated[str | None, Meta(description="Label, or null for an image without labels.")]
     confidence: Annotated[float | None, Meta(description="Confidence of the label, 0 to 100, or null.")]
+    source: Annotated[
+        str, Meta(description="Sender: client of the upload token, else first folder of the key, else bucket.")
+    ]
     bucket: Annotated[str, Meta(description="Bucket of the object.")]
     version_id: Annotated[str | None, Meta(description="Version of the object, or null in a bucket without versions.")]
     etag: Annotated[str, Meta(description="ETag of the object.")]
@@ -72,6 +75,7 @@ def _row(prediction: Prediction, label: Label | None, rules: Rules) -> Row:
         image=image.key,
         label=label.name if label else None,
         confidence=label.confidence if label else None,
+        source=image.source,
         bucket=image.bucket,
         version_id=image.version_id,
         etag=image.etag,

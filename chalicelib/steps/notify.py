@@ -1,12 +1,12 @@
-"""The notify step: rows into the output bucket first, then one alert for the predictions that are worth one.
+"""The notify step: rows into the output bucket first, then an alert for each source whose predictions are worth one.
 
-docs/decisions/0002 says why the rows come first, 0003 why there is one alert, 0015 why it comes once. The alert's text
+docs/decisions/0002 says why the rows come first, 0003 what one alert is about, 0015 why it comes once. The alert's text
 is in domain/alerts.py, the threshold of a label in domain/rules.py, the columns of a row in domain/rows.py.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from time import monotonic
+from time import monotonic, sleep
 from typing import Protocol
 
 import msgspec
@@ -14,18 +14,22 @@ from msgspec import Struct
 
 from chalicelib.domain import rows
 from chalicelib.domain.alerts import Alert, Finding, Picture, compose_alert
-from chalicelib.domain.errors import Fault, Rejected, fault_of
+from chalicelib.domain.errors import Fault, Rejected, Unavailable, fault_of
 from chalicelib.domain.images import ImageReference
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Prediction
 from chalicelib.domain.rules import Rules
-from chalicelib.queues.batch import Batch, BatchResponse
+from chalicelib.queues.batch import SECONDS_TO_SETTLE, Batch, BatchResponse
 from chalicelib.queues.idempotency import Idempotency, IdempotencyRecords
 from chalicelib.telemetry import Telemetry
 
 ROWS_AT_ONCE = 20
 # A lock outlasts the invocation that has it by so much: clocks differ, and that invocation must have ended by then.
 LOCK_AFTER_END = timedelta(seconds=5)
+# SNS disables an e-mail subscription above 10 messages a second, and two invocations may run at once.
+SECONDS_BETWEEN_ALERTS = 1 / 3
+# Records, topic and records once more, each by the time-outs in the wiring. A source that would not fit comes back.
+SECONDS_FOR_AN_ALERT = 10
 # Complete or release fails for a moment only, most often. Without it, an alert might be published once more.
 WRITE_ATTEMPTS = 2
 
@@ -62,6 +66,7 @@ class Notify(Struct, frozen=True, kw_only=True):
     batch: Batch
     telemetry: Telemetry
     now: Callable[[], datetime]
+    pause: Callable[[float], None] = sleep
 
     def __call__(self, messages: Sequence[Message], seconds_left: float) -> BatchResponse:
         """Settles each message and returns Lambda's response; raises BatchIncomplete as `Batch.settle` says."""
@@ -94,9 +99,30 @@ class Notify(Struct, frozen=True, kw_only=True):
         return findings, faults
 
     def _notify(self, findings: Mapping[str, Finding], end: float) -> dict[str, Fault]:
-        """Publishes one alert of all findings that no other delivery alerts of; returns the faults by message id."""
+        """Publishes an alert for each source; returns the faults by message id."""
         # Two messages of one batch may have the same prediction: it is in the alert once.
         predicted = {finding.prediction.id: finding for finding in findings.values()}
+        sources: dict[str, dict[str, Finding]] = {}
+        for prediction_id, finding in predicted.items():
+            sources.setdefault(finding.prediction.image.source, {})[prediction_id] = finding
+        faults: dict[str, Fault] = {}
+        for number, of_source in enumerate(sources.values()):
+            if number and end - monotonic() < SECONDS_TO_SETTLE + SECONDS_FOR_AN_ALERT:
+                faults |= dict.fromkeys(
+                    of_source, Unavailable("OutOfTime", "The alert did not fit into the invocation")
+                )
+                continue
+            if number:
+                self.pause(SECONDS_BETWEEN_ALERTS)
+            faults |= self._notify_of_source(of_source, end)
+        return {
+            message_id: faults[finding.prediction.id]
+            for message_id, finding in findings.items()
+            if finding.prediction.id in faults
+        }
+
+    def _notify_of_source(self, findings: Mapping[str, Finding], end: float) -> dict[str, Fault]:
+        """Publishes one alert of all findings that no other delivery alerts of; returns the faults by prediction id."""
         alerted, faults = Idempotency(
             records=self.records,
             telemetry=self.telemetry,
@@ -105,19 +131,15 @@ class Notify(Struct, frozen=True, kw_only=True):
             write_attempts=WRITE_ATTEMPTS,
             for_each=InParallel(self.batch, end),
         ).run(
-            {prediction_id: str(finding.prediction.image) for prediction_id, finding in predicted.items()},
-            lambda ids: self.topic.publish(compose_alert([predicted[prediction_id] for prediction_id in ids])),
+            {prediction_id: str(finding.prediction.image) for prediction_id, finding in findings.items()},
+            lambda ids: self.topic.publish(compose_alert([findings[prediction_id] for prediction_id in ids])),
             lock=timedelta(seconds=end - monotonic()) + LOCK_AFTER_END,
         )
         if alerted:
             self.telemetry.count("Alerts")
             self.telemetry.count("PredictionsAlerted", len(alerted))
             self.telemetry.info("alert published", predictions=sorted(alerted))
-        return {
-            message_id: faults[finding.prediction.id]
-            for message_id, finding in findings.items()
-            if finding.prediction.id in faults
-        }
+        return faults
 
 
 class InParallel(Struct, frozen=True):

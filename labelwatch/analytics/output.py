@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Column, Table
 
+from chalicelib.domain.text import printable
 from labelwatch.analytics.athena import DECIMAL_TYPES, INTEGER_TYPES, Athena, QueryResult
 from labelwatch.analytics.queries import Narrowing, Query, load_query, narrow_query
 from labelwatch.shared import pricing
 from labelwatch.shared.records import print_records
-from labelwatch.shared.text import printable, readable
+from labelwatch.shared.text import readable
 
 # Athena's minimum for each query.
 MIN_BYTES = 10_000_000

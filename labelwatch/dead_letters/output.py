@@ -7,11 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
+from chalicelib.domain.text import printable
 from labelwatch.dead_letters import advice
 from labelwatch.dead_letters.dead_letter import DeadLetter, number_of
 from labelwatch.dead_letters.selection import SHORTEST_ID
 from labelwatch.shared.records import print_records
-from labelwatch.shared.text import counted, printable
+from labelwatch.shared.text import counted
 
 _EXAMPLES = 3
 

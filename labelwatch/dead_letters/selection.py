@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from chalicelib.domain.text import printable
 from labelwatch.dead_letters.dead_letter import DeadLetter, number_of
 from labelwatch.shared.errors import UserError
-from labelwatch.shared.text import printable
 
 # The characters of an id that are shown, and that are enough to select a dead letter.
 SHORTEST_ID = 8

@@ -8,10 +8,11 @@ from rich.table import Column, Table
 
 from chalicelib.domain.predictions import Label
 from chalicelib.domain.rules import Rules
+from chalicelib.domain.text import printable
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import PREFIX, DeadLetterOutcome, PredictionOutcome
 from labelwatch.report import Report
-from labelwatch.shared.text import counted, printable
+from labelwatch.shared.text import counted
 
 NO_LABEL = "no label detected"
 NOT_OF_INTEREST = "not of interest"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from chalicelib.domain.text import printable
 from labelwatch.deploy import package
 from labelwatch.local import curl_uploads, host
 from labelwatch.local import session as local
@@ -18,7 +19,7 @@ from labelwatch.local.mailbox import Mail
 from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, free_port
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import Session
-from labelwatch.shared.text import counted, printable
+from labelwatch.shared.text import counted
 from labelwatch.uploads import tokens
 
 POLL_SECONDS = 0.5

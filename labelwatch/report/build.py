@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib.adapters.s3 import object_address
+from chalicelib.domain.text import printable
 from labelwatch.analytics import Athena, Narrowing, explain_empty, load_query, narrow_query
 from labelwatch.report import charts, page
 from labelwatch.report.charts import Rows
@@ -12,7 +13,6 @@ from labelwatch.report.page import AddressOf, Summary
 from labelwatch.report.visuals import Visual, load_visuals
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
-from labelwatch.shared.text import printable
 
 PIE = "labels_by_count"
 SHARE = "images_without_label"

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import vl_convert
 
+from chalicelib.domain.text import printable
 from labelwatch.report.visuals import Field, Visual
-from labelwatch.shared.text import printable
 
 # Okabe and Ito's colours, which colour-blind people can distinguish, without black, which a dark page hides.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")

@@ -2,13 +2,10 @@
 
 import re
 
+from chalicelib.domain.text import printable
+
 # Of a timestamp, which a reader can do without.
 _MILLISECONDS = re.compile(r"(?<=^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+$")
-
-
-def printable(text: str) -> str:
-    """The text with escapes for characters that a terminal or a chart cannot show: keys may hold any."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def readable(value: object) -> str:

@@ -134,9 +134,12 @@ class FakePictures(Failing):
 class FakeTopic(Failing):
     def __init__(self) -> None:
         self.alerts: list[Alert] = []
+        self.refused: dict[str, Fault] = {}
 
     def publish(self, alert: Alert) -> None:
         self._fail()
+        if fault := self.refused.get(str(alert.attributes["source"])):
+            raise fault
         self.alerts.append(alert)
 
 

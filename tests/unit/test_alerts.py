@@ -70,12 +70,16 @@ def test_the_surest_picture_comes_first() -> None:
 
 
 def test_programs_get_the_attributes() -> None:
-    less, more = finding(Label("b", 91.5), key="a b+ü.jpg"), finding(Label("a", 99.9), Label("b", 93), etag="other")
+    less, more = (
+        finding(Label("b", 91.5), key="field 7/a b+ü.jpg"),
+        finding(Label("a", 99.9), Label("b", 93), etag="other"),
+    )
     assert compose_alert([less, more]).attributes == {
+        "source": "field 7",
         "labels": ["a", "b"],
         "confidence": 99.9,
         "bucket": "images",
-        "images": ["field%207/leaf.jpg", "a%20b%2B%C3%BC.jpg"],
+        "images": ["field%207/leaf.jpg", "field%207/a%20b%2B%C3%BC.jpg"],
         "predictions": [
             f"predictions/dt=2026-11-22/{more.prediction.id}.json",
             f"predictions/dt=2026-11-22/{less.prediction.id}.json",

@@ -9,9 +9,9 @@ from chalicelib.domain.errors import Fault, ModelNotRunning, Rejected, Retryable
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rows import row_key
-from chalicelib.queues.batch import MAX_TRIES, Batch
+from chalicelib.queues.batch import MAX_TRIES, SECONDS_TO_SETTLE, Batch
 from chalicelib.steps.detect import encoded
-from chalicelib.steps.notify import Notify
+from chalicelib.steps.notify import SECONDS_FOR_AN_ALERT, Notify
 from tests.support.builders import NOW, image, message, prediction, rules
 from tests.support.fakes import (
     FakeDeadLetters,
@@ -35,6 +35,7 @@ class Bench:
         self.store, self.pictures, self.topic = FakeStore(), FakePictures(), FakeTopic()
         self.records = FakeIdempotencyRecords()
         self.clock = NOW
+        self.pauses: list[float] = []
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.step = Notify(
             row_store=self.store,
@@ -45,6 +46,7 @@ class Bench:
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
             telemetry=self.telemetry,
             now=lambda: self.clock,
+            pause=self.pauses.append,
         )
 
     def __call__(self, *messages: Message) -> list[str]:
@@ -278,3 +280,33 @@ def test_an_unexpected_exception_loses_no_message(bench: Bench, port: str) -> No
 def test_stored_and_alerted_predictions_are_counted(bench: Bench) -> None:
     bench(predicted(prediction(SMUT), "a"), predicted(prediction(SPOT, key="b.jpg"), "b"))
     assert bench.telemetry.counts == {"PredictionsStored": 2, "Alerts": 1, "PredictionsAlerted": 1}
+
+
+def from_sources(*sources: str) -> list[Message]:
+    return [
+        predicted(prediction(SMUT, key=f"{source}/{number}.jpg"), f"m{number}") for number, source in enumerate(sources)
+    ]
+
+
+def test_each_source_has_an_alert_of_its_own(bench: Bench) -> None:
+    assert bench(*from_sources("north", "south", "north")) == []
+    assert bench.alerted == [["north/0.jpg", "north/2.jpg"], ["south/1.jpg"]]
+    assert [alert.attributes["source"] for alert in bench.topic.alerts] == ["north", "south"]
+
+
+def test_at_most_three_alerts_are_published_in_a_second(bench: Bench) -> None:
+    bench(*from_sources(*"abcd"))
+    assert bench.pauses == [pytest.approx(1 / 3)] * 3
+
+
+def test_the_alerts_that_do_not_fit_into_the_invocation_come_back_and_the_first_is_out(bench: Bench) -> None:
+    response = bench.step(from_sources(*"abc"), SECONDS_TO_SETTLE + SECONDS_FOR_AN_ALERT)
+    assert [item["itemIdentifier"] for item in response["batchItemFailures"]] == ["m1", "m2"]
+    assert bench.alerted == [["a/0.jpg"]]
+    assert bench.dead_letters.sent == {}
+
+
+def test_an_alert_that_fails_keeps_back_no_other_source(bench: Bench) -> None:
+    bench.topic.refused["north"] = Retryable("InternalError", "later")
+    assert bench(*from_sources("north", "south")) == ["m0"]
+    assert bench.alerted == [["south/1.jpg"]]

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
+from chalicelib.domain.text import printable
 from labelwatch.analytics import Narrowing, load_query
 from labelwatch.report import Scope, charts, page
 from labelwatch.report.build import summarize
 from labelwatch.report.page import Summary
 from labelwatch.report.visuals import Visual, load_visuals
 from labelwatch.shared.errors import UserError
-from labelwatch.shared.text import printable
 
 VISUALS = {visual.name: visual for visual in load_visuals()}
 SUMMARY = Summary(

@@ -18,6 +18,7 @@ def test_a_row_has_all_columns_of_the_label_and_its_image() -> None:
         "image": "leaf.jpg",
         "label": "leaf-smut",
         "confidence": 97.25,
+        "source": "images",
         "bucket": "images",
         "version_id": "v1",
         "etag": "0123456789abcdef",
