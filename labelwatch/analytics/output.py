@@ -19,7 +19,7 @@ from labelwatch.shared.text import readable
 MIN_BYTES = 10_000_000
 # Of the table of queries.
 MIN_WIDTH = 55
-_MOST_LABELS = 20
+_MOST_NAMES = 20
 
 
 def print_queries(console: Console, queries: Mapping[str, Query]) -> None:
@@ -57,19 +57,22 @@ def as_json(result: QueryResult) -> str:
 
 
 def explain_empty(athena: Athena, narrowing: Narrowing) -> tuple[str, list[int]]:
-    """What else exists, where a result is empty; with labels, one more query, of the same days, and what it scans."""
-    if not narrowing.labels:
-        return "No rows match.", []
-    result = athena.query(narrow_query(load_query("labels_by_count"), narrowing._replace(labels=())))
-    return f"No rows match. {_labels_found(result)}", [result.scanned_bytes]
+    """What else exists on these days, where a result is empty: a query for each kind of limit, and what each scans."""
+    days = narrowing._replace(labels=(), sources=())
+    things = {"Labels": "labels_by_count"} if narrowing.labels else {}
+    things |= {"Sources": "images_by_source"} if narrowing.sources else {}
+    results = {thing: athena.query(narrow_query(load_query(name), days)) for thing, name in things.items()}
+    found = [_found(thing, result) for thing, result in results.items()]
+    return " ".join(["No rows match.", *found]), [result.scanned_bytes for result in results.values()]
 
 
-def _labels_found(result: QueryResult) -> str:
-    labels = [printable(str(record["label"])) for record in result.records]
-    if not labels:
-        return "No labels found on these days."
-    more = f" and {len(labels) - _MOST_LABELS:,} more" if len(labels) > _MOST_LABELS else ""
-    return f"Labels found: {', '.join(labels[:_MOST_LABELS])}{more}."
+def _found(things: str, result: QueryResult) -> str:
+    """The names in the first column."""
+    names = [printable(str(row[0])) for row in result.rows]
+    if not names:
+        return f"No {things.lower()} found on these days."
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return f"{things} found: {', '.join(names[:_MOST_NAMES])}{more}."
 
 
 def price(*scanned: int) -> str:

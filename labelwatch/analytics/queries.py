@@ -33,11 +33,12 @@ class Query(NamedTuple):
 
 
 class Narrowing(NamedTuple):
-    """The days of upload, both included, and the labels; an empty value does not limit the query."""
+    """The days of upload, both included, the labels and the sources; an empty value does not limit the query."""
 
     first: dt.date | None = None
     last: dt.date | None = None
     labels: Sequence[str] = ()
+    sources: Sequence[str] = ()
 
 
 def load_queries() -> dict[str, Query]:
@@ -55,15 +56,19 @@ def load_query(name: str) -> Query:
     return queries[name]
 
 
-def parse_narrowing(first: str | None, last: str | None, labels: Sequence[str]) -> Narrowing:
-    """From options; raises UserError for an invalid day or label, or where the first day is after the last."""
-    for label in labels:
-        if not label.isprintable():
-            raise UserError(f"--label {label!r} contains control characters. Use printable characters only.")
+def parse_narrowing(
+    first: str | None, last: str | None, labels: Sequence[str], sources: Sequence[str] = ()
+) -> Narrowing:
+    """From options; raises UserError for an invalid value, or where the first day is after the last."""
+    for option, texts in (("--label", labels), ("--source", sources)):
+        for text in texts:
+            if not text.isprintable():
+                raise UserError(f"{option} {text!r} contains control characters. Use printable characters only.")
     narrowing = Narrowing(
         parse_day(first, "--from") if first is not None else None,
         parse_day(last, "--to") if last is not None else None,
         labels,
+        sources,
     )
     if narrowing.first and narrowing.last and narrowing.first > narrowing.last:
         raise UserError(
@@ -73,7 +78,7 @@ def parse_narrowing(first: str | None, last: str | None, labels: Sequence[str]) 
 
 
 def narrow_query(query: Query, narrowing: Narrowing) -> str:
-    """The query's SQL for rows of these days and labels, so that Athena reads no other day's objects.
+    """The query's SQL for rows of these days, labels and sources, so that Athena reads no other day's objects.
 
     The table is replaced by a sub-query, built and quoted by the SQL library: an option cannot become SQL. Raises
     UserError where the query does not accept labels.
@@ -101,6 +106,9 @@ def _conditions(narrowing: Narrowing) -> list[exp.Expression]:
     if narrowing.labels:  # case-insensitive, as in LabelsofInterest
         labels = [exp.Lower(this=exp.Literal.string(label)) for label in narrowing.labels]
         conditions.append(exp.In(this=exp.Lower(this=column("label")), expressions=labels))
+    if narrowing.sources:
+        sources = [exp.Literal.string(source) for source in narrowing.sources]
+        conditions.append(exp.In(this=column("source"), expressions=sources))
     return conditions
 
 

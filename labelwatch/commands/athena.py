@@ -17,6 +17,7 @@ app = typer.Typer(
 From = Annotated[str | None, typer.Option("--from", help="The first day of upload, UTC (example: 2026-11-01).")]
 To = Annotated[str | None, typer.Option("--to", help="The last day of upload, UTC.")]
 Label = Annotated[list[str] | None, typer.Option(help="Only this label. Repeat for more labels.")]
+Source = Annotated[list[str] | None, typer.Option(help="Only this source (example: field-3). Repeat for more.")]
 
 
 class Form(StrEnum):
@@ -75,6 +76,7 @@ def query(  # noqa: PLR0913 - a command's options, by name
     first: From = None,
     last: To = None,
     label: Label = None,
+    source: Source = None,
     form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TABLE,
     stack: Stack = "labelwatch",
     profile: Profile = None,
@@ -92,7 +94,7 @@ def query(  # noqa: PLR0913 - a command's options, by name
     if name is None:
         output.print_queries(console(), queries.load_queries())
         return
-    narrowing = queries.parse_narrowing(first, last, label or [])
+    narrowing = queries.parse_narrowing(first, last, label or [], source or [])
     sql = queries.narrow_query(queries.load_query(name), narrowing)
     with stderr().status("Running query…"):
         athena = Athena.from_stack(Account(profile, region), stack)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labelwatch.commands.athena import From, Label, To
+from labelwatch.commands.athena import From, Label, Source, To
 from labelwatch.commands.options import BUILD, Profile, Region, Stack, console, stderr
 
 
@@ -14,6 +14,7 @@ def report(  # noqa: PLR0913 - a command's options, by name
     first: From = None,
     last: To = None,
     label: Label = None,
+    source: Source = None,
     folder: Annotated[
         Path, typer.Option("--out", show_default="build/report", help="The folder for report.html and labels.png.")
     ] = BUILD / "report",
@@ -33,7 +34,7 @@ def report(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.shared import stacks
     from labelwatch.shared.account import Account
 
-    narrowing = parse_narrowing(first, last, label or [])
+    narrowing = parse_narrowing(first, last, label or [], source or [])
     account = Account(profile, region)
     outputs = stacks.outputs(account.client("cloudformation"), stack, "LabelsofInterest", "WorkgroupName")
     with stderr().status("Running queries…") as status:

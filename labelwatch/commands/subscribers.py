@@ -28,6 +28,9 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
     confidence: Annotated[
         float | None, typer.Option(help="Send only alerts whose highest confidence is at least this percentage.")
     ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Send only alerts of this source (example: field-3). Repeat for several.")
+    ] = None,
     operations: Annotated[bool, typer.Option("--operations", help="Subscribe to alarms (operations topic).")] = False,
     stack: Stack = "labelwatch",
     profile: Profile = None,
@@ -42,9 +45,10 @@ def subscribe(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.shared.account import Account
     from labelwatch.shared.errors import UserError
 
-    requested, subscriber = subscriptions.parse_filter(label or [], confidence), subscriptions.parse_endpoint(endpoint)
+    requested = subscriptions.parse_filter(label or [], confidence, source or [])
+    subscriber = subscriptions.parse_endpoint(endpoint)
     if operations and requested.policy:
-        raise UserError("--label and --confidence filter alerts, not alarms. Omit both options with --operations.")
+        raise UserError("--label, --confidence and --source filter alerts, not alarms. Omit them with --operations.")
     account = Account(profile, region)
     subscribers = subscriptions.from_stack(account, stack)
     topic = subscribers.operations if operations else subscribers.alerts

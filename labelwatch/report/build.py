@@ -27,7 +27,7 @@ class Report(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """The subject of a report: the stack's name and labels of interest, and the days and labels."""
+    """The subject of a report: the stack's name and labels of interest, and the days, labels and sources."""
 
     stack: str
     labels_of_interest: str
@@ -70,6 +70,8 @@ def summarize(scope: Scope, results: Sequence[tuple[Visual, Rows]], days: Rows) 
         figures["images without a label"] = f"{without:,} ({without / images:.0%})"
     first_and_last = list(dict.fromkeys(row["day"] for row in (*days[:1], *days[-1:])))
     span = f"Images uploaded {' to '.join(first_and_last)} (UTC)." if first_and_last else "No images."
+    if scope.narrowing.sources:
+        span += f" Only sources: {', '.join(map(printable, scope.narrowing.sources))}."
     if scope.narrowing.labels:  # the number of images would include images with other labels only
         figures = {"labels": figures["labels"]}
         span += f" Only labels: {', '.join(map(printable, scope.narrowing.labels))}."

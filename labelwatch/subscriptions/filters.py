@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html
 """
 
 import json
+import math
 import shlex
 import unicodedata
 from collections.abc import Sequence
@@ -15,28 +16,36 @@ from labelwatch.shared.errors import UserError
 
 type Policy = dict[str, Any]
 
+# Of combinations: the numbers of values of all attributes are multiplied.
 # https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html
 MAX_VALUES = 150
 
 
 class Filter(NamedTuple):
-    """Passes alerts with any of the labels, and with at least the confidence; without both, all alerts."""
+    """Passes alerts with any of the labels, at least the confidence, and any of the sources; empty is no limit."""
 
     labels: tuple[str, ...] = ()
     confidence: float | None = None
+    sources: tuple[str, ...] = ()
 
     @property
     def policy(self) -> Policy:
         """The filter policy for SNS; empty where all alerts pass."""
         labels = [{"equals-ignore-case": form} for label in self.labels for form in _forms(label)]
         minimum = [{"numeric": [">=", self.confidence]}]
-        return ({"labels": labels} if labels else {}) | ({} if self.confidence is None else {"confidence": minimum})
+        conditions: Policy = {
+            "labels": labels,
+            "confidence": [] if self.confidence is None else minimum,
+            "source": list(self.sources),
+        }
+        return {name: rules for name, rules in conditions.items() if rules}
 
     @property
     def description(self) -> str:
         """The filter for people."""
         parts = [" or ".join(self.labels)] if self.labels else []
         parts += [] if self.confidence is None else [f"confidence {self.confidence:g} % or more"]
+        parts += [f"source {' or '.join(self.sources)}"] if self.sources else []
         return ", ".join(parts) or "none"
 
     @property
@@ -44,19 +53,23 @@ class Filter(NamedTuple):
         """The options of `labelwatch subscribe` for this filter."""
         parts = [f"--label {shlex.quote(label)}" for label in self.labels]
         parts += [] if self.confidence is None else [f"--confidence {self.confidence:g}"]
+        parts += [f"--source {shlex.quote(source)}" for source in self.sources]
         return " ".join(parts)
 
 
-def parse_filter(labels: Sequence[str], confidence: float | None) -> Filter:
+def parse_filter(labels: Sequence[str], confidence: float | None, sources: Sequence[str] = ()) -> Filter:
     """The filter of these options; raises UserError where SNS does not support the filter."""
     names = {normalized_label(label): label for label in map(_checked, labels)}
     if confidence is not None and not 0 <= confidence <= 100:
         raise UserError(f"--confidence '{confidence:g}' is not a percentage. Use a number from 0 to 100.")
-    parsed = Filter(tuple(names.values()), confidence)
-    if len(parsed.policy.get("labels", [])) > MAX_VALUES:
+    for source in sources:
+        if not source.strip() or not source.isprintable():
+            raise UserError(f"--source {source!r} is not a source. Omit --source to get the alerts of all sources.")
+    parsed = Filter(tuple(names.values()), confidence, tuple(dict.fromkeys(sources)))
+    if math.prod(map(len, parsed.policy.values())) > MAX_VALUES:
         raise UserError(
-            f"{len(names)} labels exceed the limit of an SNS filter policy: {MAX_VALUES} values, 2 for each label with "
-            "an accent. Use fewer --label options, or none to get all alerts."
+            f"Labels times sources exceed the limit of an SNS filter policy: {MAX_VALUES} combinations, where a "
+            "label with an accent counts twice. Use fewer --label or --source options."
         )
     return parsed
 
@@ -67,9 +80,10 @@ def from_policy(policy: Policy) -> Filter | None:
         labels = [rule["equals-ignore-case"] for rule in policy.get("labels", [])]
         names = {normalized_label(label): label for label in labels}
         minimums = [float(rule["numeric"][1]) for rule in policy.get("confidence", [])]
+        sources = tuple(map(_text, policy.get("source", [])))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None
-    parsed = Filter(tuple(names.values()), minimums[0] if minimums else None)
+    parsed = Filter(tuple(names.values()), minimums[0] if minimums else None, sources)
     return parsed if parsed.policy == policy else None
 
 
@@ -86,6 +100,12 @@ def labels_without_alerts(labels: Sequence[str], labels_of_interest: str) -> lis
     except ValueError:  # the functions report it when they start
         return []
     return [label for label in labels if not {normalized_label(label), ANY_LABEL} & known]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _checked(text: str) -> str:

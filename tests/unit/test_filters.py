@@ -41,9 +41,15 @@ def test_a_duplicate_label_counts_once() -> None:
     assert len(parse_filter(["leaf-smut", "LEAF-SMUT "], None).labels) == 1
 
 
-@given(st.lists(names, max_size=5), confidences)
-def test_a_policy_is_read_as_the_filter_that_made_it(labels: list[str], confidence: float | None) -> None:
-    requested = parse_filter(labels, confidence)
+def test_a_source_passes_exactly() -> None:
+    assert parse_filter([], None, ["Field 3", "field-4", "field-4"]).policy == {"source": ["Field 3", "field-4"]}
+
+
+@given(st.lists(names, max_size=5), confidences, st.lists(names, max_size=5))
+def test_a_policy_is_read_as_the_filter_that_made_it(
+    labels: list[str], confidence: float | None, sources: list[str]
+) -> None:
+    requested = parse_filter(labels, confidence, sources)
     read = from_policy(requested.policy)
     assert read is not None
     assert read.policy == requested.policy
@@ -56,6 +62,7 @@ def test_a_policy_is_read_as_the_filter_that_made_it(labels: list[str], confiden
         (Filter(("leaf-smut", "rust")), ["leaf-smut", "rust"]),
         (Filter((), 90), ["90 %"]),
         (Filter(("leaf-smut",), 97.5), ["leaf-smut", "97.5 %"]),
+        (Filter(sources=("field-3", "north")), ["field-3", "north"]),
     ],
 )
 def test_a_description_has_the_labels_and_the_confidence(requested: Filter, values: list[str]) -> None:
@@ -71,6 +78,7 @@ def test_a_description_has_the_labels_and_the_confidence(requested: Filter, valu
         {"confidence": [{"numeric": ["<", 50]}]},
         {"confidence": [{"numeric": []}]},
         {"confidence": ["high"]},
+        {"source": [{"prefix": "field"}]},
         ["odd"],
     ],
 )
@@ -80,7 +88,8 @@ def test_the_policy_of_another_tool_is_shown_unchanged(policy: Any) -> None:
 
 
 def test_a_filter_gives_the_options_that_make_it() -> None:
-    assert Filter(("leaf-smut", "two words"), 90).options == "--label leaf-smut --label 'two words' --confidence 90"
+    requested = Filter(("leaf-smut", "two words"), 90, ("field 3",))
+    assert requested.options == "--label leaf-smut --label 'two words' --confidence 90 --source 'field 3'"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +104,7 @@ def test_a_filter_gives_the_options_that_make_it() -> None:
         ([], 100.1, "0 to 100"),
         ([], -1, "0 to 100"),
         ([], float("nan"), "0 to 100"),
-        ([f"label {number}" for number in range(151)], None, "151 labels"),
+        ([f"label {number}" for number in range(151)], None, "150 combinations"),
     ],
 )
 def test_options_that_sns_cannot_filter_by_are_refused(
@@ -104,6 +113,19 @@ def test_options_that_sns_cannot_filter_by_are_refused(
     with pytest.raises(UserError) as refusal:
         parse_filter(labels, confidence)
     assert phrase in str(refusal.value)
+
+
+@pytest.mark.parametrize("source", ["", " ", "a\nb"])
+def test_a_text_that_no_source_has_is_refused(source: str) -> None:
+    with pytest.raises(UserError, match="--source"):
+        parse_filter([], None, [source])
+
+
+def test_labels_and_sources_are_multiplied_as_sns_does() -> None:
+    labels, sources = ([f"{name}{number}" for number in range(13)] for name in ("label", "source"))
+    parse_filter(labels[:12], None, sources[:12])
+    with pytest.raises(UserError, match="150 combinations"):
+        parse_filter(labels, None, sources)
 
 
 @pytest.mark.parametrize(
