@@ -4,6 +4,7 @@ SELECT
   image,
   coalesce(label, '(no label)') AS label,
   confidence,
+  source,
   bucket,
   uploaded_at,
   detected_at,

@@ -106,11 +106,6 @@ def hour_of(prediction: Prediction) -> str:
     return f"{prediction.image.uploaded_at:%Y-%m-%d %H}:00:00"
 
 
-def client_of(prediction: Prediction) -> str | None:
-    folder, _, key = prediction.image.key.partition("/")
-    return key.split("/")[0] if folder == "uploads" else None
-
-
 def names_of(prediction: Prediction) -> set[str | None]:
     return {label.name for label in prediction.labels} or {None}
 
@@ -125,6 +120,15 @@ def images_by[Key: Hashable](pairs: Iterable[tuple[Key, Prediction]]) -> dict[Ke
 
 def percent(part: int, whole: int) -> Any:
     return pytest.approx(100 * part / whole, abs=0.051)
+
+
+def check_images_by_source(database: Database, predictions: list[Prediction]) -> None:
+    images = Counter(prediction.image.source for prediction in predictions)
+    interesting = images_by((prediction.image.source, prediction) for prediction, _ in of_interest(predictions))
+    rows = database.rows_of_query("images_by_source")
+    assert {source: counts for source, *counts in rows} == {
+        source: [count, interesting.get(source, 0)] for source, count in images.items()
+    }
 
 
 def check_labels_by_count(database: Database, predictions: list[Prediction]) -> None:
@@ -154,11 +158,11 @@ def check_images_without_label(database: Database, predictions: list[Prediction]
 
 def check_labels_of_interest_by_hour(database: Database, predictions: list[Prediction]) -> None:
     counted = images_by(
-        ((hour_of(prediction), client_of(prediction), label.name), prediction)
+        ((hour_of(prediction), prediction.image.source, label.name), prediction)
         for prediction, label in of_interest(predictions)
     )
     rows = database.rows_of_query("labels_of_interest_by_hour")
-    assert {(hour[:19], client, label): images for hour, client, label, images in rows} == counted
+    assert {(hour[:19], source, label): images for hour, source, label, images in rows} == counted
 
 
 def check_models_compared(database: Database, predictions: list[Prediction]) -> None:
@@ -174,7 +178,7 @@ def check_models_compared(database: Database, predictions: list[Prediction]) -> 
 
 def check_newest_of_interest(database: Database, predictions: list[Prediction]) -> None:
     rows = database.rows_of_query("newest_of_interest")
-    assert Counter((label, confidence, key) for _, label, confidence, _, key, _, _ in rows) == Counter(
+    assert Counter((label, confidence, key) for _, label, confidence, _, _, key, _, _ in rows) == Counter(
         (label.name, label.confidence, prediction.image.key) for prediction, label in of_interest(predictions)
     )
     assert [row[0] for row in rows] == sorted((row[0] for row in rows), reverse=True)
@@ -203,6 +207,7 @@ def check_slowest_detections(database: Database, predictions: list[Prediction]) 
 
 CHECKS: dict[str, Callable[[Database, list[Prediction]], None]] = {
     "confidence_by_label": check_confidence_by_label,
+    "images_by_source": check_images_by_source,
     "images_without_label": check_images_without_label,
     "labels_by_count": check_labels_by_count,
     "labels_by_day": check_labels_by_day,
@@ -225,23 +230,25 @@ def test_every_query_counts_what_plain_python_counts(database: Database, predict
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     predictions=sets_of_predictions(),
-    first=st.integers(-1, 4),
-    days=st.integers(0, 4),
+    days=st.tuples(st.integers(-1, 4), st.integers(0, 4)),
     labels=st.lists(LABELS, max_size=2),
+    sources=st.lists(st.sampled_from(["images", "camera-north", "field 1", "it's"]), max_size=2),
 )
 def test_a_narrowed_query_is_the_query_on_fewer_rows(
-    database: Database, predictions: list[Prediction], first: int, days: int, labels: list[str]
+    database: Database, predictions: list[Prediction], days: tuple[int, int], labels: list[str], sources: list[str]
 ) -> None:
     database.fill(predictions)
-    start = (FIRST + dt.timedelta(days=first)).date()
-    end = start + dt.timedelta(days=days)
+    start = (FIRST + dt.timedelta(days=days[0])).date()
+    end = start + dt.timedelta(days=days[1])
     chosen = {label.lower() for label in labels}
     counted = images_by(
         (label.name, prediction)
         for prediction, label in with_label(predictions)
-        if start <= prediction.image.uploaded_at.date() <= end and (not chosen or label.name.lower() in chosen)
+        if start <= prediction.image.uploaded_at.date() <= end
+        and (not chosen or label.name.lower() in chosen)
+        and (not sources or prediction.image.source in sources)
     )
-    assert dict(database.rows_of_query("labels_by_count", Narrowing(start, end, labels))) == counted
+    assert dict(database.rows_of_query("labels_by_count", Narrowing(start, end, labels, sources))) == counted
 
 
 def test_every_ready_query_has_a_check_above_and_can_be_narrowed(database: Database) -> None:

@@ -128,6 +128,14 @@ def test_without_any_label_there_is_none_to_name() -> None:
     assert "No labels found" in output.explain_empty(FakeAthena(), Narrowing(labels=["x"]))[0]
 
 
+def test_an_empty_result_of_a_source_names_the_sources_that_exist() -> None:
+    athena = FakeAthena("camera-north", "field 1")
+    explained = output.explain_empty(athena, Narrowing(sources=["fild 1"]))
+    assert "Sources found: camera-north, field 1." in explained
+    (sql,) = athena.queries
+    assert "fild" not in sql
+
+
 def test_an_empty_result_without_a_label_needs_no_other_query() -> None:
     athena = FakeAthena("leaf-smut")
     assert output.explain_empty(athena, Narrowing(dt.date(2026, 11, 22))) == ("No rows match.", [])

@@ -49,11 +49,13 @@ def test_every_use_of_the_table_is_narrowed(query: Query) -> None:
         assert rows.args["where"].sql() == "WHERE dt >= '2026-11-22' AND dt <= '2026-11-22'"
 
 
-@given(st.lists(st.text(min_size=1), min_size=1))
-def test_any_label_stays_a_string_literal(labels: list[str]) -> None:
-    tree = sqlglot.parse_one(narrow_query(load_query("labels_by_count"), Narrowing(labels=labels)), dialect="trino")
-    (condition,) = tree.find_all(exp.In)
-    assert [label.this.this for label in condition.expressions] == labels
+@given(st.lists(st.text(min_size=1), min_size=1), st.lists(st.text(min_size=1), min_size=1))
+def test_any_label_and_source_stay_string_literals(labels: list[str], sources: list[str]) -> None:
+    narrowing = Narrowing(labels=labels, sources=sources)
+    tree = sqlglot.parse_one(narrow_query(load_query("labels_by_count"), narrowing), dialect="trino")
+    of_labels, of_sources = sorted(tree.find_all(exp.In), key=lambda condition: condition.sql())
+    assert [label.this.this for label in of_labels.expressions] == labels
+    assert [source.this for source in of_sources.expressions] == sources
 
 
 @pytest.mark.parametrize("name", ["models_compared", "images_without_label", "slowest_detections"])
@@ -72,11 +74,12 @@ def test_a_text_that_is_no_day_is_refused_with_its_option(option: str, text: str
     assert str(mistake.value).startswith(f"{option} {text!r}")
 
 
-@pytest.mark.parametrize("label", ["a\x1bb", "\ud800", "a\nb"])
-def test_a_label_with_control_characters_is_refused(label: str) -> None:
+@pytest.mark.parametrize("text", ["a\x1bb", "\ud800", "a\nb"])
+@pytest.mark.parametrize("option", ["--label", "--source"])
+def test_a_text_with_control_characters_is_refused_with_its_option(option: str, text: str) -> None:
     with pytest.raises(UserError) as mistake:
-        parse_narrowing(None, None, [label])
-    assert str(mistake.value).startswith(f"--label {label!r}")
+        parse_narrowing(None, None, [text] if option == "--label" else [], [text] if option == "--source" else [])
+    assert str(mistake.value).startswith(f"{option} {text!r}")
 
 
 def test_a_first_day_after_the_last_is_refused() -> None:
