@@ -21,7 +21,7 @@ def detect(event: SQSEvent) -> object:
     return service.detect(event)
 
 
-# Two at once and a window of 2 s each: about one alert a second in a burst, far under the 10 at which SNS disables.
+# Two at once, each with three alerts a second at most: under the 10 a second at which SNS disables a subscription.
 @app.on_sqs_message(
     queue_arn=config.predictions_queue_arn,
     batch_size=100,
@@ -29,7 +29,7 @@ def detect(event: SQSEvent) -> object:
     maximum_concurrency=2,
 )
 def notify(event: SQSEvent) -> object:
-    """Predictions queue → rows in the output bucket → one alert."""
+    """Predictions queue → rows in the output bucket → an alert for each source."""
     return service.notify(event)
 
 

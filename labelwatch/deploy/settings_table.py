@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from rich.cells import cell_len
 
+from chalicelib.domain.text import printable
 from labelwatch.deploy.parameters import PARAMETERS
-from labelwatch.shared.text import printable
 
 _NAME = max(map(len, PARAMETERS))
 _ORIGIN = len("unchanged")

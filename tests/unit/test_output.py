@@ -130,7 +130,7 @@ def test_without_any_label_there_is_none_to_name() -> None:
 
 def test_an_empty_result_of_a_source_names_the_sources_that_exist() -> None:
     athena = FakeAthena("camera-north", "field 1")
-    explained = output.explain_empty(athena, Narrowing(sources=["fild 1"]))
+    explained, _ = output.explain_empty(athena, Narrowing(sources=["fild 1"]))
     assert "Sources found: camera-north, field 1." in explained
     (sql,) = athena.queries
     assert "fild" not in sql
