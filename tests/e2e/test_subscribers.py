@@ -102,6 +102,10 @@ def _removed_subscriptions(pipeline: Pipeline) -> Iterator[None]:
         yield
 
 
+# Of no other test: the pipeline is shared.
+SOURCE = f"field {uuid4()}"
+
+
 class Subscribed(NamedTuple):
     """Subscribers with different filters, after two alerts: bacterial-leaf-blight at 97 %, then leaf-smut at 97 %."""
 
@@ -112,12 +116,13 @@ class Subscribed(NamedTuple):
     cleared: SubscriberQueue
     removed: SubscriberQueue
     function: SubscriberQueue
+    of_source: SubscriberQueue
 
 
 @pytest.fixture(scope="module")
 def subscribed(running: Pipeline) -> Iterator[Subscribed]:
-    everything, filtered, unreachable, changed, cleared, removed, out = queues = [
-        SubscriberQueue(running) for _ in range(7)
+    everything, filtered, unreachable, changed, cleared, removed, out, of_source = queues = [
+        SubscriberQueue(running) for _ in range(8)
     ]
     with removing_subscriptions(running):
         output_of(running, "subscribe", everything.arn)
@@ -140,15 +145,14 @@ def subscribed(running: Pipeline) -> Iterator[Subscribed]:
             }
         )
         output_of(running, "subscribe", deployed_function(running, out), "--label", "leaf-smut")
+        output_of(running, "subscribe", of_source.arn, "--source", SOURCE)
         send_alerts(running)
         everything.wait(2)
         yield Subscribed(*queues)
 
 
 def send_alerts(pipeline: Pipeline) -> None:
-    prefix = uuid4().hex[:8]
-    for name, label in (("blight", "bacterial-leaf-blight"), ("smut", "leaf-smut")):
-        key = f"{prefix}/{name}.jpg"
+    for key, label in ((f"{uuid4()}/blight.jpg", "bacterial-leaf-blight"), (f"{SOURCE}/smut.jpg", "leaf-smut")):
         pipeline.upload(key, content=picture(label))
         pipeline.wait_for_alert(key)
 
@@ -206,6 +210,11 @@ def test_a_removed_queue_gets_no_alerts(subscribed: Subscribed) -> None:
 
 def test_a_function_gets_the_alerts_that_pass_its_filter(subscribed: Subscribed) -> None:
     assert subscribed.function.wait() == ["Labelwatch: leaf-smut 97.0 % in smut.jpg"]
+
+
+def test_a_source_passes_its_alerts_alone(subscribed: Subscribed) -> None:
+    (body,) = subscribed.of_source.wait()
+    assert json.loads(body)["MessageAttributes"]["source"]["Value"] == SOURCE
 
 
 def test_the_policy_of_a_function_allows_the_topic_until_the_function_is_removed(pipeline: Pipeline) -> None:
