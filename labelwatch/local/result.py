@@ -46,7 +46,7 @@ class Result(Struct, frozen=True):
 def show(console: Console, result: Result, counts: dict[str, int], rules: Rules) -> None:
     """Prints the tables; `counts` are the images of each label, by Athena."""
     console.print(_labels(result, counts, rules))
-    console.print("One alert covers all images of a batch, so that it can count for several labels.\n")
+    console.print("One alert covers the images of a source in a batch, so that it can count for several labels.\n")
     _print_lines(console, "Uploads without a label", _other_outcomes(result))
     _print_lines(console, "Alerts", [mail.subject for mail in result.mails])
 
