@@ -1,7 +1,9 @@
-"""Lambda: the event source mapping by which it polls a queue and invokes a function."""
+"""Lambda: the event source mapping by which it polls a queue, and the REST API that invokes a function."""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from chalicelib.adapters.faults import raising_faults
@@ -11,6 +13,23 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
 _ENABLED, _DISABLED = "Enabled", "Disabled"
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/arn-format-reference.html
+_OF_REST_API = re.compile(r"arn:[^:]+:execute-api:[^:]+:\d+:(\w+)/.*")
+
+
+def rest_api_id(client: LambdaClient, function: str) -> str | None:
+    """The id of the REST API that may invoke the function, the last of several; None without a function or an API.
+
+    Raises a Fault where the function's policy cannot be read.
+    """
+    with raising_faults():
+        try:
+            policy = client.get_policy(FunctionName=function)["Policy"]
+        except client.exceptions.ResourceNotFoundException:
+            return None
+    conditions = [statement.get("Condition", {}).get("ArnLike", {}) for statement in json.loads(policy)["Statement"]]
+    apis = [_OF_REST_API.fullmatch(condition.get("AWS:SourceArn", "")) for condition in conditions]
+    return next((api[1] for api in reversed(apis) if api), None)
 
 
 class EventSourceMapping:

@@ -1,7 +1,8 @@
-"""The event source mapping behind botocore's Stubber: moto knows neither its transitions nor AWS's refusals."""
+"""Lambda behind botocore's Stubber: moto knows neither the transitions of a mapping nor AWS's refusals."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.aws_lambda import EventSourceMapping
+from chalicelib.adapters.aws_lambda import EventSourceMapping, rest_api_id
 from chalicelib.domain.errors import Retryable
 
 if TYPE_CHECKING:
@@ -79,3 +80,53 @@ def test_without_a_mapping_nothing_is_changed(lambda_: LambdaClient) -> None:
     with Stubber(lambda_) as stub:
         listed(stub)
         assert not EventSourceMapping(lambda_, QUEUE, "labelwatch-detect").enable()
+
+
+FUNCTION = "labelwatch-prod"
+
+
+def allowing(**condition: Any) -> dict[str, Any]:
+    """A statement as Lambda's AddPermission writes it."""
+    return {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Condition": condition}
+
+
+def allowing_api(api: str, partition: str = "aws") -> dict[str, Any]:
+    return allowing(ArnLike={"AWS:SourceArn": f"arn:{partition}:execute-api:eu-central-1:123456789012:{api}/*"})
+
+
+BUCKET = allowing(StringEquals={"AWS:SourceAccount": "123456789012"}, ArnLike={"AWS:SourceArn": "arn:aws:s3:::images"})
+OTHERS = [{"Effect": "Allow"}, allowing(StringEquals={"AWS:SourceAccount": "123456789012"}), BUCKET]
+
+
+@pytest.mark.parametrize(
+    ("statements", "found"),
+    [
+        ([allowing_api("a1b2c3")], "a1b2c3"),
+        ([allowing_api("a1b2c3", "aws-cn")], "a1b2c3"),
+        ([*OTHERS, allowing_api("a1b2c3"), *OTHERS], "a1b2c3"),
+        ([allowing_api("former"), allowing_api("a1b2c3")], "a1b2c3"),
+        (OTHERS, None),
+        ([], None),
+    ],
+    ids=["one", "another partition", "among others", "the last of two", "others", "none"],
+)
+def test_the_rest_api_of_a_function_is_in_its_policy(
+    lambda_: LambdaClient, statements: list[dict[str, Any]], found: str | None
+) -> None:
+    with Stubber(lambda_) as stub:
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        stub.add_response("get_policy", {"Policy": policy}, {"FunctionName": FUNCTION})
+        assert rest_api_id(lambda_, FUNCTION) == found
+
+
+def test_without_a_function_or_a_policy_there_is_no_rest_api(lambda_: LambdaClient) -> None:
+    with Stubber(lambda_) as stub:
+        stub.add_client_error("get_policy", "ResourceNotFoundException", expected_params={"FunctionName": FUNCTION})
+        assert rest_api_id(lambda_, FUNCTION) is None
+
+
+def test_a_policy_that_cannot_be_read_is_a_fault(lambda_: LambdaClient) -> None:
+    with Stubber(lambda_) as stub:
+        stub.add_client_error("get_policy", "AccessDeniedException")
+        with pytest.raises(Retryable, match="AccessDeniedException"):
+            rest_api_id(lambda_, FUNCTION)
