@@ -18,6 +18,8 @@ type BucketName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,255}\Z")]
 
 # The client's own prefix, under which a presigned upload puts an image; else the first folder of the key.
 _SENDER = re.compile(rf"uploads/({CLIENT})/|([^/]+)/")
+# A presigned upload's key, with the file name after its unguessable part (domain/uploads.py).
+_PRESIGNED_KEY = re.compile(rf"uploads/{CLIENT}/[0-9-]{{10}}/[a-z2-7]{{16}}-(.+)", re.DOTALL)
 
 
 class ObjectCreated(Struct, frozen=True):
@@ -60,6 +62,17 @@ class ImageReference(Struct, frozen=True, kw_only=True):
         """
         sender = _SENDER.match(self.key)
         return printable(sender[1] or sender[2]) if sender else self.bucket
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file, as its sender knows it."""
+        return file_name_of(self.key)
+
+
+def file_name_of(key: str) -> str:
+    """The last part of the key, without what a presigned upload puts before the file's name."""
+    presigned = _PRESIGNED_KEY.fullmatch(key)
+    return presigned[1] if presigned else key.rstrip("/").rpartition("/")[2] or key
 
 
 def is_folder_marker(key: str, size: int | None) -> bool:

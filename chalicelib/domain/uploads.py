@@ -55,22 +55,33 @@ def parse_request(body: str | bytes) -> UploadRequest:
     return UploadRequest(filename, _content_type(content, filename))
 
 
-def new_key(client: str, now: datetime, filename: str) -> str:
+def new_key(client: str, now: datetime, request: UploadRequest) -> str:
     """`uploads/<client>/<date>/<unguessable>-<cleaned name>`: at most 1,024 bytes, without control characters."""
-    # 80 bits in 16 letters and digits: the name after them is still read in a mail's subject.
+    # 80 bits, which nobody guesses who wants to overwrite an image of the same client.
     unguessable = base64.b32encode(secrets.token_bytes(10)).decode().lower()
-    return f"uploads/{client}/{now:%Y-%m-%d}/{unguessable}-{cleaned(filename)}"
+    return f"uploads/{client}/{now:%Y-%m-%d}/{unguessable}-{cleaned(request)}"
 
 
-def cleaned(filename: str) -> str:
-    """The last part of the name with its letters, marks, digits and `. _ ( ) +`; a hyphen for any run of others."""
-    last = unicodedata.normalize("NFC", re.split(r"[/\\]", filename)[-1])
-    plain = "".join(character if _stays(character) else "-" for character in last)
-    return re.sub("-+", "-", plain)[-LONGEST_CLEANED_NAME:].strip("-") or "image"
+def cleaned(request: UploadRequest) -> str:
+    """The name with its letters, marks, digits and `_ ( ) +`, a hyphen for any run of others, and an ending.
+
+    The ending fits the content type, and its dot is the only one: no mail program finds a host name in such a name.
+    """
+    stem, ending = _stem_and_ending(re.split(r"[/\\]", request.filename)[-1], request.content_type)
+    plain = "".join(character if _stays(character) else "-" for character in unicodedata.normalize("NFC", stem))
+    return (re.sub("-+", "-", plain)[-LONGEST_CLEANED_NAME:].strip("-") or "image") + ending
+
+
+def _stem_and_ending(name: str, content_type: str) -> tuple[str, str]:
+    endings = [ending for ending, of_type in CONTENT_TYPES.items() if of_type == content_type]
+    for ending in endings:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)], ending
+    return name, endings[0]
 
 
 def _stays(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LMN" or character in "._()+"
+    return unicodedata.category(character)[0] in "LMN" or character in "_()+"
 
 
 def _object(body: str | bytes) -> dict[str, Any]:

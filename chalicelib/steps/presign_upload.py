@@ -30,7 +30,7 @@ class PresignUpload(Struct, frozen=True, kw_only=True):
         """Raises BadRequest, which names the field and what would be right."""
         request = parse_request(body)
         now = self.now()
-        key = new_key(client, now, request.filename)
+        key = new_key(client, now, request)
         post = self.signer.sign(key, request.content_type, self.presigned_upload_seconds)
         self.telemetry.count("UploadsPresigned")
         self.telemetry.info("upload presigned", client=client, key=key)

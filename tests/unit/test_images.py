@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.uploads import new_key
+from chalicelib.domain.uploads import UploadRequest, new_key
 from tests.support.builders import NOW, image
 
 
@@ -25,7 +25,8 @@ def test_the_source_is_the_client_else_the_first_folder_else_the_bucket(key: str
 
 
 def test_the_source_of_a_presigned_upload_is_its_client() -> None:
-    assert image(new_key("camera-north", NOW, "a/b.jpg")).source == "camera-north"
+    uploaded = image(new_key("camera-north", NOW, UploadRequest("a/b 1.jpg", "image/jpeg")))
+    assert (uploaded.source, uploaded.file_name) == ("camera-north", "b-1.jpg")
 
 
 @given(st.text(min_size=1, max_size=200))

@@ -137,49 +137,70 @@ def test_any_body_is_parsed_or_refused(body: bytes) -> None:
         assert request.content_type in {"image/jpeg", "image/png"}
 
 
+def named(filename: str, content_type: str = "image/jpeg") -> UploadRequest:
+    return UploadRequest(filename, content_type)
+
+
 @pytest.mark.parametrize(
     ("filename", "name"),
     [
         ("leaf 1.jpg", "leaf-1.jpg"),
-        ("field 7/leaf.jpg", "leaf.jpg"),
+        ("field 7/leaf.JPEG", "leaf.jpeg"),
         (r"C:\photos\leaf.jpg", "leaf.jpg"),
-        ("../../etc/passwd", "passwd"),
-        ("..", ".."),
+        ("../../etc/passwd", "passwd.jpg"),
+        ("..", "image.jpg"),
         ("稲 葉 №3.jpg", "稲-葉-3.jpg"),
-        ("हिन्दी.png", "हिन्दी.png"),
+        ("हिन्दी.png.jpg", "हिन्दी-png.jpg"),
         ("Blattdürre (2)+b_c.jpg", "Blattdürre-(2)+b_c.jpg"),
-        ("a\u202egpj.exe.jpg", "a-gpj.exe.jpg"),
-        ("${filename}", "filename"),
+        ("a\u202egpj.exe.jpg", "a-gpj-exe.jpg"),
+        ("${filename}", "filename.jpg"),
         ("a'b\"c$d`e\nf.jpg", "a-b-c-d-e-f.jpg"),
-        ("???", "image"),
-        ("photos/", "image"),
+        ("???", "image.jpg"),
+        ("photos/", "image.jpg"),
+        (".jpg", "image.jpg"),
+        ("URGENT_account_suspended_(confirm.example.com)", "URGENT_account_suspended_(confirm-example-com).jpg"),
     ],
 )  # fmt: skip
 def test_a_cleaned_name_is_still_read_as_the_name(filename: str, name: str) -> None:
-    assert cleaned(filename) == name
+    assert cleaned(named(filename)) == name
 
 
-@given(filenames, st.sampled_from(["a", "camera-north", "c" * 63]))
-def test_any_filename_gives_a_key_that_s3_takes_under_the_client_s_own_prefix(filename: str, client: str) -> None:
-    key = new_key(client, NOW, filename)
+@pytest.mark.parametrize(
+    ("filename", "content_type", "name"),
+    [
+        ("0042", "image/png", "0042.png"),
+        ("leaf.jpg", "image/png", "leaf-jpg.png"),
+        ("leaf.png", "image/jpeg", "leaf-png.jpg"),
+        ("leaf.html", "image/jpeg", "leaf-html.jpg"),
+    ],
+)
+def test_the_ending_of_a_name_fits_the_content_type(filename: str, content_type: str, name: str) -> None:
+    assert cleaned(named(filename, content_type)) == name
+
+
+@given(filenames, st.sampled_from(["a", "camera-north", "c" * 63]), st.sampled_from(["image/jpeg", "image/png"]))
+def test_any_filename_gives_a_key_that_s3_takes_under_the_client_s_own_prefix(
+    filename: str, client: str, content_type: str
+) -> None:
+    key = new_key(client, NOW, named(filename, content_type))
     assert 0 < len(key.encode()) <= 1024
     head, slash, name = key.rpartition("/")
     assert (head, slash) == (f"uploads/{client}/2026-11-22", "/")
-    assert re.fullmatch(r"[a-z2-7]{16}-.+", name)
+    assert re.fullmatch(r"[a-z2-7]{16}-[^.]+\.(jpe?g|png)", name)
     assert not [character for character in key if unicodedata.category(character)[0] in "CZ"]
     assert not set(key) & set("\\{}^%`[]\"'<>~#|$&?;:@=, ")
 
 
 @given(filenames)
 def test_two_keys_of_one_name_are_never_the_same(filename: str) -> None:
-    assert len({new_key("a", NOW, filename) for _ in range(5)}) == 5
+    assert len({new_key("a", NOW, named(filename)) for _ in range(5)}) == 5
 
 
 @given(st.text(st.characters(categories=["Lu", "Ll", "Lo", "Nd"]), min_size=1, max_size=100))
 def test_letters_and_digits_of_any_script_stay_as_they_are(name: str) -> None:
-    assert cleaned(f"{name}.jpg") == unicodedata.normalize("NFC", f"{name}.jpg")
+    assert cleaned(named(f"{name}.jpg")) == unicodedata.normalize("NFC", f"{name}.jpg")
 
 
 def test_a_name_that_is_too_long_keeps_its_end() -> None:
-    name = cleaned("葉" * 250 + ".jpg")
-    assert (len(name), name[-5:]) == (200, "葉.jpg")
+    name = cleaned(named("葉" * 250 + "稲.jpg"))
+    assert (len(name), name[-6:]) == (204, "葉稲.jpg")
