@@ -80,6 +80,19 @@ def preflight() -> Response:
     return rest.preflight(config.upload_origin)
 
 
+# The two routes that are open without a token, to anybody with a link from an alert.
+@app.route("/p/{link_id}", methods=["GET"])
+def show_picture(link_id: str) -> Response:
+    """The picture page of a link."""
+    return rest.picture_page(app, service.show_picture(link_id), service.as_html)
+
+
+@app.route("/p/{link_id}/image", methods=["GET"])
+def redirect_to_picture(link_id: str) -> Response:
+    """A redirect to the picture of a link, signed afresh."""
+    return rest.picture_image(service.show_picture(link_id))
+
+
 @app.route("/health", methods=["GET"])
 def health() -> Response:
     """The version that is deployed."""

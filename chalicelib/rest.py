@@ -8,7 +8,9 @@ from chalice.app import AuthResponse, AuthRoute, Chalice, Response
 from msgspec import Struct
 
 from chalicelib import __version__
+from chalicelib.domain import pages
 from chalicelib.domain.errors import BadRequest
+from chalicelib.domain.pages import PicturePage
 from chalicelib.domain.uploads import PresignedUpload
 
 type Headers = dict[str, str | list[str]]
@@ -21,6 +23,16 @@ _CHALICE_ERRORS = {
         "The content type must be application/json. With curl, add -H 'Content-Type: application/json'.",
     ),
     500: ("InternalError", "The service failed. Send the request again."),
+}
+
+
+# A picture page is for one person, once: no cache, no search engine and no other site may have it.
+_PAGE_HEADERS: Headers = {
+    "Cache-Control": "private, no-store",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
 }
 
 
@@ -45,6 +57,31 @@ def presign_upload(app: Chalice, step: Callable[[str, str | bytes], PresignedUpl
     except BadRequest as problem:
         return error(400, problem.code, problem.message, problem.field)
     return _answer(201, presigned, {"Cache-Control": "no-store"})
+
+
+def picture_page(app: Chalice, page: PicturePage | None, as_html: Callable[[PicturePage | None], str]) -> Response:
+    """200 with the page, as HTML or, where the request accepts JSON alone, as JSON; 404 without one."""
+    request: Any = app.current_request
+    accepted = request.headers.get("accept", "")
+    as_json = "application/json" in accepted and "text/html" not in accepted
+    if as_json and page is None:
+        return _no_page()
+    return Response(
+        body=pages.as_json(page).decode() if as_json and page else as_html(page),
+        headers=_PAGE_HEADERS
+        | {
+            "Content-Type": "application/json" if as_json else "text/html; charset=utf-8",
+            "Content-Security-Policy": pages.content_security_policy(page),
+        },
+        status_code=200 if page else 404,
+    )
+
+
+def picture_image(page: PicturePage | None) -> Response:
+    """302 to the freshly signed picture; 404 without one."""
+    if page is None or page.picture is None:
+        return _no_page()
+    return Response("", _PAGE_HEADERS | {"Location": page.picture.url}, 302)
 
 
 def health() -> Response:
@@ -78,6 +115,11 @@ def formatted(response: Response, origin: str) -> Response:
     if origin:
         response.headers["Access-Control-Allow-Origin"] = origin
     return response
+
+
+def _no_page() -> Response:
+    message = "This link does not work. It may have expired after 30 days, been revoked, or been copied incompletely."
+    return error(404, "LinkNotFound", message, headers=_PAGE_HEADERS)
 
 
 def _answer(status: int, content: object, headers: Headers | None = None) -> Response:

@@ -114,6 +114,9 @@ ORIGIN_OR_NONE = _text(
     r"|https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?",
     "https://example.com",
 )
+# Any text: a function with an unknown zone goes on with UTC.
+TIME_ZONE = Kind("the name of a time zone (example: Europe/Berlin)", str, "Europe/Berlin")
+API_URL_OR_NONE = _text("the URL of a REST API, or empty", r"|https?://\S+[^\s/]", "https://example.com/api")
 YES_OR_NO = Kind("yes or no", lambda text: _matching("yes|no", text) == "yes", "yes", ("yes", "no"))
 OWN_OR_ANY = Kind("own or any", lambda text: _matching("own|any", text) == "any", "own", ("own", "any"))
 
@@ -224,7 +227,13 @@ class Settings:
         "PICTURE_LINKS",
         YES_OR_NO,
         default="yes",
-        help="Picture links in alerts, valid for up to 6 hours without an AWS account: yes or no.",
+        help="Links in alerts to pictures, which open without an AWS account for 30 days: yes or no.",
+    )
+    time_zone = Setting(
+        "TIME_ZONE",
+        TIME_ZONE,
+        default="UTC",
+        help="Time zone of alerts and picture pages (example: Europe/Berlin).",
     )
     upload_origin = Setting(
         "UPLOAD_ORIGIN",
@@ -287,6 +296,14 @@ class Settings:
         default="900",
         stage_only=True,
         help="Seconds for which a presigned upload is valid.",
+    )
+    # For infra/functions.yaml: with chalice deploy, notify finds the API by its function.
+    api_url = Setting(
+        "API_URL",
+        API_URL_OR_NONE,
+        default="",
+        stage_only=True,
+        help="URL of the REST API, for the links in alerts. Do not set it: CloudFormation sets it, chalice needs none.",
     )
     # SQS hides a message for 12 hours at most, from its receive on; the longest delay of a retry is 20 times the first.
     retry_seconds = Setting(

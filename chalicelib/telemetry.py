@@ -25,6 +25,11 @@ METRICS = {
     "PredictionsStored": Metric("Predictions whose rows were stored.", ("notify",)),
     "Alerts": Metric("Alerts published to the topic.", ("notify",)),
     "PredictionsAlerted": Metric("Predictions in the published alerts.", ("notify",)),
+    "PicturesWithoutLink": Metric(
+        "Pictures in alerts without a link, because the API was not found or the link was not stored.", ("notify",)
+    ),
+    "PicturesShown": Metric("Picture pages shown.", ("show_picture",)),
+    "LinksRejected": Metric("Requests for picture pages with an unknown, expired or revoked link.", ("show_picture",)),
     "UploadsPresigned": Metric("Presigned uploads created.", ("presign_upload",)),
     "TokensRejected": Metric(
         "Requests with a missing, invalid or revoked token. Responses that API Gateway caches are not counted.",

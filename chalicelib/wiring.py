@@ -1,7 +1,7 @@
 """The composition root: settings → adapters → steps. A process makes what its function uses, when it is first used."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cache, cached_property, partial
 from threading import Lock
 from typing import Any
@@ -10,12 +10,15 @@ import boto3
 from botocore.config import Config
 from chalice.app import S3Event, SQSEvent
 
-from chalicelib.adapters.aws_lambda import EventSourceMapping
-from chalicelib.adapters.dynamodb import IdempotencyTable, ModelStateTable, TokenTable
+from chalicelib.adapters.aws_lambda import ApiAddress, EventSourceMapping
+from chalicelib.adapters.dynamodb import IdempotencyTable, LinkTable, ModelStateTable, TokenTable
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
-from chalicelib.adapters.s3 import ImageObjects, PictureLinks, RowObjects, UploadForms
+from chalicelib.adapters.s3 import ImageObjects, PictureObjects, RowObjects, UploadForms
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
+from chalicelib.domain import pages
+from chalicelib.domain.pages import PicturePage
+from chalicelib.domain.times import time_zone
 from chalicelib.domain.uploads import PresignedUpload
 from chalicelib.queues.batch import MAX_CONCURRENT_CALLS, Batch, BatchResponse, messages_of
 from chalicelib.queues.dead_letters import IdempotentDeadLetters
@@ -26,7 +29,9 @@ from chalicelib.steps.detect import IMAGES_AT_ONCE, Detect
 from chalicelib.steps.ingest import Ingest
 from chalicelib.steps.manage_model import ManageModel
 from chalicelib.steps.notify import ROWS_AT_ONCE, Notify
+from chalicelib.steps.picture_links import PictureLinks
 from chalicelib.steps.presign_upload import PresignUpload
+from chalicelib.steps.show_picture import ShowPicture
 from chalicelib.telemetry import PowertoolsTelemetry, Telemetry
 
 
@@ -42,7 +47,8 @@ class Service:
         self.settings = settings
         self._general_labels = settings.model == GENERAL_MODEL
         self._now = now
-        self._client = cache(lambda service, config=None: create_client(service, config=_CONFIGS[config or service]))
+        clients = cache(lambda service, config: create_client(service, config=_CONFIGS[config]))
+        self._client: Callable[..., Any] = lambda service, config=None: clients(service, config or service)
         self._lazy_client: Callable[..., Any] = lambda *names: LazyClient(partial(self._client, *names))
 
     @cached_property
@@ -70,14 +76,23 @@ class Service:
     def notify(self) -> Callable[[SQSEvent], BatchResponse]:
         """Handles one batch of the predictions queue."""
         settings, telemetry = self.settings, self._telemetry("notify")
+        batch = self._batch(settings.predictions_queue_url, settings.predictions_dead_letters_url, telemetry)
+        picture_links = PictureLinks(
+            api=ApiAddress(self._lazy_client("lambda", "lookup"), settings.stack_name, settings.api_url),
+            links=LinkTable(self._lazy_client("dynamodb"), settings.table_name),
+            batch=batch,
+            telemetry=telemetry,
+            now=self._now,
+        )
         step = Notify(
             row_store=RowObjects(self._client("s3"), settings.output_bucket),
-            pictures=PictureLinks(self._client("s3"), links=settings.picture_links),
+            picture_links=picture_links if settings.picture_links else lambda _: {},
             topic=AlertTopic(self._lazy_client("sns"), settings.topic_arn),
             records=self._idempotency_records("alert"),
             rules=settings.rules,
-            batch=self._batch(settings.predictions_queue_url, settings.predictions_dead_letters_url, telemetry),
+            batch=batch,
             telemetry=telemetry,
+            zone=self.zone,
             now=self._now,
         )
         return _flushing(telemetry, _on_messages(step))
@@ -130,6 +145,34 @@ class Service:
             now=self._now,
         )
         return _flushing(telemetry, step)
+
+    @cached_property
+    def show_picture(self) -> Callable[[str], PicturePage | None]:
+        """Gives the picture page of a link's id, or None."""
+        settings, telemetry = self.settings, self._telemetry("show_picture")
+        if not settings.picture_links:
+            return lambda _: None
+        step = ShowPicture(
+            links=LinkTable(self._client("dynamodb"), settings.table_name),
+            stored_rows=RowObjects(self._client("s3"), settings.output_bucket),
+            pictures=PictureObjects(self._client("s3")),
+            telemetry=telemetry,
+            now=self._now,
+        )
+        return _flushing(telemetry, step)
+
+    def as_html(self, page: PicturePage | None) -> str:
+        """The picture page for people; None is the page of a link that does not work."""
+        return pages.as_html(page, self.zone, [label.name for label in self.settings.labels_of_interest])
+
+    @cached_property
+    def zone(self) -> tzinfo:
+        """The time zone of the setting, or else UTC: a zone that is unknown must not stop a function."""
+        zone = time_zone(self.settings.time_zone)
+        if zone is None:
+            telemetry = self._telemetry("settings")
+            telemetry.warn("TimeZone is unknown: using UTC", time_zone=self.settings.time_zone)
+        return zone or UTC
 
     @property
     def _event_source(self) -> EventSourceMapping:
@@ -223,6 +266,8 @@ _CONFIGS = {
     "sns": _config(tries=3, read_timeout=3),
     # Without an answer a dead letter is written all the same, and a hundred of a batch must be in time.
     "dead letters": _config(tries=2, read_timeout=2, connections=MAX_CONCURRENT_CALLS),
+    # An alert that cannot have a link in time has none.
+    "lookup": _config(tries=1, read_timeout=2),
     # What fails now is done in the next minute; a second try would not know whether the first started the model.
     "control": _config(tries=1, read_timeout=5),
 }

@@ -16,6 +16,10 @@ _ENABLED, _DISABLED = "Enabled", "Disabled"
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/arn-format-reference.html
 _OF_REST_API = re.compile(r"arn:[^:]+:execute-api:[^:]+:\d+:(\w+)/.*")
 
+# Chalice's name for the stage of its API, in both deployments.
+API_STAGE = "api"
+_URL_SUFFIXES = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
+
 
 def rest_api_id(client: LambdaClient, function: str) -> str | None:
     """The id of the REST API that may invoke the function, the last of several; None without a function or an API.
@@ -30,6 +34,26 @@ def rest_api_id(client: LambdaClient, function: str) -> str | None:
     conditions = [statement.get("Condition", {}).get("ArnLike", {}) for statement in json.loads(policy)["Statement"]]
     apis = [_OF_REST_API.fullmatch(condition.get("AWS:SourceArn", "")) for condition in conditions]
     return next((api[1] for api in reversed(apis) if api), None)
+
+
+class ApiAddress:
+    """The address of the stack's REST API: as it is set, or else by the function that the API invokes."""
+
+    def __init__(self, client: LambdaClient, function: str, address: str) -> None:
+        self._client = client
+        self._function = function
+        self._address = address
+
+    def find(self) -> str | None:
+        """The address without a slash at its end, None where there is no API; it is looked up until it is found.
+
+        Raises a Fault where it cannot be looked up.
+        """
+        if not self._address and (api := rest_api_id(self._client, self._function)):
+            meta = self._client.meta
+            suffix = _URL_SUFFIXES.get(meta.partition, _URL_SUFFIXES["aws"])
+            self._address = f"https://{api}.execute-api.{meta.region_name}.{suffix}/{API_STAGE}"
+        return self._address or None
 
 
 class EventSourceMapping:

@@ -1,10 +1,11 @@
-"""DynamoDB: the stack's table. The kinds of its items are `token`, `model`, `alert` and `dead-letter`.
+"""DynamoDB: the stack's table. The kinds of its items are `token`, `model`, `alert`, `dead-letter` and `link`.
 
-A fifth kind, `purged`, is only of the command (labelwatch/dead_letters/purged.py).
+A sixth kind, `purged`, is only of the command (labelwatch/dead_letters/purged.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
@@ -14,6 +15,7 @@ import msgspec
 from chalicelib.adapters.faults import raising_faults
 from chalicelib.domain.errors import Fault
 from chalicelib.domain.idempotency import RecordState
+from chalicelib.domain.links import PictureLink
 from chalicelib.domain.model import ModelState
 from chalicelib.domain.tokens import TokenCredential, TokenRecord
 
@@ -69,6 +71,24 @@ class _Items:
             answer = self.client.get_item(TableName=self.table, Key=self.key(item_id), ConsistentRead=True)
         return answer.get("Item", {})
 
+    def all(self) -> Iterator[Item]:
+        """Every item of the kind, by id."""
+        with raising_faults():
+            pages = self.client.get_paginator("query").paginate(
+                TableName=self.table,
+                KeyConditionExpression="kind = :kind",
+                ExpressionAttributeValues={":kind": {"S": self.kind}},
+                ConsistentRead=True,
+            )
+            for page in pages:
+                yield from page["Items"]
+
+    def delete(self, item_id: str) -> bool:
+        """Deletes the item; False where there is none."""
+        with raising_faults():
+            answer = self.client.delete_item(TableName=self.table, Key=self.key(item_id), ReturnValues="ALL_OLD")
+        return bool(answer.get("Attributes"))
+
     def put(self, item_id: str, attributes: Item, condition: str | None = None, values: Item | None = None) -> bool:
         """Writes the whole item; False where the condition refuses it."""
         item = self.key(item_id) | attributes
@@ -123,14 +143,7 @@ class TokenTable:
 
     def all(self) -> list[TokenRecord]:
         """The record of every client's token, by client."""
-        with raising_faults():
-            pages = self._items.client.get_paginator("query").paginate(
-                TableName=self._items.table,
-                KeyConditionExpression="kind = :kind",
-                ExpressionAttributeValues={":kind": {"S": self._items.kind}},
-                ConsistentRead=True,
-            )
-            return [_token_record(item) for page in pages for item in page["Items"]]
+        return [_token_record(item) for item in self._items.all()]
 
 
 class ModelStateTable:
@@ -204,6 +217,35 @@ class IdempotencyTable:
         self._items.update(record_id, "SET in_progress_until = :ended", values, LOCK_IS_OWN)
 
 
+class LinkTable:
+    """The links to picture pages, by the hash of their id, until DynamoDB deletes them after their end."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._items = _Items(client, table, "link")
+
+    def add(self, link: PictureLink) -> None:
+        """Adds a new link."""
+        attributes: Item = {
+            "row_key": {"S": link.row_key},
+            "source": {"S": link.source},
+            "expires_at": {"N": str(int(link.expires_at.timestamp()))},
+        }
+        self._items.put(link.digest, attributes)
+
+    def find(self, digest: str) -> PictureLink | None:
+        """The link, which may have expired: DynamoDB deletes it hours later."""
+        item = self._items.get(digest)
+        return _picture_link(item) if item else None
+
+    def all(self) -> Iterator[PictureLink]:
+        """Every link, which may have expired."""
+        return map(_picture_link, self._items.all())
+
+    def revoke(self, digest: str) -> bool:
+        """Deletes the link; False where there is none."""
+        return self._items.delete(digest)
+
+
 def _conditional(condition: str | None, values: Item | None) -> dict[str, object]:
     """The condition of a write and the values of its expressions; DynamoDB takes no empty ones."""
     parameters = {"ConditionExpression": condition, "ExpressionAttributeValues": values}
@@ -220,6 +262,15 @@ def _seconds(moment: datetime) -> AttributeValueTypeDef:
 
 def _time(moment: datetime) -> AttributeValueTypeDef:
     return {"S": moment.astimezone(UTC).isoformat(timespec="seconds")}
+
+
+def _picture_link(item: Item) -> PictureLink:
+    return PictureLink(
+        digest=item["id"]["S"],
+        row_key=item["row_key"]["S"],
+        source=item["source"]["S"],
+        expires_at=datetime.fromtimestamp(int(item["expires_at"]["N"]), UTC),
+    )
 
 
 def _token_record(item: Item) -> TokenRecord:

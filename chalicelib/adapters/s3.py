@@ -1,23 +1,30 @@
-"""S3: the metadata of images, presigned POSTs, the rows in the output bucket, links to pictures."""
+"""S3: the metadata of images, presigned POSTs, the rows in the output bucket, the pictures of pages."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.faults import raising_faults
-from chalicelib.domain.alerts import Picture
 from chalicelib.domain.errors import Rejected, Retryable
 from chalicelib.domain.images import MAX_IMAGE_BYTES, ImageReference, ObjectCreated
+from chalicelib.domain.pages import SignedPicture
 from chalicelib.domain.uploads import PresignedPost
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# A link ends with the session of the role that signed it, some hours after the function started, if that is earlier.
-LINK_HOURS = 6
+_PICTURE_LIFETIME = timedelta(minutes=5)
+_PICTURE_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+_SIGNATURE_BYTES = 8
+# Deleted, empty or archived. Without s3:ListBucket, which a page needs for nothing else, a deleted object is "denied".
+_GONE = {
+    "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "AccessDenied", "MethodNotAllowed", "InvalidRange",
+    "InvalidObjectState",
+}  # fmt: skip
 # The metadata of rows of which nobody may be notified.
 SUPPRESSED = {"notify": "no"}
 _CONSOLES = {
@@ -96,6 +103,17 @@ class RowObjects:
                 return False
         return not (notify and head["Metadata"].items() >= SUPPRESSED.items())
 
+    def get(self, key: str) -> bytes | None:
+        """The rows under this key; None where there are none."""
+        with raising_faults():
+            try:
+                content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            except ClientError as refusal:
+                if refusal.response["Error"]["Code"] not in _GONE:
+                    raise
+                return None
+        return content
+
     def put(self, key: str, content: bytes, *, notify: bool) -> None:
         """Writes or replaces one object.
 
@@ -111,28 +129,38 @@ class RowObjects:
             )
 
 
-class PictureLinks:
-    """Where people see an image; `links=False` leaves only the console, for those with access to the account."""
+class PictureObjects:
+    """The pictures of images, as their pages show them."""
 
-    def __init__(self, client: S3Client, *, links: bool) -> None:
+    def __init__(self, client: S3Client) -> None:
         self._client = client
-        self._links = links
 
-    def picture(self, image: ImageReference) -> Picture:
-        """A link to the image, and its address in the console."""
-        return Picture(self._link(image) if self._links else None, LINK_HOURS, self._console(image))
+    def sign(self, bucket: str, key: str, version_id: str | None, now: datetime) -> SignedPicture | None:
+        """An address that works for five minutes, with the type of the picture's bytes; None where the object is gone.
 
-    def _link(self, image: ImageReference) -> str:
+        Not with the object's own content type, which its sender chose: text/html would be a web page.
+        """
+        picture: Any = {"Bucket": bucket, "Key": key, **_version(version_id)}
         with raising_faults():
-            return self._client.generate_presigned_url(
+            try:
+                content = self._client.get_object(**picture, Range=f"bytes=0-{_SIGNATURE_BYTES - 1}")["Body"].read()
+            except ClientError as refusal:
+                if refusal.response["Error"]["Code"] not in _GONE:
+                    raise
+                return None
+            types = [name for start, name in _PICTURE_TYPES.items() if content.startswith(start)]
+            content_type, disposition = (types[0], "inline") if types else ("application/octet-stream", "attachment")
+            url = self._client.generate_presigned_url(
                 "get_object",
-                Params={"Bucket": image.bucket, "Key": image.key, **_version(image.version_id)},
-                ExpiresIn=LINK_HOURS * 3600,
+                Params=picture | {"ResponseContentType": content_type, "ResponseContentDisposition": disposition},
+                ExpiresIn=int(_PICTURE_LIFETIME.total_seconds()),
             )
+        return SignedPicture(url, content_type, now + _PICTURE_LIFETIME)
 
-    def _console(self, image: ImageReference) -> str:
+    def console(self, bucket: str, key: str, version_id: str | None) -> str:
+        """The object's address in the console, for people with access to the account."""
         meta = self._client.meta
-        return object_address(meta.partition, meta.region_name, image.bucket, image.key, image.version_id)
+        return object_address(meta.partition, meta.region_name, bucket, key, version_id)
 
 
 def console_address(partition: str, region: str) -> str:

@@ -1,31 +1,38 @@
-"""The alert's text, subject and attributes.
+"""The alert: its text and subject for people, its attributes for programs and subscription filters.
 
-The text is for people, and its first line says it all; the attributes are for programs and subscription filters.
-
-Limits: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+chalicelib/templates/alert.txt has the words. Limits: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
 import json
-import unicodedata
-from collections import Counter
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
 from typing import NamedTuple
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from chalicelib.domain.images import ImageReference
+from chalicelib.domain.links import LINK_LIFETIME
 from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rows import row_key
-from chalicelib.domain.text import printable
+from chalicelib.domain.templates import load_template
+from chalicelib.domain.text import in_ascii, linkless, shortened
+from chalicelib.domain.times import local_time
 
-
-class Picture(Struct, frozen=True):
-    """Where people see an image: a link for anybody (None where links are turned off), its address in the console."""
-
-    link: str | None
-    link_hours: int
-    console: str
+LONGEST_SUBJECT = 99
+# SNS takes 262,144 bytes, attributes and all; the rest is for the envelope that subscribers get.
+MAX_BYTES = 240_000
+MAX_BYTES_OF_A_LIST = 30_000
+# RFC 5322 allows 998 bytes in a line, and mail servers break a longer one, with any link in it.
+MAX_BYTES_OF_A_LINE = 998
+# A longer line is folded to so many characters, of at most 4 bytes each.
+FOLDED_LINE = 240
+MAX_LABELS_IN_A_LINE = 5
+# The limit of a Custom Labels model: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
+MAX_LABELS = 250
+LONGEST_NAME = 100
+LONGEST_NAME_IN_A_SUBJECT = 30
+LONGEST_OBJECT = 240
 
 
 class Alert(Struct, frozen=True):
@@ -34,14 +41,6 @@ class Alert(Struct, frozen=True):
     subject: str
     text: str
     attributes: dict[str, str | float | list[str]]
-
-
-LONGEST_SUBJECT = 99
-# SNS takes 262,144 bytes, attributes and all; the rest is for the envelope that subscribers get.
-MAX_BYTES = 240_000
-MAX_BYTES_OF_A_LIST = 30_000
-MAX_LABELS_IN_A_LINE = 5
-LONGEST_NAME = 200
 
 
 class Attribute(NamedTuple):
@@ -64,93 +63,151 @@ ATTRIBUTES = {
 
 
 class Finding(Struct, frozen=True):
-    """A prediction that is worth an alert: the labels of interest, the surest first, and where to see the image."""
+    """A prediction that is worth an alert, and its labels of interest, the surest first."""
 
     prediction: Prediction
     labels: tuple[Label, ...]
-    picture: Picture
 
 
-def compose_alert(findings: Sequence[Finding]) -> Alert:
-    """One alert of all findings, at least one and of one source; it stays under the limits of SNS however many."""
+class LabelText(Struct, frozen=True):
+    """A label: its highest confidence (0 to 100), and how many boxes and pictures have it."""
+
+    name: str
+    confidence: int
+    boxes: int
+    pictures: int
+
+
+class PictureText(Struct, frozen=True):
+    """One picture; `link` is None where it has no page, and `object` is its bucket and key."""
+
+    labels: Sequence[LabelText]
+    more_labels: int
+    file_name: str
+    time: str
+    link: str | None
+    object: str
+
+
+class AlertText(Struct, frozen=True):
+    """What chalicelib/templates/alert.txt reads. No name in it is read as a link by a mail program.
+
+    `labels` are the first few labels, and `more_labels` counts the others; `all_labels` is empty where these are all.
+    `more_pictures` counts the pictures that did not fit.
+    """
+
+    count: int
+    source: str
+    labels: Sequence[LabelText]
+    more_labels: int
+    all_labels: Sequence[LabelText]
+    pictures: Sequence[PictureText]
+    more_pictures: int
+    link_days: int = LINK_LIFETIME.days
+
+
+def compose_alert(findings: Sequence[Finding], links: Mapping[str, str], zone: tzinfo) -> Alert:
+    """One alert of all findings, at least one and of one source; it stays under the limits of SNS however many.
+
+    `links` are the addresses of picture pages by prediction id; times are written in this zone.
+    """
     surest_first = sorted(findings, key=lambda finding: -finding.labels[0].confidence)
-    headline = _headline(surest_first)
     attributes = _attributes(surest_first)
-    max_bytes = MAX_BYTES - len(json.dumps(attributes))
     return Alert(
-        subject=_subject(f"Labelwatch: {headline}"),
-        text=_text(headline, surest_first, max_bytes),
+        subject=_subject(surest_first),
+        text=_text(surest_first, links, zone, MAX_BYTES - len(json.dumps(attributes))),
         attributes=attributes,
     )
 
 
-def _headline(findings: Sequence[Finding]) -> str:
-    if len(findings) == 1:
-        (finding,) = findings
-        return f"{_labels(finding.labels)} in {_file_name(finding.prediction.image)}"
-    pictures_with = Counter(name for finding in findings for name in {label.name for label in finding.labels})
-    counts = [f"{_line(name)} in {count}" for name, count in pictures_with.most_common()]
-    return f"{len(findings)} pictures: {_first_few(counts)}"
-
-
-def _subject(text: str) -> str:
+def _subject(findings: Sequence[Finding]) -> str:
     """Under 100 printable ASCII characters: SNS takes no other subject."""
-    plain = "".join(
-        character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character)
+    subject = ""
+    for most_labels in range(MAX_LABELS_IN_A_LINE, 0, -1):
+        subject = in_ascii(_rendered("headline", _headline_text(findings, _name_in_a_subject, most_labels)))
+        if len(subject) <= LONGEST_SUBJECT:
+            break
+    return shortened(subject, LONGEST_SUBJECT)
+
+
+def _text(findings: Sequence[Finding], links: Mapping[str, str], zone: tzinfo, max_bytes: int) -> str:
+    """All pictures, or as many as fit, in lines that no mail server breaks."""
+    headline = _headline_text(findings, _name, MAX_LABELS_IN_A_LINE)
+    pictures = [_picture_text(finding, links, zone) for finding in findings]
+    while True:
+        omitted = len(findings) - len(pictures)
+        text = _rendered("text", structs.replace(headline, pictures=pictures, more_pictures=omitted))
+        folded = "".join(f"{line}\n" for long in text.splitlines() for line in _folded(long))
+        if len(folded.encode()) <= max_bytes or not pictures:
+            return folded
+        pictures = pictures[: len(pictures) * 3 // 4]
+
+
+def _rendered(macro: str, alert: AlertText) -> str:
+    return str(getattr(load_template("alert.txt").module, macro)(alert))
+
+
+def _folded(line: str) -> list[str]:
+    if len(line.encode()) <= MAX_BYTES_OF_A_LINE:
+        return [line]
+    return textwrap.wrap(line, FOLDED_LINE, break_on_hyphens=False)
+
+
+def _headline_text(findings: Sequence[Finding], name_of: Callable[[str], str], most_labels: int) -> AlertText:
+    labels = _label_texts(findings, name_of)
+    prediction = findings[0].prediction
+    return AlertText(
+        count=len(findings),
+        source=name_of(prediction.image.source),
+        labels=labels[:most_labels],
+        more_labels=len(labels[most_labels:]),
+        all_labels=labels[:MAX_LABELS] if len(labels) > most_labels else [],
+        pictures=[],
+        more_pictures=0,
     )
-    line = "".join(character if character.isascii() and character.isprintable() else "?" for character in plain)
-    return line if len(line) <= LONGEST_SUBJECT else line[: LONGEST_SUBJECT - 3] + "..."
 
 
-def _text(headline: str, findings: Sequence[Finding], max_bytes: int) -> str:
-    text = headline + "\n"
-    for index, finding in enumerate(findings):
-        longer = f"{text}\n{_paragraph(finding)}"
-        if len(longer.encode()) > max_bytes:
-            return (
-                f"{text}\nAnd {len(findings) - index} more: the attribute `predictions` names the rows of them all.\n"
-            )
-        text = longer
-    return text
-
-
-def _paragraph(finding: Finding) -> str:
-    image, picture = finding.prediction.image, finding.picture
-    uploaded, detected = (f"{time:%Y-%m-%d %H:%M:%S}" for time in (image.uploaded_at, finding.prediction.detected_at))
-    lines = [
-        f"Labels:    {_labels(finding.labels)}",
-        f"Picture:   {_file_name(image)}",
-        f"Where:     {_line(str(image))}",
-        f"When:      uploaded {uploaded}, detected {detected} (UTC)",
+def _label_texts(findings: Sequence[Finding], name_of: Callable[[str], str]) -> list[LabelText]:
+    """Each label once, those of most pictures first and then the surest."""
+    found: dict[str, list[list[float]]] = {}
+    for finding in findings:
+        of_picture: dict[str, list[float]] = {}
+        for label in finding.labels:
+            of_picture.setdefault(label.name, []).append(label.confidence)
+        for name, confidences in of_picture.items():
+            found.setdefault(name, []).append(confidences)
+    texts = [
+        LabelText(name_of(name), _percent(max(map(max, pictures))), sum(map(len, pictures)), len(pictures))
+        for name, pictures in found.items()
     ]
-    if picture.link:
-        lines.append(f"See it:    {picture.link}")
-        lines.append(
-            f"           (works for {picture.link_hours} hours at most, and stops earlier when the session that "
-            "signed it ends)"
-        )
-    lines.append(f"Console:   {picture.console} (for those with access to the AWS account)")
-    return "\n".join(lines) + "\n"
+    return sorted(texts, key=lambda label: (-label.pictures, -label.confidence))
 
 
-def _labels(labels: Sequence[Label]) -> str:
-    return _first_few([f"{_line(label.name)} {label.confidence:.1f} %" for label in labels])
+def _picture_text(finding: Finding, links: Mapping[str, str], zone: tzinfo) -> PictureText:
+    image = finding.prediction.image
+    labels = _label_texts([finding], _name)
+    return PictureText(
+        labels=labels[:MAX_LABELS_IN_A_LINE],
+        more_labels=len(labels[MAX_LABELS_IN_A_LINE:]),
+        file_name=_name(image.file_name),
+        time=local_time(image.uploaded_at, zone),
+        link=links.get(finding.prediction.id),
+        object=shortened(linkless(f"{image.bucket}/{image.key}"), LONGEST_OBJECT),
+    )
 
 
-def _first_few(parts: Sequence[str]) -> str:
-    shown = ", ".join(parts[:MAX_LABELS_IN_A_LINE])
-    left = len(parts) - MAX_LABELS_IN_A_LINE
-    return f"{shown} and {left} more" if left > 0 else shown
+def _percent(confidence: float) -> int:
+    # A forged message may have a higher confidence than any model's.
+    return round(min(100.0, confidence))
 
 
-def _file_name(image: ImageReference) -> str:
-    return _line(image.key.rstrip("/").rpartition("/")[2] or image.key)
+def _name(text: str) -> str:
+    return shortened(linkless(text), LONGEST_NAME)
 
 
-def _line(text: str) -> str:
-    """The text on one line, and not too long for it."""
-    line = printable(text)
-    return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
+def _name_in_a_subject(text: str) -> str:
+    # ASCII first: it turns some characters into full stops.
+    return shortened(linkless(in_ascii(text)), LONGEST_NAME_IN_A_SUBJECT)
 
 
 def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str]]:
@@ -159,7 +216,7 @@ def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str
     return {
         "source": images[0].source,
         "labels": _fitting(sorted({label.name for finding in findings for label in finding.labels})),
-        # A forged message may have a higher confidence than any model's; SNS would refuse the alert of all findings.
+        # SNS would refuse the alert of all findings for a forged confidence.
         "confidence": min(100, max(label.confidence for finding in findings for label in finding.labels)),
         # A filter policy matches both forms alike; only a stack with an existing bucket has two.
         "bucket": buckets[0] if len(buckets) == 1 else buckets,

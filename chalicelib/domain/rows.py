@@ -1,6 +1,6 @@
 """The columns: a prediction as rows of newline-delimited JSON, one for each label, that Athena reads."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -41,6 +41,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Row)
 
 
 def row_key(prediction: Prediction) -> str:
@@ -67,6 +68,16 @@ def rows_of(prediction: Prediction, rules: Rules) -> list[Row]:
 def encoded(rows: list[Row]) -> bytes:
     """The rows as newline-delimited JSON."""
     return _encoder.encode_lines(rows)
+
+
+def decoded(content: bytes) -> list[Row]:
+    """The rows in this object; raises ValueError where these are no rows."""
+    return _decoder.decode_lines(content)
+
+
+def moment_of(timestamp: str) -> datetime:
+    """The time (UTC) of a row's column."""
+    return datetime.fromisoformat(timestamp).replace(tzinfo=UTC)
 
 
 def _row(prediction: Prediction, label: Label | None, rules: Rules) -> Row:

@@ -100,6 +100,7 @@ class Batch(Struct, frozen=True, kw_only=True):
           rows (steps/notify.py) have a key that comes from the image and the model: a repeat writes the same object;
           `acquire` carries the time of its own invocation: it takes no record that was acquired or completed since,
           and a lock that it gets ends seconds after that invocation, until when messages of that record come back;
+          a link (steps/picture_links.py) that is in no alert is known to nobody, and expires;
           `complete` writes that an alert is out, and it is;
           `release` is conditional on the owner, who is new in each invocation: it frees no lock of another delivery.
         """

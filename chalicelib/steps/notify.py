@@ -5,7 +5,7 @@ is in domain/alerts.py, the threshold of a label in domain/rules.py, the columns
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from time import monotonic, sleep
 from typing import Protocol
 
@@ -13,9 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.domain import rows
-from chalicelib.domain.alerts import Alert, Finding, Picture, compose_alert
-from chalicelib.domain.errors import Fault, Rejected, Unavailable, fault_of
-from chalicelib.domain.images import ImageReference
+from chalicelib.domain.alerts import Alert, Finding, compose_alert
+from chalicelib.domain.errors import Fault, Rejected, Unavailable
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Prediction
 from chalicelib.domain.rules import Rules
@@ -28,8 +27,8 @@ ROWS_AT_ONCE = 20
 LOCK_AFTER_END = timedelta(seconds=5)
 # SNS disables an e-mail subscription above 10 messages a second, and two invocations may run at once.
 SECONDS_BETWEEN_ALERTS = 1 / 3
-# Records, topic and records once more, each by the time-outs in the wiring. A source that would not fit comes back.
-SECONDS_FOR_AN_ALERT = 10
+# Records, links, topic and records once more, each by its time-outs. A source that would not fit comes back.
+SECONDS_FOR_AN_ALERT = 15
 # Complete or release fails for a moment only, most often. Without it, an alert might be published once more.
 WRITE_ATTEMPTS = 2
 
@@ -41,13 +40,6 @@ class RowStore(Protocol):
         """Writes or replaces one object, and as its metadata whether people may be notified."""
 
 
-class Pictures(Protocol):
-    """Where people see an image. Raises a Fault where no link can be made."""
-
-    def picture(self, image: ImageReference) -> Picture:
-        """A link to the image, and its address in the console."""
-
-
 class Topic(Protocol):
     """The topic of alerts. Raises a Fault where the alert was not published."""
 
@@ -56,15 +48,20 @@ class Topic(Protocol):
 
 
 class Notify(Struct, frozen=True, kw_only=True):
-    """The step with all that it needs; call it with the messages of one batch."""
+    """The step with all that it needs; call it with the messages of one batch.
+
+    `picture_links` gives the addresses of picture pages by prediction id, as many as it can, and never raises. Times
+    in alerts are in `zone`.
+    """
 
     row_store: RowStore
-    pictures: Pictures
+    picture_links: Callable[[Sequence[Prediction]], dict[str, str]]
     topic: Topic
     records: IdempotencyRecords
     rules: Rules
     batch: Batch
     telemetry: Telemetry
+    zone: tzinfo
     now: Callable[[], datetime]
     pause: Callable[[float], None] = sleep
 
@@ -75,8 +72,7 @@ class Notify(Struct, frozen=True, kw_only=True):
         stored, unstored = self.batch.attempt(self._store, predictions, threads=ROWS_AT_ONCE, seconds_left=seconds_left)
         if stored:
             self.telemetry.count("PredictionsStored", len(stored))
-        findings, unlinked = self._findings({message_id: predictions[message_id] for message_id in stored})
-        faults |= unstored | unlinked | self._notify(findings, end)
+        faults |= unstored | self._notify(self._findings({key: predictions[key] for key in stored}), end)
         images = {message_id: prediction.image for message_id, prediction in predictions.items()}
         return self.batch.settle(messages, faults, images)
 
@@ -84,19 +80,14 @@ class Notify(Struct, frozen=True, kw_only=True):
         content = rows.encoded(rows.rows_of(prediction, self.rules))
         self.row_store.put(rows.row_key(prediction), content, notify=prediction.notify)
 
-    def _findings(self, stored: Mapping[str, Prediction]) -> tuple[dict[str, Finding], dict[str, Fault]]:
-        """The predictions that are worth an alert, with their pictures, and the faults, both by message id."""
-        findings: dict[str, Finding] = {}
-        faults: dict[str, Fault] = {}
-        for message_id, prediction in stored.items():
-            labels = self.rules.labels_to_alert(prediction)
-            if not (labels and prediction.notify):
-                continue
-            try:
-                findings[message_id] = Finding(prediction, labels, self.pictures.picture(prediction.image))
-            except Exception as problem:  # noqa: BLE001 - an image without a link must not keep back the other alerts
-                faults[message_id] = fault_of(problem)
-        return findings, faults
+    def _findings(self, stored: Mapping[str, Prediction]) -> dict[str, Finding]:
+        """The predictions that are worth an alert, by message id."""
+        found = {key: (prediction, self.rules.labels_to_alert(prediction)) for key, prediction in stored.items()}
+        return {
+            key: Finding(prediction, labels)
+            for key, (prediction, labels) in found.items()
+            if labels and prediction.notify
+        }
 
     def _notify(self, findings: Mapping[str, Finding], end: float) -> dict[str, Fault]:
         """Publishes an alert for each source; returns the faults by message id."""
@@ -132,7 +123,7 @@ class Notify(Struct, frozen=True, kw_only=True):
             for_each=InParallel(self.batch, end),
         ).run(
             {prediction_id: str(finding.prediction.image) for prediction_id, finding in findings.items()},
-            lambda ids: self.topic.publish(compose_alert([findings[prediction_id] for prediction_id in ids])),
+            lambda ids: self._publish([findings[prediction_id] for prediction_id in ids]),
             lock=timedelta(seconds=end - monotonic()) + LOCK_AFTER_END,
         )
         if alerted:
@@ -140,6 +131,10 @@ class Notify(Struct, frozen=True, kw_only=True):
             self.telemetry.count("PredictionsAlerted", len(alerted))
             self.telemetry.info("alert published", predictions=sorted(alerted))
         return faults
+
+    def _publish(self, findings: Sequence[Finding]) -> None:
+        links = self.picture_links([finding.prediction for finding in findings])
+        self.topic.publish(compose_alert(findings, links, self.zone))
 
 
 class InParallel(Struct, frozen=True):

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from chalicelib.settings import SETTINGS
+from chalicelib.domain.times import time_zone
+from chalicelib.settings import SETTINGS, Settings
 from labelwatch.shared.errors import UserError
 
 MAIN = (
@@ -68,6 +69,8 @@ def check(name: str, parameter: dict[str, Any], value: str) -> None:
     if not _fits(parameter, value):
         rule = parameter.get("ConstraintDescription") or f"must be one of {', '.join(parameter['AllowedValues'])}"
         raise UserError(f"{name} {value!r} is not valid: {rule.rstrip('.')}.")
+    if name == Settings.time_zone.parameter and time_zone(value) is None:
+        raise UserError(f"{name} {value!r} is not a time zone. Use a name such as Europe/Berlin or Asia/Ho_Chi_Minh.")
     if value and name in _BY_PARAMETER:
         try:
             _BY_PARAMETER[name].parse(value.strip())

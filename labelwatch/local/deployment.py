@@ -13,6 +13,7 @@ API_STAGE = "api"
 PACKAGES_BUCKET = "labelwatch-packages"
 # Instead of five minutes: the local model starts in seconds, and deferred images should come soon after.
 DEFER_SECONDS = 15
+_API_URL = f"{{endpoint}}/restapis/{{api}}/{API_STAGE}/_user_request_"
 # ministack checks for an action named like the call; on AWS a batch call needs the action without `Batch`.
 _BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
 
@@ -25,7 +26,10 @@ def deploy(local_aws: LocalAws, package: Package, parameters: dict[str, str]) ->
     template = stacks.pointing_at(json.loads(package.template.read_text()), PACKAGES_BUCKET, package.zip.name)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["Environment"]["Variables"]["DEFER_SECONDS"] = str(DEFER_SECONDS)
+            variables = resource["Properties"]["Environment"]["Variables"]
+            variables["DEFER_SECONDS"] = str(DEFER_SECONDS)
+            if "API_URL" in variables:
+                variables["API_URL"] = {"Fn::Sub": _API_URL.format(endpoint=local_aws.endpoint, api="${RestAPI}")}
     return deploy_template(local_aws, STACK, template, parameters)
 
 
@@ -48,7 +52,7 @@ def deploy_template(
 
 def api_url(local_aws: LocalAws, outputs: dict[str, str]) -> str:
     """The REST API's address in the local AWS; on AWS it is the output ApiUrl."""
-    return f"{local_aws.endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
+    return _API_URL.format(endpoint=local_aws.endpoint, api=outputs["RestAPIId"])
 
 
 def adapt_to_local_aws(template: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
-from chalicelib.adapters.dynamodb import RECORD_RETENTION, IdempotencyTable, ModelStateTable, TokenTable
+from chalicelib.adapters.dynamodb import RECORD_RETENTION, IdempotencyTable, LinkTable, ModelStateTable, TokenTable
 from chalicelib.domain.errors import Retryable
 from chalicelib.domain.idempotency import RecordState
+from chalicelib.domain.links import new_link
 from chalicelib.domain.model import ModelState
 from chalicelib.domain.tokens import TokenCredential, TokenRecord
 from chalicelib.wiring import LazyClient
@@ -263,3 +264,27 @@ def test_the_model_s_state_is_no_token(dynamodb: DynamoDBClient, tokens: TokenTa
     model_states.save(ModelState(model="arn:of:a:model"), ModelState())
     model_states.record(NOW)
     assert tokens.all() == []
+
+
+@pytest.fixture
+def links(dynamodb: DynamoDBClient) -> LinkTable:
+    return LinkTable(dynamodb, TABLE)
+
+
+def test_a_link_is_found_by_its_hash_until_dynamodb_deletes_it(links: LinkTable, dynamodb: DynamoDBClient) -> None:
+    link_id, link = new_link("predictions/dt=2026-11-22/a.json", "field-3", THEN)
+    links.add(link)
+    assert links.find(link.digest) == link
+    assert links.find("0" * 64) is None
+    (item,) = dynamodb.scan(TableName=TABLE)["Items"]
+    assert item["expires_at"] == {"N": str(int(link.expires_at.timestamp()))}
+    assert link_id not in str(item)
+
+
+def test_a_revoked_link_is_gone_and_the_others_stay(links: LinkTable) -> None:
+    first, second = (new_link("row", source, THEN)[1] for source in ("field-3", "稲 田"))
+    links.add(first)
+    links.add(second)
+    assert links.revoke(first.digest)
+    assert not links.revoke(first.digest)
+    assert (links.find(first.digest), list(links.all())) == (None, [second])

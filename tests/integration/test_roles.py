@@ -117,6 +117,24 @@ def test_detect_and_notify_may_update_idempotency_records_of_their_own_kinds_onl
     assert kinds == {"DetectRole": ["dead-letter"], "NotifyRole": ["alert", "dead-letter"]}
 
 
+def test_notify_may_write_links_and_the_api_may_read_them_and_neither_may_do_more(template: Template) -> None:
+    of_links = {
+        (role, action)
+        for role, statement in statements(template)
+        if statement.get("Condition", {}).get("ForAllValues:StringEquals") == {"dynamodb:LeadingKeys": ["link"]}
+        for action in listed(statement["Action"])
+    }
+    assert of_links == {("NotifyRole", "dynamodb:PutItem"), ("ApiHandlerRole", "dynamodb:GetItem")}
+
+
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+def test_notify_may_read_the_policy_of_the_api_s_function_and_of_no_other(template: Template) -> None:
+    of_api = {"Fn::Sub": "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}"}
+    assert "lambda:GetPolicy" in allowed(template, "NotifyRole", of_api)
+    readers = [role for role, statement in statements(template) if "lambda:GetPolicy" in listed(statement["Action"])]
+    assert readers == ["NotifyRole"]
+
+
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html: with the rights of the caller.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html: one right with a version, the other without.
 @pytest.mark.parametrize("objects", [INPUT, EXISTING], ids=["input bucket", "existing bucket"])

@@ -1,7 +1,8 @@
-"""The objects on moto, versions and all, and the links to pictures as each Region and partition wants them."""
+"""The objects on moto, versions and all, and the signed pictures as each Region and partition wants them."""
 
 from __future__ import annotations
 
+import io
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,22 +10,25 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import boto3
 import pytest
+import requests
 from botocore.awsrequest import AWSPreparedRequest
+from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib import wiring
-from chalicelib.adapters.s3 import LINK_HOURS, ImageObjects, PictureLinks, RowObjects
-from chalicelib.domain.alerts import Picture
+from chalicelib.adapters.s3 import ImageObjects, PictureObjects, RowObjects
 from chalicelib.domain.errors import Rejected, Retryable, Unavailable
 from chalicelib.domain.images import ImageReference, ObjectCreated
+from chalicelib.domain.pages import SignedPicture
 from tests.support import builders
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "leaves-in"
+JPEG = b"\xff\xd8\xff\xe0"
 KEY = "field 7/grün+1.jpg"
 HOSTS = {
     "us-east-1": "leaves-in.s3.us-east-1.amazonaws.com",
@@ -69,16 +73,25 @@ def image(key: str = KEY, **changes: Any) -> ImageReference:
     return builders.image(key, **{"bucket": BUCKET, "version_id": "v+1/x"} | changes)
 
 
-def picture(of: ImageReference, region: str = "eu-central-1", *, links: bool = True) -> Picture:
-    """The picture with the client that the service itself makes in this Region."""
-    with closing(boto3.client("s3", region_name=region, config=wiring._CONFIGS["s3"])) as client:
-        return PictureLinks(client, links=links).picture(of)
+def signed(of: ImageReference, region: str = "eu-central-1", content: bytes = JPEG) -> SignedPicture | None:
+    """The picture with the client that the service itself makes in this Region, for an object of these bytes."""
+    with (
+        closing(boto3.client("s3", region_name=region, config=wiring._CONFIGS["s3"])) as client,
+        Stubber(client) as stub,
+    ):
+        stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(content), len(content))})
+        return PictureObjects(client).sign(of.bucket, of.key, of.version_id, builders.NOW)
 
 
 def link(of: ImageReference, region: str = "eu-central-1") -> str:
-    found = picture(of, region).link
+    found = signed(of, region)
     assert found is not None
-    return found
+    return found.url
+
+
+def console(of: ImageReference, region: str = "eu-central-1") -> str:
+    with closing(boto3.client("s3", region_name=region)) as client:
+        return PictureObjects(client).console(of.bucket, of.key, of.version_id)
 
 
 @pytest.mark.usefixtures("versioned")
@@ -225,12 +238,11 @@ def test_a_link_is_signed_as_every_region_takes_it(region: str) -> None:
     assert (query["X-Amz-Algorithm"], f"/{region}/s3/" in query["X-Amz-Credential"][0]) == (["AWS4-HMAC-SHA256"], True)
 
 
-def test_a_link_works_for_the_hours_that_the_alert_names() -> None:
-    assert parse_qs(urlsplit(link(image())).query)["X-Amz-Expires"] == [str(picture(image()).link_hours * 3600)]
-
-
-def test_a_link_lasts_no_longer_than_s3_allows() -> None:
-    assert 1 <= LINK_HOURS <= 7 * 24
+def test_a_link_works_for_five_minutes() -> None:
+    assert parse_qs(urlsplit(link(image())).query)["X-Amz-Expires"] == ["300"]
+    found = signed(image())
+    assert found
+    assert found.expires_at == builders.NOW + timedelta(minutes=5)
 
 
 def test_a_link_is_to_the_version_that_was_analysed() -> None:
@@ -251,7 +263,7 @@ def test_the_key_of_a_link_is_percent_encoded() -> None:
 
 @pytest.mark.parametrize("region", CONSOLES)
 def test_the_console_is_the_one_of_the_partition(region: str) -> None:
-    assert picture(image(), region).console == (
+    assert console(image(), region) == (
         f"{CONSOLES[region]}/s3/object/leaves-in?region={region}"
         "&prefix=field%207%2Fgr%C3%BCn%2B1.jpg&versionId=v%2B1%2Fx"
     )
@@ -259,15 +271,78 @@ def test_the_console_is_the_one_of_the_partition(region: str) -> None:
 
 @given(any_key)
 def test_a_key_survives_the_console_address(key: str) -> None:
-    assert parse_qs(urlsplit(picture(image(key, version_id=None)).console).query)["prefix"] == [key]
+    assert parse_qs(urlsplit(console(image(key, version_id=None))).query)["prefix"] == [key]
 
 
-def test_links_that_are_turned_off_are_none() -> None:
-    assert picture(image(), links=False).link is None
+@pytest.mark.parametrize(
+    ("content", "content_type", "disposition"),
+    [
+        (JPEG, "image/jpeg", "inline"),
+        (b"\x89PNG\r\n\x1a\n", "image/png", "inline"),
+        (b"<html><script>", "application/octet-stream", "attachment"),
+        (b"%PDF-1.7", "application/octet-stream", "attachment"),
+        (b"\xff\xd8", "application/octet-stream", "attachment"),
+    ],
+)
+@pytest.mark.usefixtures("versioned")
+def test_a_picture_is_served_with_the_type_of_its_bytes_whatever_its_sender_said(
+    s3: S3Client, content: bytes, content_type: str, disposition: str
+) -> None:
+    version = upload(s3, content + b"more", ContentType="text/html")
+    found = PictureObjects(s3).sign(BUCKET, KEY, version, builders.NOW)
+    assert found
+    query = parse_qs(urlsplit(found.url).query)
+    assert (found.content_type, query["response-content-type"]) == (content_type, [content_type])
+    assert query["response-content-disposition"] == [disposition]
+    served = requests.get(found.url, timeout=5)
+    assert (served.content, served.headers["Content-Type"]) == (content + b"more", content_type)
 
 
-def test_the_console_s_address_stays_where_links_are_turned_off() -> None:
-    assert picture(image(), links=False).console == picture(image()).console
+@pytest.mark.usefixtures("versioned")
+def test_the_type_is_that_of_the_version_that_was_analysed(s3: S3Client) -> None:
+    version = upload(s3, JPEG)
+    upload(s3, b"<html>")
+    found = PictureObjects(s3).sign(BUCKET, KEY, version, builders.NOW)
+    assert found
+    assert found.content_type == "image/jpeg"
+
+
+@pytest.mark.usefixtures("versioned")
+def test_a_picture_that_is_gone_or_empty_has_no_address(s3: S3Client) -> None:
+    pictures = PictureObjects(s3)
+    assert pictures.sign(BUCKET, "none.jpg", None, builders.NOW) is None
+    version = upload(s3)
+    s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=version)
+    assert pictures.sign(BUCKET, KEY, version, builders.NOW) is None
+    assert pictures.sign("no-such-bucket", KEY, None, builders.NOW) is None
+    assert pictures.sign(BUCKET, KEY, upload(s3, b""), builders.NOW) is None
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState", "MethodNotAllowed"])
+def test_a_picture_that_may_not_be_read_has_no_address(s3: S3Client, code: str) -> None:
+    with Stubber(s3) as stubber:
+        stubber.add_client_error("get_object", code, http_status_code=403)
+        assert PictureObjects(s3).sign(BUCKET, KEY, None, builders.NOW) is None
+
+
+def test_a_picture_that_cannot_be_read_now_is_a_fault(s3: S3Client) -> None:
+    with Stubber(s3) as stubber:
+        stubber.add_client_error("get_object", "SlowDown", http_status_code=503)
+        with pytest.raises(Unavailable):
+            PictureObjects(s3).sign(BUCKET, KEY, None, builders.NOW)
+
+
+def test_stored_rows_are_read_and_missing_rows_are_none(s3: S3Client, bucket: str) -> None:
+    rows = RowObjects(s3, bucket)
+    rows.put("row", b"{}\n", notify=True)
+    assert (rows.get("row"), rows.get("no row")) == (b"{}\n", None)
+
+
+def test_rows_that_cannot_be_read_now_are_a_fault(s3: S3Client) -> None:
+    with Stubber(s3) as stubber:
+        stubber.add_client_error("get_object", "SlowDown", http_status_code=503)
+        with pytest.raises(Unavailable):
+            RowObjects(s3, BUCKET).get("row")
 
 
 def test_stored_rows_are_found(s3: S3Client, bucket: str) -> None:

@@ -12,6 +12,7 @@ _LOGS = "tests/integration/test_roles.py::test_every_role_may_write_the_log_of_i
 _LIST = "tests/integration/test_roles.py::test_detect_may_list_buckets_so_that_a_missing_object_is_a_404"
 _MODEL = "tests/integration/test_roles.py::test_detect_may_use_the_model_of_the_parameter"
 _MAPPING = "tests/integration/test_roles.py::test_detect_and_manage_model_may_update_the_mapping_of_detect_and_no_other"
+_API = "tests/integration/test_roles.py::test_notify_may_read_the_policy_of_the_api_s_function_and_of_no_other"
 _LIFE = (
     "tests/integration/test_roles.py::"
     "test_manage_model_may_describe_the_model_and_start_and_stop_it_only_where_a_parameter_says_so"
@@ -19,7 +20,7 @@ _LIFE = (
 _TRACES = "tests/integration/test_alarms.py::test_every_role_may_send_traces_only_where_tracing_is_on"
 
 # ministack polls the queues and writes the logs without these rights, records no traces, and answers 404 for a missing
-# object to any caller that could read it; the model is a local model.
+# object to any caller that could read it; the model is a local model. Only `chalice deploy` needs to look up the API.
 REQUIRED_BY = {
     "sqs:ReceiveMessage": _POLLER,
     "sqs:GetQueueAttributes": _POLLER,
@@ -30,6 +31,7 @@ REQUIRED_BY = {
     "rekognition:DetectCustomLabels": _MODEL,
     "lambda:ListEventSourceMappings": _MAPPING,
     "lambda:UpdateEventSourceMapping": _MAPPING,
+    "lambda:GetPolicy": _API,
     "rekognition:DescribeProjects": _LIFE,
     "rekognition:DescribeProjectVersions": _LIFE,
     "rekognition:StartProjectVersion": _LIFE,

@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from chalicelib.domain.alerts import Alert, Picture
+from chalicelib.domain.alerts import Alert
 from chalicelib.domain.errors import Fault
 from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.images import ImageReference, ObjectCreated
+from chalicelib.domain.links import PictureLink
 from chalicelib.domain.messages import Message
 from chalicelib.domain.model import ModelState
-from chalicelib.domain.predictions import Label
+from chalicelib.domain.pages import SignedPicture
+from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.tokens import TokenCredential
 from chalicelib.domain.uploads import PresignedPost
 from chalicelib.queues.batch import Batch
@@ -111,6 +113,10 @@ class FakeStore(Failing):
         self._fail()
         return key in self.objects and not (notify and key in self.suppressed)
 
+    def get(self, key: str) -> bytes | None:
+        self._fail()
+        return self.objects.get(key)
+
     def put(self, key: str, content: bytes, *, notify: bool) -> None:
         self._fail()
         for part, fault in self.refused.items():
@@ -120,15 +126,67 @@ class FakeStore(Failing):
         (self.suppressed.discard if notify else self.suppressed.add)(key)
 
 
-class FakePictures(Failing):
-    def __init__(self) -> None:
-        self.unsignable: dict[str, Fault] = {}
+class FakePictureLinks:
+    """A link for each prediction that is asked for, unless `missing` has its key."""
 
-    def picture(self, image: ImageReference) -> Picture:
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+        self.asked: list[Prediction] = []
+
+    def __call__(self, predictions: Sequence[Prediction]) -> dict[str, str]:
+        self.asked += predictions
+        return {
+            prediction.id: f"https://link/p/{prediction.image.key}"
+            for prediction in predictions
+            if prediction.image.key not in self.missing
+        }
+
+
+class FakeApi(Failing):
+    def __init__(self) -> None:
+        self.address: str | None = "https://api"
+
+    def find(self) -> str | None:
         self._fail()
-        if image.key in self.unsignable:
-            raise self.unsignable[image.key]
-        return Picture(f"https://link/{image.key}", 6, f"https://console/{image.key}")
+        return self.address
+
+
+class FakeLinks(Failing):
+    """Keeps the links by the hash of their id; those of a row key in `unstorable` are refused."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, PictureLink] = {}
+        self.unstorable: dict[str, Fault] = {}
+        self.finds: list[str] = []
+
+    def add(self, link: PictureLink) -> None:
+        self._fail()
+        if fault := self.unstorable.get(link.row_key):
+            raise fault
+        self.stored[link.digest] = link
+
+    def find(self, digest: str) -> PictureLink | None:
+        self._fail()
+        self.finds.append(digest)
+        return self.stored.get(digest)
+
+
+class FakePictures(Failing):
+    """Every picture exists but those in `gone`; keeps what was signed."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        self.signed: list[tuple[str, str, str | None]] = []
+
+    def sign(self, bucket: str, key: str, version_id: str | None, now: datetime) -> SignedPicture | None:
+        self._fail()
+        self.signed.append((bucket, key, version_id))
+        if key in self.gone:
+            return None
+        return SignedPicture(f"https://{bucket}.s3/{key}?signed", "image/jpeg", now + timedelta(minutes=5))
+
+    def console(self, bucket: str, key: str, version_id: str | None) -> str:
+        return f"https://console/{bucket}/{key}/{version_id}"
 
 
 class FakeTopic(Failing):

@@ -25,6 +25,7 @@ from chalicelib.wiring import LazyClient, Service
 from tests.support.builders import ENVIRONMENT, message, notification, s3_record, sqs_event
 
 PROJECT = Path(__file__).parents[2]
+API = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/*"
 CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
 
 
@@ -55,6 +56,7 @@ class FakeAws:
                 ]
             },
             "get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "2"}},
+            "get_policy": {"Policy": json.dumps({"Statement": [{"Condition": {"ArnLike": {"AWS:SourceArn": API}}}]})},
             "generate_presigned_post": {"url": "https://images.s3/", "fields": {"key": "k"}},
         }
 
@@ -141,7 +143,9 @@ def test_notify_creates_the_clients_of_an_alert_for_an_alert(label_of_interest: 
     detecting, notifying = FakeAws(), FakeAws()
     service(detecting).detect(event_of(notification(s3_record())))
     (sent,) = detecting.calls_of("send_message_batch")
-    service(notifying, LabelsofInterest=label_of_interest).notify(event_of(sent["Entries"][0]["MessageBody"]))
+    service(notifying, LabelsofInterest=label_of_interest, API_URL="https://api").notify(
+        event_of(sent["Entries"][0]["MessageBody"])
+    )
     assert sorted(notifying.clients) == clients
 
 
@@ -209,10 +213,50 @@ def test_alerts_and_dead_letters_have_idempotency_records_of_their_own_kind(aws:
     assert [update["Key"]["kind"] for update in aws.calls_of("update_item")[4:]] == [{"S": "alert"}] * 2
 
 
-@pytest.mark.parametrize(("links", "signed"), [("yes", 1), ("no", 0)])
-def test_links_can_be_turned_off(aws: FakeAws, links: str, signed: int) -> None:
-    detect_and_notify(service(aws, PICTURE_LINKS=links), aws)
-    assert len(aws.calls_of("generate_presigned_url")) == signed
+def published(aws: FakeAws) -> str:
+    (alert,) = aws.calls_of("publish")
+    return str(alert["Message"])
+
+
+@pytest.mark.parametrize(
+    ("api_url", "address", "lookups"),
+    [
+        ("https://api.example.com/api", "https://api.example.com/api/p/", 0),
+        ("", "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/api/p/", 1),
+    ],
+    ids=["CloudFormation", "chalice deploy"],
+)
+def test_an_alert_has_a_link_to_the_api_of_the_stack(aws: FakeAws, api_url: str, address: str, lookups: int) -> None:
+    functions = service(aws, API_URL=api_url)
+    detect_and_notify(functions, aws)
+    assert address in published(aws)
+    assert [item["Item"]["kind"] for item in aws.calls_of("put_item")] == [{"S": "link"}]
+    aws.calls.clear()
+    detect_and_notify(functions, aws)
+    assert lookups + len(aws.calls_of("get_policy")) == lookups  # found once for the process
+
+
+def test_links_can_be_turned_off_in_alerts_and_for_links_that_were_sent(aws: FakeAws) -> None:
+    functions = service(aws, PICTURE_LINKS="no")
+    detect_and_notify(functions, aws)
+    assert "https://" not in published(aws)
+    assert functions.show_picture("a" * 32) is None
+    assert aws.calls_of("put_item") + aws.calls_of("get_policy") + aws.calls_of("get_item") == []
+
+
+def test_an_alert_has_the_time_of_its_zone(aws: FakeAws) -> None:
+    detect_and_notify(service(aws, TIME_ZONE="Asia/Ho_Chi_Minh"), aws)
+    assert "2026-11-22 07:00 (Asia/Ho_Chi_Minh)" in published(aws)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "../../etc/passwd", "no good!"])
+def test_an_unknown_time_zone_is_utc_with_a_warning_and_stops_no_function(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, zone: str
+) -> None:
+    detect_and_notify(service(aws, TIME_ZONE=zone), aws)
+    assert "2026-11-22 00:00 (UTC)" in published(aws)
+    warnings = [vars(record) for record in caplog.records if record.levelname == "WARNING"]
+    assert [warning["time_zone"] for warning in warnings] == [zone]
 
 
 def test_a_failure_deletes_what_is_finished_and_raises_unless_partial_responses_are_read(aws: FakeAws) -> None:
@@ -360,12 +404,13 @@ def test_the_contract_has_the_version_of_the_api(load_app: Callable[..., ModuleT
         assert client.http.get("/health").json_body == {"version": contract["info"]["version"]}
 
 
-def test_every_route_but_health_and_the_preflight_needs_a_token(load_app: Callable[..., ModuleType]) -> None:
+def test_every_route_but_health_the_preflight_and_pictures_needs_a_token(load_app: Callable[..., ModuleType]) -> None:
     routes = load_app().app.routes
     open_to_all = {
         (path, method) for path, methods in routes.items() for method, route in methods.items() if not route.authorizer
     }
-    assert open_to_all == {("/health", "GET"), ("/uploads", "OPTIONS")}
+    pictures = {("/p/{link_id}", "GET"), ("/p/{link_id}/image", "GET")}
+    assert open_to_all == {("/health", "GET"), ("/uploads", "OPTIONS"), *pictures}
 
 
 def test_an_answer_of_the_authorizer_is_cached_for_less_than_a_minute(load_app: Callable[..., ModuleType]) -> None:

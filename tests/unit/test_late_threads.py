@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 
 import pytest
@@ -19,7 +19,7 @@ from tests.support.fakes import (
     FakeIdempotencyRecords,
     FakeImages,
     FakeModel,
-    FakePictures,
+    FakePictureLinks,
     FakeQueue,
     FakeStore,
     FakeTelemetry,
@@ -56,12 +56,13 @@ class Process:
         )
         self.notify = Notify(
             row_store=self.store,
-            pictures=FakePictures(),
+            picture_links=FakePictureLinks(),
             topic=self.topic,
             records=self.records,
             rules=rules(("*", 60)),
             batch=batch,
             telemetry=self.telemetry,
+            zone=UTC,
             now=self.now,
         )
 

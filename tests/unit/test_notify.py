@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ from tests.support.builders import NOW, image, message, prediction, rules
 from tests.support.fakes import (
     FakeDeadLetters,
     FakeIdempotencyRecords,
-    FakePictures,
+    FakePictureLinks,
     FakeQueue,
     FakeStore,
     FakeTelemetry,
@@ -32,19 +32,20 @@ class Bench:
     """The step with a fake in each port."""
 
     def __init__(self) -> None:
-        self.store, self.pictures, self.topic = FakeStore(), FakePictures(), FakeTopic()
+        self.store, self.picture_links, self.topic = FakeStore(), FakePictureLinks(), FakeTopic()
         self.records = FakeIdempotencyRecords()
         self.clock = NOW
         self.pauses: list[float] = []
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.step = Notify(
             row_store=self.store,
-            pictures=self.pictures,
+            picture_links=self.picture_links,
             topic=self.topic,
             records=self.records,
             rules=rules(("leaf-smut", 90)),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
             telemetry=self.telemetry,
+            zone=UTC,
             now=lambda: self.clock,
             pause=self.pauses.append,
         )
@@ -85,7 +86,7 @@ def test_a_label_of_interest_is_in_an_alert(bench: Bench) -> None:
     bench(predicted(prediction(SMUT, SPOT)))
     (alert,) = bench.topic.alerts
     assert alert.attributes["labels"] == ["leaf-smut"]
-    assert "https://link/leaf.jpg" in alert.text
+    assert "https://link/p/leaf.jpg" in alert.text
 
 
 @pytest.mark.parametrize("labels", [(), (SPOT,), (Label("leaf-smut", 89.9),)])
@@ -219,11 +220,18 @@ def test_where_the_alert_fails_only_its_own_predictions_come_back(bench: Bench) 
     assert len(bench.store.objects) == 2
 
 
-def test_a_picture_without_a_link_keeps_back_no_other_alert(bench: Bench) -> None:
-    bench.pictures.unsignable["bad.jpg"] = Retryable("NoCredentialsError", "later")
-    returned = bench(predicted(prediction(SMUT, key="bad.jpg"), "bad"), predicted(prediction(SMUT), "good"))
-    assert returned == ["bad"]
-    assert bench.alerted == [["leaf.jpg"]]
+def test_a_picture_without_a_link_is_in_the_alert_all_the_same(bench: Bench) -> None:
+    bench.picture_links.missing = {"bad.jpg"}
+    assert bench(predicted(prediction(SMUT, key="bad.jpg"), "bad"), predicted(prediction(SMUT), "good")) == []
+    (alert,) = bench.topic.alerts
+    assert "Object: images/bad.jpg" in alert.text
+    assert "https://link/p/leaf.jpg" in alert.text
+
+
+def test_a_prediction_that_another_delivery_alerts_of_has_no_link(bench: Bench) -> None:
+    bench.records.locks[prediction(SMUT).id] = ("another", NOW + timedelta(seconds=65))
+    bench(predicted(prediction(SMUT), "m1"), predicted(prediction(SMUT, key="other.jpg"), "m2"))
+    assert [each.image.key for each in bench.picture_links.asked] == ["other.jpg"]
 
 
 def test_a_body_that_is_no_prediction_is_a_dead_letter_and_its_neighbours_have_their_alert(bench: Bench) -> None:
@@ -239,7 +247,7 @@ def test_a_prediction_in_progress_in_another_delivery_comes_back_even_after_ten_
     assert (bench(late), bench.dead_letters.sent, bench.topic.alerts) == (["late"], {}, [])
 
 
-PORTS = ["store", "pictures", "records", "topic"]
+PORTS = ["store", "records", "topic"]
 FAULTS = [
     Retryable("SlowDown", "later"),
     ModelNotRunning("ResourceNotReadyException", "stopped"),

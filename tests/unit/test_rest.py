@@ -1,12 +1,15 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from chalice.app import AuthRequest, Chalice, Request, Response
 
 from chalicelib import __version__, rest
 from chalicelib.domain.errors import BadRequest
+from chalicelib.domain.pages import PicturePage, SignedPicture
 from chalicelib.domain.uploads import PresignedUpload
+from tests.support.builders import MODEL, NOW
 
 UPLOAD = PresignedUpload("https://b.s3/", {"key": "k"}, "k", "2026-11-22T10:15:00Z", "curl 'file=@葉 1.jpg'")
 
@@ -142,3 +145,73 @@ def test_a_preflight_allows_the_method_and_the_headers_of_an_upload() -> None:
 def test_a_header_that_is_added_to_an_answer_is_not_in_the_next_answer() -> None:
     rest.formatted(rest.health(), origin="https://example.com")
     assert "Access-Control-Allow-Origin" not in rest.health().headers
+
+
+PAGE = PicturePage(
+    image="field-3/leaf.jpg",
+    bucket="images",
+    source="field-3",
+    labels=(),
+    model=MODEL,
+    uploaded_at=NOW,
+    detected_at=NOW,
+    picture=SignedPicture("https://images.s3/leaf.jpg?signed", "image/jpeg", NOW),
+    picture_path="a/image",
+    console="https://console",
+    expires_at=NOW,
+)
+
+
+def shown(page: PicturePage | None, accept: str | None = None) -> Response:
+    app = Chalice("labelwatch")
+    headers = {} if accept is None else {"accept": accept}
+    context = {"httpMethod": "GET", "resourcePath": "/p/{link_id}"}
+    event: dict[str, Any] = {"multiValueQueryStringParameters": None, "headers": headers, "pathParameters": None}
+    event |= {"requestContext": context, "body": None, "stageVariables": None, "isBase64Encoded": False}
+    app.current_request = Request(event)
+    return rest.picture_page(app, page, lambda page: f"<html>{page.source if page else 'none'}")
+
+
+@pytest.mark.parametrize(
+    "accept", [None, "*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json, text/html"]
+)
+def test_a_picture_page_is_html_for_people(accept: str | None) -> None:
+    response = shown(PAGE, accept)
+    assert (response.status_code, response.body) == (200, "<html>field-3")
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_a_picture_page_is_json_for_programs() -> None:
+    response = shown(PAGE, "application/json")
+    assert response.status_code == 200
+    assert body(response)["source"] == "field-3"
+
+
+@pytest.mark.parametrize("page", [PAGE, None], ids=["page", "no page"])
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_nobody_may_cache_list_frame_or_embed_an_answer(page: PicturePage | None, accept: str) -> None:
+    headers = shown(page, accept).headers
+    assert headers["Cache-Control"] == "private, no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "noindex" in headers["X-Robots-Tag"]
+    if accept == "text/html":
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_a_link_that_does_not_work_is_404_for_people_and_for_programs() -> None:
+    assert (shown(None).status_code, shown(None).body) == (404, "<html>none")
+    response = shown(None, "application/json")
+    assert (response.status_code, body(response)["error"]["code"]) == (404, "LinkNotFound")
+
+
+def test_the_picture_is_a_redirect_that_nobody_may_cache() -> None:
+    response = rest.picture_image(PAGE)
+    assert (response.status_code, response.headers["Location"]) == (302, "https://images.s3/leaf.jpg?signed")
+    assert response.headers["Cache-Control"] == "private, no-store"
+
+
+@pytest.mark.parametrize("page", [None, msgspec.structs.replace(PAGE, picture=None)], ids=["no link", "no object"])
+def test_without_a_link_or_an_object_there_is_no_redirect(page: PicturePage | None) -> None:
+    assert rest.picture_image(page).status_code == 404

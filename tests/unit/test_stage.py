@@ -15,7 +15,14 @@ ROLE = "arn:aws:iam::123456789012:role/labelwatch-prod-{}"
 STACK = "labelwatch-prod"
 OUTPUTS = (
     fake_account.OUTPUTS
-    | {"Tracing": "no", "PictureLinks": "yes", "UploadOrigin": "", "ModelAutoStart": "no", "ModelIdleMinutes": "0"}
+    | {
+        "Tracing": "no",
+        "PictureLinks": "yes",
+        "TimeZone": "UTC",
+        "UploadOrigin": "",
+        "ModelAutoStart": "no",
+        "ModelIdleMinutes": "0",
+    }
     | {"ModelIdleStops": "own", "ModelMaxHoursPerMonth": "0", "ExistingBucketName": ""}
 )
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +24,7 @@ from tests.support.fakes import (
     FakeImages,
     FakeModel,
     FakeModelStates,
-    FakePictures,
+    FakePictureLinks,
     FakeQueue,
     FakeStore,
     FakeTelemetry,
@@ -100,12 +100,13 @@ class Bench:
         )
         self.notify = Notify(
             row_store=self.store,
-            pictures=FakePictures(),
+            picture_links=FakePictureLinks(),
             topic=self.topic,
             records=FakeIdempotencyRecords(),
             rules=rules(("*", 60)),
             batch=batch,
             telemetry=self.telemetry,
+            zone=UTC,
             now=lambda: NOW + timedelta(seconds=1),
         )
 

@@ -35,6 +35,7 @@ CHANGES = {
     "OutputBucketName": "other-predictions",
     "ExistingBucketName": "cameras",
     "PictureLinks": "no",
+    "TimeZone": "Europe/Berlin",
     "UploadOrigin": "https://example.com",
     "ModelAutoStart": "yes",
     "ModelIdleMinutes": "30",
