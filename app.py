@@ -1,6 +1,7 @@
 """Labelwatch: the pipeline, the schedule and the API, and the step behind each; README draws the flow."""
 
 from collections.abc import Callable
+from typing import Any
 
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, Rate, Request, Response, S3Event, SQSEvent
 
@@ -62,8 +63,8 @@ def check_subscriptions(_: CloudWatchEvent) -> None:
 
 # API Gateway caches the answer: a token that was revoked works for 30 s more at most.
 @app.authorizer(ttl_seconds=30)
-def authorize(request: AuthRequest) -> AuthResponse:
-    """The client that a bearer token belongs to."""
+def authorize(request: AuthRequest) -> AuthResponse | dict[str, Any]:
+    """The rights of the client that a bearer token belongs to."""
     return rest.authorization(service.authorize(request.token))
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from chalice.app import AuthRequest, Chalice, Request, Response
+from chalice.app import AuthRequest, AuthResponse, Chalice, Request, Response
 
 from chalicelib import __version__, rest
 from chalicelib.domain.errors import BadRequest
@@ -85,16 +85,20 @@ AUTHORIZATION = AuthRequest("TOKEN", "Bearer x", "arn:aws:execute-api:eu-west-1:
 
 
 def test_a_client_is_allowed_to_presign_uploads_and_nothing_else() -> None:
-    policy = rest.authorization("camera-north").to_dict(AUTHORIZATION)
+    response = rest.authorization("camera-north")
+    assert isinstance(response, AuthResponse)
+    policy = response.to_dict(AUTHORIZATION)
     assert policy["principalId"] == "camera-north"
     (statement,) = policy["policyDocument"]["Statement"]
     arn = AUTHORIZATION.method_arn
     assert (statement["Effect"], statement["Resource"]) == ("Allow", [arn, f"{arn}/"])
 
 
-def test_without_a_client_nothing_is_allowed() -> None:
-    (statement,) = rest.authorization(None).to_dict(AUTHORIZATION)["policyDocument"]["Statement"]
-    assert statement["Resource"] == []
+def test_without_a_client_every_request_is_denied() -> None:
+    response = rest.authorization(None)
+    assert isinstance(response, dict)
+    (statement,) = response["policyDocument"]["Statement"]
+    assert statement == {"Effect": "Deny", "Action": "execute-api:Invoke", "Resource": "*"}
 
 
 def test_health_has_the_version_and_nothing_else() -> None:
