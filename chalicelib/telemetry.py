@@ -32,7 +32,7 @@ METRICS = {
     "LinksRejected": Metric("Requests for picture pages with an unknown, expired or revoked link.", ("show_picture",)),
     "UploadsPresigned": Metric("Presigned uploads created.", ("presign_upload",)),
     "TokensRejected": Metric(
-        "Requests with a missing, invalid or revoked token. Responses that API Gateway caches are not counted.",
+        "Requests with an invalid or revoked token. Requests that API Gateway answers itself are not counted.",
         ("authorize",),
     ),
     "SubscriptionsInactive": Metric(

@@ -56,15 +56,18 @@ def api_url(local_aws: LocalAws, outputs: dict[str, str]) -> str:
 
 
 def adapt_to_local_aws(template: dict[str, Any]) -> dict[str, Any]:
-    """The template with the only three differences between the local AWS and AWS; docs/verified.md lists them.
+    """The template with the only four differences between the local AWS and AWS; docs/verified.md lists them.
 
     The statements that deny plain HTTP deny TLS instead, since loopback has no TLS (without them, the topics would have
     their open default policy). The roles have ministack's names of SQS actions as well. The gateway responses are
-    resources of their own, since ministack does not read them in the API's definition.
+    resources of their own, since ministack does not read them in the API's definition. The paths that have limits of
+    their own have plain slashes, as ministack reads them.
     """
     changed: dict[str, Any] = copy.deepcopy(template)
     api = changed["Resources"].get("RestAPI", {"Properties": {}})
     changed["Resources"] |= _gateway_responses(api["Properties"].pop("GatewayResponses", {}))
+    for limits in api["Properties"].get("MethodSettings", []):
+        limits["ResourcePath"] = limits["ResourcePath"].replace("/~1", "/").replace("~1", "/")
     for resource in changed["Resources"].values():
         properties = resource["Properties"]
         for policy in properties.get("Policies", []):

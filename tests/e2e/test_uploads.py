@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
+from chalicelib.domain.tokens import new_token
 from labelwatch.local import curl_uploads
 from labelwatch.shared.project import PROJECT
 from labelwatch.uploads import tokens
+from tests.support.inventory import limits_of
 from tests.support.pipeline import ORIGIN, Pipeline, functions, picture, set_environment
 
 CLIENT = "camera-north"
@@ -74,6 +76,11 @@ def send(presigned_upload: dict[str, Any], content: bytes | None = None, **field
         headers={"Origin": ORIGIN},
         timeout=60,
     )
+
+
+def unknown_token(token: str) -> str:
+    """A well-formed token with another secret: the last of its 43 characters is never `_`."""
+    return f"{token[:-1]}_"
 
 
 def error_of(answer: requests.Response) -> tuple[int, str, str | None]:
@@ -167,11 +174,55 @@ def test_a_bad_request_is_refused_with_its_field(api: str, token: str) -> None:
     assert error_of(answer) == (400, "UnsupportedType", "filename")
 
 
-def test_without_a_token_it_is_401_and_with_a_wrong_one_403(api: str, token: str) -> None:
-    body = {"filename": "leaf.jpg"}
-    assert error_of(requests.post(f"{api}/uploads", json=body, timeout=60)) == (401, "NoToken", "Authorization")
-    for wrong in (f"{token[:-1]}_", token.replace(CLIENT, "camera-south"), "x", f"{token} {token}"):
-        assert error_of(request(api, wrong)) == (403, "WrongToken", "Authorization")
+def test_a_request_without_a_well_formed_token_is_401(api: str, token: str) -> None:
+    refusal = (401, "MissingOrMalformedToken", "Authorization")
+    assert error_of(requests.post(f"{api}/uploads", json={"filename": "leaf.jpg"}, timeout=60)) == refusal
+    for malformed in ("x", token[:-1], f"{token}x", f"{token} {token}"):
+        assert error_of(request(api, malformed)) == refusal
+
+
+def test_a_request_with_an_unknown_token_is_403(api: str, token: str) -> None:
+    for unknown in (unknown_token(token), token.replace(CLIENT, "camera-south")):
+        assert error_of(request(api, unknown)) == (403, "WrongToken", "Authorization")
+
+
+def test_of_a_thousand_malformed_tokens_and_an_unknown_token_only_the_unknown_token_invokes_the_authorizer(
+    pipeline: Pipeline, api: str
+) -> None:
+    before = len(rejections(pipeline))
+    with requests.Session() as session:
+        for number in range(1000):
+            malformed = {"Authorization": f"Bearer labelwatch_{CLIENT}_{number:042}"}  # a character is missing
+            assert session.post(f"{api}/uploads", headers=malformed, timeout=60).status_code == 401
+    assert request(api, new_token(CLIENT)[0]).status_code == 403
+    assert len(rejections(pipeline)) == before + 1
+
+
+def test_the_stage_of_the_api_has_the_limits_of_the_template(pipeline: Pipeline) -> None:
+    assert limits_of(pipeline.session.local_aws, pipeline.outputs["RestAPIId"]) == {
+        "*/*": (50, 100), "/p/{link_id}/GET": (10, 20), "/p/{link_id}/image/GET": (10, 20),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def limited_health(pipeline: Pipeline) -> Iterator[None]:
+    """A limit of one request to /health."""
+    client = pipeline.session.local_aws.client("apigateway")
+    stage = {"restApiId": pipeline.outputs["RestAPIId"], "stageName": "api"}
+    limits = [
+        {"op": "replace", "path": f"/~1health/GET/throttling/{name}", "value": value}
+        for name, value in (("rateLimit", "0.001"), ("burstLimit", "1"))
+    ]
+    client.update_stage(**stage, patchOperations=limits)
+    yield
+    client.update_stage(**stage, patchOperations=[{"op": "remove", "path": "/~1health/GET"}])
+
+
+@pytest.mark.usefixtures("limited_health")
+def test_a_request_over_the_limit_of_a_route_is_429_in_the_shape_of_all_errors(api: str) -> None:
+    answers = [requests.get(f"{api}/health", timeout=60) for _ in range(2)]
+    assert answers[0].status_code == 200
+    assert error_of(answers[1]) == (429, "TooManyRequests", None)
 
 
 def test_the_answer_to_curl_without_a_content_type_names_the_missing_header(api: str, token: str) -> None:
@@ -203,7 +254,7 @@ def test_a_page_of_the_origin_may_upload_and_no_other_page(api: str, token: str,
         "Authorization,Content-Type",
     )
     upload = request(api, token)
-    refused = request(api, "wrong")
+    refused = request(api, unknown_token(token))
     assert [answer.status_code for answer in (upload, refused)] == [201, 403]
     assert {answer.headers["Access-Control-Allow-Origin"] for answer in (preflight, upload, refused)} == {ORIGIN}
     sent = send(upload.json())
@@ -256,18 +307,22 @@ def messages_of(pipeline: Pipeline, group: str) -> list[str]:
     return [event["message"] for page in pages for event in page["events"]]
 
 
+def rejections(pipeline: Pipeline) -> list[str]:
+    """The log lines of the authorizer on tokens that it rejected: a line for each."""
+    messages = messages_of(pipeline, "/aws/lambda/labelwatch-authorize")
+    return [message for message in messages if "token rejected" in message]
+
+
 def test_each_function_writes_to_the_group_that_the_stack_keeps_for_it(
     pipeline: Pipeline, api: str, token: str
 ) -> None:
-    assert [request(api, token).status_code, request(api, "wrong").status_code] == [201, 403]
+    assert [request(api, token).status_code, request(api, unknown_token(token)).status_code] == [201, 403]
     assert [message for message in messages_of(pipeline, "/aws/lambda/labelwatch") if "upload presigned" in message]
-    assert [
-        message for message in messages_of(pipeline, "/aws/lambda/labelwatch-authorize") if "token rejected" in message
-    ]
+    assert rejections(pipeline)
 
 
 def test_no_token_is_in_any_log(pipeline: Pipeline, api: str, token: str) -> None:
-    wrong = f"{token[:-1]}_"
+    wrong = unknown_token(token)
     assert [request(api, token).status_code, request(api, wrong).status_code] == [201, 403]
     groups = pipeline.session.local_aws.client("logs").describe_log_groups()["logGroups"]
     messages = [message for group in groups for message in messages_of(pipeline, group["logGroupName"])]

@@ -106,7 +106,10 @@ def test_the_definition_that_chalice_deploy_sends_is_the_template_s(app: ModuleT
         "lambda_functions": {"labelwatch-prod-authorize": {"arn": f"{HANDLER}-authorize"}},
     }
     sent = SwaggerGenerator(REGION, deployed).generate_swagger(app.app)
-    assert filled_in(template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]) == sent
+    definition = filled_in(template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"])
+    # Chalice cannot set it: there the function refuses what is no token.
+    del definition["securityDefinitions"]["authorize"]["x-amazon-apigateway-authorizer"]["identityValidationExpression"]
+    assert definition == sent
 
 
 def filled_in(definition: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib import settings
+from chalicelib.domain.tokens import BEARER
 from chalicelib.queues.batch import LAST_RECEIVE
 from labelwatch.deploy import Package, packaging
 from labelwatch.local.deployment import adapt_to_local_aws
@@ -41,8 +42,13 @@ def tls_statements(template: Template) -> list[Template]:
 
 
 def without_local_differences(template: Template) -> Template:
-    """The template without what `adapt_to_local_aws` changes: TlsOnly's condition, batch names, gateway responses."""
+    """The template without what `adapt_to_local_aws` changes.
+
+    These are TlsOnly's condition, batch names, gateway responses, and the paths of the API's limits.
+    """
     changed = copy.deepcopy(template)
+    for limits in changed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]:
+        del limits["ResourcePath"]
     changed["Resources"]["RestAPI"]["Properties"].pop("GatewayResponses", None)
     for name in resources(changed, "AWS::ApiGateway::GatewayResponse"):
         del changed["Resources"][name]
@@ -352,7 +358,7 @@ def test_only_lambda_assumes_a_function_s_role_and_quicksight_its_own(template: 
     assert list(trusts.values()) == [[lambdas]] * 7
 
 
-def test_the_template_of_the_local_aws_differs_in_three_things_only(template: Template) -> None:
+def test_the_template_of_the_local_aws_differs_in_four_things_only(template: Template) -> None:
     assert without_local_differences(adapt_to_local_aws(template)) == without_local_differences(template)
 
 
@@ -429,12 +435,47 @@ def test_no_other_bucket_is_open_to_a_page(template: Template) -> None:
     assert {name for name, bucket in buckets.items() if "CorsConfiguration" in bucket} == {"InputBucket"}
 
 
-def test_the_rate_that_the_contract_states_is_the_one_that_is_set(template: Template) -> None:
-    (limit,) = resources(template, "AWS::Serverless::Api")["RestAPI"]["MethodSettings"]
-    assert (limit["HttpMethod"], limit["ResourcePath"]) == ("*", "/*")
+def test_the_contract_states_the_limits_that_are_set(template: Template) -> None:
     contract = (PROJECT / "docs" / "openapi.yaml").read_text()
-    assert f"{limit['ThrottlingRateLimit']} requests per second" in contract
-    assert f"bursts of {limit['ThrottlingBurstLimit']} " in contract
+    for limit in limits(template).values():
+        assert f"{limit['ThrottlingRateLimit']} requests per second" in contract
+        assert f"bursts of {limit['ThrottlingBurstLimit']} " in contract
+
+
+@pytest.mark.parametrize("path", ["/~1p~1{link_id}", "/~1p~1{link_id}~1image"])
+def test_a_route_of_the_picture_page_has_a_lower_limit(template: Template, path: str) -> None:
+    """AWS requires ~1: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html."""
+    limit = limits(template)["GET", path]
+    assert (limit["ThrottlingRateLimit"], limit["ThrottlingBurstLimit"]) == (10, 20)
+
+
+def test_every_page_that_is_open_without_a_token_has_a_lower_limit(template: Template) -> None:
+    """Except /health and the preflight request, which read nothing."""
+    paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    open_to_all = {
+        (method.upper(), f"/{path.replace('/', '~1')}")
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if "security" not in operation and (method, path) not in {("get", "/health"), ("options", "/uploads")}
+    }
+    assert open_to_all <= set(limits(template))
+
+
+def test_the_local_aws_reads_the_paths_of_the_limits(template: Template) -> None:
+    assert set(limits(adapt_to_local_aws(template))) == {
+        ("*", "/*"), ("GET", "/p/{link_id}"), ("GET", "/p/{link_id}/image"),
+    }  # fmt: skip
+
+
+def limits(template: Template) -> dict[tuple[str, str], Template]:
+    """The limits of the API's stage, by method and path."""
+    settings = template["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+    return {(limit["HttpMethod"], limit["ResourcePath"]): limit for limit in settings}
+
+
+def test_api_gateway_and_the_function_accept_the_same_tokens(template: Template) -> None:
+    definition = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["securityDefinitions"]["authorize"]
+    assert definition["x-amazon-apigateway-authorizer"]["identityValidationExpression"] == BEARER
 
 
 def test_the_api_answers_before_api_gateway_gives_up(template: Template) -> None:

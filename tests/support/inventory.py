@@ -49,6 +49,15 @@ def notifications(local_aws: LocalAws, bucket: str) -> dict[str, list[list[str]]
     }
 
 
+def limits_of(local_aws: LocalAws, api: str) -> dict[str, tuple[float, int]]:
+    """The requests per second and the burst of each method with a limit of its own, by the path and method."""
+    stage = local_aws.client("apigateway").get_stage(restApiId=api, stageName="api")
+    return {
+        method: (limit["throttlingRateLimit"], limit["throttlingBurstLimit"])
+        for method, limit in stage["methodSettings"].items()
+    }
+
+
 def _functions(local_aws: LocalAws) -> dict[str, Any]:
     compared = ("CodeSha256", "Role", "Handler", "Runtime", "Timeout", "MemorySize", "Environment", "TracingConfig")
     found = local_aws.client("lambda").list_functions()["Functions"]
