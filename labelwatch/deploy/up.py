@@ -1,6 +1,7 @@
 """`labelwatch up`: creates or updates the resources stack of a stage, and writes the stage for `chalice deploy`.
 
-Read the present state, show the settings, check, plan, confirm, apply, write the stage, print the next commands.
+Read the present state, show the settings, check, plan, confirm, apply, write the stage, limit the requests to the REST
+API, print the next commands.
 """
 
 import shlex
@@ -10,8 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
+from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
-from labelwatch.deploy import functions, import_buckets, parameters, preflight, settings_table, stage
+from labelwatch.deploy import functions, import_buckets, parameters, preflight, request_limits, settings_table, stage
 from labelwatch.deploy.buckets import StackBuckets
 from labelwatch.deploy.packaging import check_python, resources
 from labelwatch.deploy.stack_changes import StackChanges
@@ -78,7 +80,8 @@ def run(  # noqa: PLR0913 - a command's options
     _write_stage(config, stage_name, stack_name, outputs, terminal)
     if current and outputs["Tracing"] == "no":
         _turn_traces_off(account, stack_name, terminal)
-    _print_next_commands(account, stage_name, outputs, terminal)
+    limited = _limit_requests(account, stack_name, terminal)
+    _print_next_commands(account, stage_name, outputs, terminal, limited=limited)
 
 
 def find_stack(stacks: Stacks, name: str) -> Stack | None:
@@ -177,7 +180,28 @@ def _write_stage(config: Path, stage_name: str, stack_name: str, outputs: dict[s
     )
 
 
-def _print_next_commands(account: Account, stage_name: str, outputs: dict[str, str], terminal: Terminal) -> None:
+def _limit_requests(account: Account, stack_name: str, terminal: Terminal) -> bool:
+    """Sets the limits of the REST API, whose function has the stack's name; whether the API exists and has them."""
+    limits = request_limits.of_template()
+    try:
+        changed = request_limits.apply(account, stack_name, limits)
+    except Fault as fault:
+        terminal.print(
+            f"Could not limit the requests to the REST API: {fault.detail.rstrip('.')}. Run the command again after "
+            "`chalice deploy`, with permission for lambda:GetPolicy, apigateway:GET and apigateway:PATCH."
+        )
+        return False
+    if changed is None:
+        return False
+    rates = [value for path, value in limits.items() if path.endswith("rateLimit")]
+    numbers = f"limited to {max(rates)} requests per second, {min(rates)} for picture pages"
+    terminal.print(f"REST API: {numbers if changed else 'limits of requests unchanged'}.")
+    return True
+
+
+def _print_next_commands(
+    account: Account, stage_name: str, outputs: dict[str, str], terminal: Terminal, *, limited: bool
+) -> None:
     chalice, labelwatch = (shlex.quote(str(Path(sys.executable).with_name(tool))) for tool in ("chalice", "labelwatch"))
     profile = f" --profile {shlex.quote(account.profile)}" if account.profile else ""
     region = f"AWS_DEFAULT_REGION={account.region} "
@@ -185,8 +209,10 @@ def _print_next_commands(account: Account, stage_name: str, outputs: dict[str, s
     start = f"{labelwatch} model start --stack {stack}{profile}"
     price = "about 4 USD per hour and inference unit, until you stop it"
     confirm = f"{labelwatch} subscribers confirm 'LINK' --stack {stack}{profile}"
+    limit = f"{labelwatch} up --stage {stage_name}{profile}"
     commands = [
         f"{region}{chalice} deploy --stage {stage_name}{profile}",
+        *([] if limited else [f"{region}{limit}   # once: limits the requests to the API"]),
         f"{region}{confirm}   # once per link: two e-mails to {outputs['EmailNotification']}",
         *([] if outputs["CustomModelARN"] == GENERAL_MODEL else [f"{region}{start}   # {price}"]),
         f"{region}aws s3 cp leaf.jpg s3://{outputs['InputBucket']}/{profile}",

@@ -14,7 +14,7 @@ from labelwatch.shared import stacks
 from labelwatch.uploads import tokens
 from tests.support import api_gateway
 from tests.support.api_gateway import Gateway
-from tests.support.inventory import Inventory, inventory, notifications
+from tests.support.inventory import Inventory, inventory, limits_of, notifications
 from tests.support.pipeline import Pipeline, picture, set_mapping
 from tests.support.project import Project
 
@@ -213,6 +213,15 @@ def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(
     assert changed.keys() == redeployed.keys()
     differing = {kind for kind in changed if changed[kind] != redeployed[kind]}
     assert differing <= {"functions", "stacks"}
+
+
+@pytest.mark.usefixtures("changed")
+def test_up_limits_the_requests_to_the_api_as_the_template_does_and_a_deployment_keeps_the_limits(
+    running: Pipeline, gateway: Gateway
+) -> None:
+    deployed, _ = gateway.put[0]
+    limits = [limits_of(running.session.local_aws, api) for api in (deployed, running.outputs["RestAPIId"])]
+    assert limits[0] == limits[1] != {}
 
 
 @pytest.fixture(scope="module")

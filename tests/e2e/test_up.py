@@ -158,6 +158,7 @@ def test_up_shows_its_checks_and_changes_and_the_commands_to_run_next(created: S
     assert "test-images: available" in created.text
     assert re.search(r"create +│ DetectRole +│ AWS::IAM::Role", created.text)
     assert re.search(r"1\. AWS_DEFAULT_REGION=eu-central-1 \S+/chalice deploy --stage test", created.text)
+    assert re.search(r"2\. AWS_DEFAULT_REGION=eu-central-1 \S+/labelwatch up --stage test ", created.text)
 
 
 def test_an_option_overrides_the_file_of_parameters(created: Step) -> None:

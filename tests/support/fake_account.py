@@ -1,5 +1,6 @@
-"""A fake account for `labelwatch up` and `down`: its buckets, model, databases, functions and stack."""
+"""A fake account for `labelwatch up` and `down`: its buckets, model, databases, functions, REST API and stack."""
 
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -42,11 +43,12 @@ class FakeAccount:
         self.tags_denied = False
         self.functions: set[str] = set()
         self.cloudformation = FakeCloudFormation()
+        self.apigateway = FakeApiGateway()
 
     def client(self, service: str) -> Any:
         clients = {
             "s3": self, "glue": self, "lambda": self, "rekognition": _Rekognition(self),
-            "cloudformation": self.cloudformation,
+            "cloudformation": self.cloudformation, "apigateway": self.apigateway,
         }  # fmt: skip
         return clients[service]
 
@@ -81,6 +83,37 @@ class FakeAccount:
         if FunctionName not in self.functions:
             raise client_error("ResourceNotFoundException")
         return {"FunctionName": FunctionName}
+
+    exceptions = SimpleNamespace(ResourceNotFoundException=LookupError)
+
+    def get_policy(self, FunctionName: str) -> dict[str, str]:  # noqa: N803 - the same
+        assert FunctionName == STACK
+        if not self.apigateway.exists:
+            raise self.exceptions.ResourceNotFoundException
+        source = f"arn:aws:execute-api:{REGION}:{OWNER}:{self.apigateway.stage['restApiId']}/*"
+        return {"Policy": json.dumps({"Statement": [{"Condition": {"ArnLike": {"AWS:SourceArn": source}}}]})}
+
+
+class FakeApiGateway:
+    """The stage of an API, once it `exists`; `updates` are the patches of its settings so far, by their paths."""
+
+    def __init__(self) -> None:
+        self.exists = False
+        self.stage = {"restApiId": "a1b2c3", "stageName": "api"}
+        self.settings: dict[str, dict[str, Any]] = {}
+        self.updates: list[dict[str, str]] = []
+        self.denied = False
+
+    def get_stage(self, **stage: str) -> dict[str, Any]:
+        assert stage == self.stage
+        return {"methodSettings": self.settings} if self.settings else {}
+
+    def update_stage(self, patchOperations: list[dict[str, str]], **stage: str) -> None:  # noqa: N803 - boto3's names
+        assert stage == self.stage
+        assert {operation["op"] for operation in patchOperations} == {"replace"}
+        if self.denied:
+            raise client_error("AccessDeniedException")
+        self.updates.append({operation["path"]: operation["value"] for operation in patchOperations})
 
 
 class FakeCloudFormation:

@@ -252,6 +252,69 @@ def test_the_command_that_starts_the_model_is_printed_where_the_stack_has_a_mode
     assert ("model start --stack labelwatch-prod" in output) == starts
 
 
+UP_IS_NEXT = re.compile(r"deploy --stage prod\n  2\. .*labelwatch up --stage prod +# ")
+LIMITS = {
+    "/*/*/throttling/rateLimit": "50",
+    "/*/*/throttling/burstLimit": "100",
+    "/~1p~1{link_id}/GET/throttling/rateLimit": "10",
+    "/~1p~1{link_id}/GET/throttling/burstLimit": "20",
+    "/~1p~1{link_id}~1image/GET/throttling/rateLimit": "10",
+    "/~1p~1{link_id}~1image/GET/throttling/burstLimit": "20",
+}
+ACCOUNT_S_LIMIT = {"throttlingRateLimit": 10_000.0, "throttlingBurstLimit": 5_000}
+LIMIT: dict[str, Any] = {"throttlingRateLimit": 50.0, "throttlingBurstLimit": 100, "loggingLevel": "OFF"}
+LIMIT_OF_A_PAGE = {"throttlingRateLimit": 10.0, "throttlingBurstLimit": 20}
+
+
+def test_before_the_first_deployment_no_request_is_limited_and_the_command_to_run_after_it_is_printed(
+    account: FakeAccount, config: Path
+) -> None:
+    assert UP_IS_NEXT.search(run(account, config, REQUIRED).output)
+    assert account.apigateway.updates == []
+
+
+@pytest.mark.parametrize("present", [{}, {"*/*": {}}, {"*/*": ACCOUNT_S_LIMIT}])
+def test_the_requests_to_the_api_are_limited_as_in_the_template(
+    account: FakeAccount, config: Path, present: dict[str, dict[str, float]]
+) -> None:
+    account.apigateway.exists, account.apigateway.settings = True, present
+    output = run(account, config, REQUIRED).output
+    assert account.apigateway.updates == [LIMITS]
+    assert "limited to 50 requests per second, 10 for" in output
+    assert not UP_IS_NEXT.search(output)
+
+
+@pytest.mark.parametrize("page", ["p/{link_id}", "/p/{link_id}", "~1p~1{link_id}", "p~1{link_id}"])
+def test_limits_that_are_set_already_stay_as_they_are(account: FakeAccount, config: Path, page: str) -> None:
+    """AWS documents a method as `{resource_path}/{http_method}`, and not how the slashes of its path are written."""
+    account.apigateway.exists = True
+    pages = {f"{page}/GET": LIMIT_OF_A_PAGE, f"{page}{'~1' if '~1' in page else '/'}image/GET": LIMIT_OF_A_PAGE}
+    account.apigateway.settings = {"*/*": LIMIT} | pages
+    output = run(account, config, REQUIRED).output
+    assert account.apigateway.updates == []
+    assert "limits of requests unchanged" in output
+    assert not UP_IS_NEXT.search(output)
+
+
+def test_only_the_limits_that_differ_are_set(account: FakeAccount, config: Path) -> None:
+    account.apigateway.exists = True
+    account.apigateway.settings = {
+        "*/*": LIMIT, "p/{link_id}/GET": LIMIT_OF_A_PAGE,
+        "p/{link_id}/image/GET": LIMIT_OF_A_PAGE | {"throttlingBurstLimit": 21},
+    }  # fmt: skip
+    run(account, config, REQUIRED)
+    path = "/~1p~1{link_id}~1image/GET/throttling/burstLimit"
+    assert account.apigateway.updates == [{path: LIMITS[path]}]
+
+
+def test_where_the_limits_cannot_be_set_up_says_so_and_goes_on(account: FakeAccount, config: Path) -> None:
+    account.apigateway.exists = account.apigateway.denied = True
+    output = run(account, config, REQUIRED).output
+    assert "apigateway:PATCH" in output
+    assert UP_IS_NEXT.search(output)
+    assert stage_of(config)
+
+
 @pytest.mark.parametrize("status", up.LEFTOVERS)
 def test_a_stack_that_was_never_created_is_deleted_first(account: FakeAccount, config: Path, status: str) -> None:
     account.cloudformation.put(status, {})
