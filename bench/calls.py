@@ -2,7 +2,8 @@
 
     .venv/bin/python -m bench.calls
 
-Four runs: images in a burst and one by one, with AWS credentials and through presigned uploads. Each call of a function
+Four runs: images in a burst and one by one, with AWS credentials and through presigned uploads. Then the picture pages
+of alerts are opened. Each call of a function
 goes through a counting proxy (tests/support/call_counter.py). What AWS does and the emulator does not is calculated.
 """
 
@@ -37,6 +38,7 @@ LABEL_OF_INTEREST = "leaf-smut"
 IMAGES_PER_ALERT = 10
 IMAGES_TO_WARM_UP = 20
 SCHEDULED_EVENTS = 10
+PAGES_TO_OPEN = 40
 # https://docs.aws.amazon.com/lambda/latest/dg/with-eventbridge-scheduler.html
 SCHEDULED_EVENT = {
     "version": "0",
@@ -108,9 +110,12 @@ def _measure(folder: Path, runs: list[Run], console: Console) -> dict[str, Any]:
                 task = progress.add_task(run.name, total=run.images)
                 files = _pictures(folder / "pictures", run)
                 totals[run.name] = bench.measure(run, files, partial(progress.advance, task))
+            task = progress.add_task("opening picture pages", total=PAGES_TO_OPEN)
+            views = bench.open_pages(PAGES_TO_OPEN, partial(progress.advance, task))
             scheduled = scheduled_functions(json.loads(packaged.template.read_text()))
             return {
                 "runs": {run.name: totals[run.name] for run in runs},
+                "views": views,
                 "scheduled": {name: bench.invoke(name, SCHEDULED_EVENT, SCHEDULED_EVENTS) for name in scheduled},
                 "row_bytes": bench.row_bytes(),
             }

@@ -29,8 +29,8 @@ RUNNING = {"always": month.HOURS, "8 hours a day": 8 * month.DAYS, "an hour a da
 LINES = {
     "kept": "Images and rows kept, in S3",
     "out": "Pictures opened over the internet",
-    "apigateway": "Presigned uploads: API Gateway",
-    "dynamodb": "Tokens and alerts in DynamoDB",
+    "apigateway": "Presigned uploads and picture pages: API Gateway",
+    "dynamodb": "Tokens, alerts and links in DynamoDB",
     "s3": "S3 requests",
     "lambda": "Lambda",
     "sqs": "SQS requests",
@@ -98,6 +98,13 @@ def render(counts: CallCounts, prices: Prices, template: Template) -> str:
         largest_lines=costs.largest(),
         metrics_share=prices.cost(month.metric_amounts()) / _total(costs.fixed),
         fixed_share=_total(costs.fixed) / costs.totals(costs.dearest)[0],
+        alert_usd=f"{1e6 * prices.cost(month.alert_amounts(counts)):,.0f}",
+        view_usd=f"{1e6 * prices.cost(month.view_amounts(counts, stack)):,.0f}",
+        page_usd=f"{1e6 * prices.cost(month.page_amounts(counts, stack)):,.1f}",
+        pages_a_second=stack.pages_a_second,
+        most_pages=f"{month.most_pages_a_month(stack) / 1e6:,.0f} million",
+        most_pages_usd=_usd(month.most_pages_a_month(stack) * prices.cost(month.page_amounts(counts, stack))),
+        out_usd=_usd(prices.cost({"out GB": 1})),
         log_bytes=month.ACCESS_LOG_GB_PER_REQUEST * 1e9,
     )
 

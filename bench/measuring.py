@@ -1,5 +1,7 @@
 """Runs images through the packaged stack on the local AWS and counts calls, invocations, log lines and alerts."""
 
+import email
+import email.policy
 import json
 import re
 import time
@@ -10,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from chalicelib.adapters.sqs import MAX_MESSAGES
 from labelwatch.deploy import Package
@@ -31,6 +35,9 @@ UPLOADS_AT_ONCE = 4
 MODEL_SECONDS = 0.5
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 BYTES_AROUND_A_LOG_LINE = 26
+# Below the limit of the route.
+PAGES_A_SECOND = 8
+_LINK = re.compile(r"^http\S+/p/\w+$", re.MULTILINE)
 _BATCH = re.compile(r"ESM: Lambda (\S+) processed (\d+) SQS messages from \S+(?: \((\d+) partial failures\))?")
 _BILLED = re.compile(r"^REPORT .*Billed Duration: (\d+) ms")
 _QUEUES = ("ImagesQueueUrl", "PredictionsQueueUrl")
@@ -95,6 +102,19 @@ class Bench:
             if "FunctionError" in answer:
                 raise UserError(f"{function} failed: {answer['Payload'].read().decode()}")
         return self._totals(mark, times)
+
+    def open_pages(self, times: int, on_page: Callable[[], None]) -> dict[str, Any]:
+        """Opens so many picture pages from alerts, as slowly as the API allows, and gives the totals."""
+        links = [link for mail in self._session.mailbox.mails for link in _LINK.findall(text_of(mail.file))]
+        mark = self._mark()
+        for link in links[:times]:
+            own = link.replace(self._session.local_aws.endpoint, self._uploader.endpoint)
+            answer = requests.get(own, timeout=SECONDS_TO_WAIT)
+            if answer.status_code != requests.codes.ok:
+                raise UserError(f"A picture page answered {answer.status_code}: {answer.text[:200]}")
+            on_page()
+            time.sleep(1 / PAGES_A_SECOND)
+        return self._totals(mark, len(links[:times]))
 
     def row_bytes(self) -> float:
         """The mean size of an image's rows."""
@@ -208,6 +228,12 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
             _set_environment(session, physical, endpoints)
         endpoint = stack.enter_context(counting_proxy(UPLOADER, session.local_aws.endpoint, calls))
         yield Bench(session, functions, calls, LocalAws(endpoint, session.local_aws.log))
+
+
+def text_of(mail: Path) -> str:
+    """The text of an alert."""
+    message = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
+    return str(message.get_content())
 
 
 def waiting(session: Session) -> int:

@@ -64,6 +64,7 @@ class CallCounts(Struct, frozen=True):
     model_images_a_second: float
     model_seconds: float
     runs: dict[str, RunTotals]
+    views: RunTotals
     scheduled: dict[str, RunTotals]
     row_bytes: float
 
@@ -78,6 +79,7 @@ class Stack(Struct, frozen=True):
     dashboards: int
     log_days: int
     access_log_days: int
+    pages_a_second: float
 
 
 def stack_of(template: Template) -> Stack:
@@ -97,6 +99,15 @@ def stack_of(template: Template) -> Stack:
         dashboards=len(by_type.get("AWS::CloudWatch::Dashboard", {})),
         log_days=max(group["RetentionInDays"] for group in by_type["AWS::Logs::LogGroup"].values()),
         access_log_days=next(rule["ExpirationInDays"] for rule in lifecycle_rules if rule["Id"] == "access-logs"),
+        pages_a_second=_pages_a_second(by_type["AWS::Serverless::Api"]),
+    )
+
+
+def _pages_a_second(apis: dict[str, Template]) -> float:
+    """The limits of the routes that are open to anyone with a link."""
+    settings = [setting for api in apis.values() for setting in api["MethodSettings"]]
+    return sum(
+        float(setting["ThrottlingRateLimit"]) for setting in settings if setting["ResourcePath"].startswith("/~1p~1")
     )
 
 
@@ -153,12 +164,35 @@ def image_amounts(images: int, arrival: str, counts: CallCounts, stack: Stack) -
     access_logs_gb = requests * ACCESS_LOG_GB_PER_REQUEST * stack.access_log_days / DAYS
     return _sum(
         (1, counted),
-        (1, {"s3 GetObject": opened, "out GB": opened * IMAGE_GB, "sns e-mails": alerts * EMAIL_SUBSCRIBERS}),
+        (opened, view_amounts(counts, stack)),
+        (1, {"sns e-mails": alerts * EMAIL_SUBSCRIBERS}),
         (1, {"kept GB": images * IMAGE_GB + rows_gb + access_logs_gb}),
         # Each day's query reads that day's rows, an object for each image.
         (1, {"athena GB scanned": rows_gb, "athena GetObject": images}),
         (1, {"athena ListObjectsV2": images / KEYS_PER_LISTING}),
     )
+
+
+def view_amounts(counts: CallCounts, stack: Stack) -> Amounts:
+    """What one view of a picture page takes, with the picture."""
+    return _sum((1, page_amounts(counts, stack)), (1, {"s3 GetObject": 1, "out GB": IMAGE_GB}))
+
+
+def page_amounts(counts: CallCounts, stack: Stack) -> Amounts:
+    """What one view of a picture page takes without the picture, which a browser gets from S3."""
+    return _amounts_each_time(counts.views, stack)
+
+
+def alert_amounts(counts: CallCounts) -> Amounts:
+    """What an alert of one picture takes beyond the rows: records, link and topic, and the e-mails."""
+    run = counts.runs["one by one, direct"]
+    calls = {name: count for name, count in run.calls["Notify"].items() if not name.startswith("s3 ")}
+    return _sum((1 / run.alerts, calls), (1, {"sns e-mails": EMAIL_SUBSCRIBERS}))
+
+
+def most_pages_a_month(stack: Stack) -> float:
+    """How many requests the limits of the open routes allow in a month."""
+    return stack.pages_a_second * HOURS * 3600
 
 
 def _amounts_each_time(run: RunTotals, stack: Stack) -> Amounts:

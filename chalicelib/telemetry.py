@@ -28,7 +28,6 @@ METRICS = {
     "PicturesWithoutLink": Metric(
         "Pictures in alerts without a link, because the API was not found or the link was not stored.", ("notify",)
     ),
-    "PicturesShown": Metric("Picture pages shown.", ("show_picture",)),
     "LinksRejected": Metric("Requests for picture pages with an unknown, expired or revoked link.", ("show_picture",)),
     "UploadsPresigned": Metric("Presigned uploads created.", ("presign_upload",)),
     "TokensRejected": Metric(

@@ -55,8 +55,6 @@ PARTS = {
     "wish": "request",
     "watching": "check subscriptions",
     "outbox": "message sender",
-    "box": "dead-letter queue (bounding_box is kept)",
-    "boxes": "dead-letter queues",
     "held": "received",
     "holding": "reader",
     "operator": "terminal",
@@ -115,7 +113,6 @@ CHECKED_PATHS = (
     "tests",
     "Makefile",
 )
-KEPT = {"bounding_box", "BoundingBox"}
 # Each is one word, whatever it is put together from.
 AWS_NAMES = ("CloudFormation", "CloudWatch", "QuickSight")
 # This list itself.
@@ -134,8 +131,6 @@ def parts(name: str) -> list[str]:
 def refusal(name: str) -> str | None:
     """The word to use instead of this name, or of a part of it; None where it may stand."""
     plain = name.strip("_")
-    if plain in KEPT:
-        return None
     if plain in NAMES:
         return NAMES[plain]
     return next((f"{part}: {PARTS[part]}" for part in parts(plain) if part in PARTS), None)

@@ -21,7 +21,7 @@ _PICTURE_LIFETIME = timedelta(minutes=5)
 _PICTURE_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 _SIGNATURE_BYTES = 8
 # Deleted, empty or archived. Without s3:ListBucket, which a page needs for nothing else, a deleted object is "denied".
-_GONE = {
+_MISSING = {
     "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "AccessDenied", "MethodNotAllowed", "InvalidRange",
     "InvalidObjectState",
 }  # fmt: skip
@@ -109,7 +109,7 @@ class RowObjects:
             try:
                 content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
             except ClientError as refusal:
-                if refusal.response["Error"]["Code"] not in _GONE:
+                if refusal.response["Error"]["Code"] not in _MISSING:
                     raise
                 return None
         return content
@@ -145,7 +145,7 @@ class PictureObjects:
             try:
                 content = self._client.get_object(**picture, Range=f"bytes=0-{_SIGNATURE_BYTES - 1}")["Body"].read()
             except ClientError as refusal:
-                if refusal.response["Error"]["Code"] not in _GONE:
+                if refusal.response["Error"]["Code"] not in _MISSING:
                     raise
                 return None
             types = [name for start, name in _PICTURE_TYPES.items() if content.startswith(start)]

@@ -52,14 +52,10 @@ class ShowPicture(Struct, frozen=True, kw_only=True):
         """
         digest, now = digest_of(link_id), self.now()
         link = self.links.find(digest) if digest else None
-        if link is None or link.expires_at <= now:
+        content = self.stored_rows.get(link.row_key) if link and link.expires_at > now else None
+        if link is None or not content:
             self.telemetry.count("LinksRejected")
             return None
-        content = self.stored_rows.get(link.row_key)
-        if not content:
-            self.telemetry.count("LinksRejected")
-            return None
-        self.telemetry.count("PicturesShown")
         return self._page(rows.decoded(content), link, link_id, now)
 
     def _page(self, of_picture: list[rows.Row], link: PictureLink, link_id: str, now: datetime) -> PicturePage:

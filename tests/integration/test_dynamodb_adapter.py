@@ -281,7 +281,7 @@ def test_a_link_is_found_by_its_hash_until_dynamodb_deletes_it(links: LinkTable,
     assert link_id not in str(item)
 
 
-def test_a_revoked_link_is_gone_and_the_others_stay(links: LinkTable) -> None:
+def test_a_revoked_link_is_deleted_and_the_others_stay(links: LinkTable) -> None:
     first, second = (new_link("row", source, THEN)[1] for source in ("field-3", "稲 田"))
     links.add(first)
     links.add(second)

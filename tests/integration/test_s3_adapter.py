@@ -308,7 +308,7 @@ def test_the_type_is_that_of_the_version_that_was_analysed(s3: S3Client) -> None
 
 
 @pytest.mark.usefixtures("versioned")
-def test_a_picture_that_is_gone_or_empty_has_no_address(s3: S3Client) -> None:
+def test_a_picture_that_is_deleted_or_empty_has_no_address(s3: S3Client) -> None:
     pictures = PictureObjects(s3)
     assert pictures.sign(BUCKET, "none.jpg", None, builders.NOW) is None
     version = upload(s3)

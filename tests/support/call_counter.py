@@ -4,6 +4,7 @@ Each function gets a proxy of its own as its endpoint, so that a call counts for
 counted as they arrive, so each retry of the SDK counts, as it does on AWS.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,8 @@ def counting_proxy(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
 def operation_name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
     """`sqs SendMessageBatch` and the like, from the request alone; header names in lower case."""
     if path.startswith("/restapis/"):
-        return f"apigateway {method} /{path.partition('/_user_request_/')[2]}"
+        route = re.sub("^p/[^/]+", "p/{link_id}", path.partition("/_user_request_/")[2])
+        return f"apigateway {method} /{route}"
     # Credential=KEY/DAY/REGION/SERVICE/aws4_request, and a form has none.
     scope = headers.get("authorization", "").partition("Credential=")[2].split("/")
     service = scope[3] if len(scope) > 3 else "s3"

@@ -127,14 +127,14 @@ class FakeStore(Failing):
 
 
 class FakePictureLinks:
-    """A link for each prediction that is asked for, unless `missing` has its key."""
+    """A link for each prediction unless `missing` has its key."""
 
     def __init__(self) -> None:
         self.missing: set[str] = set()
-        self.asked: list[Prediction] = []
+        self.requested: list[Prediction] = []
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, str]:
-        self.asked += predictions
+        self.requested += predictions
         return {
             prediction.id: f"https://link/p/{prediction.image.key}"
             for prediction in predictions
@@ -172,16 +172,16 @@ class FakeLinks(Failing):
 
 
 class FakePictures(Failing):
-    """Every picture exists but those in `gone`; keeps what was signed."""
+    """Every picture exists but those in `deleted`; keeps what was signed."""
 
     def __init__(self) -> None:
-        self.gone: set[str] = set()
+        self.deleted: set[str] = set()
         self.signed: list[tuple[str, str, str | None]] = []
 
     def sign(self, bucket: str, key: str, version_id: str | None, now: datetime) -> SignedPicture | None:
         self._fail()
         self.signed.append((bucket, key, version_id))
-        if key in self.gone:
+        if key in self.deleted:
             return None
         return SignedPicture(f"https://{bucket}.s3/{key}?signed", "image/jpeg", now + timedelta(minutes=5))
 

@@ -16,6 +16,7 @@ ACQUIRE_DEAD_LETTER, COMPLETE_DEAD_LETTER = "dynamodb acquire dead-letter", "dyn
 RELEASE_DEAD_LETTER, SEND_DEAD_LETTER = "dynamodb release dead-letter", "sqs SendMessage"
 SEND_PARTS = "sqs SendMessageBatch of parts"
 HEAD_ROWS = "s3 HeadObject of rows"
+PUT_LINK = "dynamodb PutItem of a link"
 # Calls that must happen once, calls that record them afterwards, and the call without whose answer a dead letter is
 # sent all the same.
 SENDING, COMPLETING, ACQUIRING = (
@@ -34,6 +35,8 @@ def call_of(request: Request) -> str:
         return HEAD_ROWS
     if name == "sqs SendMessageBatch" and "ImagesQueue" in json.loads(request.body)["QueueUrl"]:
         return SEND_PARTS
+    if name == "dynamodb PutItem" and json.loads(request.body)["Item"]["kind"]["S"] == "link":
+        return PUT_LINK
     if name != "dynamodb UpdateItem":
         return name
     update = json.loads(request.body)

@@ -17,6 +17,7 @@ from tests.torture.calls import (
     COMPLETE_DEAD_LETTER,
     HEAD_ROWS,
     PUBLISH,
+    PUT_LINK,
     RELEASE_ALERT,
     RELEASE_DEAD_LETTER,
     SEND_DEAD_LETTER,
@@ -41,8 +42,8 @@ SINGLE_DELIVERY_IN = 2
 # The calls for an image with a label of interest.
 CALLS_OF_AN_IMAGE = [
     (DETECT, "s3 HeadObject"), (DETECT, HEAD_ROWS), (DETECT, "rekognition DetectCustomLabels"),
-    (DETECT, "sqs SendMessageBatch"), (NOTIFY, "s3 PutObject"), (NOTIFY, ACQUIRE_ALERT), (NOTIFY, PUBLISH),
-    (NOTIFY, COMPLETE_ALERT),
+    (DETECT, "sqs SendMessageBatch"), (NOTIFY, "s3 PutObject"), (NOTIFY, ACQUIRE_ALERT), (NOTIFY, PUT_LINK),
+    (NOTIFY, PUBLISH), (NOTIFY, COMPLETE_ALERT),
 ]  # fmt: skip
 # `detect` pauses polling for a stopped model by these calls, and `manage_model` resumes it by those.
 CALLS_THAT_PAUSE = [(DETECT, "lambda ListEventSourceMappings"), (DETECT, "lambda UpdateEventSourceMapping")]

@@ -231,7 +231,7 @@ def test_a_picture_without_a_link_is_in_the_alert_all_the_same(bench: Bench) -> 
 def test_a_prediction_that_another_delivery_alerts_of_has_no_link(bench: Bench) -> None:
     bench.records.locks[prediction(SMUT).id] = ("another", NOW + timedelta(seconds=65))
     bench(predicted(prediction(SMUT), "m1"), predicted(prediction(SMUT, key="other.jpg"), "m2"))
-    assert [each.image.key for each in bench.picture_links.asked] == ["other.jpg"]
+    assert [each.image.key for each in bench.picture_links.requested] == ["other.jpg"]
 
 
 def test_a_body_that_is_no_prediction_is_a_dead_letter_and_its_neighbours_have_their_alert(bench: Bench) -> None:

@@ -125,12 +125,12 @@ def test_a_label_without_a_box_is_in_the_list_alone() -> None:
     assert "97.8 %" in reader.text
 
 
-def test_a_label_has_the_colour_of_its_place_among_the_labels_of_interest() -> None:
+def test_a_label_has_the_colour_of_its_position_among_the_labels_of_interest() -> None:
     reader = Reader(as_html(page_of(label("rust"), label("leaf-smut")), UTC, ["blight", "rust", "leaf-smut"]))
     assert [box["class"] for box in reader.of("rect")] == ["c1", "c2"]
 
 
-def test_a_picture_that_is_gone_is_named_and_the_labels_stay() -> None:
+def test_a_picture_that_was_deleted_is_named_and_the_labels_stay() -> None:
     reader = read(page_of(picture=None))
     assert reader.of("img") == []
     assert "no longer in its bucket" in reader.text
@@ -144,7 +144,7 @@ def test_bytes_that_are_no_picture_can_only_be_downloaded() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_of_strangers_stays_text(text: str) -> None:
+def test_text_that_others_choose_stays_text(text: str) -> None:
     page = page_of(label(text), source=text, image=f"field/{text}", model=text)
     reader, plain = read(page), read(page_of())
     assert [name for name, _ in reader.elements] == [name for name, _ in plain.elements]

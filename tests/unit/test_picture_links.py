@@ -64,7 +64,7 @@ def test_without_an_api_no_link_is_stored_and_all_pictures_are_counted(bench: Be
 @pytest.mark.parametrize(
     "fault", [Retryable("AccessDenied", "no right"), Rejected("Odd", "never"), KeyError("a bug")], ids=type
 )
-def test_an_api_that_cannot_be_looked_up_stops_no_alert(bench: Bench, fault: Exception) -> None:
+def test_an_api_that_cannot_be_found_stops_no_alert(bench: Bench, fault: Exception) -> None:
     bench.api.fault = fault
     assert bench.make(PREDICTIONS) == {}
     assert bench.telemetry.counts == {"PicturesWithoutLink": 3}

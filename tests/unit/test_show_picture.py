@@ -71,7 +71,7 @@ def test_each_view_signs_the_picture_of_the_link_and_no_other(bench: Bench) -> N
 
 
 def test_a_picture_that_was_deleted_leaves_its_labels_and_is_logged(bench: Bench) -> None:
-    bench.pictures.gone = {"field-3/leaf.jpg"}
+    bench.pictures.deleted = {"field-3/leaf.jpg"}
     page = bench.page()
     assert page.picture is None
     assert len(page.labels) == 2
