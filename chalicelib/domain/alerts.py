@@ -7,6 +7,7 @@ import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -31,7 +32,8 @@ MAX_LABELS_IN_A_LINE = 5
 # The limit of a Custom Labels model: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 MAX_LABELS = 250
 LONGEST_NAME = 100
-LONGEST_NAME_IN_A_SUBJECT = 30
+# The greatest length of names in a subject, and how many labels it has.
+SHORTER_AND_SHORTER = [(60, MAX_LABELS_IN_A_LINE), *((30, labels) for labels in range(MAX_LABELS_IN_A_LINE, 0, -1))]
 LONGEST_OBJECT = 240
 
 
@@ -123,8 +125,9 @@ def compose_alert(findings: Sequence[Finding], links: Mapping[str, str], zone: t
 def _subject(findings: Sequence[Finding]) -> str:
     """Under 100 printable ASCII characters: SNS takes no other subject."""
     subject = ""
-    for most_labels in range(MAX_LABELS_IN_A_LINE, 0, -1):
-        subject = in_ascii(_rendered("headline", _headline_text(findings, _name_in_a_subject, most_labels)))
+    for longest, most_labels in SHORTER_AND_SHORTER:
+        name_of = partial(_name_in_a_subject, longest=longest)
+        subject = in_ascii(_rendered("headline", _headline_text(findings, name_of, most_labels)))
         if len(subject) <= LONGEST_SUBJECT:
             break
     return shortened(subject, LONGEST_SUBJECT)
@@ -205,9 +208,9 @@ def _name(text: str) -> str:
     return shortened(linkless(text), LONGEST_NAME)
 
 
-def _name_in_a_subject(text: str) -> str:
+def _name_in_a_subject(text: str, longest: int) -> str:
     # ASCII first: it turns some characters into full stops.
-    return shortened(linkless(in_ascii(text)), LONGEST_NAME_IN_A_SUBJECT)
+    return shortened(linkless(in_ascii(text)), longest)
 
 
 def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str]]:

@@ -26,10 +26,7 @@ def deploy(local_aws: LocalAws, package: Package, parameters: dict[str, str]) ->
     template = stacks.pointing_at(json.loads(package.template.read_text()), PACKAGES_BUCKET, package.zip.name)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            variables = resource["Properties"]["Environment"]["Variables"]
-            variables["DEFER_SECONDS"] = str(DEFER_SECONDS)
-            if "API_URL" in variables:
-                variables["API_URL"] = {"Fn::Sub": _API_URL.format(endpoint=local_aws.endpoint, api="${RestAPI}")}
+            resource["Properties"]["Environment"]["Variables"]["DEFER_SECONDS"] = str(DEFER_SECONDS)
     return deploy_template(local_aws, STACK, template, parameters)
 
 
@@ -38,7 +35,12 @@ def deploy_template(
 ) -> dict[str, str]:
     """Creates this stack through a change set and returns its outputs; raises UserError as `deploy` does."""
     key = f"{name}.json"
-    content = json.dumps(adapt_to_local_aws(template)).encode()
+    adapted = adapt_to_local_aws(template)
+    for resource in adapted["Resources"].values():
+        variables = resource["Properties"].get("Environment", {}).get("Variables", {})
+        if "API_URL" in variables:
+            variables["API_URL"] = {"Fn::Sub": _API_URL.format(endpoint=local_aws.endpoint, api="${RestAPI}")}
+    content = json.dumps(adapted).encode()
     local_aws.client("s3").put_object(Bucket=PACKAGES_BUCKET, Key=key, Body=content)
     url = f"{local_aws.endpoint}/{PACKAGES_BUCKET}/{key}"
     cloudformation = stacks.Stacks(local_aws.client("cloudformation"), poll_seconds=0.2)

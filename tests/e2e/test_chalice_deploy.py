@@ -182,7 +182,7 @@ def test_a_second_deployment_adds_no_duplicate_notification(running: Pipeline) -
 def test_a_second_deployment_puts_the_same_definition_of_the_same_api(gateway: Gateway, deployed: Inventory) -> None:
     api, definition = gateway.put[0]
     assert api in deployed["apis"]
-    assert set(definition["paths"]) == {"/uploads", "/health"}
+    assert set(definition["paths"]) == {"/uploads", "/p/{link_id}", "/p/{link_id}/image", "/health"}
 
 
 @pytest.fixture(scope="module")

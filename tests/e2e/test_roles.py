@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +20,7 @@ from labelwatch.local.ministack import REGION
 from labelwatch.shared import stacks
 from tests.e2e.test_uploads import without
 from tests.support.builders import notification, s3_record, scheduled_event
-from tests.support.pipeline import Pipeline, functions, picture, set_environment, set_mapping
+from tests.support.pipeline import Pipeline, functions, link_in, picture, set_environment, set_mapping
 
 
 def test_the_subscriptions_of_both_topics_are_counted(pipeline: Pipeline) -> None:
@@ -161,8 +160,8 @@ def test_an_image_of_an_existing_bucket_becomes_a_row_and_its_link_shows_it(
     with_existing_bucket.upload("leaf 1.jpg")
     with_existing_bucket.pipeline.wait_for("leaf 1.jpg")
     assert with_existing_bucket.pipeline.predictions["leaf 1.jpg"].labels == (("leaf-smut", 97.0),)
-    (link,) = re.findall(r"See it:\s+(\S+)", with_existing_bucket.alert())
-    with urllib.request.urlopen(link) as answer:  # noqa: S310 - the local AWS's own link
+    link = link_in(with_existing_bucket.alert())
+    with urllib.request.urlopen(f"{link}/image") as answer:  # noqa: S310 - the local AWS's own link
         assert answer.read() == picture()
 
 

@@ -209,7 +209,7 @@ def test_a_removed_queue_gets_no_alerts(subscribed: Subscribed) -> None:
 
 
 def test_a_function_gets_the_alerts_that_pass_its_filter(subscribed: Subscribed) -> None:
-    assert subscribed.function.wait() == ["Labelwatch: leaf-smut 97.0 % in smut.jpg"]
+    assert subscribed.function.wait() == [f"leaf-smut 97 % in {SOURCE}"]
 
 
 def test_a_source_passes_its_alerts_alone(subscribed: Subscribed) -> None:

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -89,6 +90,13 @@ class Pipeline:
 
     def wait_until_empty(self) -> None:
         self.wait_until(lambda: self.depth("ImagesQueueUrl") + self.depth("PredictionsQueueUrl") == 0, "empty queues")
+
+
+def link_in(text: str) -> str:
+    """The first link to a picture page in an alert's text."""
+    found = re.search(r"^http\S+/p/[a-z2-7]{32}$", text, re.MULTILINE)
+    assert found, text
+    return found[0]
 
 
 def user_environment(session: Session) -> dict[str, str]:
