@@ -7,8 +7,9 @@ import pytest
 
 from chalicelib.domain.errors import Fault, ModelNotRunning, Rejected, Retryable
 from chalicelib.domain.messages import Message
-from chalicelib.domain.predictions import Label, Prediction
+from chalicelib.domain.predictions import BoundingBox, Label, Prediction
 from chalicelib.domain.rows import row_key
+from chalicelib.domain.rules import Rules
 from chalicelib.queues.batch import MAX_TRIES, SECONDS_TO_SETTLE, Batch
 from chalicelib.steps.detect import encoded
 from chalicelib.steps.notify import SECONDS_FOR_AN_ALERT, Notify
@@ -31,7 +32,7 @@ SPOT = Label("brown-spot", 99)
 class Bench:
     """The step with a fake in each port."""
 
-    def __init__(self) -> None:
+    def __init__(self, interest: Rules | None = None) -> None:
         self.store, self.picture_links, self.topic = FakeStore(), FakePictureLinks(), FakeTopic()
         self.records = FakeIdempotencyRecords()
         self.clock = NOW
@@ -42,7 +43,7 @@ class Bench:
             picture_links=self.picture_links,
             topic=self.topic,
             records=self.records,
-            rules=rules(("leaf-smut", 90)),
+            rules=interest or rules(("leaf-smut", 90)),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
             telemetry=self.telemetry,
             zone=UTC,
@@ -318,3 +319,24 @@ def test_an_alert_that_fails_keeps_back_no_other_source(bench: Bench) -> None:
     bench.topic.refused["north"] = Retryable("InternalError", "later")
     assert bench(*from_sources("north", "south")) == ["m0"]
     assert bench.alerted == [["south/1.jpg"]]
+
+
+EXTREME_LABELS = [
+    Label(f"leaf-smut {number} {'写' * 100}", 99, BoundingBox(0.1, 0.1, 0.5, 0.5)) for number in range(10)
+] * 10
+
+
+@pytest.mark.parametrize("sources", [1, 100])
+def test_a_batch_of_extremes_has_an_alert_for_each_source_whose_lines_no_mail_server_breaks(sources: int) -> None:
+    bench = Bench(rules(("*", 90)))
+    keys = [f"{number % sources:03}/{number:03}{'写' * 338}" for number in range(100)]
+    assert [len(key.encode()) for key in keys] == [1021] * 100
+    messages = [predicted(prediction(*EXTREME_LABELS, key=key), key) for key in keys]
+    assert bench(*messages) == []
+    assert len(bench.topic.alerts) == sources
+    assert bench.pauses == [pytest.approx(1 / 3)] * (sources - 1)
+    for number, alert in enumerate(bench.topic.alerts):
+        assert alert.attributes["source"] == f"{number:03}"
+        assert max(len(line.encode()) for line in alert.text.splitlines()) <= 998
+        text = alert.text.replace("\n", " ")
+        assert [label for label in range(10) if f"leaf-smut {label} " not in text] == []
