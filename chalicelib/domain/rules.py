@@ -33,13 +33,20 @@ class Rules(Struct, frozen=True):
         own = (label.threshold for label in self.labels_of_interest if label.threshold is not None)
         return min([self.min_confidence, *own])
 
+    def names(self, label: str) -> bool:
+        """Whether a label of interest has this name, or any label is of interest."""
+        return self._match(label) is not None
+
     def is_of_interest(self, label: Label) -> bool:
         """Whether the label reached the threshold of a label of interest; the label's own name goes before `*`."""
-        by_name = {normalized_label(of_interest.name): of_interest for of_interest in self.labels_of_interest}
-        match = by_name.get(normalized_label(label.name)) or by_name.get(ANY_LABEL)
+        match = self._match(label.name)
         if match is None:
             return False
         return label.confidence >= (self.min_confidence if match.threshold is None else match.threshold)
+
+    def _match(self, name: str) -> LabelOfInterest | None:
+        by_name = {normalized_label(of_interest.name): of_interest for of_interest in self.labels_of_interest}
+        return by_name.get(normalized_label(name)) or by_name.get(ANY_LABEL)
 
     def labels_to_alert(self, prediction: Prediction) -> tuple[Label, ...]:
         """The labels that are of interest, the surest first; empty where the prediction is worth no alert."""

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Column, Table
 
+from chalicelib.domain.rules import Rules
 from chalicelib.domain.text import printable
 from labelwatch.analytics.athena import DECIMAL_TYPES, INTEGER_TYPES, Athena, QueryResult
 from labelwatch.analytics.queries import Narrowing, Query, load_query, narrow_query
 from labelwatch.shared import pricing
+from labelwatch.shared.interest import in_words
 from labelwatch.shared.records import print_records
 from labelwatch.shared.text import readable
 
@@ -36,11 +38,11 @@ def print_queries(console: Console, queries: Mapping[str, Query]) -> None:
     console.print("All queries accept --from and --to.")
 
 
-def print_result(console: Console, result: QueryResult) -> None:
-    """Prints the rows with rounded numbers."""
+def print_result(console: Console, result: QueryResult, rules: Rules) -> None:
+    """Prints the rows with rounded numbers, and with words where a label is missing or not of interest."""
     types = zip(result.columns, result.types, strict=True)
     numbers = [name for name, kind in types if kind in INTEGER_TYPES | DECIMAL_TYPES]
-    records = [[readable(value) for value in record.values()] for record in result.records]
+    records = [[readable(value) for value in in_words(record, rules).values()] for record in result.records]
     print_records(console, result.columns, records, numbers)
 
 

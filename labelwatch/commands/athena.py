@@ -89,6 +89,7 @@ def query(  # noqa: PLR0913 - a command's options, by name
     Example: `labelwatch athena query labels_by_day --format csv > labels.csv`
     """
     from labelwatch.analytics import Athena, output, queries
+    from labelwatch.shared import interest, stacks
     from labelwatch.shared.account import Account
 
     if name is None:
@@ -96,8 +97,9 @@ def query(  # noqa: PLR0913 - a command's options, by name
         return
     narrowing = queries.parse_narrowing(first, last, label or [], source or [])
     sql = queries.narrow_query(queries.load_query(name), narrowing)
+    account = Account(profile, region)
     with stderr().status("Running query…"):
-        athena = Athena.from_stack(Account(profile, region), stack)
+        athena = Athena.from_stack(account, stack)
         result = athena.query(sql)
         empty, scanned = (None, []) if result.rows else output.explain_empty(athena, narrowing)
     if form == Form.CSV:
@@ -105,7 +107,8 @@ def query(  # noqa: PLR0913 - a command's options, by name
     elif form == Form.JSON:
         sys.stdout.write(output.as_json(result))
     elif result.rows:
-        output.print_result(console(), result)
+        parameters = stacks.outputs(account.client("cloudformation"), stack, *interest.PARAMETERS)
+        output.print_result(console(), result, interest.rules_of(parameters))
     for line in (empty, output.price(result.scanned_bytes, *scanned)):
         if line:
             stderr().print(line, soft_wrap=True)

@@ -12,10 +12,9 @@ from chalicelib.domain.text import printable
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import PREFIX, DeadLetterOutcome, PredictionOutcome
 from labelwatch.report import Report
+from labelwatch.shared.interest import NO_LABEL, NOT_OF_INTEREST
 from labelwatch.shared.text import counted
 
-NO_LABEL = "no label detected"
-NOT_OF_INTEREST = "not of interest"
 MAX_IMAGES_SHOWN = 10
 
 
@@ -83,7 +82,7 @@ def _labels(result: Result, counts: dict[str, int], rules: Rules) -> Table:
 
 def _alerted(result: Result, label: str, rules: Rules) -> tuple[str, str, str]:
     """How many images with this label are below its threshold, how many are in an alert, and in how many alerts."""
-    if not rules.is_of_interest(Label(label, 100, None)):
+    if not rules.names(label):
         return NOT_OF_INTEREST, "", ""
     found = [
         (prediction, rules.is_of_interest(Label(name, confidence, None)))

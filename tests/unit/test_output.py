@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from labelwatch.analytics import Athena, Narrowing, output
 from labelwatch.analytics.athena import QueryResult
 from labelwatch.analytics.queries import load_queries
+from tests.support import builders
 from tests.support.terminal import printed
 
 RESULT = QueryResult(
@@ -18,6 +19,7 @@ RESULT = QueryResult(
     [["leaf-smut", "3", "97.5", "true"], [None, "1", None, "false"]],
     20_000_000,
 )
+RULES = builders.rules(("leaf-smut", 90.0))
 
 
 def test_json_has_numbers_booleans_and_null_as_such() -> None:
@@ -43,10 +45,17 @@ def test_any_text_comes_back_from_csv(cells: list[str]) -> None:
 
 def test_a_result_for_people_has_rounded_numbers() -> None:
     exact = QueryResult(["confidence", "of_interest"], ["double", "boolean"], [["97.84691518265154", "true"]], 0)
-    shown = printed(80, output.print_result, exact)
+    shown = printed(80, output.print_result, exact, RULES)
     assert "│       97.8 │ yes" in shown
     assert "97.84691518265154" in output.as_csv(exact)
     assert "97.84691518265154" in output.as_json(exact)
+
+
+def test_a_result_for_people_has_words_for_no_label_and_for_no_interest() -> None:
+    shown = printed(80, output.print_result, RESULT, RULES)
+    assert "│ no label  │" in shown
+    assert "│ not of interest │" in shown
+    assert "no label" not in output.as_csv(RESULT) + output.as_json(RESULT)
 
 
 def test_seven_columns_are_whole_at_80_columns() -> None:
@@ -62,7 +71,7 @@ def test_seven_columns_are_whole_at_80_columns() -> None:
     ]
     columns = ["detected_at", "label", "confidence", "bucket", "image", "version_id", "prediction_id"]
     result = QueryResult(columns, ["timestamp", "varchar", "double", *["varchar"] * 4], [row], 0)
-    lines = printed(80, output.print_result, result).splitlines()
+    lines = printed(80, output.print_result, result, RULES).splitlines()
     assert lines[0] == "detected_at:   2026-11-22 10:00:00"
     assert lines[2:5:2] == ["confidence:    97.8", f"image:         {key}"]
     assert [line.partition(":")[0] for line in lines] == [*columns, ""]
@@ -70,7 +79,7 @@ def test_seven_columns_are_whole_at_80_columns() -> None:
 
 def test_control_characters_are_shown_as_escapes() -> None:
     hostile = QueryResult(["image"], ["varchar"], [["a\x1b[2Jb.jpg"]], 0)
-    assert "a\\x1b[2Jb.jpg" in printed(80, output.print_result, hostile)
+    assert "a\\x1b[2Jb.jpg" in printed(80, output.print_result, hostile, RULES)
 
 
 @pytest.mark.parametrize("width", [55, 80])

@@ -6,8 +6,9 @@ from rich.console import Console
 from chalicelib.domain.rules import LabelOfInterest, Rules
 from labelwatch.local.mailbox import Mail
 from labelwatch.local.outcomes import DeadLetterOutcome, PredictionOutcome
-from labelwatch.local.result import MAX_IMAGES_SHOWN, NO_LABEL, NOT_OF_INTEREST, Result, show, show_totals
+from labelwatch.local.result import MAX_IMAGES_SHOWN, Result, show, show_totals
 from labelwatch.report import Report
+from labelwatch.shared.interest import NO_LABEL, NOT_OF_INTEREST
 
 RULES = Rules((LabelOfInterest("leaf-smut", 90),), 60)
 WITH_ALERT = PredictionOutcome(
