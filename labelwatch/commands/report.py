@@ -24,25 +24,29 @@ def report(  # noqa: PLR0913 - a command's options, by name
 ) -> None:
     """Write the predictions as one HTML page that opens offline.
 
-    The page has the visuals of QuickSight (athena/quicksight.json), queried with Athena. The pie is also a PNG file for
-    slides and e-mails. Links open images in the S3 console and need access to the account.
+    The page has the newest images of interest with their boxes, and the visuals of QuickSight (athena/quicksight.json),
+    queried with Athena. The pie is also a PNG file for slides and e-mails. Links open images in the S3 console and need
+    access to the account.
     """
     from labelwatch.analytics import Athena
     from labelwatch.analytics.queries import parse_narrowing
     from labelwatch.report import Scope, write_report
-    from labelwatch.report.build import picture_addresses
+    from labelwatch.report.build import OUTPUTS, picture_addresses
     from labelwatch.shared import stacks
     from labelwatch.shared.account import Account
 
     narrowing = parse_narrowing(first, last, label or [], source or [])
     account = Account(profile, region)
-    outputs = stacks.outputs(account.client("cloudformation"), stack, "LabelsofInterest", "WorkgroupName")
+    outputs = stacks.outputs(account.client("cloudformation"), stack, "WorkgroupName", *OUTPUTS)
     with stderr().status("Running queries…") as status:
         written = write_report(
+            account.client,
             Athena.from_stack(account, stack),
-            Scope(stack, outputs["LabelsofInterest"], narrowing),
+            Scope(stack, outputs, narrowing),
             folder,
-            picture_addresses(account),
-            lambda name: status.update(f"Running query {name}…"),
+            address_of=picture_addresses(account),
+            on_step=status.update,
         )
+    for problem in written.problems:
+        stderr().print(problem, soft_wrap=True)
     console().print(f"{written.page}\n{written.pie or 'No labels found: labels.png was not written.'}", soft_wrap=True)

@@ -70,9 +70,10 @@ def _run(images: Path | None, folder: Path, cache: Path, console: Console) -> No
                 for row in session.athena.query(load_query("labels_by_count").sql).records
             }
             with _step(progress, "Writing the report"):
-                report = write_report(
-                    session.athena, Scope(f"{STACK} (demo)", labels, Narrowing()), folder, address_of=None
-                )
+                parameters = {"LabelsofInterest": labels, "MinConfidence": f"{MIN_CONFIDENCE:g}"}
+                scope = Scope(f"{STACK} (demo)", parameters | session.outputs, Narrowing())
+                # The links would end with the local AWS.
+                report = write_report(session.local_aws.client, session.athena, scope, folder, address_of=None)
     console.print(f"\nLabels of interest: {labels} (default threshold: {MIN_CONFIDENCE:g})\n")
     show(console, result, counts, Rules(settings.labels_of_interest(labels), MIN_CONFIDENCE))
     show_totals(console, result, folder, report)

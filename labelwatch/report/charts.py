@@ -1,16 +1,18 @@
 """Charts as pictures, drawn with Vega-Lite."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import vl_convert
 
+from chalicelib.domain.colours import OTHER
 from chalicelib.domain.text import printable
 from labelwatch.report.visuals import Field, Visual
 
-# Okabe and Ito's colours, which colour-blind people can distinguish, without black, which a dark page hides.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+# Okabe and Ito's colours, which colour-blind people can distinguish, without black, which a dark page hides. A label's
+# number is the position of its colour. The last colour is grey, for the labels without a colour of their own.
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 # A chart with its legend is as wide as a phone's screen, so that its text keeps its size there.
 _WIDTH, _HEIGHT, _FONT_SIZE = 320, 220, 14
 _MAX_LABEL_WIDTH, _MAX_BAR_WIDTH, _DAYS_ON_AXIS = 224, 64, 2
@@ -19,6 +21,7 @@ OTHERS = "other labels"
 
 type Rows = Sequence[dict[str, Any]]
 type Spec = dict[str, Any]
+type ColourNumbers = Mapping[str, int]
 
 
 class Palette(NamedTuple):
@@ -34,41 +37,42 @@ DARK = Palette("#e8ecf1", "#3b4654")
 PAPER = Palette("#1b2430", "#d5dae1", "#ffffff")
 
 
-def svg(visual: Visual, rows: Rows, labels: Sequence[str], palette: Palette) -> str:
-    """The chart; `labels` are the labels of all charts, so that each has the same colour in every chart."""
-    drawn: str = vl_convert.vegalite_to_svg(_spec(visual, rows, labels, palette), vl_version=_VEGA_LITE)
+def svg(visual: Visual, rows: Rows, numbers: ColourNumbers, palette: Palette) -> str:
+    """The chart; `numbers` has the labels of all charts, which a legend lists."""
+    drawn: str = vl_convert.vegalite_to_svg(_spec(visual, rows, numbers, palette), vl_version=_VEGA_LITE)
     return drawn
 
 
-def png(visual: Visual, rows: Rows, labels: Sequence[str]) -> bytes:
+def png(visual: Visual, rows: Rows, numbers: ColourNumbers) -> bytes:
     """The chart with its title on white, for slides and mails."""
-    spec = _spec(visual, rows, labels, PAPER) | {"title": visual.title, "padding": 16}
+    spec = _spec(visual, rows, numbers, PAPER) | {"title": visual.title, "padding": 16}
     drawn: bytes = vl_convert.vegalite_to_png(spec, vl_version=_VEGA_LITE, scale=2)
     return drawn
 
 
-def _spec(visual: Visual, rows: Rows, labels: Sequence[str], palette: Palette) -> Spec:
+def _spec(visual: Visual, rows: Rows, numbers: ColourNumbers, palette: Palette) -> Spec:
     role = "Category" if visual.kind == "pie" else "Colors"
     label, value = _only_field(visual, role).column, _only_field(visual, "Values").column
-    chart = _CHARTS[visual.kind](visual, *_with_colours(rows, label, value, labels))
+    chart = _CHARTS[visual.kind](visual, *_with_colours(rows, label, value, numbers))
     size = {"width": _WIDTH, "height": _HEIGHT, "autosize": {"type": "fit-x", "contains": "padding"}}
     return size | {"background": palette.background, "config": _config(palette)} | chart
 
 
 def _with_colours(
-    rows: Rows, label_column: str, value_column: str, labels: Sequence[str]
+    rows: Rows, label_column: str, value_column: str, numbers: ColourNumbers
 ) -> tuple[Rows, dict[str, str]]:
-    """The rows as they are drawn, and the colour of each name: at most as many names as colours.
+    """The rows as they are drawn, and the colour of each name.
 
-    All other labels are drawn as one part, since nobody can distinguish more colours. The table has every label.
+    Several labels without a colour of their own are drawn as one part, the last. The table has every label.
     """
-    separate = labels if len(labels) <= len(_COLOURS) else labels[: len(_COLOURS) - 1]
-    names = {label: printable(label) if label in separate else OTHERS for label in labels}
+    labels = sorted(numbers, key=lambda label: numbers[label] == OTHER)
+    is_last_alone = list(numbers.values()).count(OTHER) == 1
+    names = {label: OTHERS if numbers[label] == OTHER and not is_last_alone else printable(label) for label in labels}
     sums: dict[tuple[tuple[str, Any], ...], int] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: numbers[row[label_column]] == OTHER):
         key = tuple((row | {label_column: names[row[label_column]], value_column: None}).items())
         sums[key] = sums.get(key, 0) + row[value_column]
-    colours = dict(zip(dict.fromkeys(names.values()), _COLOURS, strict=False))
+    colours = {names[label]: OKABE_ITO[numbers[label]] for label in labels}
     return [dict(key) | {value_column: total} for key, total in sums.items()], colours
 
 

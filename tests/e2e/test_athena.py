@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.predictions import Label, Prediction
+from chalicelib.domain.predictions import BoundingBox, Label, Prediction
 from chalicelib.domain.rows import encoded, row_key, rows_of
 from labelwatch.analytics import TABLES, Athena, Narrowing, Tables, load_query, narrow_query
 from labelwatch.analytics.queries import load_queries
@@ -26,6 +26,8 @@ RULES = rules(("leaf-smut", 90.0), min_confidence=50)
 FIRST = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=9)
 LABELS = st.one_of(st.sampled_from(["leaf-smut", "Leaf-Smut", "brown-spot", "it's", '稲 \\ "x"']), TEXTS)
+SHARES = st.floats(0, 1)
+BOXES = st.none() | st.builds(BoundingBox, SHARES, SHARES, SHARES, SHARES)
 EVERYTHING = Narrowing()
 
 
@@ -73,7 +75,7 @@ def sets_of_predictions(draw: st.DrawFn) -> list[Prediction]:
     predictions = []
     for number in range(draw(st.integers(1, 14))):
         uploaded = FIRST + dt.timedelta(days=draw(st.integers(0, 3)), milliseconds=draw(st.integers(0, 86_399_999)))
-        labels = draw(st.lists(st.builds(Label, LABELS, st.floats(0, 100)), max_size=4))
+        labels = draw(st.lists(st.builds(Label, LABELS, st.floats(0, 100), BOXES), max_size=4))
         folder = draw(st.sampled_from(["", "uploads/camera-north/", "field 1/uploads/x/"]))
         predictions.append(
             builders.prediction(
@@ -151,8 +153,10 @@ def check_confidence_by_label(database: Database, predictions: list[Prediction])
 def check_images_without_label(database: Database, predictions: list[Prediction]) -> None:
     images = Counter(map(day_of, predictions))
     without = Counter(day_of(prediction) for prediction in predictions if not prediction.labels)
+    interesting = images_by((day_of(prediction), prediction) for prediction, _ in of_interest(predictions))
     assert database.rows_of_query("images_without_label") == [
-        (day, images[day], without[day], percent(without[day], images[day])) for day in sorted(images)
+        (day, images[day], interesting.get(day, 0), without[day], percent(without[day], images[day]))
+        for day in sorted(images)
     ]
 
 
@@ -184,6 +188,21 @@ def check_newest_of_interest(database: Database, predictions: list[Prediction]) 
     assert [row[0] for row in rows] == sorted((row[0] for row in rows), reverse=True)
 
 
+def check_boxes_of_interest(database: Database, predictions: list[Prediction]) -> None:
+    rows = database.rows_of_query("boxes_of_interest")
+    assert Counter((key, label, confidence, box) for *_, key, _, label, confidence, box in boxes_of(rows)) == Counter(
+        (prediction.image.key, label.name, label.confidence, label.bounding_box)
+        for prediction, label in of_interest(predictions)
+    )
+    assert [row[0] for row in rows] == sorted((row[0] for row in rows), reverse=True)
+
+
+def boxes_of(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The rows with a bounding box in place of its four numbers and the id."""
+    for *others, left, top, width, height, _ in rows:
+        yield *others, None if left is None else BoundingBox(left, top, width, height)
+
+
 def check_newest_predictions(database: Database, predictions: list[Prediction]) -> None:
     interesting = of_interest(predictions)
     rows = database.rows_of_query("newest_predictions")
@@ -206,6 +225,7 @@ def check_slowest_detections(database: Database, predictions: list[Prediction]) 
 
 
 CHECKS: dict[str, Callable[[Database, list[Prediction]], None]] = {
+    "boxes_of_interest": check_boxes_of_interest,
     "confidence_by_label": check_confidence_by_label,
     "images_by_source": check_images_by_source,
     "images_without_label": check_images_without_label,
@@ -217,6 +237,21 @@ CHECKS: dict[str, Callable[[Database, list[Prediction]], None]] = {
     "newest_predictions": check_newest_predictions,
     "slowest_detections": check_slowest_detections,
 }
+
+
+def test_the_boxes_are_of_the_newest_24_images_each_by_its_newest_prediction(database: Database) -> None:
+    labels = [Label("leaf-smut", 97.0, BoundingBox(0.1, 0.2, 0.3, number / 10)) for number in range(3)]
+    images = [image(f"{number}.jpg", uploaded_at=FIRST + dt.timedelta(minutes=number)) for number in range(30)]
+    models = [MODEL, MODEL.replace("rice.1", "rice.2")]
+    database.fill([
+        builders.prediction(*labels, image=image, model=model, detected_at=FIRST + dt.timedelta(days=day))
+        for image in images for day, model in enumerate(models)
+    ])  # fmt: skip
+    rows = database.rows_of_query("boxes_of_interest")
+    assert list(dict.fromkeys(row[3] for row in rows)) == [f"{number}.jpg" for number in range(29, 5, -1)]
+    newest = {builders.prediction(image=image, model=models[1]).id for image in images}
+    assert len(rows) == 24 * len(labels)
+    assert {row[-1] for row in rows} < newest
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
