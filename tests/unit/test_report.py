@@ -204,6 +204,13 @@ def test_labels_without_a_colour_of_their_own_are_drawn_together() -> None:
     assert shown == [*(f"1 (2%): label {number}" for number in range(7)), f"33 (82%): {charts.OTHERS}"]
 
 
+def test_the_labels_drawn_together_are_the_last_part() -> None:
+    labels = [f"label {number}" for number in range(40)]
+    visual, numbers = VISUALS["labels_by_count"], colour_numbers(labels, labels[-1:])
+    drawn = charts.svg(visual, [{"label": label, "images": 1} for label in labels], numbers, charts.LIGHT)
+    assert re.findall(r"%\): ([^<]+)<", drawn)[-2:] == ["label 39", charts.OTHERS]
+
+
 def test_as_many_labels_as_colours_are_each_drawn() -> None:
     labels = [f"label {number}" for number in range(8)]
     visual = VISUALS["labels_by_count"]
@@ -313,10 +320,10 @@ def test_a_thumbnail_that_is_missing_says_why_and_has_no_box() -> None:
     assert not {"img", "rect"} & {tag for tag, _ in elements.found}
 
 
-def test_a_label_has_the_colour_of_the_charts_in_a_thumbnail() -> None:
-    text = rendered(thumbnails=[thumbnail("brown-spot")])
-    elements = Elements(text)
-    (number,) = {box["class"] for tag, box in elements.found if tag == "rect"} & {"c1"}
-    assert f".{number} {{ color: {charts.OKABE_ITO[1]}; }}" in text
-    assert all(charts.OKABE_ITO[1].lower() in svg.lower() for svg in pictures(text))
-    assert "c0" not in {box["class"] for tag, box in elements.found if tag == "rect"}
+@pytest.mark.parametrize(("label", "number"), [("leaf-smut", 0), ("brown-spot", 1)])
+def test_a_label_has_the_colour_of_the_charts_in_a_thumbnail(label: str, number: int) -> None:
+    text = rendered(thumbnails=[thumbnail(label)])
+    classes = [attributes["class"] for tag, attributes in Elements(text).found if tag == "rect"]
+    assert classes[:2] == [f"c{number}"] * 2
+    assert f".c{number} {{ color: {charts.OKABE_ITO[number]}; }}" in text
+    assert all(charts.OKABE_ITO[number].lower() in svg.lower() for svg in pictures(text))
