@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from chalicelib.domain.colours import colour_numbers
+from chalicelib.domain.templates import load_template
 from chalicelib.domain.text import printable
 from labelwatch.analytics import Narrowing, load_query
 from labelwatch.report import Scope, charts, page
@@ -256,6 +257,11 @@ def test_control_characters_are_drawn_as_escapes(label: str) -> None:
     assert f"1 (100%): {printable(label)}" in drawn
     assert printable(label).isascii()
     rendered(label, thumbnails=[thumbnail(label)]).encode()
+
+
+def test_the_picture_page_of_an_alert_has_the_same_colours() -> None:
+    colours = re.findall(r"\.c\d \{ color: (#\w+)", load_template("picture.css").render())
+    assert colours == [colour.lower() for colour in charts.OKABE_ITO]
 
 
 def test_a_visual_that_a_report_cannot_draw_is_refused_with_its_name(tmp_path: Path) -> None:
