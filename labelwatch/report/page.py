@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from chalicelib.domain.boxes import DrawnBox, drawn_boxes
 from chalicelib.domain.colours import colour_numbers
+from chalicelib.domain.images import file_name_of
 from chalicelib.domain.predictions import Label
 from chalicelib.domain.rules import Rules
 from labelwatch.report import charts
@@ -100,6 +101,7 @@ class Picture(NamedTuple):
     """A thumbnail as a data URL, or the reason why there is none, with its boxes, link and text."""
 
     name: str
+    key: str
     address: str | None
     url: str | None
     problem: str
@@ -148,7 +150,8 @@ def _card(contents: Contents, visual: Visual, rows: Rows, address_of: AddressOf 
 def _picture(thumbnail: Thumbnail, colours: ColourNumbers, address_of: AddressOf | None) -> Picture:
     row, labels = thumbnail.found
     return Picture(
-        name=readable(row["image"]),
+        name=readable(file_name_of(row["image"])),
+        key=readable(row["image"]),
         address=address_of(row) if address_of else None,
         url=_data_url("image/jpeg", thumbnail.jpeg) if thumbnail.jpeg else None,
         problem=thumbnail.problem,

@@ -86,7 +86,11 @@ def test_the_demo_counts_images_of_each_label_and_all_alerts(demo: Demo) -> None
 
 def test_the_demo_leaves_a_report_and_a_chart(demo: Demo) -> None:
     assert str(demo.folder / "report.html") in demo.output
-    assert "labelwatch (demo)" in (demo.folder / "report.html").read_text()
+    report = (demo.folder / "report.html").read_text()
+    assert "labelwatch (demo)" in report
+    predictions, of_interest, *_, dead_letters = re.findall(r"<dd>(\d+)", report)
+    assert (predictions, dead_letters) == ("33", "1")
+    assert report.count("data:image/jpeg") == min(24, int(of_interest)) > 0
     with Image.open(demo.folder / "labels.png") as chart:
         assert chart.format == "PNG"
 

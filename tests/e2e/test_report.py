@@ -275,7 +275,7 @@ def test_a_thumbnail_has_its_labels_and_the_link_of_its_image(opened: tuple[Page
     assert "leaf-smut 97.8 % in 2 boxes" in first.inner_text()
     assert HOSTILE in first.inner_text()
     assert "/reported-pictures/boxed.png?" in str(first.locator("a").get_attribute("href"))
-    assert hostile.locator("a").inner_text() == list(SIZES)[1]
+    assert hostile.locator("a").inner_text() == list(SIZES)[1].removeprefix("field 1/")
     assert DELETED in page.locator(".thumbnails li").nth(len(SIZES)).inner_text()
 
 

@@ -304,16 +304,21 @@ def test_the_pie_can_be_drawn_as_a_png_too() -> None:
     assert charts.png(visual, rows_of(visual), {"leaf-smut": 0, "brown-spot": 1}).startswith(b"\x89PNG\r\n")
 
 
-def test_a_thumbnail_has_its_picture_boxes_labels_source_time_and_link() -> None:
+def test_a_thumbnail_has_its_picture_labels_source_time_and_link() -> None:
     text = rendered(thumbnails=[thumbnail()], visuals=[], address_of=lambda row: f"https://x.example/{row['image']}")
     elements = Elements(text)
     (picture,) = [attributes for tag, attributes in elements.found if tag == "img"]
     assert base64.b64decode((picture["src"] or "").removeprefix("data:image/jpeg;base64,")) == b"JPEG"
     (link,) = [attributes["href"] for tag, attributes in elements.found if tag == "a"]
     assert link == "https://x.example/field 1/<b>.jpg"
+    assert "field 1/<b>.jpg" in [attributes.get("title") for _, attributes in elements.found]
     shown = " ".join("".join(elements.texts).split())
-    for part in ("leaf-smut 97.8 % in 2 boxes", "rust 95.0 %", "field 1/<b>.jpg", "field 1, 2026-11-01 10:00:00"):
+    for part in ("leaf-smut 97.8 % in 2 boxes", "rust 95.0 %", "<b>.jpg", "field 1", "2026-11-01 10:00:00"):
         assert part in shown
+
+
+def test_the_boxes_of_a_thumbnail_are_shares_of_its_picture() -> None:
+    elements = Elements(rendered(thumbnails=[thumbnail()], visuals=[]))
     boxes = [attributes for tag, attributes in elements.found if tag == "rect"]
     assert [(box["x"], box["y"], box["width"], box["height"]) for box in boxes] == [
         ("25.0%", "50.0%", "50.0%", "25.0%"), ("0.0%", "50.0%", "50.0%", "25.0%"), ("25.0%", "50.0%", "50.0%", "25.0%"),
