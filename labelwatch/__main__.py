@@ -18,6 +18,7 @@ from labelwatch.commands import (
     backfill,
     dead_letters,
     deploy,
+    links,
     local,
     model,
     quicksight,
@@ -48,6 +49,7 @@ app.command()(backfill.backfill)
 app.command()(audit.audit)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(links.app, name="links")
 app.add_typer(model.app, name="model")
 app.add_typer(athena.app, name="athena")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -14,7 +14,7 @@ from msgspec import Struct
 LINK_LIFETIME = timedelta(days=30)
 # Without padding, and in letters and digits alone: mail programs cut other characters off the end of a link.
 _ID_BYTES = 20
-_ID = re.compile("[a-z2-7]{32}")
+LINK_ID = "[a-z2-7]{32}"
 
 
 class PictureLink(Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ def new_link(row_key: str, source: str, now: datetime) -> tuple[str, PictureLink
 
 def digest_of(link_id: str) -> str | None:
     """The SHA-256 of the id in hex; None where it is no id of a link."""
-    return _digest(link_id) if _ID.fullmatch(link_id) else None
+    return _digest(link_id) if re.fullmatch(LINK_ID, link_id) else None
 
 
 def _digest(link_id: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
+from rich.console import Console
 
 from chalicelib.adapters.dynamodb import RECORD_RETENTION, IdempotencyTable, LinkTable, ModelStateTable, TokenTable
 from chalicelib.domain.errors import Retryable
@@ -16,6 +17,8 @@ from chalicelib.domain.links import new_link
 from chalicelib.domain.model import ModelState
 from chalicelib.domain.tokens import TokenCredential, TokenRecord
 from chalicelib.wiring import LazyClient
+from labelwatch.links import revoking
+from labelwatch.shared.console import Terminal
 from tests.integration.conftest import TABLE
 from tests.support.builders import NOW
 
@@ -288,3 +291,12 @@ def test_a_revoked_link_is_deleted_and_the_others_stay(links: LinkTable) -> None
     assert links.revoke(first.digest)
     assert not links.revoke(first.digest)
     assert (links.find(first.digest), list(links.all())) == (None, [second])
+
+
+def test_revoking_all_links_of_a_table_leaves_its_other_items(links: LinkTable, tokens: TokenTable) -> None:
+    for number in range(30):
+        links.add(new_link("row", f"field-{number}", THEN)[1])
+    tokens.add(CREDENTIAL, NOW)
+    revoking.revoke(links, list(links.all()), Terminal(Console(quiet=True), lambda _: True))
+    assert list(links.all()) == []
+    assert tokens.all() == [TokenRecord("camera-north", THEN)]

@@ -170,6 +170,13 @@ class FakeLinks(Failing):
         self.finds.append(digest)
         return self.stored.get(digest)
 
+    def all(self) -> list[PictureLink]:
+        return list(self.stored.values())
+
+    def revoke(self, digest: str) -> bool:
+        self._fail()
+        return self.stored.pop(digest, None) is not None
+
 
 class FakePictures(Failing):
     """Every picture exists but those in `deleted`; keeps what was signed."""

@@ -11,8 +11,8 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 LIBRARY = ("chalicelib",)
 CAPABILITIES = (
-    "analytics", "audit", "backfill", "dead_letters", "deploy", "model", "quicksight", "report", "subscriptions",
-    "uploads",
+    "analytics", "audit", "backfill", "dead_letters", "deploy", "links", "model", "quicksight", "report",
+    "subscriptions", "uploads",
 )  # fmt: skip
 # A layer may import itself and the layers named here. Where several names fit a module, the longest counts.
 ARROWS = {
@@ -37,6 +37,7 @@ ARROWS = {
     "labelwatch.backfill": ("labelwatch.shared", *LIBRARY),
     "labelwatch.dead_letters": ("labelwatch.shared", *LIBRARY),
     "labelwatch.deploy": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.links": ("labelwatch.shared", *LIBRARY),
     "labelwatch.model": ("labelwatch.shared", *LIBRARY),
     "labelwatch.quicksight": ("labelwatch.shared", "labelwatch.analytics", *LIBRARY),
     "labelwatch.report": ("labelwatch.shared", "labelwatch.analytics", *LIBRARY),
