@@ -10,7 +10,7 @@ from msgspec import Struct
 from chalicelib import __version__
 from chalicelib.domain import pages
 from chalicelib.domain.errors import BadRequest
-from chalicelib.domain.pages import PicturePage
+from chalicelib.domain.pages import Page, PicturePage
 from chalicelib.domain.uploads import PresignedUpload
 
 type Headers = dict[str, str | list[str]]
@@ -63,7 +63,7 @@ def presign_upload(app: Chalice, step: Callable[[str, str | bytes], PresignedUpl
     return _answer(201, presigned, {"Cache-Control": "no-store"})
 
 
-def picture_page(app: Chalice, page: PicturePage | None, as_html: Callable[[PicturePage | None], str]) -> Response:
+def picture_page(app: Chalice, page: Page | None, as_html: Callable[[Page | None], str]) -> Response:
     """200 with the page, as HTML or, where the request accepts JSON alone, as JSON; 404 without one."""
     request: Any = app.current_request
     accepted = request.headers.get("accept", "")
@@ -81,9 +81,9 @@ def picture_page(app: Chalice, page: PicturePage | None, as_html: Callable[[Pict
     )
 
 
-def picture_image(page: PicturePage | None) -> Response:
+def picture_image(page: Page | None) -> Response:
     """302 to the freshly signed picture; 404 without one."""
-    if page is None or page.picture is None:
+    if not isinstance(page, PicturePage) or page.picture is None:
         return _no_page()
     return Response("", _PAGE_HEADERS | {"Location": page.picture.url}, 302)
 

@@ -17,7 +17,7 @@ from chalicelib.adapters.s3 import ImageObjects, PictureObjects, RowObjects, Upl
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.domain import pages
-from chalicelib.domain.pages import PicturePage
+from chalicelib.domain.pages import Page
 from chalicelib.domain.times import time_zone
 from chalicelib.domain.uploads import PresignedUpload
 from chalicelib.queues.batch import MAX_CONCURRENT_CALLS, Batch, BatchResponse, messages_of
@@ -89,6 +89,7 @@ class Service:
             picture_links=picture_links if settings.picture_links else lambda _: {},
             topic=AlertTopic(self._lazy_client("sns"), settings.topic_arn),
             records=self._idempotency_records("alert"),
+            test_records=self._idempotency_records("test-alert"),
             rules=settings.rules,
             batch=batch,
             telemetry=telemetry,
@@ -147,8 +148,8 @@ class Service:
         return _flushing(telemetry, step)
 
     @cached_property
-    def show_picture(self) -> Callable[[str], PicturePage | None]:
-        """Gives the picture page of a link's id, or None."""
+    def show_picture(self) -> Callable[[str], Page | None]:
+        """Gives the page of a link's id, or None."""
         settings, telemetry = self.settings, self._telemetry("show_picture")
         if not settings.picture_links:
             return lambda _: None
@@ -161,8 +162,8 @@ class Service:
         )
         return _flushing(telemetry, step)
 
-    def as_html(self, page: PicturePage | None) -> str:
-        """The picture page for people; None is the page of a link that does not work."""
+    def as_html(self, page: Page | None) -> str:
+        """The page for people; None is the page of a link that does not work."""
         return pages.as_html(page, self.zone, [label.name for label in self.settings.labels_of_interest])
 
     @cached_property

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 
 from chalicelib.domain.errors import Fault
 from labelwatch.commands import (
+    alert,
     athena,
     audit,
     backfill,
@@ -48,6 +49,7 @@ app.command()(report.report)
 app.command()(backfill.backfill)
 app.command()(audit.audit)
 app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(alert.app, name="alert")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(links.app, name="links")
 app.add_typer(model.app, name="model")

@@ -1,6 +1,7 @@
-"""DynamoDB: the stack's table. The kinds of its items are `token`, `model`, `alert`, `dead-letter` and `link`.
+"""DynamoDB: the stack's table.
 
-A sixth kind, `purged`, is only of the command (labelwatch/dead_letters/purged.py).
+The kinds of its items are `token`, `model`, `alert`, `test-alert`, `dead-letter` and `link`. A seventh kind, `purged`,
+is only of the command (labelwatch/dead_letters/purged.py).
 """
 
 from __future__ import annotations
@@ -210,6 +211,10 @@ class IdempotencyTable:
     def complete(self, record_id: str, now: datetime) -> None:
         """Writes that the action has happened, even if another owner has the lock by now."""
         self._items.update(record_id, "SET completed_at = :now", {":now": _time(now)})
+
+    def is_completed(self, record_id: str) -> bool:
+        """Whether the action has happened, as far as that was written."""
+        return "completed_at" in self._items.get(record_id)
 
     def release(self, record_id: str, owner: str) -> None:
         """Ends the owner's lock early, so that the next delivery need not wait for its end."""

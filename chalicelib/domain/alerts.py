@@ -61,6 +61,7 @@ ATTRIBUTES = {
     "predictions": Attribute(
         "String.Array", "Keys of the objects with the rows of all predictions, in the output bucket."
     ),
+    "test": Attribute("String", "`yes` in a test alert, whose image and rows do not exist. Other alerts lack it."),
 }
 
 
@@ -95,9 +96,10 @@ class AlertText(Struct, frozen=True):
     """What chalicelib/templates/alert.txt reads. No name in it is read as a link by a mail program.
 
     `labels` are the first few labels, and `more_labels` counts the others; `all_labels` is empty where these are all.
-    `more_pictures` counts the pictures that did not fit.
+    `more_pictures` counts the pictures that did not fit. `test` is whether `labelwatch alert test` made the alert.
     """
 
+    test: bool
     count: int
     source: str
     labels: Sequence[LabelText]
@@ -109,7 +111,7 @@ class AlertText(Struct, frozen=True):
 
 
 def compose_alert(findings: Sequence[Finding], links: Mapping[str, str], zone: tzinfo) -> Alert:
-    """One alert of all findings, at least one and of one source; it stays under the limits of SNS however many.
+    """One alert of all findings, at least one, of one source, all tests or none; it stays under the limits of SNS.
 
     `links` are the addresses of picture pages by prediction id; times are written in this zone.
     """
@@ -160,6 +162,7 @@ def _headline_text(findings: Sequence[Finding], name_of: Callable[[str], str], m
     labels = _label_texts(findings, name_of)
     prediction = findings[0].prediction
     return AlertText(
+        test=prediction.test,
         count=len(findings),
         source=name_of(prediction.image.source),
         labels=labels[:most_labels],
@@ -225,6 +228,7 @@ def _attributes(findings: Sequence[Finding]) -> dict[str, str | float | list[str
         "bucket": buckets[0] if len(buckets) == 1 else buckets,
         "images": _fitting([quote(image.key) for image in images]),
         "predictions": [row_key(finding.prediction) for finding in findings],
+        **({"test": "yes"} if findings[0].prediction.test else {}),
     }
 
 

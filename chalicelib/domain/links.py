@@ -18,7 +18,10 @@ LINK_ID = "[a-z2-7]{32}"
 
 
 class PictureLink(Struct, frozen=True, kw_only=True):
-    """What a link stands for: the rows of one prediction, by their key, until it expires (UTC)."""
+    """What a link stands for: the rows of one prediction, by their key, until it expires (UTC).
+
+    The key is empty in a link of a test alert, which has no rows.
+    """
 
     digest: str
     row_key: str

@@ -1,4 +1,4 @@
-"""The picture page: what a link of an alert shows, as HTML and as JSON."""
+"""The picture page: what a link of an alert shows, as HTML and as JSON. A test alert's link has a page of its own."""
 
 import base64
 import hashlib
@@ -60,6 +60,17 @@ class PicturePage(Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+class AlertTestPage(Struct, frozen=True, kw_only=True):
+    """What the link of a test alert shows, which has no picture."""
+
+    test: bool = True
+    source: str
+    expires_at: datetime
+
+
+type Page = PicturePage | AlertTestPage
+
+
 class LabelText(Struct, frozen=True):
     """A label with its highest confidence, its boxes, and the number of its colour."""
 
@@ -79,21 +90,24 @@ def labels_of(rows: Sequence[Row]) -> tuple[PageLabel, ...]:
     return tuple(sorted(found, key=lambda label: (not label.of_interest, -label.confidence)))
 
 
-def as_html(page: PicturePage | None, zone: tzinfo, labels_of_interest: Sequence[str]) -> str:
+def as_html(page: Page | None, zone: tzinfo, labels_of_interest: Sequence[str]) -> str:
     """The page for people; None is the page of a link that does not work, the same for every such link."""
-    shown = _shown(page, zone, labels_of_interest) if page else {}
-    return load_template("picture.html").render(style=_style(), page=page, **shown)
+    picture = page if isinstance(page, PicturePage) else None
+    shown = _shown(picture, zone, labels_of_interest) if picture else {}
+    is_test = isinstance(page, AlertTestPage)
+    return load_template("picture.html").render(style=_style(), page=picture, is_test=is_test, **shown)
 
 
-def content_security_policy(page: PicturePage | None) -> str:
+def content_security_policy(page: Page | None) -> str:
     """Allows the style sheet by its hash and the picture by its host, and nothing else."""
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    images = f"; img-src {_origin(page.picture.url)}" if page and page.picture else ""
+    picture = page.picture if isinstance(page, PicturePage) else None
+    images = f"; img-src {_origin(picture.url)}" if picture else ""
     sources = f"default-src 'none'; style-src 'sha256-{digest}'{images}"
     return f"{sources}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def as_json(page: PicturePage) -> bytes:
+def as_json(page: Page) -> bytes:
     """The page for programs."""
     return msgspec.json.encode(page)
 

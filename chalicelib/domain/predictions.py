@@ -29,7 +29,8 @@ class Label(Struct, frozen=True):
 class Prediction(Struct, frozen=True, kw_only=True):
     """The labels of one image. `min_confidence` is the MinConfidence of the request: no label is below it.
 
-    `notify` is whether people may be notified; the default reads messages that were sent before there was this field.
+    `notify` is whether people may be notified, `test` whether it is of no image and only for a test alert. The defaults
+    read messages that were sent before there were these fields.
     """
 
     image: ImageReference
@@ -38,6 +39,7 @@ class Prediction(Struct, frozen=True, kw_only=True):
     labels: tuple[Label, ...]
     detected_at: datetime
     notify: bool = True
+    test: bool = False
 
     @property
     def id(self) -> str:

@@ -1,5 +1,7 @@
 """The notify step: rows into the output bucket first, then an alert for each source whose predictions are worth one.
 
+`labelwatch alert test` sends a prediction of no image, which makes a test alert and no row.
+
 docs/decisions/0002 says why the rows come first, 0003 what one alert is about, 0015 why it comes once. The alert's text
 is in domain/alerts.py, the threshold of a label in domain/rules.py, the columns of a row in domain/rows.py.
 """
@@ -16,7 +18,7 @@ from chalicelib.domain import rows
 from chalicelib.domain.alerts import Alert, Finding, compose_alert
 from chalicelib.domain.errors import Fault, Rejected, Unavailable
 from chalicelib.domain.messages import Message
-from chalicelib.domain.predictions import Prediction
+from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rules import Rules
 from chalicelib.queues.batch import SECONDS_TO_SETTLE, Batch, BatchResponse
 from chalicelib.queues.idempotency import Idempotency, IdempotencyRecords
@@ -50,14 +52,15 @@ class Topic(Protocol):
 class Notify(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch.
 
-    `picture_links` gives the addresses of picture pages by prediction id, as many as it can, and never raises. Times
-    in alerts are in `zone`.
+    `picture_links` gives the addresses of picture pages by prediction id, as many as it can, and never raises. Test
+    alerts have records of their own, so that no audit counts them. Times in alerts are in `zone`.
     """
 
     row_store: RowStore
     picture_links: Callable[[Sequence[Prediction]], dict[str, str]]
     topic: Topic
     records: IdempotencyRecords
+    test_records: IdempotencyRecords
     rules: Rules
     batch: Batch
     telemetry: Telemetry
@@ -69,10 +72,12 @@ class Notify(Struct, frozen=True, kw_only=True):
         """Settles each message and returns Lambda's response; raises BatchIncomplete as `Batch.settle` says."""
         end = monotonic() + seconds_left
         predictions, faults = _read(messages)
-        stored, unstored = self.batch.attempt(self._store, predictions, threads=ROWS_AT_ONCE, seconds_left=seconds_left)
+        real = {key: prediction for key, prediction in predictions.items() if not prediction.test}
+        stored, unstored = self.batch.attempt(self._store, real, threads=ROWS_AT_ONCE, seconds_left=seconds_left)
         if stored:
             self.telemetry.count("PredictionsStored", len(stored))
-        faults |= unstored | self._notify(self._findings({key: predictions[key] for key in stored}), end)
+        ready = {key: prediction for key, prediction in predictions.items() if key in stored or prediction.test}
+        faults |= unstored | self._notify(self._findings(ready), end)
         images = {message_id: prediction.image for message_id, prediction in predictions.items()}
         return self.batch.settle(messages, faults, images)
 
@@ -80,22 +85,22 @@ class Notify(Struct, frozen=True, kw_only=True):
         content = rows.encoded(rows.rows_of(prediction, self.rules))
         self.row_store.put(rows.row_key(prediction), content, notify=prediction.notify)
 
-    def _findings(self, stored: Mapping[str, Prediction]) -> dict[str, Finding]:
+    def _findings(self, ready: Mapping[str, Prediction]) -> dict[str, Finding]:
         """The predictions that are worth an alert, by message id."""
-        found = {key: (prediction, self.rules.labels_to_alert(prediction)) for key, prediction in stored.items()}
-        return {
-            key: Finding(prediction, labels)
-            for key, (prediction, labels) in found.items()
-            if labels and prediction.notify
-        }
+        found = {key: Finding(prediction, self._labels_to_alert(prediction)) for key, prediction in ready.items()}
+        return {key: finding for key, finding in found.items() if finding.labels and finding.prediction.notify}
+
+    def _labels_to_alert(self, prediction: Prediction) -> tuple[Label, ...]:
+        return prediction.labels if prediction.test else self.rules.labels_to_alert(prediction)
 
     def _notify(self, findings: Mapping[str, Finding], end: float) -> dict[str, Fault]:
-        """Publishes an alert for each source; returns the faults by message id."""
+        """Publishes an alert for each source, and one for its tests; returns the faults by message id."""
         # Two messages of one batch may have the same prediction: it is in the alert once.
         predicted = {finding.prediction.id: finding for finding in findings.values()}
-        sources: dict[str, dict[str, Finding]] = {}
+        sources: dict[tuple[bool, str], dict[str, Finding]] = {}
         for prediction_id, finding in predicted.items():
-            sources.setdefault(finding.prediction.image.source, {})[prediction_id] = finding
+            prediction = finding.prediction
+            sources.setdefault((prediction.test, prediction.image.source), {})[prediction_id] = finding
         faults: dict[str, Fault] = {}
         for number, of_source in enumerate(sources.values()):
             if number and end - monotonic() < SECONDS_TO_SETTLE + SECONDS_FOR_AN_ALERT:
@@ -114,8 +119,9 @@ class Notify(Struct, frozen=True, kw_only=True):
 
     def _notify_of_source(self, findings: Mapping[str, Finding], end: float) -> dict[str, Fault]:
         """Publishes one alert of all findings that no other delivery alerts of; returns the faults by prediction id."""
+        test = next(iter(findings.values())).prediction.test
         alerted, faults = Idempotency(
-            records=self.records,
+            records=self.test_records if test else self.records,
             telemetry=self.telemetry,
             now=self.now,
             needs_record=True,
@@ -126,7 +132,9 @@ class Notify(Struct, frozen=True, kw_only=True):
             lambda ids: self._publish([findings[prediction_id] for prediction_id in ids]),
             lock=timedelta(seconds=end - monotonic()) + LOCK_AFTER_END,
         )
-        if alerted:
+        if alerted and test:
+            self.telemetry.info("test alert published", predictions=sorted(alerted))
+        elif alerted:
             self.telemetry.count("Alerts")
             self.telemetry.count("PredictionsAlerted", len(alerted))
             self.telemetry.info("alert published", predictions=sorted(alerted))

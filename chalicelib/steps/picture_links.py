@@ -64,6 +64,7 @@ class PictureLinks(Struct, frozen=True, kw_only=True):
         return pages
 
     def _new_id(self, prediction: Prediction) -> str:
-        link_id, link = new_link(rows.row_key(prediction), prediction.image.source, self.now())
+        row_key = "" if prediction.test else rows.row_key(prediction)
+        link_id, link = new_link(row_key, prediction.image.source, self.now())
         self.links.add(link)
         return link_id

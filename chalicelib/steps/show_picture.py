@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from chalicelib.domain import rows
 from chalicelib.domain.links import PictureLink, digest_of
-from chalicelib.domain.pages import PicturePage, SignedPicture, labels_of
+from chalicelib.domain.pages import AlertTestPage, Page, PicturePage, SignedPicture, labels_of
 from chalicelib.telemetry import Telemetry
 
 
@@ -45,18 +45,21 @@ class ShowPicture(Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
     now: Callable[[], datetime]
 
-    def __call__(self, link_id: str) -> PicturePage | None:
+    def __call__(self, link_id: str) -> Page | None:
         """The page; None for an id that is unknown, expired or revoked, or whose prediction was deleted.
 
         Nothing of the request is logged: an id opens the page.
         """
         digest, now = digest_of(link_id), self.now()
         link = self.links.find(digest) if digest else None
-        content = self.stored_rows.get(link.row_key) if link and link.expires_at > now else None
-        if link is None or not content:
+        valid = link if link and link.expires_at > now else None
+        if valid and not valid.row_key:
+            return AlertTestPage(source=valid.source, expires_at=valid.expires_at)
+        content = self.stored_rows.get(valid.row_key) if valid else None
+        if not (valid and content):
             self.telemetry.count("LinksRejected")
             return None
-        return self._page(rows.decoded(content), link, link_id, now)
+        return self._page(rows.decoded(content), valid, link_id, now)
 
     def _page(self, of_picture: list[rows.Row], link: PictureLink, link_id: str, now: datetime) -> PicturePage:
         first = of_picture[0]

@@ -1,7 +1,9 @@
 """The page on exit codes and JSON: what programs read of the commands."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
+from chalicelib.domain.images import ImageReference
+from chalicelib.domain.predictions import Label, Prediction
 from checks.reference.commands import all_commands, help_records
 from checks.reference.markdown import definitions, page
 from labelwatch.analytics import output as analytics
@@ -12,6 +14,10 @@ from labelwatch.audit.read import Scope
 from labelwatch.dead_letters import output as dead_letters
 from labelwatch.dead_letters.dead_letter import DeadLetter, DeadLetterQueue
 from labelwatch.shared.errors import EXIT_CODES
+from labelwatch.subscriptions import deliveries
+from labelwatch.subscriptions.endpoints import Arn, Endpoint
+from labelwatch.subscriptions.subscription import State, Subscription, Topic
+from labelwatch.subscriptions.testing import alert_of
 
 DAY = date(2026, 11, 26)
 _NOTIFICATION = (
@@ -61,8 +67,26 @@ def json_outputs() -> dict[str, str]:
             "ApproximateReceiveCount": "3",
         },
     )
+    test_alert = alert_of(_test_prediction())
+    subscription = Subscription(
+        Topic("alerts", Arn("aws", "sns", "eu-central-1", "123456789012", "labelwatch-alerts")),
+        Endpoint("email", "grower@example.com"),
+        State.CONFIRMED,
+        policy={"source": ["field-3"]},
+    )
     return {
+        "alert test": deliveries.as_json(test_alert, deliveries.deliveries_of(test_alert, [subscription])),
         "athena query": analytics.as_json(QueryResult(["label", "images"], ["varchar", "bigint"], [["rust", "3"]], 0)),
         "audit": audit.as_json(Scope(DAY, ""), compare(found)),
         "dead-letters list": dead_letters.as_json([dead_letter]),
     }
+
+
+def _test_prediction() -> Prediction:
+    moment = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
+    image = ImageReference(
+        bucket="images", key="test/test.jpg", version_id=None, etag="etag", size=0, content_type="image/jpeg",
+        metadata={}, uploaded_at=moment,
+    )  # fmt: skip
+    labels = (Label("rust", 100),)
+    return Prediction(image=image, model="test", min_confidence=0, labels=labels, detected_at=moment, test=True)

@@ -7,7 +7,7 @@ import json
 import math
 import shlex
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib import settings
@@ -40,6 +40,15 @@ class Filter(NamedTuple):
         }
         return {name: rules for name, rules in conditions.items() if rules}
 
+    def passes(self, attributes: Mapping[str, Any]) -> bool:
+        """Whether SNS delivers an alert with these message attributes."""
+        labels = set(map(normalized_label, attributes["labels"]))
+        return (
+            (not self.labels or not labels.isdisjoint(map(normalized_label, self.labels)))
+            and (self.confidence is None or attributes["confidence"] >= self.confidence)
+            and (not self.sources or attributes["source"] in self.sources)
+        )
+
     @property
     def description(self) -> str:
         """The filter for people."""
@@ -60,8 +69,8 @@ class Filter(NamedTuple):
 def parse_filter(labels: Sequence[str], confidence: float | None, sources: Sequence[str] = ()) -> Filter:
     """The filter of these options; raises UserError where SNS does not support the filter."""
     names = {normalized_label(label): label for label in map(_checked, labels)}
-    if confidence is not None and not 0 <= confidence <= 100:
-        raise UserError(f"--confidence '{confidence:g}' is not a percentage. Use a number from 0 to 100.")
+    if confidence is not None:
+        check_confidence(confidence)
     for source in sources:
         if not source.strip() or not source.isprintable():
             raise UserError(f"--source {source!r} is not a source. Omit --source to get the alerts of all sources.")
@@ -72,6 +81,12 @@ def parse_filter(labels: Sequence[str], confidence: float | None, sources: Seque
             "label with an accent counts twice. Use fewer --label or --source options."
         )
     return parsed
+
+
+def check_confidence(confidence: float) -> None:
+    """Raises UserError where this is no confidence."""
+    if not 0 <= confidence <= 100:
+        raise UserError(f"--confidence '{confidence:g}' is not a percentage. Use a number from 0 to 100.")
 
 
 def from_policy(policy: Policy) -> Filter | None:

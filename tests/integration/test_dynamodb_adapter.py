@@ -131,6 +131,14 @@ def test_a_completed_record_stays_completed(records: IdempotencyTable) -> None:
     assert records.acquire("p1", "one", NOW, UNTIL) is RecordState.COMPLETED
 
 
+def test_a_record_is_completed_after_its_action_and_not_when_it_is_acquired(records: IdempotencyTable) -> None:
+    assert not records.is_completed("p1")
+    records.acquire("p1", "owner", NOW, UNTIL)
+    assert not records.is_completed("p1")
+    records.complete("p1", NOW)
+    assert records.is_completed("p1")
+
+
 def test_a_lock_ends_with_its_time_and_not_before(records: IdempotencyTable) -> None:
     records.acquire("p1", "one", NOW, UNTIL)
     assert records.acquire("p1", "another", UNTIL, AFTER) is RecordState.IN_PROGRESS

@@ -114,7 +114,7 @@ def test_detect_and_notify_may_update_idempotency_records_of_their_own_kinds_onl
         for role, statement in statements(template)
         if role in {"DetectRole", "NotifyRole"} and statement["Action"] == "dynamodb:UpdateItem"
     }
-    assert kinds == {"DetectRole": ["dead-letter"], "NotifyRole": ["alert", "dead-letter"]}
+    assert kinds == {"DetectRole": ["dead-letter"], "NotifyRole": ["alert", "test-alert", "dead-letter"]}
 
 
 def test_notify_may_write_links_and_the_api_may_read_them_and_neither_may_do_more(template: Template) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkify_it import LinkifyIt
+from msgspec import structs
 
 from chalicelib.domain.alerts import ATTRIBUTES, Alert, Finding, compose_alert
 from chalicelib.domain.predictions import BoundingBox, Label
@@ -229,4 +230,24 @@ def test_a_time_at_the_end_of_the_calendar_is_written_in_utc() -> None:
 
 
 def test_the_attributes_of_an_alert_are_the_declared_ones() -> None:
-    assert alert_of(finding()).attributes.keys() == ATTRIBUTES.keys()
+    assert alert_of(finding()).attributes.keys() == ATTRIBUTES.keys() - {"test"}
+    assert alert_of(of_test()).attributes.keys() == ATTRIBUTES.keys()
+
+
+def of_test(key: str = "field-3/test.jpg") -> Finding:
+    real = finding(key=key)
+    return Finding(structs.replace(real.prediction, test=True), real.labels)
+
+
+def test_a_test_alert_is_marked_for_people_and_for_programs() -> None:
+    alert = alert_of(of_test())
+    assert alert.subject == first_line(alert) == "Test alert: leaf-smut 97 % in field-3"
+    assert "a test" in alert.text.partition("\n")[2]
+    assert "30 days" not in alert.text
+    assert alert.attributes == alert_of(finding(key="field-3/test.jpg")).attributes | {"test": "yes"}
+
+
+def test_a_test_alert_of_the_longest_source_is_still_marked_in_its_subject() -> None:
+    alert = alert_of(of_test(f"{'x' * 1000}/test.jpg"))
+    assert alert.subject.startswith("Test alert: ")
+    assert len(alert.subject) < 100

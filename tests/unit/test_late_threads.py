@@ -59,6 +59,7 @@ class Process:
             picture_links=FakePictureLinks(),
             topic=self.topic,
             records=self.records,
+            test_records=self.records,
             rules=rules(("*", 60)),
             batch=batch,
             telemetry=self.telemetry,

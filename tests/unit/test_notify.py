@@ -34,7 +34,7 @@ class Bench:
 
     def __init__(self, interest: Rules | None = None) -> None:
         self.store, self.picture_links, self.topic = FakeStore(), FakePictureLinks(), FakeTopic()
-        self.records = FakeIdempotencyRecords()
+        self.records, self.test_records = FakeIdempotencyRecords(), FakeIdempotencyRecords()
         self.clock = NOW
         self.pauses: list[float] = []
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
@@ -43,6 +43,7 @@ class Bench:
             picture_links=self.picture_links,
             topic=self.topic,
             records=self.records,
+            test_records=self.test_records,
             rules=interest or rules(("leaf-smut", 90)),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),
             telemetry=self.telemetry,
@@ -321,22 +322,43 @@ def test_an_alert_that_fails_keeps_back_no_other_source(bench: Bench) -> None:
     assert bench.alerted == [["south/1.jpg"]]
 
 
-EXTREME_LABELS = [
-    Label(f"leaf-smut {number} {'写' * 100}", 99, BoundingBox(0.1, 0.1, 0.5, 0.5)) for number in range(10)
-] * 10
+def sent_by_test_command(key: str = "leaf.jpg", label: Label = SPOT) -> Prediction:
+    return prediction(label, key=key, test=True)
 
 
-@pytest.mark.parametrize("sources", [1, 100])
-def test_a_batch_of_extremes_has_an_alert_for_each_source_whose_lines_no_mail_server_breaks(sources: int) -> None:
-    bench = Bench(rules(("*", 90)))
-    keys = [f"{number % sources:03}/{number:03}{'写' * 338}" for number in range(100)]
-    assert [len(key.encode()) for key in keys] == [1021] * 100
-    messages = [predicted(prediction(*EXTREME_LABELS, key=key), key) for key in keys]
-    assert bench(*messages) == []
-    assert len(bench.topic.alerts) == sources
-    assert bench.pauses == [pytest.approx(1 / 3)] * (sources - 1)
-    for number, alert in enumerate(bench.topic.alerts):
-        assert alert.attributes["source"] == f"{number:03}"
-        assert max(len(line.encode()) for line in alert.text.splitlines()) <= 998
-        text = alert.text.replace("\n", " ")
-        assert [label for label in range(10) if f"leaf-smut {label} " not in text] == []
+def test_a_test_has_an_alert_without_a_rule_and_no_row_and_no_metric(bench: Bench) -> None:
+    assert bench(predicted(sent_by_test_command())) == []
+    (alert,) = bench.topic.alerts
+    assert (alert.attributes["test"], alert.attributes["labels"]) == ("yes", ["brown-spot"])
+    assert (bench.store.objects, bench.telemetry.counts) == ({}, {})
+
+
+def test_a_test_has_a_record_of_its_own_kind_and_a_repeat_has_no_second_alert(bench: Bench) -> None:
+    test = sent_by_test_command()
+    for _ in range(2):
+        assert bench(predicted(test)) == []
+    assert bench.records.locks == {}
+    assert bench.test_records.completed.keys() == {test.id}
+    assert len(bench.topic.alerts) == 1
+
+
+def test_a_test_is_never_in_an_alert_of_real_predictions(bench: Bench) -> None:
+    test = sent_by_test_command("field-3/test.jpg", SMUT)
+    real = [prediction(SMUT, key=f"field-3/{number}.jpg") for number in range(2)]
+    assert bench(*(predicted(each, str(number)) for number, each in enumerate((real[0], test, real[1])))) == []
+    assert bench.alerted == [["field-3/0.jpg", "field-3/1.jpg"], ["field-3/test.jpg"]]
+    assert ["test" in alert.attributes for alert in bench.topic.alerts] == [False, True]
+    assert bench.telemetry.counts == {"PredictionsStored": 2, "Alerts": 1, "PredictionsAlerted": 2}
+
+
+def test_a_test_whose_alert_fails_comes_back(bench: Bench) -> None:
+    bench.topic.fault = Retryable("InternalError", "later")
+    assert bench(predicted(sent_by_test_command())) == ["m1"]
+    assert bench.test_records.completed == {}
+
+
+def test_a_prediction_without_the_field_test_is_real(bench: Bench) -> None:
+    old = json.loads(encoded(prediction(SMUT)))
+    del old["test"]
+    assert bench(message(json.dumps(old))) == []
+    assert bench.telemetry.counts["Alerts"] == 1

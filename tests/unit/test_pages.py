@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.boxes import MAX_CAPTIONS
-from chalicelib.domain.pages import PageLabel, PicturePage, SignedPicture, as_html, as_json, content_security_policy
+from chalicelib.domain.pages import (
+    AlertTestPage,
+    Page,
+    PageLabel,
+    PicturePage,
+    SignedPicture,
+    as_html,
+    as_json,
+    content_security_policy,
+)
 from chalicelib.domain.predictions import BoundingBox
 from tests.support.builders import MODEL, NOW
 
@@ -75,7 +84,7 @@ def page_of(*labels: PageLabel, **changes: object) -> PicturePage:
     return msgspec.structs.replace(page, **changes)
 
 
-def read(page: PicturePage | None, zone: str = "Europe/Berlin") -> Reader:
+def read(page: Page | None, zone: str = "Europe/Berlin") -> Reader:
     return Reader(as_html(page, ZoneInfo(zone), ["leaf-smut"]))
 
 
@@ -186,6 +195,17 @@ def test_a_link_that_does_not_work_has_a_page_that_tells_nothing() -> None:
     reader = read(None)
     assert reader.of("img") + reader.of("a") == []
     assert "does not work" in reader.text
+
+
+TEST_PAGE = AlertTestPage(source="<script>", expires_at=NOW)
+
+
+def test_the_link_of_a_test_alert_has_a_page_that_says_so_and_loads_nothing() -> None:
+    reader = read(TEST_PAGE)
+    assert reader.of("img") + reader.of("a") + reader.of("script") == []
+    assert "is a test" in reader.text
+    assert content_security_policy(TEST_PAGE) == content_security_policy(None)
+    assert json.loads(as_json(TEST_PAGE))["test"] is True
 
 
 def test_a_program_gets_every_label_with_its_box_and_times_with_their_zone() -> None:

@@ -41,6 +41,12 @@ def test_each_prediction_has_a_link_of_its_own_for_thirty_days(bench: Bench) -> 
     assert bench.telemetry.counts == {}
 
 
+def test_the_link_of_a_test_has_no_row_key(bench: Bench) -> None:
+    assert bench.make([prediction(Label("rust", 95), key="field-3/test.jpg", test=True)])
+    (link,) = bench.links.stored.values()
+    assert (link.row_key, link.source) == ("", "field-3")
+
+
 def test_only_the_hash_of_an_id_is_stored_and_nothing_of_it_is_logged(bench: Bench) -> None:
     (page,) = bench.make(PREDICTIONS[:1]).values()
     link_id = page.rpartition("/")[2]

@@ -7,7 +7,7 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, Request, Response
 
 from chalicelib import __version__, rest
 from chalicelib.domain.errors import BadRequest
-from chalicelib.domain.pages import PicturePage, SignedPicture
+from chalicelib.domain.pages import AlertTestPage, Page, PicturePage, SignedPicture
 from chalicelib.domain.uploads import PresignedUpload
 from tests.support.builders import MODEL, NOW
 
@@ -166,7 +166,7 @@ PAGE = PicturePage(
 )
 
 
-def shown(page: PicturePage | None, accept: str | None = None) -> Response:
+def shown(page: Page | None, accept: str | None = None) -> Response:
     app = Chalice("labelwatch")
     headers = {} if accept is None else {"accept": accept}
     context = {"httpMethod": "GET", "resourcePath": "/p/{link_id}"}
@@ -191,9 +191,12 @@ def test_a_picture_page_is_json_for_programs() -> None:
     assert body(response)["source"] == "field-3"
 
 
-@pytest.mark.parametrize("page", [PAGE, None], ids=["page", "no page"])
+TEST_PAGE = AlertTestPage(source="field-3", expires_at=NOW)
+
+
+@pytest.mark.parametrize("page", [PAGE, TEST_PAGE, None], ids=["page", "test page", "no page"])
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
-def test_nobody_may_cache_list_frame_or_embed_an_answer(page: PicturePage | None, accept: str) -> None:
+def test_nobody_may_cache_list_frame_or_embed_an_answer(page: Page | None, accept: str) -> None:
     headers = shown(page, accept).headers
     assert headers["Cache-Control"] == "private, no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -216,6 +219,8 @@ def test_the_picture_is_a_redirect_that_nobody_may_cache() -> None:
     assert response.headers["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.parametrize("page", [None, msgspec.structs.replace(PAGE, picture=None)], ids=["no link", "no object"])
-def test_without_a_link_or_an_object_there_is_no_redirect(page: PicturePage | None) -> None:
+@pytest.mark.parametrize(
+    "page", [None, msgspec.structs.replace(PAGE, picture=None), TEST_PAGE], ids=["no link", "no object", "a test"]
+)
+def test_without_a_link_or_an_object_there_is_no_redirect(page: Page | None) -> None:
     assert rest.picture_image(page).status_code == 404

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.domain import rows
 from chalicelib.domain.errors import Retryable
 from chalicelib.domain.links import LINK_LIFETIME, new_link
-from chalicelib.domain.pages import PicturePage
+from chalicelib.domain.pages import AlertTestPage, PicturePage
 from chalicelib.domain.predictions import BoundingBox, Label
 from chalicelib.steps.show_picture import ShowPicture
 from tests.support.builders import MODEL, NOW, prediction, rules
@@ -39,7 +39,7 @@ class Bench:
 
     def page(self) -> PicturePage:
         page = self.step(self.link_id)
-        assert page
+        assert isinstance(page, PicturePage)
         return page
 
 
@@ -96,6 +96,15 @@ def test_what_is_no_id_reads_nothing(bench: Bench, text: str) -> None:
 def test_a_link_whose_rows_were_deleted_shows_nothing(bench: Bench) -> None:
     bench.store.objects.clear()
     assert bench.step(bench.link_id) is None
+
+
+def test_the_link_of_a_test_alert_shows_its_own_page_until_it_expires(bench: Bench) -> None:
+    link_id, link = new_link("", "field-3", NOW)
+    bench.links.add(link)
+    assert bench.step(link_id) == AlertTestPage(source="field-3", expires_at=NOW + LINK_LIFETIME)
+    assert bench.telemetry.counts == {}
+    bench.clock += LINK_LIFETIME
+    assert bench.step(link_id) is None
 
 
 def test_an_id_is_in_no_log(bench: Bench) -> None:

@@ -103,6 +103,7 @@ class Bench:
             picture_links=FakePictureLinks(),
             topic=self.topic,
             records=FakeIdempotencyRecords(),
+            test_records=FakeIdempotencyRecords(),
             rules=rules(("*", 60)),
             batch=batch,
             telemetry=self.telemetry,
