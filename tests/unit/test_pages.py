@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from chalicelib.domain.pages import (
     content_security_policy,
 )
 from chalicelib.domain.predictions import BoundingBox
+from labelwatch.shared.project import PROJECT
 from tests.support.builders import MODEL, NOW
 
 BOX = BoundingBox(0.1, 0.2, 0.3, 0.4)
@@ -206,6 +208,16 @@ def test_the_link_of_a_test_alert_has_a_page_that_says_so_and_loads_nothing() ->
     assert "is a test" in reader.text
     assert content_security_policy(TEST_PAGE) == content_security_policy(None)
     assert json.loads(as_json(TEST_PAGE))["test"] is True
+
+
+@pytest.mark.parametrize("page", [PicturePage, AlertTestPage])
+def test_the_contract_has_the_fields_of_each_page(page: type[msgspec.Struct]) -> None:
+    schema = yaml.safe_load((PROJECT / "docs" / "openapi.yaml").read_text())["components"]["schemas"][page.__name__]
+    assert (
+        list(schema["properties"])
+        == schema["required"]
+        == [field.encode_name for field in msgspec.structs.fields(page)]
+    )
 
 
 def test_a_program_gets_every_label_with_its_box_and_times_with_their_zone() -> None:
