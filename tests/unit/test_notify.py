@@ -362,3 +362,24 @@ def test_a_prediction_without_the_field_test_is_real(bench: Bench) -> None:
     del old["test"]
     assert bench(message(json.dumps(old))) == []
     assert bench.telemetry.counts["Alerts"] == 1
+
+
+EXTREME_LABELS = [
+    Label(f"leaf-smut {number} {'写' * 100}", 99, BoundingBox(0.1, 0.1, 0.5, 0.5)) for number in range(10)
+] * 10
+
+
+@pytest.mark.parametrize("sources", [1, 100])
+def test_a_batch_of_extremes_has_an_alert_for_each_source_whose_lines_no_mail_server_breaks(sources: int) -> None:
+    bench = Bench(rules(("*", 90)))
+    keys = [f"{number % sources:03}/{number:03}{'写' * 338}" for number in range(100)]
+    assert [len(key.encode()) for key in keys] == [1021] * 100
+    messages = [predicted(prediction(*EXTREME_LABELS, key=key), key) for key in keys]
+    assert bench(*messages) == []
+    assert len(bench.topic.alerts) == sources
+    assert bench.pauses == [pytest.approx(1 / 3)] * (sources - 1)
+    for number, alert in enumerate(bench.topic.alerts):
+        assert alert.attributes["source"] == f"{number:03}"
+        assert max(len(line.encode()) for line in alert.text.splitlines()) <= 998
+        text = alert.text.replace("\n", " ")
+        assert [label for label in range(10) if f"leaf-smut {label} " not in text] == []

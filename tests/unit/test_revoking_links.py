@@ -43,12 +43,13 @@ API = "https://abc123.execute-api.eu-central-1.amazonaws.com/api/p/"
         f"{API}{ID}?utm_source=mail#top",
         f"https://links.example.com/?url={API.replace(':', '%3A').replace('/', '%2F')}{ID}&data=1",
     ],
+    ids=range(7),  # the id is another in each process
 )
 def test_a_link_is_found_in_every_form_in_which_people_copy_it(text: str) -> None:
     assert revoking.find(table_of(LINK), text, NOW) == LINK
 
 
-@pytest.mark.parametrize("text", ["", "field-3", ID[:-1], f"{ID}a", f"{API}{ID}a", f"{API}{ID.upper()}"])
+@pytest.mark.parametrize("text", ["", "field-3", ID[:-1], f"{ID}a", f"{API}{ID}a", f"{API}{ID.upper()}"], ids=range(6))
 def test_what_is_no_link_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="not a link"):
         revoking.find(table_of(LINK), text, NOW)
