@@ -10,9 +10,11 @@ from chalicelib.domain.text import printable, shortened
 
 LONGEST_CAPTION = 20
 # More captions would cover the picture, and make a page of a hundred boxes large.
-MAX_CAPTIONS = 30
-# A caption above a box that is at the top would be cut off, and so would one that begins far right.
-_TOP, _RIGHT = 0.07, 0.6
+MAX_CAPTIONS = 20
+# A caption above a box that is at the top would be cut off.
+_TOP = 0.12
+# Between these, letters that are written from right to left leave the number behind the name.
+_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
 
 class BoxedLabel(Protocol):
@@ -56,10 +58,11 @@ def drawn_boxes(labels: Sequence[BoxedLabel], colours: Mapping[str, int]) -> lis
 def _drawn(label: BoxedLabel, box: BoundingBox, colour: int, *, with_caption: bool) -> DrawnBox:
     left, top = _share(box.left), _share(box.top)
     right, bottom = _share(box.left + box.width), _share(box.top + box.height)
-    caption = f"{shortened(printable(label.name), LONGEST_CAPTION)} {label.confidence:.0f} %" if with_caption else ""
+    name = f"{_ISOLATE}{shortened(printable(label.name), LONGEST_CAPTION)}{_END_OF_ISOLATE}"
     return DrawnBox(
         left=_percent(left), top=_percent(top), width=_percent(right - left), height=_percent(bottom - top),
-        colour=colour, caption=caption, caption_inside=top < _TOP, caption_from_right=left > _RIGHT,
+        colour=colour, caption=f"{name} {label.confidence:.0f} %" if with_caption else "", caption_inside=top < _TOP,
+        caption_from_right=right > 1 - left,
     )  # fmt: skip
 
 

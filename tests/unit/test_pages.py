@@ -120,14 +120,18 @@ def test_a_box_never_leaves_the_picture(left: float, top: float, width: float, h
     ("box", "end", "inside"),
     [
         (BoundingBox(0.1, 0.5, 0.1, 0.1), False, False),
-        (BoundingBox(0.9, 0.5, 0.1, 0.1), True, False),
+        (BoundingBox(0.5, 0.5, 0.4, 0.1), True, False),
         (BoundingBox(0.1, 0.0, 0.1, 0.1), False, True),
     ],
-    ids=["in the middle", "at the right", "at the top"],
+    ids=["at the left", "at the right", "at the top"],
 )
 def test_a_caption_stays_in_the_picture(box: BoundingBox, end: bool, inside: bool) -> None:  # noqa: FBT001
     (caption,) = read(page_of(label(box=box))).of("text")
     assert (caption.get("class") == "e", caption["dy"] == "1.1em") == (end, inside)
+
+
+def test_a_caption_in_a_script_from_right_to_left_keeps_its_number_behind_the_name() -> None:
+    assert "\u2068بقع\u2069 98 %" in read(page_of(label("بقع"))).text
 
 
 def test_a_label_without_a_box_is_in_the_list_alone() -> None:
