@@ -1,10 +1,12 @@
 """The packaged template and zip, deployed into the local AWS once for all end-to-end tests."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from labelwatch.deploy import Package
 from labelwatch.local import session as local
@@ -20,6 +22,8 @@ from tests.support.pipeline import (
     run_manage_model,
     set_environment,
 )
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,3 +82,14 @@ def pipeline(running: Pipeline, request: pytest.FixtureRequest) -> Iterator[Pipe
     running.local_model.error_rates = {}
     if not request.session.shouldfail:  # else this test is the last
         running.wait_until_empty()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("Chromium, in which pages are opened, is not installed")
+    with sync_playwright() as playwright:
+        # Without its sandbox, which root does not have; the pages are our own.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -5,7 +5,6 @@ import datetime as dt
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,7 +14,7 @@ import markupsafe
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from chalicelib.domain.predictions import BoundingBox, Label, Prediction
 from chalicelib.domain.rows import encoded, row_key, rows_of
@@ -27,7 +26,6 @@ from tests.support.builders import image, rules
 from tests.support.command import invoke_labelwatch
 from tests.support.pipeline import Pipeline, picture, run_labelwatch
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = {"phone": 360, "desk": 1280}
 SMALLEST_FONT = 12  # in pixels
 PICTURES = "reported-pictures"
@@ -188,17 +186,6 @@ def test_a_label_that_no_image_has_leaves_the_last_report_and_names_the_labels_t
     assert process.stderr.startswith("labelwatch: No rows match.")
     assert "leaf-smut" in process.stderr
     assert (tmp_path / "report.html").read_text() == "of an earlier day"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip("Chromium, in which the report is opened, is not installed")
-    with sync_playwright() as playwright:
-        # Without its sandbox, which root does not have; the page is our own.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(scheme, width) for scheme in ("light", "dark") for width in WIDTHS], ids="-".join)
