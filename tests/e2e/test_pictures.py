@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -32,7 +33,7 @@ from labelwatch.local.ministack import REGION
 from labelwatch.local.session import INPUT_BUCKET
 from labelwatch.uploads import tokens
 from tests.e2e.test_report import SMALLEST_FONT, WIDTHS
-from tests.e2e.test_uploads import JSON, error_of, messages_of, request
+from tests.e2e.test_uploads import JSON, error_of, fuzz, messages_of, request
 from tests.support.builders import image, prediction
 from tests.support.pipeline import Pipeline, functions, set_environment
 from tests.unit.test_alerts import LINKS
@@ -204,7 +205,7 @@ def test_the_link_of_a_mail_opens_the_picture_without_an_error(opened: Opened) -
     assert opened.problems == []
 
 
-def test_a_bounding_box_is_drawn_where_the_model_saw_it(opened: Opened) -> None:
+def test_an_outline_is_drawn_where_the_model_saw_a_label(opened: Opened) -> None:
     shown = Image.open(io.BytesIO(opened.page.locator(".picture").screenshot())).convert("RGB")
     edges = [(0.25, 0.5), (0.75, 0.5), (0.5, 0.25), (0.5, 0.75)]
     assert [near(shown, *edge, ORANGE) for edge in edges] == [True] * 4
@@ -453,6 +454,13 @@ def test_a_scanner_that_follows_each_link_changes_nothing(pipeline: Pipeline, al
             if "location" in answer.headers:
                 answer_of(answer.headers["location"], method)
     assert everything_in(pipeline) == before
+
+
+def test_the_page_of_a_link_that_works_keeps_its_contract(pipeline: Pipeline, alert: Alert, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(f'parameters = {{ "path.link_id" = "{alert.link_id}" }}')
+    token = tokens.create(pipeline.session.tokens, "camera-of-contract")
+    output = fuzz(pipeline, token, tmp_path, "--max-examples", "20", "--include-path-regex", "^/p/")
+    assert re.search(r"Tested: 2\b", output)
 
 
 def test_a_link_works_more_than_once(alert: Alert) -> None:
