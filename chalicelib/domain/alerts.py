@@ -125,11 +125,12 @@ def compose_alert(findings: Sequence[Finding], links: Mapping[str, str], zone: t
 
 
 def _subject(findings: Sequence[Finding]) -> str:
-    """Under 100 printable ASCII characters: SNS takes no other subject."""
+    """Under 100 printable ASCII characters, and no space first: SNS takes no other subject."""
     subject = ""
     for longest, most_labels in SHORTER_AND_SHORTER:
         name_of = partial(_name_in_a_subject, longest=longest)
-        subject = in_ascii(_rendered("headline", _headline_text(findings, name_of, most_labels)))
+        headline = _rendered("headline", _headline_text(findings, name_of, most_labels))
+        subject = in_ascii(headline).strip()
         if len(subject) <= LONGEST_SUBJECT:
             break
     return shortened(subject, LONGEST_SUBJECT)

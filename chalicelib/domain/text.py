@@ -3,9 +3,11 @@
 import re
 import unicodedata
 
-# Where mail programs find links: host names (also with the other full stops that browsers read as dots), addresses,
-# schemes, and paths of a network. The ending of an image stays, since it is no top-level domain.
-_LINK_PARTS = re.compile(r"[.。．｡․](?!(?:jpe?g|png)\Z)(?=\S)|[:@](?=\S)|([/\\])(?=\1)", re.IGNORECASE)
+# Where mail programs find links: host names, addresses, schemes, and paths of a network. With the other forms of each
+# character that browsers read as the plain one. The ending of an image stays, since it is no top-level domain.
+_LINK_PARTS = re.compile(
+    r"[.。．｡․﹒︒](?!(?:jpe?g|png)\Z)(?=\S)|[:：﹕︓@＠﹫](?=\S)|[/／](?=[/／])|[\\＼﹨](?=[\\＼﹨])", re.IGNORECASE
+)
 
 
 def printable(text: str) -> str:

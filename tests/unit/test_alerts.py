@@ -1,6 +1,7 @@
 import json
 import re
 import string
+import unicodedata
 from datetime import UTC, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,7 +28,11 @@ GSM_7 = set(
 LINKS = LinkifyIt(options={"fuzzy_ip": True}).tlds(["zip", "mov", "app", "dev", "farm", "online"], keep_old=True)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
-hosts = st.sampled_from(["confirm.example.com", "a.zip", "www.example.de", "user@example.org", "10.0.0.1", "x。com"])
+hosts = st.sampled_from([
+    "confirm.example.com", "a.zip", "www.example.de", "user@example.org", "10.0.0.1", "x。com", "mailto:a@b.de",
+    "a﹒com", "file:///etc", "\\\\host\\share", "[::1]", "xn--bcher-kva.de", "bücher.de",
+    "http：／／a．de", "a＠b．de", "＼＼host",
+])  # fmt: skip
 tempting = st.lists(st.one_of(hosts, st.sampled_from(list(" /:@.\\-_()\"'<>")), st.text(max_size=5)), min_size=1).map(
     "".join
 )
@@ -139,6 +144,12 @@ def test_a_subject_of_long_names_still_names_the_source(labels: int, pictures: i
     assert "field-3" in subject
 
 
+@pytest.mark.parametrize("name", [" leaf-smut", "\u0301"])
+def test_a_subject_never_begins_with_a_space(name: str) -> None:
+    """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: with a letter, a number or punctuation."""
+    assert alert_of(finding(Label(name, 95))).subject[0] != " "
+
+
 def test_a_character_that_breaks_a_line_or_reverses_it_is_shown_as_an_escape() -> None:
     assert "a\\nb\\u202ec.jpg" in alert_of(finding(key="a\nb\u202ec.jpg")).text
 
@@ -178,6 +189,7 @@ def test_an_alert_with_any_names_is_accepted_by_sns_and_by_mail_servers(seen: li
     assert len(alert.subject) < 100
     assert alert.subject.isascii()
     assert alert.subject.isprintable()
+    assert alert.subject[0] != " "
     assert all(line.isprintable() for line in alert.text.split("\n"))
     assert all(len(line.encode()) <= MAIL_TAKES for line in alert.text.splitlines())
     assert bytes_of(alert) < SNS_TAKES
@@ -188,6 +200,19 @@ def test_a_mail_program_finds_no_link_but_ours(seen: list[tuple[str, str, str]])
     alert = alert_of(*(finding(Label(label, 95), key=f"{folder}/{name}"[:300]) for folder, name, label in seen))
     assert LINKS.match(alert.subject) is None
     assert LINKS.match(without_own_links(alert.text)) is None
+
+
+LOOKALIKES = [
+    "confirm﹒example﹒com", "confirm︒example。com", "confirm．example．com", "http：／／confirm", "a＠confirm．com",
+    "a﹫confirm﹒com", "mailto﹕a", "＼＼host＼share", "／／confirm／a",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_characters_that_browsers_read_as_those_of_an_address_are_kept_apart_too(name: str) -> None:
+    text = without_own_links(alert_of(finding(Label(name, 95), key=f"{name}/{name}")).text)
+    plain = unicodedata.normalize("NFKC", text)
+    assert re.findall(r"[.:@]\w|//|\\\\", re.sub(r"\d\d:\d\d", "", plain)) == []
 
 
 @pytest.mark.parametrize("links", [True, False])
