@@ -16,9 +16,9 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WIDTH = 900
+REPORT_WIDTH, ALERT_WIDTH = 1280, 900
 COLOURS = 128  # enough for charts and text, and a third of the bytes
-MAX_BYTES = 150_000
+MAX_BYTES = 200_000
 MAIL = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; padding: 16px; background: #f4f6f8; font: 15px/1.5 sans-serif; color: #1b2430 }}
 article {{ background: #fff; border: 1px solid #d5dae1; border-radius: 6px; padding: 20px 24px }}
@@ -39,9 +39,10 @@ def main(demo: Path, images: Path) -> None:
     images.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        # Down to the end of the two charts beside each other.
-        shoot(browser, (demo / "report.html").read_text(), "section >> nth=1", images / "report.png")
-        shoot(browser, as_page(mails[0]), "article", images / "alert.png")
+        # Down to the end of the charts beside each other.
+        report = (demo / "report.html").read_text()
+        shoot(browser, report, REPORT_WIDTH, "section >> nth=1", images / "report.png")
+        shoot(browser, as_page(mails[0]), ALERT_WIDTH, "article", images / "alert.png")
         browser.close()
 
 
@@ -58,15 +59,15 @@ def as_page(mail: Path) -> str:
     )
 
 
-def shoot(browser: Browser, page: str, last: str, target: Path) -> None:
+def shoot(browser: Browser, page: str, width: int, last: str, target: Path) -> None:
     """Writes a picture from the top of the page to the end of the element `last`."""
-    tab = browser.new_page(viewport={"width": WIDTH, "height": 600}, color_scheme="light")
+    tab = browser.new_page(viewport={"width": width, "height": 600}, color_scheme="light")
     tab.set_content(page)
     box = tab.locator(last).bounding_box()
     if not box:
         raise SystemExit(f"The page has no {last}. Change scripts/screenshots.py to fit the page.")
     height = box["y"] + box["height"] + 16
-    tab.set_viewport_size({"width": WIDTH, "height": round(height)})
+    tab.set_viewport_size({"width": width, "height": round(height)})
     tab.screenshot(path=target)
     tab.close()
     with Image.open(target) as picture:
