@@ -232,10 +232,17 @@ class limited:  # noqa: N801 - a context manager
         self._client.update_stage(**self._stage, patchOperations=operations)
 
 
-def test_a_request_over_the_limit_of_a_route_is_429_in_the_shape_of_all_errors(pipeline: Pipeline, api: str) -> None:
-    with limited(pipeline, "/health", 0.001, 1):
-        answers = [requests.get(f"{api}/health", timeout=60) for _ in range(2)]
-    assert answers[0].status_code == 200
+@pytest.mark.parametrize(
+    ("route", "path", "status"),
+    [("/health", "/health", 200), ("/p/{link_id}", f"/p/{'a' * 32}", 404)],
+    ids=["health", "picture page"],
+)
+def test_a_request_over_the_limit_of_a_route_is_429_in_the_shape_of_all_errors(
+    pipeline: Pipeline, api: str, route: str, path: str, status: int
+) -> None:
+    with limited(pipeline, route, 0.001, 1):
+        answers = [requests.get(f"{api}{path}", timeout=60) for _ in range(2)]
+    assert answers[0].status_code == status
     assert error_of(answers[1]) == (429, "TooManyRequests", None)
 
 
