@@ -37,7 +37,7 @@ FILES = {
     "NotifyRole": ["tests/e2e/test_roles.py", "tests/e2e/test_pipeline.py"],
     "IngestRole": ["tests/e2e/test_roles.py"],
     "AuthorizeRole": ["tests/e2e/test_tokens.py", "tests/e2e/test_uploads.py"],
-    "ApiHandlerRole": ["tests/e2e/test_uploads.py"],
+    "ApiHandlerRole": ["tests/e2e/test_uploads.py", "tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py"],
     "CheckSubscriptionsRole": ["tests/e2e/test_roles.py"],
     "ManageModelRole": ["tests/e2e/test_model.py"],
 }
