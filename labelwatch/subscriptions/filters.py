@@ -84,9 +84,11 @@ def parse_filter(labels: Sequence[str], confidence: float | None, sources: Seque
 
 
 def check_confidence(confidence: float) -> None:
-    """Raises UserError where this is no confidence."""
-    if not 0 <= confidence <= 100:
-        raise UserError(f"--confidence '{confidence:g}' is not a percentage. Use a number from 0 to 100.")
+    """Raises UserError where this is no confidence; under 1 percent, a fraction was meant."""
+    if confidence != 0 and not 1 <= confidence <= 100:
+        raise UserError(
+            f"--confidence '{confidence:g}' is not a percentage. Use 0, or a number from 1 to 100 (90, not 0.9)."
+        )
 
 
 def from_policy(policy: Policy) -> Filter | None:

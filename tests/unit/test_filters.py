@@ -12,7 +12,7 @@ from labelwatch.shared.errors import UserError
 from labelwatch.subscriptions.filters import Filter, describe, from_policy, labels_without_alerts, parse_filter
 
 names = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
-confidences = st.one_of(st.none(), st.floats(0, 100).map(lambda number: round(number, 2)))
+confidences = st.one_of(st.none(), st.just(0.0), st.floats(1, 100).map(lambda number: round(number, 2)))
 
 
 def test_labels_pass_in_upper_and_in_lower_case_as_labels_of_interest_do() -> None:
@@ -101,9 +101,10 @@ def test_a_filter_gives_the_options_that_make_it() -> None:
         (['the "rust"'], None, "backslash"),
         (["a\\b"], None, "backslash"),
         (["a\nb"], None, "invisible"),
-        ([], 100.1, "0 to 100"),
-        ([], -1, "0 to 100"),
-        ([], float("nan"), "0 to 100"),
+        ([], 100.1, "1 to 100"),
+        ([], -1, "1 to 100"),
+        ([], 0.9, "90, not 0.9"),
+        ([], float("nan"), "1 to 100"),
         ([f"label {number}" for number in range(151)], None, "150 combinations"),
     ],
 )
