@@ -118,7 +118,7 @@ def _overlay() -> dict[str, Any]:
         if resource["Type"] in _TAGGED:
             resource["Properties"]["Tags"] = template["Resources"]["InputBucket"]["Properties"]["Tags"]
     merged: dict[str, Any] = TemplateDeepMerger().merge(
-        {name: overlay[name] for name in ("Resources", "Outputs")}, template
+        {name: overlay[name] for name in ("Conditions", "Resources", "Outputs")}, template
     )
     variables = _variables(template["Outputs"])
     for resource in merged["Resources"].values():

@@ -11,7 +11,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from chalicelib.telemetry import METRICS
 from labelwatch.shared.project import PROJECT
-from tests.support.template import Template, function_roles, functions, guards, resources, statements
+from tests.support.template import Template, function_roles, functions, guards, resources
 
 ROLES_AND_STATE = {"AWS::IAM::Role", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::DynamoDB::Table"}
 
@@ -179,16 +179,17 @@ def test_functions_are_traced_only_where_tracing_is_on(template: Template) -> No
 
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
-def test_every_role_may_send_traces_only_where_tracing_is_on(template: Template) -> None:
-    conditional = {
-        name: statement["Fn::If"][0]
+def test_every_role_may_always_send_traces(template: Template) -> None:
+    """Lambda refuses tracing to a role without the right, and one update would change the role and the function."""
+    allowed = {
+        name: set(statement["Action"])
         for name, role in function_roles(template).items()
         for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
-        if "Fn::If" in statement and statement["Fn::If"][1]["Sid"] == "Trace"
+        if statement.get("Sid") == "Trace"
     }
-    assert conditional == dict.fromkeys(function_roles(template), "HasTracing")
-    sent = [set(statement["Action"]) for _, statement in statements(template) if statement["Sid"] == "Trace"]
-    assert sent == [{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}] * len(conditional)
+    traces = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    assert allowed.keys() == function_roles(template).keys()
+    assert [actions for actions in allowed.values() if actions != traces] == []
 
 
 def test_every_output_has_a_description(template: Template) -> None:

@@ -17,7 +17,7 @@ _LIFE = (
     "tests/integration/test_roles.py::"
     "test_manage_model_may_describe_the_model_and_start_and_stop_it_only_where_a_parameter_says_so"
 )
-_TRACES = "tests/integration/test_alarms.py::test_every_role_may_send_traces_only_where_tracing_is_on"
+_TRACES = "tests/integration/test_alarms.py::test_every_role_may_always_send_traces"
 
 # ministack polls the queues and writes the logs without these rights, records no traces, and answers 404 for a missing
 # object to any caller that could read it; the model is a local model. Only `chalice deploy` needs to look up the API.
