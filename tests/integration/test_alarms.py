@@ -10,6 +10,7 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from chalicelib.telemetry import METRICS
+from checks.transform import transform
 from labelwatch.shared.project import PROJECT
 from tests.support.template import Template, function_roles, functions, guards, resources
 
@@ -169,6 +170,13 @@ def test_every_resource_that_takes_tags_has_those_of_application_and_stack(templ
     }
     assert {name for name, tags in tagged.items() if not expected.items() <= tags.items()} == set()
     assert {template["Resources"][name]["Type"] for name in tagged} >= ROLES_AND_STATE
+
+
+def test_only_resources_for_which_the_transform_takes_no_tags_have_none(template: Template) -> None:
+    """The API's stage has the tags of the API."""
+    made = transform(template)["Resources"].values()
+    without = {made_["Type"] for made_ in made if takes_tags(made_["Type"]) and not tags_of(made_)}
+    assert without == {"AWS::Lambda::EventSourceMapping", "AWS::Events::Rule", "AWS::ApiGateway::RestApi"}
 
 
 def test_functions_are_traced_only_where_tracing_is_on(template: Template) -> None:
