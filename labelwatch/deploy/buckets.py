@@ -72,7 +72,10 @@ class StackBuckets:
         return created, unreadable
 
     def protect(self, name: str, properties: dict[str, Any]) -> None:
-        """Sets the bucket's protection from its properties in the template, and removes the access that ACLs gave."""
+        """Sets the bucket's protection from its properties in the template, and removes the access that ACLs gave.
+
+        The bucket's policy is deleted: CloudFormation creates no policy where one exists.
+        """
         encryption = [
             {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
             for rule in properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -87,6 +90,7 @@ class StackBuckets:
                 raise
         self._s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=properties["OwnershipControls"])
         self._s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": encryption})
+        self._s3.delete_bucket_policy(Bucket=name)
         if "VersioningConfiguration" in properties:
             self._s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
 

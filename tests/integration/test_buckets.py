@@ -90,6 +90,15 @@ def test_a_bucket_that_an_acl_made_public_is_private_once_it_is_protected(s3: S3
     assert s3.get_public_access_block(Bucket="opened")["PublicAccessBlockConfiguration"]["BlockPublicAcls"]
 
 
+def test_the_policy_of_a_deleted_stack_makes_room_for_that_of_the_new_stack(s3: S3Client) -> None:
+    """CloudFormation creates no policy for a bucket that has one."""
+    create_bucket(s3, "images")
+    s3.put_bucket_policy(Bucket="images", Policy='{"Version": "2012-10-17", "Statement": []}')
+    StackBuckets(Account()).protect("images", resources()["Resources"]["OutputBucket"]["Properties"])
+    with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
+        s3.get_bucket_policy(Bucket="images")
+
+
 def test_no_stack_created_a_missing_bucket(s3: S3Client) -> None:
     assert s3
     assert StackBuckets(Account()).stack_of("missing") is None

@@ -269,6 +269,13 @@ def test_a_bucket_outlives_its_stack_but_not_a_failed_first_creation(template: T
 
 
 @every_bucket
+def test_the_policy_of_a_bucket_stays_with_the_bucket(template: Template, name: str) -> None:
+    kept = ("DeletionPolicy", "UpdateReplacePolicy")
+    bucket, policy = template["Resources"][name], template["Resources"][f"{name}Policy"]
+    assert [policy[attribute] for attribute in kept] == [bucket[attribute] for attribute in kept]
+
+
+@every_bucket
 def test_a_bucket_outlives_a_change_of_its_name(template: Template, name: str) -> None:
     assert template["Resources"][name]["UpdateReplacePolicy"] == "Retain"
 
