@@ -36,6 +36,7 @@ PARAMETERS = {
         ),
         Parameter("DatabaseName", "New Athena database.", "labelwatch"),
         Parameter("Tracing", "AWS X-Ray tracing: yes or no. AWS bills each trace.", "no"),
+        Parameter("PermissionsBoundaryArn", "ARN of the IAM policy that is the permissions boundary of all roles.", ""),
     )
 }
 _BY_PARAMETER = {setting.parameter: setting for setting in SETTINGS if setting.parameter}

@@ -170,7 +170,7 @@ def test_no_function_reserves_concurrency(packaged: Package) -> None:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 INLINE_LIMIT = 51_200
 # Leaves room for the parameters, roles and schedules to come.
-INLINE_BUDGET = 44_000
+INLINE_BUDGET = 47_000
 
 
 def test_labelwatch_up_can_send_its_template_without_a_bucket(record_property: Callable[[str, object], None]) -> None:
@@ -306,6 +306,12 @@ def test_every_topic_takes_tls_only(template: Template) -> None:
     policies = guards(template, "AWS::SNS::TopicPolicy", "Topics")
     topics = list(resources(template, "AWS::SNS::Topic"))
     assert [tls_only("sns:Publish", {"Ref": name}) in policies[name] for name in topics] == [True, True]
+
+
+def test_every_role_has_the_permissions_boundary_of_the_parameter(template: Template) -> None:
+    boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+    roles = resources(template, "AWS::IAM::Role").values()
+    assert [role["PermissionsBoundary"] for role in roles] == [boundary] * 8
 
 
 def test_no_role_has_a_wildcard_in_an_action(template: Template) -> None:

@@ -43,6 +43,7 @@ CHANGES = {
     "ModelMaxHoursPerMonth": "40",
     "DatabaseName": "leaves",
     "Tracing": "yes",
+    "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
 }
 
 
