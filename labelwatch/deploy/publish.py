@@ -10,7 +10,7 @@ from chalicelib import __version__
 from chalicelib.adapters.s3 import console_address
 from labelwatch.deploy.buckets import exists
 from labelwatch.deploy.packaging import Package
-from labelwatch.shared import s3_uri, stacks
+from labelwatch.shared import regions, s3_uri, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
 
@@ -25,8 +25,10 @@ class Published(NamedTuple):
 def publish(account: Account, package: Package, target: str) -> Published:
     """Uploads template and zip to `s3://bucket/prefix`; raises UserError where `target` is not of that form.
 
-    Lambda reads code from its own Region only, so the stack is launched in the bucket's Region.
+    Raises UserError also in a Region without Rekognition: Lambda reads code from its own Region only, so the stack is
+    launched in the bucket's Region.
     """
+    regions.require_rekognition(account.region)
     bucket, prefix = _parts(target)
     if not exists(account, bucket):
         raise UserError(

@@ -25,6 +25,7 @@ from labelwatch.deploy.stage_stack import (
     refuse_other_stacks,
     stack_name_of,
 )
+from labelwatch.shared import regions
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
@@ -59,6 +60,7 @@ def run(  # noqa: PLR0913 - a command's options
     stack_name = stack_name_of(stage_name)
     stacks = Stacks(account.client("cloudformation"))
     terminal.print(f"Stack {stack_name} in account {account.id}, Region {account.region}")
+    regions.require_rekognition(account.region)
     refuse_other_account(account, config, stage_name)
     found = find_stack(stacks, stack_name)
     current = None if found and found.status in LEFTOVERS else found

@@ -98,12 +98,18 @@ def test_a_bucket_of_another_region_is_refused_since_lambda_takes_no_code_from_t
 
 @pytest.mark.usefixtures("account")
 def test_the_console_is_that_of_the_partition(packaged: Package) -> None:
-    make_bucket("in-china", "cn-north-1")
-    published = publish(Account(region="cn-north-1"), packaged, "s3://in-china")
-    assert published.launch.startswith("https://console.amazonaws.cn/cloudformation/home?region=cn-north-1#")
-    assert published.template.startswith("https://s3.cn-north-1.amazonaws.com.cn/in-china/")
+    make_bucket("in-govcloud", "us-gov-west-1")
+    published = publish(Account(region="us-gov-west-1"), packaged, "s3://in-govcloud")
+    assert published.launch.startswith("https://console.amazonaws-us-gov.com/cloudformation/home?region=us-gov-west-1#")
+    assert published.template.startswith("https://s3.us-gov-west-1.amazonaws.com/in-govcloud/")
 
 
-def make_bucket(name: str, region: Literal["us-west-2", "cn-north-1"]) -> None:
+@pytest.mark.usefixtures("account")
+def test_a_region_without_rekognition_is_refused(packaged: Package) -> None:
+    with pytest.raises(UserError, match="eu-west-3"):
+        publish(Account(region="eu-west-3"), packaged, "s3://packages")
+
+
+def make_bucket(name: str, region: Literal["us-west-2", "us-gov-west-1"]) -> None:
     with closing(boto3.client("s3", region_name=region)) as s3:
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})

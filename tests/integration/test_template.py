@@ -16,6 +16,7 @@ from chalicelib.domain.tokens import BEARER
 from chalicelib.queues.batch import LAST_RECEIVE
 from labelwatch.deploy import Package, packaging
 from labelwatch.local.deployment import adapt_to_local_aws
+from labelwatch.shared import regions
 from labelwatch.shared.project import PROJECT
 from labelwatch.shared.stacks import compact
 from tests.support.template import Template, functions, guards, leaves, listed, mappings, resources, statements
@@ -141,8 +142,14 @@ def test_no_partition_is_written_down(template: Template) -> None:
     assert [text for text in leaves(template) if re.search(r"arn:aws[\w-]*:", text)] == []
 
 
-def test_no_region_is_written_down(template: Template) -> None:
-    assert [text for text in leaves(template) if REGION.search(text)] == []
+def test_no_region_is_written_down_but_those_without_rekognition(template: Template) -> None:
+    assert {text for text in leaves(template) if REGION.search(text)} <= regions.without_rekognition()
+
+
+def test_the_template_refuses_each_region_that_boto3_knows_to_have_no_rekognition(template: Template) -> None:
+    (assertion,) = template["Rules"]["RekognitionExists"]["Assertions"]
+    (refused,) = assertion["Assert"]["Fn::Not"]
+    assert refused["Fn::Contains"] == [sorted(regions.without_rekognition()), {"Ref": "AWS::Region"}]
 
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html

@@ -222,6 +222,12 @@ def test_a_stage_of_another_region_is_refused(account: FakeAccount, config: Path
     assert account.cloudformation.changes == ["CREATE"]
 
 
+def test_a_region_without_rekognition_is_refused_before_anything_is_read(account: FakeAccount, config: Path) -> None:
+    account.region = "eu-west-3"
+    assert "eu-west-3" in refusal_of(lambda: run(account, config, REQUIRED))
+    assert account.cloudformation.changes == []
+
+
 def test_an_invalid_stage_is_refused_before_the_stack_is_changed(account: FakeAccount, config: Path) -> None:
     run(account, config, REQUIRED)
     content = json.loads(config.read_text())
