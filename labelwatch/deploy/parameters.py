@@ -67,6 +67,9 @@ def complete(
 
 def check(name: str, parameter: dict[str, Any], value: str) -> None:
     """Raises UserError where CloudFormation, or a function at its start, would reject the value."""
+    most = parameter.get("MaxLength", 4096)
+    if len(value.encode()) > most:
+        raise UserError(f"{name} {value!r} is not valid: must have at most {most} bytes, not {len(value.encode())}.")
     if not _fits(parameter, value):
         rule = parameter.get("ConstraintDescription") or f"must be one of {', '.join(parameter['AllowedValues'])}"
         raise UserError(f"{name} {value!r} is not valid: {rule.rstrip('.')}.")
@@ -108,11 +111,7 @@ def _defaults(known: dict[str, Any]) -> dict[str, str]:
 def _fits(parameter: dict[str, Any], value: str) -> bool:
     if "AllowedValues" in parameter:
         return value in parameter["AllowedValues"]
-    if parameter["Type"] == "Number":
-        number = re.fullmatch(r"\d+(\.\d+)?", value)
-        return bool(number) and parameter["MinValue"] <= float(value) <= parameter["MaxValue"]
-    fits_in = parameter.get("MinLength", 0) <= len(value) <= parameter.get("MaxLength", 4096)
-    return fits_in and bool(re.fullmatch(parameter["AllowedPattern"], value))
+    return parameter.get("MinLength", 0) <= len(value) and bool(re.fullmatch(parameter["AllowedPattern"], value))
 
 
 def _answer(name: str, parameter: dict[str, Any], ask: Ask) -> str:
