@@ -21,6 +21,8 @@ BUCKETS = ("InputBucket", "OutputBucket", "WorkspaceBucket")
 SCHEDULE_NAME = "labelwatch-{stage}-{function}-event"
 LONGEST_SCHEDULED_FUNCTION = "check_subscriptions"
 MAX_STAGE_NAME = 64 - len(SCHEDULE_NAME.format(stage="", function=LONGEST_SCHEDULED_FUNCTION))
+# A stack X-detect would have X's names: that of its REST API's function is X-detect, as that of its log group.
+FUNCTION_NAMES = "|".join(name for name in stage.ROLES if "_" not in name)  # a stage's name has no underscore
 STAGE_NAME = rf"[a-z][a-z0-9-]{{0,{MAX_STAGE_NAME - 2}}}[a-z0-9]|[a-z]"
 # Every complete stack of Labelwatch has this resource; a stack that only imported its buckets does not.
 MARKER_RESOURCE = "ImagesQueue"
@@ -46,6 +48,11 @@ class DesiredStack(NamedTuple):
 
 def stack_name_of(stage_name: str) -> str:
     """The name of the stage's stack; raises UserError where the stage's name is not valid."""
+    if re.search(rf"(^|-)({FUNCTION_NAMES})$", stage_name):
+        raise UserError(
+            f"--stage {stage_name!r} is reserved: its stack would share names with functions of another stack. Use a "
+            "name that does not end with the name of a function, such as prod."
+        )
     if stage_name == PACKAGING_STAGE or not re.fullmatch(STAGE_NAME, stage_name):
         raise UserError(
             f"--stage {stage_name!r} is not a stage name. Use 1 to {MAX_STAGE_NAME} lower-case letters, digits and "

@@ -28,6 +28,17 @@ def test_other_names_of_stages_are_refused(name: str) -> None:
     assert f"--stage {name!r}" in str(refusal.value)
 
 
+@pytest.mark.parametrize("name", ["detect", "prod-detect", "prod-notify", "ingest", "a-b-authorize"])
+def test_a_stage_whose_stack_would_share_names_with_another_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="reserved"):
+        stack_name_of(name)
+
+
+@pytest.mark.parametrize("name", ["detector", "detect-prod", "redetect"])
+def test_a_stage_that_only_resembles_a_function_is_accepted(name: str) -> None:
+    assert stack_name_of(name) == f"labelwatch-{name}"
+
+
 def test_the_longest_stage_leaves_room_for_the_name_of_each_schedule() -> None:
     assert max(SCHEDULED_FUNCTIONS, key=len) == LONGEST_SCHEDULED_FUNCTION
     # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
