@@ -43,22 +43,29 @@ _BY_PARAMETER = {setting.parameter: setting for setting in SETTINGS if setting.p
 
 # Takes a parameter's name, description and default, and returns its value.
 type Ask = Callable[[str, str, str], str]
+# Takes a parameter's name and all values so far; raises UserError where the parameter's value cannot be used.
+type CheckInAccount = Callable[[str, dict[str, str]], None]
 
 
 def complete(
-    template: dict[str, Any], given: dict[str, str], previous: dict[str, str] | None, ask: Ask | None
+    template: dict[str, Any],
+    given: dict[str, str],
+    previous: dict[str, str] | None,
+    ask: Ask | None,
+    check_in_account: CheckInAccount = lambda *_: None,
 ) -> dict[str, str]:
     """A value for each of the template's parameters: as given, else of the stack, else answered, else the default.
 
-    `previous` are the values of an existing stack; `ask` is None without a terminal. Raises UserError that names the
-    parameter and the valid values.
+    `previous` are the values of an existing stack; `ask` is None without a terminal. With questions, the given values
+    are checked in the account before them, and each answer at once. Raises UserError that names the parameter and the
+    valid values.
     """
     known = template["Parameters"]
     _check_all(known, given)
     kept = {name: value for name, value in (previous or {}).items() if name in known}
     values = _defaults(known) | kept | given
     if ask and previous is None:
-        values |= {name: _answer(name, known[name], ask) for name in MAIN if name not in given}
+        values = _with_answers(known, given, values, ask, check_in_account)
     if missing := [name for name in known if name not in values]:
         raise UserError(f"Missing required parameters: {', '.join(missing)}. Pass {_options(missing)}.")
     _check_all(known, values)
@@ -114,13 +121,29 @@ def _fits(parameter: dict[str, Any], value: str) -> bool:
     return parameter.get("MinLength", 0) <= len(value) and bool(re.fullmatch(parameter["AllowedPattern"], value))
 
 
-def _answer(name: str, parameter: dict[str, Any], ask: Ask) -> str:
+def _with_answers(
+    known: dict[str, Any], given: dict[str, str], values: dict[str, str], ask: Ask, check_in_account: CheckInAccount
+) -> dict[str, str]:
+    """The values with an answer for each main parameter that is not given."""
+    for name in filter(given.__contains__, MAIN):
+        check_in_account(name, values)
+    for name in (name for name in MAIN if name not in given):
+        values = _answered(name, known[name], values, ask, check_in_account)
+    return values
+
+
+def _answered(
+    name: str, parameter: dict[str, Any], values: dict[str, str], ask: Ask, check_in_account: CheckInAccount
+) -> dict[str, str]:
+    """The values with that of this parameter: the first answer that is valid."""
     problem = ""
     while True:
         value = ask(name, f"{problem}{parameter['Description']}", str(parameter.get("Default", "")))
+        answered = values | {name: value}
         try:
             check(name, parameter, value)
+            check_in_account(name, answered)
         except UserError as mistake:
             problem = f"{mistake}\n"
         else:
-            return value
+            return answered

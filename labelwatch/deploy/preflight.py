@@ -4,13 +4,15 @@ Each check returns its finding, or raises UserError with the next step.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.rekognition import NOT_FOUND, ModelVersion, project_name, version_name
 from chalicelib.domain.errors import Fault
-from chalicelib.settings import GENERAL_MODEL
+from chalicelib.domain.rules import ANY_LABEL
+from chalicelib.settings import GENERAL_MODEL, labels_of_interest
+from labelwatch.deploy import notification_targets
 from labelwatch.deploy.buckets import StackBuckets, exists
 from labelwatch.deploy.stage_stack import DesiredStack
 from labelwatch.shared.account import Account
@@ -26,22 +28,42 @@ USABLE = {
     "COPYING_COMPLETED",
     "COPYING_IN_PROGRESS",
 }
+# The buckets that a parameter names, by their logical ids.
+NAMED_BUCKETS = {"InputBucketName": ("InputBucket",), "OutputBucketName": ("OutputBucket", "WorkspaceBucket")}
 
 
-def findings(account: Account, desired: DesiredStack) -> Iterator[str]:
+class Finding(NamedTuple):
+    """What a check found; a warning is no reason to stop."""
+
+    text: str
+    is_warning: bool = False
+
+
+def findings(account: Account, desired: DesiredStack) -> Iterator[Finding]:
     """The finding of each check, as it is made; raises UserError at the first that fails."""
-    yield check_model(account, desired.parameters["CustomModelARN"])
-    if desired.parameters["LabelsofInterest"] != "*":  # AWS has no list of a model's labels
-        yield "Labels of interest: compare the spelling with the Rekognition console"
+    yield Finding(check_model(account, desired.parameters["CustomModelARN"]))
+    yield from _labels(desired)
     check_bucket_names(desired)
     for logical_id, name in desired.bucket_names.items():
-        yield check_bucket(account, desired, logical_id, name)
+        yield Finding(check_bucket(account, desired, logical_id, name))
         former = desired.physical_ids.get(logical_id, name)
         if former != name:
-            yield f"Bucket {former}: kept with its objects, but no longer used"
-    yield check_database(account, desired)
+            yield Finding(f"Bucket {former}: kept with its objects, but no longer used")
+    yield Finding(check_database(account, desired))
     if desired.parameters["ExistingBucketName"]:
-        yield check_existing_bucket(account, desired)
+        yield from check_existing_bucket(account, desired)
+
+
+def check_parameter(account: Account, stack_name: str, name: str, values: dict[str, str]) -> None:
+    """Checks one parameter of a new stack, with the values so far; raises UserError as `findings` does."""
+    if name == "CustomModelARN":
+        check_model(account, values[name])
+    if name not in NAMED_BUCKETS:
+        return
+    desired = DesiredStack(stack_name, dict.fromkeys(NAMED_BUCKETS, "") | values)
+    check_bucket_names(desired)
+    for logical_id in NAMED_BUCKETS[name]:
+        check_bucket(account, desired, logical_id, desired.bucket_names[logical_id])
 
 
 def kept_buckets(account: Account, desired: DesiredStack) -> dict[str, str]:
@@ -94,6 +116,20 @@ def _model_status(rekognition: Any, arn: str) -> str:  # noqa: ANN401 - the clie
     )
 
 
+def _labels(desired: DesiredStack) -> Iterator[Finding]:
+    """AWS has no list of a model's labels, and its general labels are words such as Leaf and Plant."""
+    names = [label.name for label in labels_of_interest(desired.parameters["LabelsofInterest"])]
+    compounds = [name for name in names if {"-", "_"} & set(name)]
+    if desired.parameters["CustomModelARN"] == GENERAL_MODEL and compounds:
+        yield Finding(
+            f"Labels of interest: {', '.join(compounds)} may be labels of a custom model. Rekognition's general labels "
+            "are words such as Leaf and Plant",
+            is_warning=True,
+        )
+    elif names != [ANY_LABEL]:
+        yield Finding("Labels of interest: compare the spelling with the Rekognition console")
+
+
 def check_bucket_names(desired: DesiredStack) -> None:
     """Raises UserError where two buckets would have the same name."""
     names = desired.bucket_names
@@ -140,7 +176,7 @@ def check_database(account: Account, desired: DesiredStack) -> str:
     raise UserError(f"Database {name} already exists. Choose another name with --database-name.")
 
 
-def check_existing_bucket(account: Account, desired: DesiredStack) -> str:
+def check_existing_bucket(account: Account, desired: DesiredStack) -> Iterator[Finding]:
     """Whether the bucket exists, and can notify the function `ingest` of new objects."""
     name = desired.parameters["ExistingBucketName"]
     if name in desired.bucket_names.values():
@@ -150,21 +186,23 @@ def check_existing_bucket(account: Account, desired: DesiredStack) -> str:
     if not exists(account, name):
         raise UserError(f"No bucket named {name} in {account.region}. Pass the name of a bucket to --existing-bucket.")
     notifications = account.client("s3").get_bucket_notification_configuration(Bucket=name)
-    for target, event in _targets_of_new_objects(notifications):
+    for target, event in notification_targets.of_new_objects(notifications):
         if not target.endswith(f":function:{desired.name}-ingest"):
             # Two configurations of S3 may not overlap in events and names, and Labelwatch's is for all names.
             raise UserError(
                 f"Bucket {name} already sends {event} to {target}, and S3 allows one destination per "
                 "event. Remove that notification, or send the event to both through SNS or EventBridge."
             )
-    return f"Bucket {name}: new images are analysed too, other notifications unchanged"
-
-
-def _targets_of_new_objects(notifications: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The ARN that each configuration notifies of new objects, with the first event that it does so for."""
-    for kind in ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations"):
-        for configuration in notifications.get(kind, []):
-            target = next(value for key, value in configuration.items() if key.endswith("Arn"))
-            created = [event for event in configuration["Events"] if event.startswith("s3:ObjectCreated:")]
-            if created:
-                yield target, created[0]
+    # S3 checks all targets of a bucket whenever `chalice deploy` adds one.
+    for target in notification_targets.of(notifications):
+        if target.endswith(f":function:{desired.name}-ingest"):
+            continue
+        target_exists = notification_targets.exists(account, target)
+        if target_exists is False:
+            raise UserError(
+                f"Bucket {name} notifies {target}, which does not exist, so S3 would refuse another notification. "
+                "Remove that notification from the bucket, then run the command again."
+            )
+        if target_exists is None:
+            yield Finding(f"Bucket {name}: could not check that {target} exists", is_warning=True)
+    yield Finding(f"Bucket {name}: new images are analysed too, other notifications unchanged")

@@ -6,6 +6,7 @@ API, print the next commands.
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,16 @@ from botocore.exceptions import ClientError, WaiterError
 
 from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
-from labelwatch.deploy import functions, import_buckets, parameters, preflight, request_limits, settings_table, stage
+from labelwatch.deploy import (
+    functions,
+    import_buckets,
+    parameters,
+    preflight,
+    questions,
+    request_limits,
+    settings_table,
+    stage,
+)
 from labelwatch.deploy.buckets import StackBuckets
 from labelwatch.deploy.packaging import check_python, resources
 from labelwatch.deploy.stack_changes import StackChanges
@@ -68,11 +78,11 @@ def run(  # noqa: PLR0913 - a command's options
     if current:
         stage.check(config, stage_name, stack_name, current.values)
     template = resources()
-    values = _values(template, stage_name, options, current, terminal)
+    values = _values(account, template, stage_name, options, current=current, terminal=terminal)
     desired = DesiredStack(stack_name, values, current, resource_names)
     terminal.print("\nChecks")
     for finding in preflight.findings(account, desired):
-        terminal.console.print(f"  ✓ {finding}")
+        terminal.console.print(f"  {'!' if finding.is_warning else '✓'} {finding.text}")
     kept = preflight.kept_buckets(account, desired)
     if found and not current:
         _delete_leftovers(stacks, stack_name, found.status, terminal)
@@ -112,15 +122,23 @@ def _resource_names(stacks: Stacks, stack_name: str, current: Stack | None) -> d
     return {resource.logical_id: resource.physical_id for resource in existing}
 
 
-def _values(
-    template: dict[str, Any], stage_name: str, options: dict[str, str], current: Stack | None, terminal: Terminal
+def _values(  # noqa: PLR0913 - each by its name
+    account: Account,
+    template: dict[str, Any],
+    stage_name: str,
+    options: dict[str, str],
+    *,
+    current: Stack | None,
+    terminal: Terminal,
 ) -> dict[str, str]:
     """All parameters, which are printed: from options, the present stack, answers at the terminal, and defaults."""
     previous = current.parameters if current else {}
     # Each stage has its own database, unless the options name another.
     database = {"DatabaseName": f"labelwatch_{stage_name.replace('-', '_')}"}
     given = options if previous else database | options
-    values = parameters.complete(template, given, previous or None, terminal.ask)
+    ask = terminal.ask and questions.with_models(account, terminal.ask)
+    check = partial(preflight.check_parameter, account, stack_name_of(stage_name))
+    values = parameters.complete(template, given, previous or None, ask, check)
     defaults = {item.name: item.default for item in parameters.PARAMETERS.values()} | database
     terminal.print("\nSettings")
     for line in settings_table.lines(values, previous, defaults, terminal.console.width):

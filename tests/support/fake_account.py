@@ -28,7 +28,10 @@ def client_error(code: str, region: str | None = None) -> ClientError:
 
 
 class FakeAccount:
-    """An account with buckets (name → stack that created it), a model, databases, and a bucket's notifications."""
+    """An account with buckets (name → stack that created it), a model, databases, and a bucket's notifications.
+
+    `targets` are the queues, topics and functions that the notifications may name.
+    """
 
     region = REGION
     id = OWNER
@@ -42,12 +45,15 @@ class FakeAccount:
         self.notifications: dict[str, Any] = {}
         self.tags_denied = False
         self.functions: set[str] = set()
+        self.targets: set[str] = set()
+        self.denied_targets: set[str] = set()
+        self.models_denied = False
         self.cloudformation = FakeCloudFormation()
         self.apigateway = FakeApiGateway()
 
     def client(self, service: str) -> Any:
         clients = {
-            "s3": self, "glue": self, "lambda": self, "rekognition": _Rekognition(self),
+            "s3": self, "glue": self, "lambda": self, "sqs": self, "sns": self, "rekognition": _Rekognition(self),
             "cloudformation": self.cloudformation, "apigateway": self.apigateway,
         }  # fmt: skip
         return clients[service]
@@ -79,8 +85,22 @@ class FakeAccount:
         if Name not in self.databases:
             raise client_error("EntityNotFoundException")
 
+    def get_queue_url(self, QueueName: str) -> None:  # noqa: N803 - the same
+        self._find_target(f"arn:aws:sqs:{REGION}:{OWNER}:{QueueName}", "AWS.SimpleQueueService.NonExistentQueue")
+
+    def get_topic_attributes(self, TopicArn: str) -> None:  # noqa: N803 - the same
+        self._find_target(TopicArn, "NotFound")
+
+    def _find_target(self, arn: str, missing: str) -> None:
+        if arn in self.denied_targets:
+            raise client_error("AccessDenied")
+        if arn not in self.targets:
+            raise client_error(missing)
+
     def get_function_configuration(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - the same
-        if FunctionName not in self.functions:
+        if FunctionName.startswith("arn:"):
+            self._find_target(FunctionName, "ResourceNotFoundException")
+        elif FunctionName not in self.functions:
             raise client_error("ResourceNotFoundException")
         return {"FunctionName": FunctionName}
 
@@ -205,10 +225,17 @@ class FakeCloudFormation:
 class _Rekognition:
     def __init__(self, account: FakeAccount) -> None:
         self._status = account.status
+        self._denied = account.models_denied
 
     def describe_projects(self, ProjectNames: list[str]) -> dict[str, Any]:  # noqa: N803 - the same
         return {"ProjectDescriptions": [{"ProjectArn": f"{ProjectNames[0]}/1"}] if ProjectNames == ["rice"] else []}
 
-    def get_paginator(self, _name: str) -> Any:
-        found = [{"ProjectVersionArn": MODEL, "Status": self._status}]
-        return SimpleNamespace(paginate=lambda **_: [{"ProjectVersionDescriptions": found}])
+    def get_paginator(self, name: str) -> Any:
+        if self._denied:
+            raise client_error("AccessDeniedException")
+        versions = [{"ProjectVersionArn": MODEL, "Status": self._status}]
+        pages = {
+            "describe_projects": {"ProjectDescriptions": [{"ProjectArn": "rice/1"}]},
+            "describe_project_versions": {"ProjectVersionDescriptions": versions},
+        }
+        return SimpleNamespace(paginate=lambda **_: [pages[name]])

@@ -55,6 +55,10 @@ def test_missing_parameters_are_named_with_their_options() -> None:
         ("InputBucketName", "Leaves", "63"),
         ("InputBucketName", "xn--leaves", "reserves"),
         ("OutputBucketName", "a" * 54, "53"),
+        ("LabelsofInterest", "leaf-smut:0.9", "percent"),
+        ("LabelsofInterest", "leaf-smut;rust", "commas"),
+        ("LabelsofInterest", "葉" * 171, "512 bytes, not 513"),
+        ("MinConfidence", "0.8", "80, not 0.8"),
         ("LabelsofInterest", "leaf-smut:101", "leaf-smut:90"),
         ("LabelsofInterest", "leaf-smut, Leaf-Smut", "more than once"),
         ("MinConfidence", "101", "1 to 100"),
@@ -109,6 +113,35 @@ def test_a_wrong_answer_is_prompted_for_once_more_with_the_reason() -> None:
     questions, ask = answers("leaves", "general")
     assert parameters.complete(TEMPLATE, GIVEN, None, ask)["CustomModelARN"] == "general"
     assert "'leaves'" in questions[1][1]
+
+
+def refusing(*refused: str) -> parameters.CheckInAccount:
+    """An account that refuses these values."""
+
+    def check(name: str, values: dict[str, str]) -> None:
+        if values[name] in refused:
+            raise UserError(f"{values[name]} is taken.")
+
+    return check
+
+
+def test_an_answer_that_the_account_refuses_is_prompted_for_once_more_with_the_reason() -> None:
+    questions, ask = answers("taken", "free")
+    given = {name: value for name, value in GIVEN.items() if name != "InputBucketName"}
+    given |= {"CustomModelARN": "general", "LabelsofInterest": "*", "MinConfidence": "80"}
+    values = parameters.complete(TEMPLATE, given, None, ask, refusing("taken"))
+    assert values["InputBucketName"] == "free"
+    assert [(name, "taken" in text) for name, text, _ in questions] == [
+        ("InputBucketName", False),
+        ("InputBucketName", True),
+    ]
+
+
+def test_a_given_value_that_the_account_refuses_is_refused_before_the_first_question() -> None:
+    questions, ask = answers()
+    with pytest.raises(UserError, match="images"):
+        parameters.complete(TEMPLATE, GIVEN, None, ask, refusing("images"))
+    assert questions == []
 
 
 def test_an_existing_stack_needs_no_prompt() -> None:

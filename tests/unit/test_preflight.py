@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from labelwatch.deploy import preflight
+from labelwatch.deploy import preflight, questions
 from labelwatch.deploy.stage_stack import DesiredStack
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.stacks import Stack
@@ -31,7 +31,7 @@ def findings(fake: FakeAccount, physical_ids: dict[str, str] | None = None, **ch
     account: Any = fake
     current = Stack("UPDATE_COMPLETE", {}, {}) if physical_ids else None
     desired = DesiredStack("labelwatch-prod", PARAMETERS | changes, current, physical_ids or {})
-    return list(preflight.findings(account, desired))
+    return [f"{'! ' if finding.is_warning else ''}{finding.text}" for finding in preflight.findings(account, desired)]
 
 
 def refusal_of(fake: FakeAccount, physical_ids: dict[str, str] | None = None, **changes: str) -> str:
@@ -170,16 +170,18 @@ def test_the_stack_s_own_bucket_is_refused_as_the_existing_bucket(account: FakeA
     assert "--existing-bucket 'images'" in refusal_of(account, ExistingBucketName="images")
 
 
-def notifying(
-    events: list[str], target: str = f"arn:aws:lambda:{REGION}:{OWNER}:function:thumbnails"
-) -> dict[str, Any]:
+THUMBNAILS = f"arn:aws:lambda:{REGION}:{OWNER}:function:thumbnails"
+QUEUE = f"arn:aws:sqs:{REGION}:{OWNER}:removed"
+
+
+def notifying(events: list[str], target: str = THUMBNAILS) -> dict[str, Any]:
     return {"LambdaFunctionConfigurations": [{"Id": "x", "LambdaFunctionArn": target, "Events": events}]}
 
 
 def test_an_existing_bucket_that_notifies_another_function_of_new_objects_is_refused(account: FakeAccount) -> None:
     account.buckets["old"] = None
     account.notifications = notifying(["s3:ObjectCreated:Put"])
-    target = f"s3:ObjectCreated:Put to arn:aws:lambda:{REGION}:{OWNER}:function:thumbnails"
+    target = f"s3:ObjectCreated:Put to {THUMBNAILS}"
     assert target in refusal_of(account, ExistingBucketName="old")
 
 
@@ -200,11 +202,136 @@ def test_an_existing_bucket_that_notifies_a_queue_or_a_topic_of_new_objects_is_r
         notifying(["s3:ObjectRemoved:*"]),
         notifying(["s3:ObjectCreated:*"], f"arn:aws:lambda:{REGION}:{OWNER}:function:labelwatch-prod-ingest"),
         {"EventBridgeConfiguration": {}},
-        {"QueueConfigurations": [{"Id": "x", "QueueArn": "arn:aws:sqs:::x", "Events": ["s3:ObjectRemoved:*"]}]},
+        {"QueueConfigurations": [{"Id": "x", "QueueArn": QUEUE, "Events": ["s3:ObjectRemoved:*"]}]},
     ],
     ids=["none", "of removals", "our own", "EventBridge", "a queue of removals"],
 )
 def test_an_existing_bucket_may_have_other_notifications(account: FakeAccount, notifications: dict[str, Any]) -> None:
     account.buckets["old"] = None
     account.notifications = notifications
+    account.targets = {THUMBNAILS, QUEUE}
     assert findings(account, ExistingBucketName="old")[-1].startswith("Bucket old: ")
+
+
+def old_bucket_with(account: FakeAccount, kind: str, arn: str) -> None:
+    account.buckets["old"] = None
+    account.notifications = {
+        f"{kind}Configurations": [{"Id": "x", f"{kind}Arn": arn, "Events": ["s3:ObjectRemoved:*"]}]
+    }
+
+
+every_target = pytest.mark.parametrize(
+    ("kind", "arn"),
+    [("Queue", QUEUE), ("Topic", f"arn:aws:sns:{REGION}:{OWNER}:removed"), ("LambdaFunction", THUMBNAILS)],
+)
+
+
+@every_target
+def test_another_notification_with_a_missing_target_is_refused_since_s3_would_refuse_ours_too(
+    account: FakeAccount, kind: str, arn: str
+) -> None:
+    old_bucket_with(account, kind, arn)
+    assert arn in refusal_of(account, ExistingBucketName="old")
+
+
+@every_target
+def test_another_notification_with_an_existing_target_is_no_problem(account: FakeAccount, kind: str, arn: str) -> None:
+    old_bucket_with(account, kind, arn)
+    account.targets = {arn}
+    assert [line for line in findings(account, ExistingBucketName="old") if line.startswith("!")] == []
+
+
+@every_target
+def test_a_target_that_may_not_be_read_is_reported_as_unchecked(account: FakeAccount, kind: str, arn: str) -> None:
+    old_bucket_with(account, kind, arn)
+    account.denied_targets = {arn}
+    (warning,) = [line for line in findings(account, ExistingBucketName="old") if line.startswith("!")]
+    assert arn in warning
+
+
+def test_a_target_of_another_account_is_reported_as_unchecked(account: FakeAccount) -> None:
+    arn = f"arn:aws:sqs:{REGION}:999999999999:removed"
+    old_bucket_with(account, "Queue", arn)
+    (warning,) = [line for line in findings(account, ExistingBucketName="old") if line.startswith("!")]
+    assert arn in warning
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "warns"),
+    [
+        ("general", "leaf-smut", True),
+        ("general", "Plant,brown_spot:90", True),
+        ("general", "Plant,leaf", False),
+        ("general", "*", False),
+        (MODEL, "leaf-smut", False),
+    ],
+)
+def test_labels_of_a_custom_model_with_general_labels_are_a_warning(
+    account: FakeAccount, model: str, labels: str, *, warns: bool
+) -> None:
+    lines = findings(account, CustomModelARN=model, LabelsofInterest=labels)
+    assert bool([line for line in lines if line.startswith("! Labels of interest")]) == warns
+
+
+def check_parameter(fake: FakeAccount, name: str, **values: str) -> None:
+    account: Any = fake
+    preflight.check_parameter(account, "labelwatch-prod", name, values)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("CustomModelARN", {"CustomModelARN": MODEL.replace("rice", "wheat")}),
+        ("InputBucketName", {"InputBucketName": "taken"}),
+        ("OutputBucketName", {"InputBucketName": "images", "OutputBucketName": "taken"}),
+        ("OutputBucketName", {"InputBucketName": "images", "OutputBucketName": "partly"}),
+        ("OutputBucketName", {"InputBucketName": "images", "OutputBucketName": "images"}),
+    ],
+)
+def test_a_parameter_is_checked_in_the_account_alone(account: FakeAccount, name: str, values: dict[str, str]) -> None:
+    account.buckets = {"taken": None, "partly-workspace": None}
+    with pytest.raises(UserError):
+        check_parameter(account, name, **values)
+
+
+def test_a_parameter_that_the_account_accepts_is_no_mistake(account: FakeAccount) -> None:
+    for name in ("CustomModelARN", "EmailNotification", "InputBucketName"):
+        check_parameter(account, name, CustomModelARN=MODEL, InputBucketName="images")
+
+
+def question(fake: FakeAccount, name: str, answer: str) -> tuple[str, str]:
+    """The text of the question, and what its answer means."""
+    account: Any = fake
+    texts: list[str] = []
+
+    def ask(_name: str, text: str, _default: str) -> str:
+        texts.append(text)
+        return answer
+
+    meant = questions.with_models(account, ask)(name, "Which?", "")
+    return texts[0], meant
+
+
+def test_the_models_are_listed_and_chosen_by_number(account: FakeAccount) -> None:
+    text, meant = question(account, "CustomModelARN", "1")
+    assert f"1. {MODEL} (RUNNING)" in text
+    assert meant == MODEL
+
+
+@pytest.mark.parametrize("answer", ["general", MODEL, "2"])
+def test_any_other_answer_is_kept(account: FakeAccount, answer: str) -> None:
+    assert question(account, "CustomModelARN", answer)[1] == answer
+
+
+def test_a_model_that_cannot_run_is_not_listed(account: FakeAccount) -> None:
+    account.status = "TRAINING_FAILED"
+    assert question(account, "CustomModelARN", "1") == ("Which?", "1")
+
+
+def test_without_the_right_to_list_models_there_is_only_the_question(account: FakeAccount) -> None:
+    account.models_denied = True
+    assert question(account, "CustomModelARN", "general") == ("Which?", "general")
+
+
+def test_no_other_question_lists_models(account: FakeAccount) -> None:
+    assert question(account, "MinConfidence", "1") == ("Which?", "1")
