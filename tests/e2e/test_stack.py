@@ -1,10 +1,14 @@
 """Stacks through plans, on the local AWS, with short templates."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
+import boto3
 import pytest
 
+from labelwatch.deploy.packaging import resources
+from labelwatch.local.ministack import ACCESS_KEY, SECRET_KEY
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.stacks import Event, Stacks
 from tests.support.pipeline import Pipeline
@@ -41,6 +45,27 @@ def deploy(stacks: Stacks, template: dict[str, Any], *, creates: bool = True) ->
     assert plan
     stacks.apply(plan, events.append)
     return events
+
+
+GIVEN = {"EmailNotification": "grower@example.com", "InputBucketName": "new-images", "OutputBucketName": "new-rows"}
+
+
+@pytest.mark.parametrize("change", [{"MinConfidence": "0.8"}, {"InputBucketName": "new-s3alias"}])
+def test_a_value_that_the_template_refuses_gives_no_plan(stacks: Stacks, change: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=next(iter(change))):
+        stacks.plan(NAME, resources(), GIVEN | change, creates=True)
+
+
+def test_in_a_region_without_rekognition_there_is_no_plan(running: Pipeline) -> None:
+    cloudformation = boto3.client(
+        "cloudformation",
+        region_name="eu-west-3",
+        endpoint_url=running.session.local_aws.endpoint,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
+    with closing(cloudformation), pytest.raises(UserError, match="Rekognition"):
+        Stacks(cloudformation).plan(NAME, resources(), GIVEN, creates=True)
 
 
 def test_a_plan_has_the_changes_and_changes_nothing(stacks: Stacks) -> None:

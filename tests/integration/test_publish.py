@@ -106,7 +106,7 @@ def test_the_console_is_that_of_the_partition(packaged: Package) -> None:
 
 @pytest.mark.usefixtures("account")
 def test_a_region_without_rekognition_is_refused(packaged: Package) -> None:
-    with pytest.raises(UserError, match="eu-west-3"):
+    with pytest.raises(UserError, match="Rekognition does not exist"):
         publish(Account(region="eu-west-3"), packaged, "s3://packages")
 
 

@@ -228,6 +228,25 @@ def test_a_region_without_rekognition_is_refused_before_anything_is_read(account
     assert account.cloudformation.changes == []
 
 
+def test_a_person_chooses_a_listed_model_and_another_name_for_a_taken_bucket(
+    account: FakeAccount, config: Path
+) -> None:
+    account.buckets["taken"] = None
+    answers, questions = Answers(answer=True), []
+    replies = ["1", "grower@example.com", "taken", "images", "", "", "predictions"]
+
+    def ask(name: str, text: str, default: str) -> str:
+        questions.append((name, text))
+        return replies.pop(0) or default
+
+    fake: Any = account
+    up.run(fake, "prod", {}, answers.terminal._replace(ask=ask), {}, config=config)
+    parameters = account.cloudformation.parameters
+    assert (parameters["CustomModelARN"], parameters["InputBucketName"]) == (MODEL, "images")
+    assert MODEL in questions[0][1]
+    assert [text for name, text in questions if name == "InputBucketName"][1].startswith("Bucket taken ")
+
+
 def test_an_invalid_stage_is_refused_before_the_stack_is_changed(account: FakeAccount, config: Path) -> None:
     run(account, config, REQUIRED)
     content = json.loads(config.read_text())
