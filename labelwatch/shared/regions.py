@@ -1,6 +1,7 @@
-"""The Regions without Rekognition, by the endpoints that boto3 knows."""
+"""The Regions without Rekognition, by the endpoints that boto3 knows: no call, and no setting of the user counts."""
 
-import boto3
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 
 from labelwatch.shared.errors import UserError
 
@@ -13,7 +14,7 @@ def without_rekognition() -> set[str]:
 def require_rekognition(region: str) -> None:
     """Raises UserError where the Region is known to have no Rekognition."""
     if region in without_rekognition():
-        others = ", ".join(sorted(boto3.Session().get_available_regions("rekognition")))
+        others = ", ".join(sorted(_with("rekognition")))
         raise UserError(
             f"Amazon Rekognition does not exist in {region}, so no image can be analysed. Pass --region with another "
             f"Region: {others}."
@@ -21,6 +22,6 @@ def require_rekognition(region: str) -> None:
 
 
 def _with(service: str) -> set[str]:
-    session = boto3.Session()
-    partitions = session.get_available_partitions()
-    return {region for partition in partitions for region in session.get_available_regions(service, partition)}
+    endpoints = EndpointResolver(create_loader().load_data("endpoints"))
+    partitions = endpoints.get_available_partitions()
+    return {region for partition in partitions for region in endpoints.get_available_endpoints(service, partition)}

@@ -15,9 +15,28 @@ def test_a_region_without_rekognition_is_refused_with_the_regions_that_have_it(r
     assert "eu-central-1" in str(refusal.value)
 
 
-@pytest.mark.parametrize("region", [*boto3.Session().get_available_regions("rekognition"), "us-gov-west-1"])
+@pytest.mark.parametrize("region", ["eu-central-1", "us-east-1", "il-central-1", "us-gov-west-1"])
 def test_a_region_with_rekognition_is_accepted(region: str) -> None:
     regions.require_rekognition(region)
+
+
+def test_a_broken_setting_of_the_user_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    regions.require_rekognition("eu-central-1")
+
+
+def test_the_regions_are_those_of_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    session = boto3.Session()
+    known = {
+        service: {
+            region
+            for partition in session.get_available_partitions()
+            for region in session.get_available_regions(service, partition)
+        }
+        for service in ("lambda", "rekognition")
+    }
+    assert regions.without_rekognition() == known["lambda"] - known["rekognition"]
 
 
 def test_a_region_that_boto3_does_not_know_is_accepted() -> None:
