@@ -74,9 +74,10 @@ def complete(
 
 def check(name: str, parameter: dict[str, Any], value: str) -> None:
     """Raises UserError where CloudFormation, or a function at its start, would reject the value."""
-    most = parameter.get("MaxLength", 4096)
-    if len(value.encode()) > most:
-        raise UserError(f"{name} {value!r} is not valid: must have at most {most} bytes, not {len(value.encode())}.")
+    # A shell may pass bytes that are no text.
+    most, size = parameter.get("MaxLength", 4096), len(value.encode(errors="surrogateescape"))
+    if size > most:
+        raise UserError(f"{name} {value!r} is not valid: must have at most {most} bytes, not {size}.")
     if not _fits(parameter, value):
         rule = parameter.get("ConstraintDescription") or f"must be one of {', '.join(parameter['AllowedValues'])}"
         raise UserError(f"{name} {value!r} is not valid: {rule.rstrip('.')}.")

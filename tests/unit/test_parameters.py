@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.settings import SETTINGS
@@ -196,6 +196,7 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
     assert all(isinstance(text, str) for pair in values.items() for text in pair)
 
 
+@example("LabelsofInterest", "\udcff")  # from a shell: a byte that is no text
 @given(st.sampled_from(sorted(TEMPLATE["Parameters"])), st.text())
 def test_any_value_is_accepted_or_refused_by_its_name(name: str, value: str) -> None:
     try:
