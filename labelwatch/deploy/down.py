@@ -10,8 +10,9 @@ from typing import NamedTuple
 from botocore.exceptions import ClientError
 
 from chalicelib.settings import GENERAL_MODEL
-from labelwatch.deploy import functions, stage
+from labelwatch.deploy import deployed_file, deployed_resources, stage
 from labelwatch.deploy.buckets import MISSING, StackBuckets
+from labelwatch.deploy.deployed_file import Comparison
 from labelwatch.deploy.stage_stack import (
     CONFIG,
     could_not_delete,
@@ -30,7 +31,10 @@ ATTEMPTS_TO_DELETE = 3
 
 
 class StageState(NamedTuple):
-    """The resources of a stage in AWS. `unreadable_buckets` may be the stack's too: their tags may not be read."""
+    """The resources of a stage in AWS, and those of `chalice deploy` compared with its file.
+
+    `unreadable_buckets` may be the stack's too: their tags may not be read.
+    """
 
     stage_name: str
     stack_name: str
@@ -39,7 +43,7 @@ class StageState(NamedTuple):
     resources: list[Resource]
     buckets: list[str]
     unreadable_buckets: list[str]
-    functions: list[str]
+    deployed: Comparison
 
 
 class Removal(NamedTuple):
@@ -75,6 +79,7 @@ def run(account: Account, stage_name: str, terminal: Terminal, *, delete_data: b
     """Deletes the stack and the stage, and with `delete_data` the buckets."""
     terminal.print(f"Stack {stack_name_of(stage_name)} in account {account.id}, Region {account.region}")
     state = read(account, stage_name, config)
+    deployed_file.offer_to_rebuild(deployed_file.path_of(config, stage_name), state.deployed, terminal)
     removal = plan(state, delete_data=delete_data)
     for sentence in removal.sentences():
         terminal.console.print(sentence)
@@ -102,25 +107,30 @@ def read(account: Account, stage_name: str, config: Path) -> StageState:
     # By tags too: a stack keeps the old bucket when its bucket name changes.
     tagged, unreadable = StackBuckets(account).created_by(stack_name)
     own = {item.physical_id for item in resources if item.resource_type == "AWS::S3::Bucket" and item.physical_id}
+    buckets = sorted({*tagged, *own})
+    deployed = _deployed(account, stack_name, stack, deployed_file.path_of(config, stage_name))
+    return StageState(stage_name, stack_name, account.region, stack, resources, buckets, unreadable, deployed)
+
+
+def _deployed(account: Account, stack_name: str, stack: Stack | None, file: Path) -> Comparison:
     # Without a stack, deployed functions do not matter, and the right to read them may be missing.
-    deployed = [function["FunctionName"] for function in functions.deployed(account, stack_name)] if stack else []
-    return StageState(
-        stage_name, stack_name, account.region, stack, resources, sorted({*tagged, *own}), unreadable, deployed
-    )
+    recorded = deployed_file.read(file) if stack else []
+    found = deployed_resources.find(account, stack_name, stack.values, recorded) if stack else []
+    return deployed_file.compare(recorded, found)
 
 
 def plan(state: StageState, *, delete_data: bool) -> Removal:
-    """What to delete and what to keep; raises UserError where there is nothing to delete, or functions are deployed."""
+    """What to delete and what to keep; raises UserError without anything to delete, or where functions exist."""
     buckets = state.buckets
     # Without a stack the stage stays: this may be another Region, or account, than the stage's.
     if not state.stack and not (delete_data and buckets):
         kept = f"Buckets found: {', '.join(buckets)}. Pass --delete-data to delete the buckets."
         hint = kept if buckets else "Pass --stage or --region."
         raise UserError(f"No stack named {state.stack_name} in {state.region}. {hint}")
-    if state.functions:  # they need their roles, which the stack has
+    if state.deployed.existing:  # functions need their roles, which the stack has
         raise UserError(
-            f"Stage {state.stage_name} still has functions: {', '.join(state.functions)}. Run `chalice delete --stage "
-            f"{state.stage_name}` first."
+            f"Stage {state.stage_name} still has resources of Chalice: {', '.join(state.deployed.existing)}. Run "
+            f"`chalice delete --stage {state.stage_name}` first."
         )
     if delete_data:
         return Removal(state.stack, buckets, [], state.unreadable_buckets)

@@ -8,13 +8,17 @@ from labelwatch.deploy.stage import ROLES
 from labelwatch.shared.account import Account
 
 
+def names(stack: str) -> dict[str, str]:
+    """The functions of the stage by their names in AWS, each with its name in the configuration."""
+    # Chalice names the REST API's function by application and stage only.
+    return {stack if name == "api_handler" else f"{stack}-{name}": name for name in ROLES}
+
+
 def deployed(account: Account, stack: str) -> list[dict[str, Any]]:
     """The configuration of each function of the stage that exists."""
     client = account.client("lambda")
     found: list[dict[str, Any]] = []
-    for name in ROLES:
-        # Chalice names the REST API's function by application and stage only.
-        function = stack if name == "api_handler" else f"{stack}-{name}"
+    for function in names(stack):
         try:
             found.append(client.get_function_configuration(FunctionName=function))
         except ClientError as problem:

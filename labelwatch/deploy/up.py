@@ -1,7 +1,7 @@
 """`labelwatch up`: creates or updates the resources stack of a stage, and writes the stage for `chalice deploy`.
 
-Read the present state, show the settings, check, plan, confirm, apply, write the stage, limit the requests to the REST
-API, print the next commands.
+Read the present state, show the settings, check, plan, confirm, apply, write the stage, compare Chalice's file with
+the account, limit the requests to the REST API, print the next commands.
 """
 
 import shlex
@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError, WaiterError
 from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.deploy import (
+    deployed_file,
+    deployed_resources,
     functions,
     import_buckets,
     parameters,
@@ -92,6 +94,7 @@ def run(  # noqa: PLR0913 - a command's options
     _write_stage(config, stage_name, stack_name, outputs, terminal)
     if current and outputs["Tracing"] == "no":
         _turn_traces_off(account, stack_name, terminal)
+    _compare_deployed_file(account, stack_name, deployed_file.path_of(config, stage_name), outputs, terminal)
     limited = _limit_requests(account, stack_name, terminal)
     _print_next_commands(account, stage_name, outputs, terminal, limited=limited)
 
@@ -195,9 +198,24 @@ def _write_stage(config: Path, stage_name: str, stack_name: str, outputs: dict[s
     terminal.console.print(
         f"\nStage {stage_name} in .chalice/config.json: updated. Commit the file, so that everyone deploys the same "
         "stage. Keep the repository private: the file has no secrets, but your account number, names and e-mail "
-        f"address.\nAlso commit .chalice/deployed/{stage_name}.json, which chalice deploy writes. Without it, the next "
-        "deployment creates a second REST API."
+        f"address.\nAlso commit .chalice/deployed/{stage_name}.json, which chalice deploy writes. Without the file, "
+        "run this command before the next deployment: it rebuilds the file."
     )
+
+
+def _compare_deployed_file(
+    account: Account, stack_name: str, file: Path, outputs: dict[str, str], terminal: Terminal
+) -> None:
+    recorded = deployed_file.read(file)
+    try:
+        found = deployed_resources.find(account, stack_name, outputs, recorded)
+    except (ClientError, Fault) as problem:
+        terminal.print(
+            f"Could not compare .chalice/deployed/{file.name} with the account: {str(problem).rstrip('.')}. Run the "
+            "command again to retry."
+        )
+        return
+    deployed_file.offer_to_rebuild(file, deployed_file.compare(recorded, found), terminal)
 
 
 def _limit_requests(account: Account, stack_name: str, terminal: Terminal) -> bool:

@@ -1,4 +1,4 @@
-"""A fake account for `labelwatch up` and `down`: its buckets, model, databases, functions, REST API and stack."""
+"""A fake account for `labelwatch up` and `down`: its buckets, model, databases, functions, schedules, API and stack."""
 
 import json
 from collections.abc import Iterator
@@ -19,6 +19,10 @@ OUTPUTS = (
     | {output: f"arn:aws:iam::{OWNER}:role/{STACK}-{name}" for name, output in stage.ROLES.items() if name != "ingest"}
     | {"StackName": STACK, "DashboardUrl": "https://example.com/dashboard"}
 )
+
+
+def function_arn(name: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{OWNER}:function:{name}"
 
 
 def client_error(code: str, region: str | None = None) -> ClientError:
@@ -48,13 +52,15 @@ class FakeAccount:
         self.targets: set[str] = set()
         self.denied_targets: set[str] = set()
         self.models_denied = False
+        self.mappings: list[dict[str, str]] = []
+        self.rules: set[str] = set()
         self.cloudformation = FakeCloudFormation()
         self.apigateway = FakeApiGateway()
 
     def client(self, service: str) -> Any:
         clients = {
             "s3": self, "glue": self, "lambda": self, "sqs": self, "sns": self, "rekognition": _Rekognition(self),
-            "cloudformation": self.cloudformation, "apigateway": self.apigateway,
+            "cloudformation": self.cloudformation, "apigateway": self.apigateway, "events": self,
         }  # fmt: skip
         return clients[service]
 
@@ -75,8 +81,12 @@ class FakeAccount:
         return {"TagSet": [{"Key": "application", "Value": "labelwatch"}, {"Key": "stack", "Value": stack}]}
 
     def get_paginator(self, name: str) -> Any:
-        assert name == "list_buckets"
-        return SimpleNamespace(paginate=lambda **_: [{"Buckets": [{"Name": bucket} for bucket in self.buckets]}])
+        pages = {
+            "list_buckets": {"Buckets": [{"Name": bucket} for bucket in self.buckets]},
+            "list_event_source_mappings": {"EventSourceMappings": self.mappings},
+            "list_rules": {"Rules": [{"Name": rule} for rule in self.rules]},
+        }
+        return SimpleNamespace(paginate=lambda **_: [pages[name]])
 
     def get_bucket_notification_configuration(self, Bucket: str) -> dict[str, Any]:  # noqa: ARG002, N803 - the same
         return self.notifications
@@ -102,7 +112,7 @@ class FakeAccount:
             self._find_target(FunctionName, "ResourceNotFoundException")
         elif FunctionName not in self.functions:
             raise client_error("ResourceNotFoundException")
-        return {"FunctionName": FunctionName}
+        return {"FunctionName": FunctionName, "FunctionArn": function_arn(FunctionName)}
 
     exceptions = SimpleNamespace(ResourceNotFoundException=LookupError)
 
@@ -123,6 +133,17 @@ class FakeApiGateway:
         self.settings: dict[str, dict[str, Any]] = {}
         self.updates: list[dict[str, str]] = []
         self.denied = False
+
+    def get_paginator(self, name: str) -> Any:
+        assert name == "get_rest_apis"
+        apis = [{"id": self.stage["restApiId"], "name": "labelwatch"}] if self.exists else []
+        return SimpleNamespace(paginate=lambda: [{"items": apis}])
+
+    def get_authorizers(self, restApiId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        assert restApiId == self.stage["restApiId"]
+        if self.denied:
+            raise client_error("AccessDeniedException")
+        return {"items": []}
 
     def get_stage(self, **stage: str) -> dict[str, Any]:
         assert stage == self.stage

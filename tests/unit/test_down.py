@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from labelwatch.deploy import down
+from labelwatch.deploy.deployed_file import Comparison
 from labelwatch.deploy.down import Removal, StageState, plan
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
@@ -18,6 +19,8 @@ from tests.support.builders import ENVIRONMENT, MODEL
 from tests.support.fake_account import FakeAccount
 
 STACK = Stack("CREATE_COMPLETE", {}, {})
+NOTHING = Comparison([], [], [], [])
+DETECT = {"name": "detect", "resource_type": "lambda_function", "lambda_arn": "arn:function:labelwatch-prod-detect"}
 STATE = StageState(
     stage_name="prod",
     stack_name="labelwatch-prod",
@@ -26,7 +29,7 @@ STATE = StageState(
     resources=[],
     buckets=["images", "predictions"],
     unreadable_buckets=["unknown"],
-    functions=[],
+    deployed=NOTHING,
 )
 
 
@@ -69,7 +72,7 @@ def test_a_missing_stack_without_buckets_is_refused(*, delete_data: bool) -> Non
 )
 def test_nothing_is_deleted_while_functions_are_deployed(stack: Stack | None, *, delete_data: bool) -> None:
     with pytest.raises(UserError, match="chalice delete --stage prod"):
-        plan(STATE._replace(stack=stack, functions=["labelwatch-prod-detect"]), delete_data=delete_data)
+        plan(STATE._replace(stack=stack, deployed=NOTHING._replace(rebuilt=[DETECT])), delete_data=delete_data)
 
 
 @pytest.mark.parametrize(
