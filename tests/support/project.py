@@ -61,8 +61,12 @@ class Project:
 
     def chalice(self, command: str, stage: str = "prod") -> None:
         """Runs the real chalice, which may not fail."""
-        completed = self._run(self._chalice(command, stage), {})
+        completed = self.try_chalice(command, stage)
         assert completed.returncode == 0, completed.stdout + completed.stderr
+
+    def try_chalice(self, command: str, stage: str) -> subprocess.CompletedProcess[str]:
+        """Runs the real chalice, which may fail."""
+        return self._run(self._chalice(command, stage), {})
 
     @contextmanager
     def chalice_local(self, stage: str = "prod") -> Iterator[str]:

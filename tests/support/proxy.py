@@ -100,7 +100,7 @@ def _handler(upstream: str, intercept: Interceptor) -> type[BaseHTTPRequestHandl
             self.end_headers()
             self.wfile.write(response.content)
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _intercept  # noqa: N815 - the names that http.server looks for
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _intercept  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, *_: object) -> None:
             """Logs nothing: the terminal is for the user."""
