@@ -78,7 +78,8 @@ def up(  # noqa: PLR0913 - a command's options
     The stack has all resources except the functions. The command shows all settings and changes, and prompts before any
     change. Then it writes the stage to .chalice/config.json, for `chalice deploy --stage STAGE`.
 
-    Run the command once more after the first `chalice deploy`: it limits the requests to the REST API.
+    Run the command once more after the first `chalice deploy`: it limits the requests to the REST API. Also run it when
+    `chalice deploy` stopped half-way, or without its file: it rebuilds .chalice/deployed/STAGE.json after a prompt.
 
     Run the command again to change a parameter or to update Labelwatch, then run `chalice deploy` again. Pass only the
     parameters to change: all others keep their values. At a terminal, the first run prompts for missing parameters.

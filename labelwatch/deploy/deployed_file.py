@@ -125,8 +125,9 @@ def offer_to_rebuild(file: Path, comparison: Comparison, terminal: Terminal) -> 
     for line in comparison.lines():
         terminal.print(f"  {line}")
     terminal.console.print(
-        "Without a matching file, `chalice deploy` fails or creates duplicates, and `chalice delete` fails or leaves "
-        "resources. Rebuilding the file changes nothing in the account: the API keeps its address."
+        "Until then `chalice deploy` fails or creates duplicates, and `chalice delete` fails or leaves resources. "
+        "Rebuilding the file changes nothing in the account: the API keeps its address. After that, deploy again, or "
+        f"delete the resources with `chalice delete --stage {file.stem}`."
     )
     accepted = terminal.accepts(f"Rebuild .chalice/deployed/{file.name}?")
     if accepted:

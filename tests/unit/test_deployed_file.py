@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from labelwatch.deploy import deployed_file, down, up
+from labelwatch.deploy import deployed_file, deployed_resources, down, up
 from labelwatch.deploy.deployed_resources import Entry
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
@@ -152,6 +152,23 @@ def test_up_shows_what_an_interrupted_deployment_left_and_rebuilds_the_file(acco
     assert "event source mapping 14e0db71" in output
     assert "other" not in output
     assert recorded(config) == [DETECT, MAPPING]
+
+
+def test_mappings_that_are_being_deleted_and_mappings_of_other_services_are_skipped(
+    account: FakeAccount, config: Path
+) -> None:
+    (mapping, *_), stream = account.mappings, "arn:aws:kinesis:eu-west-1:1:stream/leaves"
+    account.mappings = [mapping | {"State": "Deleting"}, mapping | {"EventSourceArn": stream}]
+    run_up(account, config)
+    assert recorded(config) == [DETECT]
+
+
+@pytest.mark.parametrize(("region", "suffix"), [("eu-west-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")])
+def test_the_address_of_the_api_is_that_of_its_partition(region: str, suffix: str) -> None:
+    account: Any = FakeAccount()
+    account.region, account.apigateway.exists = region, True
+    (api,) = deployed_resources.find(account, STACK, {}, [])
+    assert api["rest_api_url"] == f"https://a1b2c3.execute-api.{region}.{suffix}/api/"
 
 
 def test_the_second_run_of_up_finds_nothing_to_repair(account: FakeAccount, config: Path) -> None:
