@@ -26,6 +26,7 @@ from labelwatch.commands import (
     report,
     subscribers,
     tokens,
+    verify,
 )
 from labelwatch.commands.options import console
 from labelwatch.shared.errors import UserError
@@ -48,6 +49,7 @@ app.command()(deploy.package)
 app.command()(report.report)
 app.command()(backfill.backfill)
 app.command()(audit.audit)
+app.command()(verify.verify)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(alert.app, name="alert")
 app.add_typer(tokens.app, name="tokens")

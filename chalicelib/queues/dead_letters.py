@@ -46,7 +46,7 @@ class IdempotentDeadLetters(Struct, frozen=True, kw_only=True):
         """Sends the dead letter; False where an earlier delivery has. Raises a Fault where it could not be sent."""
         body = counted_body(message.body)
         # A body that is no JSON object is of no event notification: then only the message itself can be repeated.
-        identity = _without_detection_time(body) if body else message.id
+        identity = identity_of(body) if body else message.id
         record_id = hashlib.sha256(f"{self.queue_url}\n{identity}".encode(errors="surrogatepass")).hexdigest()
         dead_letter = msgspec.structs.replace(message, body=body or message.body)
         sent, faults = Idempotency(
@@ -82,7 +82,10 @@ def counted_body(body: str) -> str | None:
     return f'{{"dead_letter_count":{count},' + body.lstrip().removeprefix("{") if members else None
 
 
-def _without_detection_time(body: str) -> str:
-    """The body of a prediction without `detected_at`: two detections of one image are still one image."""
+def identity_of(body: str) -> str:
+    """What repeats of a dead letter have in common, by its body, a JSON object.
+
+    It is the body of a prediction without `detected_at`: two detections of one image are still one image.
+    """
     members = _decode_members(body)
     return msgspec.json.encode(members).decode() if members.pop("detected_at", None) else body

@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[2]
 LIBRARY = ("chalicelib",)
 CAPABILITIES = (
     "analytics", "audit", "backfill", "dead_letters", "deploy", "links", "model", "quicksight", "report",
-    "subscriptions", "uploads",
+    "subscriptions", "uploads", "verify",
 )  # fmt: skip
 # A layer may import itself and the layers named here. Where several names fit a module, the longest counts.
 ARROWS = {
@@ -43,6 +43,9 @@ ARROWS = {
     "labelwatch.report": ("labelwatch.shared", "labelwatch.analytics", *LIBRARY),
     "labelwatch.subscriptions": ("labelwatch.shared", *LIBRARY),
     "labelwatch.uploads": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.verify": (
+        "labelwatch.shared", "labelwatch.dead_letters", "labelwatch.subscriptions", "labelwatch.uploads", *LIBRARY,
+    ),
     "labelwatch.local": (
         "labelwatch.shared", "labelwatch.analytics", "labelwatch.deploy", "labelwatch.report", "labelwatch.uploads",
         *LIBRARY,

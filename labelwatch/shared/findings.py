@@ -1,0 +1,37 @@
+"""Findings of commands that check a deployment: a line each for people, an object each for programs."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+
+class Result(StrEnum):
+    """The result of a check; `warn` is for what could not be checked, or is only worth a look."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What a check found, the next step where there is one, and how long it took."""
+
+    check: str
+    result: Result
+    found: str
+    action: str = ""
+    seconds: float | None = None
+
+
+def as_line(finding: Finding) -> str:
+    """One line for the terminal."""
+    took = "" if finding.seconds is None else f" ({finding.seconds:.1f} s)"
+    return f"{finding.result}  {finding.check}: {finding.found}{took}{finding.action and f' {finding.action}'}"
+
+
+def as_json(findings: Iterable[Finding], **context: str) -> str:
+    """An object with the context and the findings."""
+    content = msgspec.json.encode({**context, "findings": list(findings)})
+    return msgspec.json.format(content, indent=1).decode() + "\n"
