@@ -13,7 +13,9 @@ from labelwatch.audit.compare import Found, Uploaded, compare
 from labelwatch.audit.read import Scope
 from labelwatch.dead_letters import output as dead_letters
 from labelwatch.dead_letters.dead_letter import DeadLetter, DeadLetterQueue
+from labelwatch.shared import findings
 from labelwatch.shared.errors import EXIT_CODES
+from labelwatch.shared.findings import Finding, Result
 from labelwatch.subscriptions import deliveries
 from labelwatch.subscriptions.endpoints import Arn, Endpoint
 from labelwatch.subscriptions.subscription import State, Subscription, Topic
@@ -79,7 +81,11 @@ def json_outputs() -> dict[str, str]:
         "athena query": analytics.as_json(QueryResult(["label", "images"], ["varchar", "bigint"], [["rust", "3"]], 0)),
         "audit": audit.as_json(Scope(DAY, ""), compare(found)),
         "dead-letters list": dead_letters.as_json([dead_letter]),
-    }
+        "verify": findings.as_json(
+            [Finding(check="Detection", result=Result.PASS, found="Rows stored: rust 97.0 %.", seconds=3.2)],
+            version="1.0.0", region="eu-central-1", deployment="CloudFormation", model="custom",
+        ),
+    }  # fmt: skip
 
 
 def _test_prediction() -> Prediction:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -161,6 +162,19 @@ def test_the_routes_answer_under_chalice_local(running: Pipeline, outputs: dict[
             form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
             answer = requests.request(method, f"{api}{path}", headers=headers | form, data=body, timeout=60)
             assert (answer.status_code, set(answer.json()["error"])) == (status, {"code", "message", "field"})
+
+
+@pytest.mark.usefixtures("deployed")
+def test_verify_follows_an_image_through_the_functions_of_chalice(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "leaf.jpg").write_bytes(picture())
+    options = ("--stack", STACK, "--image", str(tmp_path / "leaf.jpg"), "--expect", "leaf-smut", "--format", "json")
+    with project.chalice_local() as api:
+        done = project.labelwatch("verify", "--yes", "--api-url", api, *options)
+    report = json.loads(done.stdout)
+    failed = {finding["check"] for finding in report["findings"] if finding["result"] == "fail"}
+    # The link has the address of API Gateway, which does not exist here.
+    assert failed == {"Link of the alert", "Picture of the alert"}
+    assert report["deployment"] == "Chalice"
 
 
 @pytest.fixture(scope="module")
