@@ -46,8 +46,11 @@ def verify(  # noqa: PLR0913 - a command's options, by name
     from chalicelib import __version__
     from labelwatch import verify as verification
     from labelwatch.shared.account import Account
+    from labelwatch.shared.errors import UserError
     from labelwatch.shared.findings import Finding, Result, as_json, as_line
 
+    if form == Form.JSON and not yes:
+        raise UserError("--format json leaves no line for the prompt. Pass --yes too.")
     picture = verification.read_picture(image)
     terminal = open_terminal(yes=yes, default=False)
     deployment = verification.from_stack(Account(profile, region), stack, api_url)

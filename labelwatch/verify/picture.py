@@ -7,7 +7,7 @@ from chalicelib.domain.images import MAX_IMAGE_BYTES
 from chalicelib.domain.uploads import CONTENT_TYPES
 from labelwatch.shared.errors import UserError
 
-# Drawn by labelwatch/local/leaves.py: draw("healthy", 7, 512).
+# Drawn by labelwatch/local/leaves.py: draw("healthy", 16, 512).
 DRAWING = Path(__file__).with_name("leaf.jpg")
 # The alert names the file: the name says that the alert is a test.
 _STEM = "this-is-a-test"

@@ -29,6 +29,7 @@ class Run:
     expected_label: str | None = None
     wait_seconds: float = 120
     pause: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
     token: str = ""
     form: dict[str, Any] = field(default_factory=dict)
     model_runs: bool = False
@@ -58,9 +59,9 @@ class Run:
 
     def wait(self, condition: Callable[[], object]) -> bool:
         """Whether the condition holds within the seconds to wait."""
-        until = time.monotonic() + self.wait_seconds
+        until = self.clock() + self.wait_seconds
         while not condition():
-            if time.monotonic() >= until:
+            if self.clock() >= until:
                 self.has_waited = True
                 return False
             self.pause(SECONDS_BETWEEN_POLLS)

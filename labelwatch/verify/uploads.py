@@ -59,11 +59,10 @@ def upload(run: Run) -> str | None:
     key = _field(run, "key")
     with uninterrupted():  # S3 may store an image whose upload was cut off
         answer = _send(run, {}, run.picture.content)
-    if not answer.ok:
-        raise FailedError(f"S3 answers {answer.status_code}.", "Check that the role of api_handler may put the object.")
     images = [image for image in run.deployment.images() if image.key == key]
     if not images:
-        raise FailedError(f"S3 answers {answer.status_code}, and the object does not exist.", "Check the bucket.")
+        action = "Check that the role of api_handler may put the object."
+        raise FailedError(f"S3 answers {answer.status_code}, and the object does not exist.", action)
     run.uploaded = Expected(images[0], run.deployment.outputs["CustomModelARN"])
     return f"S3 answers {answer.status_code}, {len(run.picture.content):,} bytes."
 
@@ -75,12 +74,10 @@ def _refused(run: Run, fields: Mapping[str, str], content: bytes) -> str:
         answer = f"{_send(run, fields, content).status_code}"
     except requests.ConnectionError:  # S3 does not read an upload to its end that it refuses
         answer = "connection closed"
-    if len(run.deployment.images()) > before:
-        raise FailedError(
-            f"S3 stored the object ({answer}).", "Deploy this version again: a presigned upload must bind the object."
-        )
-    if not answer.startswith(("4", "c")):
-        raise FailedError(f"S3 answers {answer} instead of an error.", "Run the command again in a few minutes.")
+    stored = len(run.deployment.images()) > before
+    if stored or not answer.startswith(("4", "connection")):
+        action = "Deploy this version again: a presigned upload must bind the object."
+        raise FailedError(f"S3 answers {answer}{', and stores the object' if stored else ''}.", action)
     return f"Refused: {answer}."
 
 

@@ -168,6 +168,29 @@ def test_a_queue_to_which_the_topic_may_not_send_fails_as_not_received(
     assert account_of(pipeline) == before
 
 
+def test_an_image_that_becomes_a_dead_letter_fails_with_its_reason_and_is_removed(
+    pipeline: Pipeline, tmp_path: Path, before: dict[str, Any]
+) -> None:
+    (tmp_path / "leaf.jpg").write_text("no image")
+    found: dict[str, str] = {}
+    results = results_of(
+        pipeline, tmp_path / "leaf.jpg", lambda finding: found.update({finding.check: finding.found}), wait_seconds=4
+    )
+    assert failed(results) == {"Detection", "Dead letters"}
+    assert "InvalidImageFormatException" in found["Dead letters"]
+    assert account_of(pipeline) == before
+
+
+@pytest.mark.parametrize("option", ["--stack=labelwatch", "--format=json"])
+def test_without_a_person_who_agrees_nothing_is_created(
+    pipeline: Pipeline, leaf: Path, before: dict[str, Any], option: str
+) -> None:
+    refused = invoke_labelwatch(pipeline.session, *[word for word in words(pipeline, leaf) if word != "--yes"], option)
+    assert refused.returncode == 1
+    assert "--yes" in refused.stderr
+    assert account_of(pipeline) == before
+
+
 REPAIRED = {
     "Detection": without_polling,
     "Alert published": without_right("NotifyRoleArn", "notify", "PublishAlerts"),

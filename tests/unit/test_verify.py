@@ -2,8 +2,9 @@
 
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from labelwatch.shared.errors import UserError
 from labelwatch.shared.findings import Finding, Result, as_json, as_line
 from labelwatch.verify import CHECKS, CLIENT, Run, read_picture, verify
 from labelwatch.verify.alert_queue import AlertQueue, ReceivedAlert
-from labelwatch.verify.deployment import PREFIX, Deployment, Expected
+from labelwatch.verify.deployment import NO_MODEL, PREFIX, Deployment, Expected
 from tests.support.builders import ENVIRONMENT, MODEL, NOW, image, notification, rules, s3_record
 from tests.support.fake_account import client_error
 
@@ -55,10 +56,19 @@ class FakeDeployment(Deployment):
         self.dead_letters: list[DeadLetter] = []
         self.queue: FakeAlertQueue | None = None
         self.alerts: list[ReceivedAlert] = []
+        self.work: list[Callable[[], None]] = []
+        self.seconds = 0.0
         self.calls = 0
         self.interrupted_call: int | None = None
 
+    def pause(self, seconds: float) -> None:
+        """Time passes, in which S3 and the functions do their work."""
+        self.seconds += seconds
+        while self.work:
+            self.work.pop(0)()
+
     def left_over(self) -> list[object]:
+        self.pause(600)
         queues = [self.queue] if self.queue and self.queue.exists else []
         parts = (self.stored, self.stored_rows, self.records, self.links, self.dead_letters, queues, self.token)
         return [part for part in parts if part]
@@ -100,14 +110,16 @@ class FakeDeployment(Deployment):
         return self.status
 
     def store(self, key: str) -> None:
-        """Stores an image, as S3 does, and makes what follows from it."""
-        reference = image(key)
-        self.stored[key] = reference
+        """Stores an image, as S3 does, which notifies detect."""
+        self.stored[key] = image(key)
+        self.work.append(lambda: self._detect(self.stored.get(key), key))
+
+    def _detect(self, reference: ImageReference | None, key: str) -> None:
         if "detect" in self.broken:
             return
-        if "image" in self.broken:
+        if "image" in self.broken or not reference:
             queue = DeadLetterQueue("images", "url", "source")
-            attributes = {"reason": "EmptyImage", "detail": "The object is empty", "disposition": "reject"}
+            attributes = {"reason": "ImageNotFound", "detail": "The object does not exist", "disposition": "reject"}
             body = notification(s3_record(key))
             self.dead_letters.append(
                 DeadLetter(queue=queue, id="1", body=body, attributes=attributes, system_attributes={})
@@ -116,8 +128,8 @@ class FakeDeployment(Deployment):
         self._notify(Prediction(image=reference, model=MODEL, min_confidence=80, labels=self.labels, detected_at=NOW))
 
     def send(self, prediction: Prediction) -> None:
+        self.work.append(lambda: self._notify(prediction))
         self.count()
-        self._notify(prediction)
 
     def _notify(self, prediction: Prediction) -> None:
         if "notify" in self.broken:
@@ -159,6 +171,7 @@ class FakeDeployment(Deployment):
     def remove_dead_letters(self) -> list[DeadLetter]:
         self.count()
         found, self.dead_letters = self.dead_letters, []
+        self.count()
         return found
 
 
@@ -191,7 +204,12 @@ class FakeHttp:
 
     def post(self, url: str, timeout: float, **request: Any) -> requests.Response:
         assert timeout
-        self._deployment.count()
+        try:
+            self._deployment.count()
+        except KeyboardInterrupt:  # S3 may have the whole upload, and store it later
+            if url == S3:
+                self._deployment.work.append(partial(self._upload_unheard, request["data"], request["files"]))
+            raise
         if "network" in self._deployment.broken:
             raise requests.ConnectTimeout(url)
         if url == S3:
@@ -213,7 +231,11 @@ class FakeHttp:
             return answer_of(403 if "role" in broken else 200, content)
         if path.startswith("/p/"):
             return answer_of(200 if "unknown link" in broken else 404)
-        return answer_of(404, str(headers).encode() if "gateway responses" in broken else b"{}")
+        answer = answer_of(
+            200 if "path" in broken else 404, str(headers).encode() if "gateway responses" in broken else b"{}"
+        )
+        answer.headers.update((headers or {}) if "headers" in broken else {})
+        return answer
 
     def _presign(self, header: str | None, name: str) -> requests.Response:
         is_chalice, broken = self._deployment.is_chalice, self._deployment.broken
@@ -228,6 +250,10 @@ class FakeHttp:
         key = f"{PREFIX}2026-11-22/{'a' * 16}-{name}"
         return answer_of(201, {"url": S3, "fields": {"key": key, "Content-Type": "image/jpeg"}, "key": key})
 
+    def _upload_unheard(self, data: dict[str, str], files: dict[str, Any]) -> None:
+        with suppress(requests.ConnectionError):
+            self._upload(data, files["file"][1])
+
     def _upload(self, data: dict[str, str], content: bytes) -> int:
         changed = {
             "another key": data["key"].endswith(".png"),
@@ -236,6 +262,10 @@ class FakeHttp:
             "zero bytes": not content,
             "15 MB": len(content) > MAX_IMAGE_BYTES,
         }
+        if "late refusal" in self._deployment.broken and changed["another key"]:
+            self._deployment.store(data["key"])
+        if "s3" in self._deployment.broken and changed["another type"]:
+            return 500
         if any(is_changed and name not in self._deployment.broken for name, is_changed in changed.items()):
             if changed["15 MB"]:
                 raise requests.ConnectionError
@@ -254,7 +284,8 @@ def answer_of(status: int, content: bytes | dict[str, Any] = b"") -> requests.Re
 
 
 def run_of(deployment: FakeDeployment, expected_label: str | None = None) -> Run:
-    return Run(deployment, read_picture(None), expected_label, wait_seconds=0, pause=lambda _: None)
+    picture = read_picture(None)
+    return Run(deployment, picture, expected_label, 2, pause=deployment.pause, clock=lambda: deployment.seconds)
 
 
 def findings_of(deployment: FakeDeployment, expected_label: str | None = None) -> dict[str, Finding]:
@@ -280,10 +311,14 @@ FAILURES = {
     "malformed token": "API with a malformed token",
     "wrong token": "API with a wrong token",
     "gateway responses": "API with an unknown path",
+    "headers": "API with an unknown path",
+    "path": "API with an unknown path",
     "unknown link": "API with an unknown link",
     "api": "API with a valid token",
     "another key": "Upload with another key",
+    "late refusal": "Upload with another key",
     "another type": "Upload with another type",
+    "s3": "Upload with another type",
     "another field": "Upload with another field",
     "zero bytes": "Upload of zero bytes",
     "15 MB": "Upload of 15 MB and a byte",
@@ -313,7 +348,7 @@ def test_an_image_that_is_a_dead_letter_fails_with_the_reason_and_is_removed() -
     deployment = FakeDeployment("image")
     findings = findings_of(deployment)
     assert failed(findings) == {"Detection", "Dead letters"}
-    assert "EmptyImage" in findings["Dead letters"].found
+    assert "ImageNotFound" in findings["Dead letters"].found
     assert deployment.left_over() == []
 
 
@@ -399,6 +434,15 @@ def test_a_second_run_at_the_same_time_is_refused_and_removes_nothing_of_the_fir
     with pytest.raises(UserError):
         findings_of(deployment)
     assert deployment.left_over() == before
+
+
+def test_the_rows_that_a_killed_run_has_left_with_its_image_are_removed_by_the_next_run() -> None:
+    deployment = FakeDeployment()
+    deployment.store(f"{PREFIX}2026-11-22/{'b' * 16}-this-is-a-test.jpg")
+    (left,) = deployment.stored.values()
+    deployment.stored_rows[Expected(left, NO_MODEL).row_key] = []
+    findings_of(deployment)
+    assert deployment.left_over() == []
 
 
 def deployments() -> Iterator[FakeDeployment]:
