@@ -23,7 +23,7 @@ def verify(  # noqa: PLR0913 - a command's options, by name
         Path | None, typer.Option(help="JPEG or PNG image to upload. Default: a drawing of a leaf.")
     ] = None,
     expect: Annotated[str | None, typer.Option(help="Label that the model must detect in the image.")] = None,
-    wait_seconds: Annotated[float, typer.Option(help="Seconds to wait for rows, for the alert, and so on.")] = 120,
+    wait_seconds: Annotated[float, typer.Option(help="Seconds to wait for the rows, and as long for the alert.")] = 120,
     api_url: Annotated[str | None, typer.Option(help="URL of the REST API. Default: that of the stack.")] = None,
     form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TEXT,
     yes: Yes = False,
@@ -50,7 +50,7 @@ def verify(  # noqa: PLR0913 - a command's options, by name
     from labelwatch.shared.findings import Finding, Result, as_json, as_line
 
     if form == Form.JSON and not yes:
-        raise UserError("--format json leaves no line for the prompt. Pass --yes too.")
+        raise UserError("--format json cannot show the prompt. Use --yes to skip the prompt.")
     picture = verification.read_picture(image)
     terminal = open_terminal(yes=yes, default=False)
     deployment = verification.from_stack(Account(profile, region), stack, api_url)

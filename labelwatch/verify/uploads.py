@@ -7,17 +7,17 @@ from requests import Response
 
 from chalicelib.domain.images import MAX_IMAGE_BYTES
 from labelwatch.shared.interrupts import uninterrupted
+from labelwatch.verify import api
 from labelwatch.verify.deployment import Expected
 from labelwatch.verify.outcome import FailedError, WarningError
 from labelwatch.verify.state import Run
 
 _HTTP_SECONDS = 300
-_NO_FORM = "Not verified: the API gave no presigned upload."
 
 
 def another_key(run: Run) -> str:
     """The form is for one key."""
-    return _refused(run, {"key": f"{_field(run, 'key')}.png"}, run.picture.content)
+    return _refused(run, {"key": f"{_key(run)}.png"}, run.picture.content)
 
 
 def another_type(run: Run) -> str:
@@ -56,7 +56,9 @@ def upload(run: Run) -> str | None:
     """S3 accepts the image."""
     if not run.model_runs:
         return None  # the image would wait in the queue, and start the model where ModelAutoStart is yes
-    key = _field(run, "key")
+    _key(run)
+    api.valid_token(run)  # once more: the checks before may have taken longer than their form is valid
+    key = _key(run)
     with uninterrupted():  # S3 may store an image whose upload was cut off
         answer = _send(run, {}, run.picture.content)
     images = [image for image in run.deployment.images() if image.key == key]
@@ -68,7 +70,7 @@ def upload(run: Run) -> str | None:
 
 
 def _refused(run: Run, fields: Mapping[str, str], content: bytes) -> str:
-    _field(run, "key")
+    _key(run)
     before = len(run.deployment.images())
     try:
         answer = f"{_send(run, fields, content).status_code}"
@@ -81,10 +83,11 @@ def _refused(run: Run, fields: Mapping[str, str], content: bytes) -> str:
     return f"Refused: {answer}."
 
 
-def _field(run: Run, name: str) -> str:
+def _key(run: Run) -> str:
+    """The key that the form is for."""
     if not run.form:
-        raise WarningError(_NO_FORM)
-    return str(run.form["fields"][name])
+        raise WarningError("Not verified: the API gave no presigned upload.")
+    return str(run.form["fields"]["key"])
 
 
 def _send(run: Run, fields: Mapping[str, str], content: bytes) -> Response:

@@ -222,20 +222,23 @@ class FakeHttp:
     def get(self, url: str, timeout: float, headers: Mapping[str, str] | None = None) -> requests.Response:
         assert timeout
         self._deployment.count()
-        broken = self._deployment.broken
         path = url.removeprefix(API)
-        if path == f"/p/{LINK_ID}":
-            return answer_of(500 if "page" in broken else 200)
-        if path == f"/p/{LINK_ID}/image":
-            content = b"other" if "picture" in broken else read_picture(None).content
-            return answer_of(403 if "role" in broken else 200, content)
+        if path.startswith(f"/p/{LINK_ID}"):
+            return self._page(path)
+        broken = self._deployment.broken
         if path.startswith("/p/"):
             return answer_of(200 if "unknown link" in broken else 404)
-        answer = answer_of(
-            200 if "path" in broken else 404, str(headers).encode() if "gateway responses" in broken else b"{}"
-        )
+        repeated = str(headers).encode() if "gateway responses" in broken else b"{}"
+        answer = answer_of(200 if "path" in broken else 404, repeated)
         answer.headers.update((headers or {}) if "headers" in broken else {})
         return answer
+
+    def _page(self, path: str) -> requests.Response:
+        broken = self._deployment.broken
+        if not path.endswith("/image"):
+            return answer_of(500 if "page" in broken else 200)
+        content = b"other" if "picture" in broken else read_picture(None).content
+        return answer_of(403 if "role" in broken else 200, content)
 
     def _presign(self, header: str | None, name: str) -> requests.Response:
         is_chalice, broken = self._deployment.is_chalice, self._deployment.broken
