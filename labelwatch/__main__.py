@@ -19,6 +19,7 @@ from labelwatch.commands import (
     backfill,
     dead_letters,
     deploy,
+    doctor,
     links,
     local,
     model,
@@ -43,6 +44,8 @@ app = typer.Typer(
 )
 app.command()(deploy.up)
 app.command()(deploy.down)
+app.command()(doctor.doctor)
+app.command()(doctor.status)
 app.command()(subscribers.subscribe)
 app.command()(local.demo)
 app.command()(deploy.package)

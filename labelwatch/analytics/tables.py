@@ -48,14 +48,21 @@ class Tables:
 
     def create(self, name: str) -> Change:
         """Creates a missing table with its DDL, or replaces a table of another shape."""
-        ddl = (FOLDER / f"{name}.sql").read_text().replace(BUCKET_IN_DDL, self._bucket)
-        shape = self._shape(name)
-        if shape == shape_of(ddl):
+        exists, equals = self.state(name)
+        if equals:
             return "unchanged"
-        if shape:
+        if exists:
             self.drop(name)
-        self._athena.query(ddl)
-        return "replaced" if shape else "created"
+        self._athena.query(self._ddl(name))
+        return "replaced" if exists else "created"
+
+    def state(self, name: str) -> tuple[bool, bool]:
+        """Whether the table exists, and whether it equals its DDL."""
+        shape = self._shape(name)
+        return shape is not None, shape == shape_of(self._ddl(name))
+
+    def _ddl(self, name: str) -> str:
+        return (FOLDER / f"{name}.sql").read_text().replace(BUCKET_IN_DDL, self._bucket)
 
     def drop(self, name: str) -> bool:
         """Drops the table; False where it did not exist."""

@@ -8,19 +8,23 @@ from labelwatch.deploy.stage import ROLES
 from labelwatch.shared.account import Account
 
 
+def chalice_name(stack: str, function: str) -> str:
+    """The name that Chalice gives to a function; that of the REST API has application and stage only."""
+    return stack if function == "api_handler" else f"{stack}-{function}"
+
+
 def names(stack: str) -> dict[str, str]:
     """The functions of the stage by their names in AWS, each with its name in the configuration."""
-    # Chalice names the REST API's function by application and stage only.
-    return {stack if name == "api_handler" else f"{stack}-{name}": name for name in ROLES}
+    return {chalice_name(stack, name): name for name in ROLES}
 
 
 def deployed(account: Account, stack: str) -> list[dict[str, Any]]:
     """The configuration of each function of the stage that exists."""
     client = account.client("lambda")
     found: list[dict[str, Any]] = []
-    for function in names(stack):
+    for name in ROLES:
         try:
-            found.append(client.get_function_configuration(FunctionName=function))
+            found.append(client.get_function_configuration(FunctionName=chalice_name(stack, name)))
         except ClientError as problem:
             if problem.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise

@@ -35,12 +35,17 @@ def apply(account: Account, function: str, limits: dict[str, float]) -> bool | N
             return None
         client = account.client("apigateway")
         stage = {"restApiId": api, "stageName": API_STAGE}
-        present = _limits_of(client.get_stage(**stage))
-        differing = {path: value for path, value in limits.items() if present.get(_plain(path)) != value}
-        if differing:
-            operations = [{"op": "replace", "path": path, "value": str(value)} for path, value in differing.items()]
+        different = differing(client, api, limits)
+        if different:
+            operations = [{"op": "replace", "path": path, "value": str(value)} for path, value in different.items()]
             client.update_stage(**stage, patchOperations=operations)
-        return bool(differing)
+        return bool(different)
+
+
+def differing(apigateway: Any, api: str, limits: dict[str, float]) -> dict[str, float]:  # noqa: ANN401 - of any endpoint
+    """The limits that the API's stage does not have."""
+    present = _limits_of(apigateway.get_stage(restApiId=api, stageName=API_STAGE))
+    return {path: value for path, value in limits.items() if present.get(_plain(path)) != value}
 
 
 def _limits_of(stage: dict[str, Any]) -> dict[str, float]:

@@ -11,10 +11,14 @@ from labelwatch.subscriptions.messages import (
     sms_note,
     subscribe_message,
 )
-from labelwatch.subscriptions.subscribers import from_stack
-from labelwatch.subscriptions.subscription import as_text
+from labelwatch.subscriptions.subscribers import Subscribers, from_stack
+from labelwatch.subscriptions.subscription import State, Subscription, Topic, as_text
 
 __all__ = [
+    "State",
+    "Subscribers",
+    "Subscription",
+    "Topic",
     "as_text",
     "confirm_message",
     "filter_warnings",

@@ -11,8 +11,8 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 LIBRARY = ("chalicelib",)
 CAPABILITIES = (
-    "analytics", "audit", "backfill", "dead_letters", "deploy", "links", "model", "quicksight", "report",
-    "subscriptions", "uploads", "verify",
+    "analytics", "audit", "backfill", "dead_letters", "deploy", "doctor", "links", "model", "quicksight",
+    "report", "subscriptions", "uploads", "verify",
 )  # fmt: skip
 # A layer may import itself and the layers named here. Where several names fit a module, the longest counts.
 ARROWS = {
@@ -37,6 +37,9 @@ ARROWS = {
     "labelwatch.backfill": ("labelwatch.shared", *LIBRARY),
     "labelwatch.dead_letters": ("labelwatch.shared", *LIBRARY),
     "labelwatch.deploy": ("labelwatch.shared", *LIBRARY),
+    "labelwatch.doctor": (
+        "labelwatch.shared", "labelwatch.analytics", "labelwatch.deploy", "labelwatch.subscriptions", *LIBRARY,
+    ),
     "labelwatch.links": ("labelwatch.shared", *LIBRARY),
     "labelwatch.model": ("labelwatch.shared", *LIBRARY),
     "labelwatch.quicksight": ("labelwatch.shared", "labelwatch.analytics", *LIBRARY),

@@ -1,0 +1,95 @@
+"""The deployment that the checks read: the stack, its functions in both ways to deploy, and the model."""
+
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+from chalicelib.adapters.rekognition import project_name, version_name
+from chalicelib.settings import GENERAL_MODEL, camel_case
+from labelwatch.deploy import functions, stage
+from labelwatch.shared.account import Account
+from labelwatch.shared.stacks import Stack, Stacks
+
+FUNCTION = "AWS::Lambda::Function"
+
+
+class Deployment:
+    """The stack of this name in the account; None as `stack` before its creation.
+
+    `options` are the options of the command line that name the stack, for commands to copy.
+    """
+
+    def __init__(self, account: Account, name: str, stack: Stack | None, options: str = "") -> None:
+        self.name = name
+        self.region = account.region
+        self.account_id = account.id
+        self.options = options
+        self.stack = stack
+        self._account = account
+        self._clients: dict[str, Any] = {}
+        self._lock = Lock()
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
+        """A client that threads may share; a session of boto3 creates one at a time."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._account.client(service)
+            return self._clients[service]
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The stack's outputs and parameters."""
+        return self.stack.values if self.stack else {}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the local AWS, which has no TLS and no context keys of IAM (docs/verified.md)."""
+        return str(self.client("sts").meta.endpoint_url).startswith("http://")
+
+    @property
+    def uses_custom_model(self) -> bool:
+        """Whether the model is a Custom Labels model, which is trained, started and stopped."""
+        return self.values["CustomModelARN"] != GENERAL_MODEL
+
+    @cached_property
+    def function_names(self) -> dict[str, str]:
+        """The name in the account of each function that belongs to the deployment."""
+        resources = Stacks(self.client("cloudformation")).resources(self.name)
+        included = {item.logical_id: item.physical_id for item in resources if item.resource_type == FUNCTION}
+        roles = {name: output for name, output in stage.ROLES.items() if output in self.values}
+        if not included:
+            return {name: functions.chalice_name(self.name, name) for name in roles}
+        # Only chalice deploy has the function `ingest`.
+        return {name: included.get(_logical_id(name), "") for name in roles if name != "ingest"}
+
+    @property
+    def existing_bucket(self) -> str:
+        """The existing bucket whose images are analysed too, with `chalice deploy` only; empty without one."""
+        return self.values["ExistingBucketName"] if "ingest" in self.function_names else ""
+
+    @cached_property
+    def model(self) -> dict[str, Any]:
+        """Rekognition's description of the model version, with `Datasets` of its project; empty without a version."""
+        rekognition, arn = self.client("rekognition"), self.values["CustomModelARN"]
+        for project in rekognition.describe_projects(ProjectNames=[project_name(arn)])["ProjectDescriptions"]:
+            pages = rekognition.get_paginator("describe_project_versions").paginate(
+                ProjectArn=project["ProjectArn"], VersionNames=[version_name(arn)]
+            )
+            for version in (version for page in pages for version in page["ProjectVersionDescriptions"]):
+                if version["ProjectVersionArn"] == arn:
+                    return {"Datasets": project.get("Datasets", []), **version}
+        return {}
+
+    def mapping_states(self, queue: str) -> list[str]:
+        """AWS's word for the state of each event source mapping of the queue with this output, such as Enabled."""
+        pages = self.client("lambda").get_paginator("list_event_source_mappings")
+        return [
+            mapping["State"]
+            for page in pages.paginate(EventSourceArn=self.values[queue])
+            for mapping in page["EventSourceMappings"]
+        ]
+
+
+def _logical_id(name: str) -> str:
+    """The function's name in the template; Chalice writes that of the REST API in its own way."""
+    return "APIHandler" if name == "api_handler" else camel_case(name)

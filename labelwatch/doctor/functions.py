@@ -1,0 +1,87 @@
+"""Checks of the functions and of the REST API: deployed, with the stack's settings, and limited."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.adapters.aws_lambda import rest_api_id
+from chalicelib.domain.times import time_zone
+from labelwatch.deploy import request_limits, stage
+from labelwatch.doctor.check import MISSING, Outcome, failed, passed, warned
+from labelwatch.doctor.deployment import Deployment
+
+DEPLOY = "Run `chalice deploy`, or update the stack with CloudFormation."
+
+
+def check_functions(deployment: Deployment) -> Iterator[Outcome]:
+    """Whether each function is deployed, with its own role and the stack's settings."""
+    functions_by_problem: defaultdict[str, list[str]] = defaultdict(list)
+    for name, function in deployment.function_names.items():
+        for problem in _problems(deployment, name, _configuration(deployment, function)):
+            functions_by_problem[problem].append(name)
+    for problem, names in functions_by_problem.items():
+        yield failed(f"{problem}: {', '.join(names)}.", DEPLOY)
+    if not functions_by_problem:
+        yield passed(f"{len(deployment.function_names)} functions with the stack's settings and roles.")
+
+
+def check_time_zone(deployment: Deployment) -> Iterator[Outcome]:
+    """Whether the time zone of alerts exists; a function with an unknown zone continues with UTC."""
+    name = deployment.values["TimeZone"]
+    if time_zone(name):
+        yield passed(f"{name}.")
+    else:
+        yield warned(
+            f"{name!r} is not a time zone. Alerts have times in UTC.",
+            "Run `labelwatch up --time-zone` with a name such as Europe/Berlin.",
+        )
+
+
+def check_api(deployment: Deployment) -> Iterator[Outcome]:
+    """Whether the REST API exists and its stage has the template's limits of requests."""
+    function = deployment.function_names["api_handler"]
+    api = deployment.values.get("RestAPIId") or rest_api_id(deployment.client("lambda"), function)
+    if not api:
+        yield failed("No REST API may invoke the function api_handler.", DEPLOY)
+        return
+    limits = request_limits.of_template()
+    missing = request_limits.differing(deployment.client("apigateway"), api, limits)
+    if missing:
+        yield failed(
+            f"{len(missing)} of {len(limits)} limits of requests are missing or different.",
+            "Run `labelwatch up` after `chalice deploy`, or update the stack with CloudFormation.",
+        )
+    else:
+        rates = [value for path, value in limits.items() if path.endswith("rateLimit")]
+        yield passed(f"At most {max(rates):g} requests per second, {min(rates):g} for picture pages.")
+
+
+def _problems(deployment: Deployment, name: str, configuration: dict[str, Any]) -> Iterator[str]:
+    if not configuration:
+        yield "Not deployed"
+        return
+    if configuration["Role"] != deployment.values[stage.ROLES[name]]:
+        yield "Not with its own role"
+    variables = configuration.get("Environment", {}).get("Variables", {})
+    differing = [
+        variable
+        for variable, output in stage.VARIABLES.items()
+        if variables.get(variable, "") != deployment.values[output]
+    ]
+    if differing:
+        yield f"{', '.join(differing)} of the stack not in the environment of"
+
+
+def _configuration(deployment: Deployment, function: str) -> dict[str, Any]:
+    """The function's configuration, empty where it does not exist."""
+    if not function:
+        return {}
+    try:
+        found: dict[str, Any] = deployment.client("lambda").get_function_configuration(FunctionName=function)
+    except ClientError as problem:
+        if not MISSING.search(problem.response["Error"]["Code"]):
+            raise
+        return {}
+    return found

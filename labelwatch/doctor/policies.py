@@ -1,0 +1,23 @@
+"""Resource policies of buckets and queues: what their statements refuse and allow."""
+
+from typing import Any
+
+
+def refuses_plain_http(policy: dict[str, Any], *, is_local: bool) -> bool:
+    """Whether a statement denies requests without TLS; the local AWS has no TLS, and its policies deny TLS instead."""
+    refused = str(is_local).lower()
+    return any(
+        statement["Effect"] == "Deny"
+        and statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport") == refused
+        for statement in policy.get("Statement", [])
+    )
+
+
+def allows_bucket(policy: dict[str, Any], bucket: str) -> bool:
+    """Whether a statement lets S3 send messages for this bucket."""
+    return any(
+        statement["Effect"] == "Allow"
+        and statement.get("Principal") == {"Service": "s3.amazonaws.com"}
+        and str(statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn")).endswith(f":::{bucket}")
+        for statement in policy.get("Statement", [])
+    )
