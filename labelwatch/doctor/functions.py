@@ -65,13 +65,11 @@ def _problems(deployment: Deployment, name: str, configuration: dict[str, Any]) 
     if configuration["Role"] != deployment.values[stage.ROLES[name]]:
         yield "Not with its own role"
     variables = configuration.get("Environment", {}).get("Variables", {})
-    differing = [
-        variable
-        for variable, output in stage.VARIABLES.items()
-        if variables.get(variable, "") != deployment.values[output]
-    ]
+    expected = {variable: deployment.values[output] for variable, output in stage.VARIABLES.items()}
+    expected["EXISTING_BUCKET_NAME"] = deployment.existing_bucket
+    differing = [variable for variable, value in expected.items() if variables.get(variable, "") != value]
     if differing:
-        yield f"{', '.join(differing)} of the stack not in the environment of"
+        yield f"Other values than the stack ({', '.join(differing)})"
 
 
 def _configuration(deployment: Deployment, function: str) -> dict[str, Any]:
