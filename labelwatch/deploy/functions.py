@@ -1,11 +1,13 @@
 """The functions that `chalice deploy` created for a stage."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from labelwatch.deploy.stage import ROLES
-from labelwatch.shared.account import Account
+
+if TYPE_CHECKING:
+    from labelwatch.shared.account import Account
 
 
 def chalice_name(stack: str, function: str) -> str:
@@ -18,7 +20,7 @@ def names(stack: str) -> dict[str, str]:
     return {chalice_name(stack, name): name for name in ROLES}
 
 
-def deployed(account: Account, stack: str) -> list[dict[str, Any]]:
+def deployed(account: "Account", stack: str) -> list[dict[str, Any]]:
     """The configuration of each function of the stage that exists."""
     client = account.client("lambda")
     found: list[dict[str, Any]] = []
@@ -31,7 +33,7 @@ def deployed(account: Account, stack: str) -> list[dict[str, Any]]:
     return found
 
 
-def traced(account: Account, stack: str) -> list[str]:
+def traced(account: "Account", stack: str) -> list[str]:
     """The names of the functions that X-Ray traces."""
     return [
         function["FunctionName"]
@@ -40,7 +42,7 @@ def traced(account: Account, stack: str) -> list[str]:
     ]
 
 
-def stop_tracing(account: Account, names: list[str]) -> None:
+def stop_tracing(account: "Account", names: list[str]) -> None:
     """Turns X-Ray tracing off, which Chalice never does. When it returns, the functions can be deployed again."""
     client = account.client("lambda")
     ready = client.get_waiter("function_updated_v2")

@@ -1,12 +1,14 @@
 """The limits of requests to the REST API that `chalice deploy` creates: those of the template, which Chalice omits."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws_lambda import rest_api_id
 from chalicelib.adapters.faults import raising_faults
 from labelwatch.deploy.packaging import load_template
-from labelwatch.shared.account import Account
 from labelwatch.shared.project import PROJECT
+
+if TYPE_CHECKING:
+    from labelwatch.shared.account import Account
 
 # The name that Chalice gives to the stage of its API.
 API_STAGE = "api"
@@ -24,7 +26,7 @@ def of_template() -> dict[str, float]:
     }
 
 
-def apply(account: Account, function: str, limits: dict[str, float]) -> bool | None:
+def apply(account: "Account", function: str, limits: dict[str, float]) -> bool | None:
     """Sets the limits that differ, of the API that invokes the function; whether any did, None without an API.
 
     A stage keeps its limits when the API is deployed again. Raises a Fault where AWS refuses.

@@ -96,7 +96,7 @@ def _queue_problems(deployment: Deployment, output: str, attributes: dict[str, s
         yield "accepts plain HTTP"
     if output == "ImagesQueueUrl" and not allows_bucket(policy, deployment.values["InputBucket"]):
         yield "does not let the input bucket send messages"
-    if not output.endswith("DeadLettersUrl") and "RedrivePolicy" not in attributes:
+    if not output.endswith("DeadLettersUrl") and not attributes.get("RedrivePolicy"):
         yield "has no dead-letter queue"
 
 
