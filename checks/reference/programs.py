@@ -13,9 +13,9 @@ from labelwatch.audit.compare import Found, Uploaded, compare
 from labelwatch.audit.read import Scope
 from labelwatch.dead_letters import output as dead_letters
 from labelwatch.dead_letters.dead_letter import DeadLetter, DeadLetterQueue
-from labelwatch.shared import findings
+from labelwatch.doctor import Status
 from labelwatch.shared.errors import EXIT_CODES
-from labelwatch.shared.findings import Finding, Result
+from labelwatch.shared.findings import Finding, Result, as_json
 from labelwatch.subscriptions import deliveries
 from labelwatch.subscriptions.endpoints import Arn, Endpoint
 from labelwatch.subscriptions.subscription import State, Subscription, Topic
@@ -81,11 +81,33 @@ def json_outputs() -> dict[str, str]:
         "athena query": analytics.as_json(QueryResult(["label", "images"], ["varchar", "bigint"], [["rust", "3"]], 0)),
         "audit": audit.as_json(Scope(DAY, ""), compare(found)),
         "dead-letters list": dead_letters.as_json([dead_letter]),
-        "verify": findings.as_json(
+        "verify": as_json(
             [Finding(check="Detection", result=Result.PASS, found="Rows stored: rust 97.0 %.", seconds=3.2)],
             version="1.0.0", region="eu-central-1", deployment="CloudFormation", model="custom",
         ),
+        "doctor": as_json([_finding()], stack="labelwatch-prod", region="eu-central-1"),
+        "status": _status().as_json(),
     }  # fmt: skip
+
+
+def _finding() -> Finding:
+    return Finding(
+        check="Dead letters",
+        result=Result.WARN,
+        found="3 in the images dead-letter queue.",
+        action="Run `labelwatch dead-letters list`.",
+    )
+
+
+def _status() -> Status:
+    reasons = {"picture_links": "Skipped: needs dynamodb:Query."}
+    values: dict[str, str | int | None] = {
+        "model": "RUNNING",
+        "polling": "on",
+        "images_waiting": 3,
+        "picture_links": None,
+    }
+    return Status("labelwatch-prod", "eu-central-1", values, reasons)
 
 
 def _test_prediction() -> Prediction:

@@ -4,7 +4,7 @@
 EXIT_CODES = {
     0: "Success.",
     1: "Error. The last line on standard error says what failed. `labelwatch audit`: images or alerts are missing. "
-    "`labelwatch verify`: a check failed.",
+    "`labelwatch doctor` and `verify`: a check failed.",
     2: "Wrong usage: an unknown command or option, a missing argument, or a value of the wrong type.",
     3: "`labelwatch audit` only: no image is missing yet, but messages are in progress. Run the command again.",
     129: "Stopped because the terminal was closed (SIGHUP).",

@@ -15,6 +15,7 @@ from labelwatch.shared import stacks
 from labelwatch.uploads import tokens
 from tests.support import api_gateway
 from tests.support.api_gateway import Gateway
+from tests.support.command import invoke
 from tests.support.inventory import Inventory, inventory, limits_of, notifications
 from tests.support.pipeline import Pipeline, picture, set_mapping
 from tests.support.project import Project
@@ -177,6 +178,17 @@ def test_verify_follows_an_image_through_the_functions_of_chalice(project: Proje
     assert report["deployment"] == "Chalice"
 
 
+def failed_checks(project: Project) -> set[str]:
+    """The checks of `labelwatch doctor` that fail."""
+    done = invoke(project.environment, "doctor", "--stack", STACK, "--format", "json")
+    return {finding["check"] for finding in json.loads(done.stdout)["findings"] if finding["result"] == "fail"}
+
+
+@pytest.mark.usefixtures("deployed")
+def test_until_up_runs_once_more_only_the_api_s_limits_are_missing(project: Project) -> None:
+    assert failed_checks(project) == {"REST API"}
+
+
 @pytest.fixture(scope="module")
 def redeployed(running: Pipeline, project: Project, deployed: Inventory) -> Inventory:  # noqa: ARG001 - the same
     project.chalice("deploy")
@@ -227,6 +239,11 @@ def test_a_changed_parameter_reaches_every_function_and_nothing_else_changes(
     assert changed.keys() == redeployed.keys()
     differing = {kind for kind in changed if changed[kind] != redeployed[kind]}
     assert differing <= {"functions", "stacks"}
+
+
+@pytest.mark.usefixtures("changed")
+def test_no_check_of_doctor_fails_then(project: Project) -> None:
+    assert failed_checks(project) == set()
 
 
 @pytest.mark.usefixtures("changed")
