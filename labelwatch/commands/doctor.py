@@ -1,21 +1,13 @@
 """The commands that show whether a deployment is right, and what it does now."""
 
 import sys
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from labelwatch.commands.audit import Form
 from labelwatch.commands.options import Profile, Region, Stack, console, stderr
 from labelwatch.commands.subscribers import stack_options
-
-
-class Form(StrEnum):
-    """The form of the output."""
-
-    TEXT = "text"
-    JSON = "json"
-
 
 FormOption = Annotated[Form, typer.Option("--format", help="Output format.")]
 

@@ -28,6 +28,8 @@ class Deployment:
         self._account = account
         self._clients: dict[str, Any] = {}
         self._lock = Lock()
+        # So that checks at the same time wait for one reading: Rekognition allows five such calls a second.
+        self._reading = Lock()
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
         """A client that threads may share; a session of boto3 creates one at a time."""
@@ -51,9 +53,20 @@ class Deployment:
         """Whether the model is a Custom Labels model, which is trained, started and stopped."""
         return self.values["CustomModelARN"] != GENERAL_MODEL
 
-    @cached_property
+    @property
     def function_names(self) -> dict[str, str]:
         """The name in the account of each function that belongs to the deployment."""
+        with self._reading:
+            return self._function_names
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Rekognition's description of the model version, with `Datasets` of its project; empty without a version."""
+        with self._reading:
+            return self._model
+
+    @cached_property
+    def _function_names(self) -> dict[str, str]:
         resources = Stacks(self.client("cloudformation")).resources(self.name)
         included = {item.logical_id: item.physical_id for item in resources if item.resource_type == FUNCTION}
         roles = {name: output for name, output in stage.ROLES.items() if output in self.values}
@@ -68,8 +81,7 @@ class Deployment:
         return self.values["ExistingBucketName"] if "ingest" in self.function_names else ""
 
     @cached_property
-    def model(self) -> dict[str, Any]:
-        """Rekognition's description of the model version, with `Datasets` of its project; empty without a version."""
+    def _model(self) -> dict[str, Any]:
         rekognition, arn = self.client("rekognition"), self.values["CustomModelARN"]
         for project in rekognition.describe_projects(ProjectNames=[project_name(arn)])["ProjectDescriptions"]:
             pages = rekognition.get_paginator("describe_project_versions").paginate(
@@ -80,11 +92,11 @@ class Deployment:
                     return {"Datasets": project.get("Datasets", []), **version}
         return {}
 
-    def mapping_states(self, queue: str) -> list[str]:
-        """AWS's word for the state of each event source mapping of the queue with this output, such as Enabled."""
+    def mappings(self, queue: str) -> list[dict[str, Any]]:
+        """The event source mappings of the queue with this output."""
         pages = self.client("lambda").get_paginator("list_event_source_mappings")
         return [
-            mapping["State"]
+            mapping
             for page in pages.paginate(EventSourceArn=self.values[queue])
             for mapping in page["EventSourceMappings"]
         ]

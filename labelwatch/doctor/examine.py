@@ -21,6 +21,7 @@ CHECKS = (
     Check("Model", model.check_model),
     Check("Labels of interest", model.check_labels),
     Check("Functions", functions.check_functions),
+    Check("Failed messages", functions.check_batch_responses),
     Check("Roles", roles.check_roles),
     Check("Time zone", functions.check_time_zone),
     Check("REST API", functions.check_api),

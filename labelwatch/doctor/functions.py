@@ -8,10 +8,12 @@ from botocore.exceptions import ClientError
 
 from chalicelib.adapters.aws_lambda import rest_api_id
 from chalicelib.domain.times import time_zone
+from chalicelib.settings import Settings
 from labelwatch.deploy import request_limits, stage
 from labelwatch.doctor.check import MISSING, Outcome, failed, passed, warned
 from labelwatch.doctor.deployment import Deployment
 
+REPORTS, TYPES = Settings.partial_batch_responses, "FunctionResponseTypes"
 DEPLOY = "Run `chalice deploy`, or update the stack with CloudFormation."
 
 
@@ -25,6 +27,25 @@ def check_functions(deployment: Deployment) -> Iterator[Outcome]:
         yield failed(f"{problem}: {', '.join(names)}.", DEPLOY)
     if not functions_by_problem:
         yield passed(f"{len(deployment.function_names)} functions with the stack's settings and roles.")
+
+
+def check_batch_responses(deployment: Deployment) -> Iterator[Outcome]:
+    """Whether a function that reports failed messages has a mapping that reads the report: else they are lost.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
+    """
+    lossy = []
+    for name, queue in (("detect", "ImagesQueueArn"), ("notify", "PredictionsQueueArn")):
+        reports = _variables(_configuration(deployment, deployment.function_names[name])).get(REPORTS.variable) == "yes"
+        read = all("ReportBatchItemFailures" in mapping.get(TYPES, []) for mapping in deployment.mappings(queue))
+        lossy += [name] if reports and not read else []
+    if lossy:
+        yield failed(
+            f"Failed messages are lost: {' and '.join(lossy)} reports them, and the event source mapping ignores that.",
+            f"Remove {REPORTS.variable} from the stage and run `chalice deploy`, or update the stack.",
+        )
+    else:
+        yield passed("Failed messages return to their queue.")
 
 
 def check_time_zone(deployment: Deployment) -> Iterator[Outcome]:
@@ -64,12 +85,17 @@ def _problems(deployment: Deployment, name: str, configuration: dict[str, Any]) 
         return
     if configuration["Role"] != deployment.values[stage.ROLES[name]]:
         yield "Not with its own role"
-    variables = configuration.get("Environment", {}).get("Variables", {})
+    variables = _variables(configuration)
     expected = {variable: deployment.values[output] for variable, output in stage.VARIABLES.items()}
     expected["EXISTING_BUCKET_NAME"] = deployment.existing_bucket
     differing = [variable for variable, value in expected.items() if variables.get(variable, "") != value]
     if differing:
         yield f"Other values than the stack ({', '.join(differing)})"
+
+
+def _variables(configuration: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = configuration.get("Environment", {}).get("Variables", {})
+    return found
 
 
 def _configuration(deployment: Deployment, function: str) -> dict[str, Any]:

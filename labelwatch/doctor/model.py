@@ -74,7 +74,7 @@ def check_polling(deployment: Deployment) -> Iterator[Outcome]:
 
 
 def _polling_problems(deployment: Deployment, queue: str, function: str, *, is_polled: bool) -> Iterator[Outcome]:
-    states = deployment.mapping_states(f"{queue}QueueArn")
+    states = [mapping["State"] for mapping in deployment.mappings(f"{queue}QueueArn")]
     if len(states) != 1:
         yield failed(
             f"The {queue.lower()} queue has {len(states) or 'no'} event source mappings instead of 1.",

@@ -8,8 +8,8 @@ def refuses_plain_http(policy: dict[str, Any], *, is_local: bool) -> bool:
     refused = str(is_local).lower()
     return any(
         statement["Effect"] == "Deny"
-        and statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport") == refused
-        for statement in policy.get("Statement", [])
+        and refused in _listed(statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport"))
+        for statement in _listed(policy.get("Statement", []))
     )
 
 
@@ -19,5 +19,9 @@ def allows_bucket(policy: dict[str, Any], bucket: str) -> bool:
         statement["Effect"] == "Allow"
         and statement.get("Principal") == {"Service": "s3.amazonaws.com"}
         and str(statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn")).endswith(f":::{bucket}")
-        for statement in policy.get("Statement", [])
+        for statement in _listed(policy.get("Statement", []))
     )
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - a policy has a list, or its only element
+    return value if isinstance(value, list) else [value]

@@ -52,7 +52,7 @@ def check_notifications(deployment: Deployment) -> Iterator[Outcome]:
             f"{deployment.options}`.",
         )
     if not missing:
-        yield passed(f"New images in {' and '.join(expected)} are announced.")
+        yield passed(f"S3 sends an event for each new image in {' and '.join(expected)}.")
 
 
 def check_waiting(deployment: Deployment) -> Iterator[Outcome]:

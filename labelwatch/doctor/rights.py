@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 TABLE = "arn:{partition}:dynamodb:{region}:{account}:table/{TableName}"
-MAPPINGS = "arn:{partition}:lambda:{region}:{account}:event-source-mapping:*"
+MAPPINGS = "arn:{partition}:lambda:{region}:{account}:event-source-mapping:00000000-0000-0000-0000-000000000000"
 DETECT = "arn:{partition}:lambda:{region}:{account}:function:{stack}-detect"
 ANYTHING = "*"
 S3 = "arn:{partition}:s3:::"
@@ -33,7 +33,10 @@ _OF_DETECT = Context(FUNCTION_ARN, DETECT, DETECT.replace("-detect", "-other"))
 
 
 class Right(NamedTuple):
-    """Actions on a resource, both with blanks and braces for the stack's values; `when` is a condition of the stack."""
+    """Actions of one service, separated by blanks, on a resource with braces for the stack's values.
+
+    `when` is a condition of the stack.
+    """
 
     actions: str
     resource: str
@@ -103,8 +106,8 @@ FORBIDDEN = (
     Right("dynamodb:Scan dynamodb:DeleteItem dynamodb:DeleteTable", TABLE),
     Right("sqs:PurgeQueue sqs:DeleteQueue", "{ImagesQueueArn}"),
     Right("sns:Subscribe", "{AlertsTopicArn}"),
-    Right("iam:PassRole iam:CreateRole lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration", ANYTHING),
-    Right("lambda:InvokeFunction", DETECT),
+    Right("iam:PassRole iam:CreateRole", ANYTHING),
+    Right("lambda:InvokeFunction lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration", DETECT),
 )
 
 

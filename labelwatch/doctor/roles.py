@@ -23,7 +23,7 @@ def check_roles(deployment: Deployment) -> Iterator[Outcome]:
     for problem in (problem for problems in found for problem in problems):
         yield failed(problem, ACTION)
     if not any(found):
-        yield passed(f"{len(functions)} roles have the rights that they need, and no others of a list.")
+        yield passed(f"{len(functions)} roles have the rights that they need, and none that they must not have.")
 
 
 def _problems(deployment: Deployment, function: str) -> Iterator[str]:

@@ -71,7 +71,7 @@ def _model(deployment: Deployment) -> str:
 
 
 def _polling(deployment: Deployment) -> str:
-    states = deployment.mapping_states("ImagesQueueArn")
+    states = [mapping["State"] for mapping in deployment.mappings("ImagesQueueArn")]
     return ", ".join("on" if state in POLLED else "paused" if state in PAUSED else state for state in states) or "off"
 
 

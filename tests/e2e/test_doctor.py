@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -91,6 +91,13 @@ def disabled_mapping(session: Session) -> Iterator[None]:
 
 
 @contextmanager
+def ignored_reports(session: Session) -> Iterator[None]:
+    set_mapping(session, DETECT, FunctionResponseTypes=[])
+    yield
+    set_mapping(session, DETECT, FunctionResponseTypes=["ReportBatchItemFailures"])
+
+
+@contextmanager
 def another_table(session: Session) -> Iterator[None]:
     glue, database = session.local_aws.client("glue"), {"DatabaseName": "labelwatch_doctor"}
     table = glue.get_table(**database, Name=TABLE)["Table"]
@@ -172,25 +179,33 @@ def _policy_of(session: Session) -> dict[str, str]:
     return {"RoleName": session.outputs["NotifyRoleArn"].rpartition("/")[2], "PolicyName": "notify"}
 
 
-@pytest.mark.parametrize(
-    ("broken", "check"),
-    [
-        (no_subscription, "Subscriptions"),
-        (no_notification, "Event notifications"),
-        (disabled_mapping, "Polling"),
-        (another_table, "Athena tables"),
-        (another_limit, "REST API"),
-        (no_bucket_policy, "Buckets"),
-        (public_bucket, "Buckets"),
-        (no_queue_policy, "Queues"),
-        (another_setting, "Functions"),
-        (no_role_policy, "Roles"),
-        (too_many_rights, "Roles"),
-    ],
-)
+FAULTS: list[tuple[Callable[[Session], AbstractContextManager[None]], str]] = [
+    (no_subscription, "Subscriptions"),
+    (no_notification, "Event notifications"),
+    (disabled_mapping, "Polling"),
+    (ignored_reports, "Failed messages"),
+    (another_table, "Athena tables"),
+    (another_limit, "REST API"),
+    (no_bucket_policy, "Buckets"),
+    (public_bucket, "Buckets"),
+    (no_queue_policy, "Queues"),
+    (another_setting, "Functions"),
+    (no_role_policy, "Roles"),
+    (too_many_rights, "Roles"),
+]
+
+
+@pytest.mark.parametrize(("broken", "check"), FAULTS)
 def test_what_is_broken_fails_its_own_check_alone(session: Session, broken: Callable[..., Any], check: str) -> None:
     with broken(session):
         assert results(session)["fail"] == {check}
+
+
+def test_every_fault_is_named_where_all_come_together(session: Session) -> None:
+    with ExitStack() as faults:
+        for broken, _ in FAULTS:
+            faults.enter_context(broken(session))
+        assert results(session)["fail"] == {check for _, check in FAULTS}
 
 
 def test_after_all_repairs_nothing_fails(session: Session) -> None:
