@@ -6,7 +6,6 @@ import boto3
 
 from labelwatch.doctor.check import Outcome, failed, passed, warned
 from labelwatch.doctor.deployment import Deployment
-from labelwatch.shared.text import counted
 
 # Two of detect and two of notify (app.py), one of each schedule, and some for the REST API and its authorizer.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -55,7 +54,7 @@ def check_running_models(deployment: Deployment) -> Iterator[Outcome]:
     """Whether one more model may run: an account has a quota of running models."""
     running = _running_models(deployment)
     own = deployment.values.get("CustomModelARN")
-    found = f"{counted(len(running), 'model')} of at most {MAX_RUNNING_MODELS} (default quota) run."
+    found = f"{len(running)} of at most {MAX_RUNNING_MODELS} (default quota)."
     if len(running) < MAX_RUNNING_MODELS or own in running:
         yield passed(found)
     else:

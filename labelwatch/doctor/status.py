@@ -35,7 +35,8 @@ class Status(msgspec.Struct, frozen=True):
         lines = [f"Stack: {self.stack} in {self.region}"]
         for name, value in self.values.items():
             number = f"{value:,}" if isinstance(value, int) else value
-            lines.append(f"{name.replace('_', ' ').capitalize()}: {number or self.unreadable.get(name, 'none')}")
+            title = name.replace("_", " ").replace("today", "today (UTC)")
+            lines.append(f"{title[0].upper()}{title[1:]}: {number or self.unreadable.get(name, 'none')}")
         return "\n".join(lines) + "\n"
 
     def as_json(self) -> str:
