@@ -154,6 +154,11 @@ NO_API = {"lambda.get_policy": {"Policy": '{"Statement": []}'}}
 OTHER_MODEL = {"ProjectVersionDescriptions": [{"ProjectVersionArn": "arn:other", "Status": "RUNNING"}]}
 
 
+def named(value: object) -> str:
+    """The same name in each process, which the answers have not."""
+    return value if isinstance(value, str) else "answers"
+
+
 @pytest.mark.parametrize(
     ("check", "result", "phrase", "answers"),
     [
@@ -198,7 +203,7 @@ OTHER_MODEL = {"ProjectVersionDescriptions": [{"ProjectVersionArn": "arn:other",
         ("Athena tables", "warn", "labelwatch athena up --stack x", NO_TABLE),
         ("Athena tables", "fail", "labelwatch athena up --stack x", MOVED_TABLE),
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_a_fault_is_found_by_its_own_check_alone(
     account: FakeDeployedAccount, check: str, result: str, phrase: str, answers: Answers
