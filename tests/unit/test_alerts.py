@@ -2,7 +2,7 @@ import json
 import re
 import string
 import unicodedata
-from datetime import UTC, timedelta
+from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -249,9 +249,10 @@ def test_a_confidence_over_100_is_written_as_100() -> None:
     assert "leaf-smut 100 %\n" in alert.text
 
 
-def test_a_time_at_the_end_of_the_calendar_is_written_in_utc() -> None:
-    moment = NOW.min.replace(tzinfo=UTC)
-    assert "1-01-01 00:00 (UTC)" in alert_of(finding(uploaded_at=moment), zone="America/Lima").text
+@pytest.mark.parametrize("zone", [UTC, None, timezone(timedelta(hours=1))])
+def test_a_time_at_the_end_of_the_calendar_is_written_as_it_is(zone: tzinfo | None) -> None:
+    moment = NOW.min.replace(tzinfo=zone)
+    assert "1-01-01 00:00 (UTC" in alert_of(finding(uploaded_at=moment), zone="America/Lima").text
 
 
 def test_the_attributes_of_an_alert_are_the_declared_ones() -> None:
