@@ -1,9 +1,8 @@
 """Compares uploads with predictions, dead letters and alerts, without I/O."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
-from itertools import chain
 
 from msgspec import Struct
 
@@ -135,22 +134,22 @@ def compare(found: Found) -> Verdict:
 
 
 class _DeadLetters:
-    """Dead letters by image."""
+    """Dead letters by image. A current dead letter counts before a purged one: a backfill may have brought it back."""
 
-    def __init__(self, *groups: Sequence[DeadLetterImage]) -> None:
-        # The last dead letter of an image counts: it matches every upload that an earlier dead letter matches.
-        by_day = sorted(chain(*groups), key=lambda dead_letter: dead_letter.sent_or_purged_on)
-        self._by_image = {
-            (dead_letter.bucket, dead_letter.key, dead_letter.version_id): dead_letter for dead_letter in by_day
-        }
+    def __init__(self, *, current: Iterable[DeadLetterImage], purged: Iterable[DeadLetterImage] = ()) -> None:
+        self._by_image = [_last_by_image(current), _last_by_image(purged)]
 
     def reason(self, image: Uploaded | StoredPrediction) -> str | None:
         """The reason of this image's dead letter; None without a dead letter."""
-        for version_id in (image.version_id, None):
-            dead_letter = self._by_image.get((image.bucket, image.key, version_id))
-            if dead_letter and image.day <= dead_letter.sent_or_purged_on:
-                return dead_letter.reason
-        return None
+        names = [(image.bucket, image.key, version_id) for version_id in (image.version_id, None)]
+        named = [by_image[name] for by_image in self._by_image for name in names if name in by_image]
+        return next((dead_letter.reason for dead_letter in named if image.day <= dead_letter.sent_or_purged_on), None)
+
+
+def _last_by_image(dead_letters: Iterable[DeadLetterImage]) -> dict[tuple[str, str, str | None], DeadLetterImage]:
+    """The last dead letter of each image: it matches every upload that an earlier dead letter matches."""
+    by_day = sorted(dead_letters, key=lambda dead_letter: dead_letter.sent_or_purged_on)
+    return {(dead_letter.bucket, dead_letter.key, dead_letter.version_id): dead_letter for dead_letter in by_day}
 
 
 class _Comparison:
@@ -160,10 +159,13 @@ class _Comparison:
         self._found = found
         self._uploaded_contents = {_content(image) for image in found.uploads}
         self._predicted_contents = {_content(prediction) for prediction in found.predictions}
-        self._current_image_dead_letters = _DeadLetters(found.image_dead_letters)
-        self._prediction_dead_letters = _DeadLetters(found.predictions_purged, found.prediction_dead_letters)
+        self._current_image_dead_letters = _DeadLetters(current=found.image_dead_letters)
+        self._prediction_dead_letters = _DeadLetters(
+            current=found.prediction_dead_letters, purged=found.predictions_purged
+        )
         self._all_dead_letters = _DeadLetters(
-            found.images_purged, found.predictions_purged, found.prediction_dead_letters, found.image_dead_letters
+            current=[*found.prediction_dead_letters, *found.image_dead_letters],
+            purged=[*found.images_purged, *found.predictions_purged],
         )
 
     def predicted(self) -> list[Uploaded]:

@@ -168,6 +168,25 @@ def test_a_purged_dead_letter_beside_a_prediction_is_no_duplicate() -> None:
     assert (verdict.predicted, verdict.images_also_dead_letters) == (1, 0)
 
 
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_a_dead_letter_that_a_backfill_brought_back_is_not_listed_as_purged(days: int) -> None:
+    image = uploaded()
+    of_backfill = msgspec.structs.replace(dead_letter(image), version_id=None)
+    purged = msgspec.structs.replace(
+        dead_letter(image, "EmptyImage (purged)"), sent_or_purged_on=DAY + timedelta(1 + days)
+    )
+    current = msgspec.structs.replace(of_backfill, sent_or_purged_on=DAY + timedelta(1))
+    verdict = compare(found(uploads=[image], image_dead_letters=[current], images_purged=[purged]))
+    assert verdict.reasons == {"EmptyImage": 1}
+
+
+def test_an_image_that_a_backfill_predicted_is_not_listed_as_purged() -> None:
+    image = uploaded()
+    purged = dead_letter(image, "EmptyImage (purged)")
+    verdict = compare(found(uploads=[image], predictions=[stored(image, suppressed=True)], images_purged=[purged]))
+    assert (verdict.reasons, verdict.predicted, verdict.is_explained) == ({}, 1, True)
+
+
 def test_no_alert_is_expected_of_images_whose_records_have_expired() -> None:
     verdict = compare(found(uploads=[uploaded()], predictions=[stored(uploaded())], alerts_since=date(2026, 11, 23)))
     assert (verdict.expected_alerts, verdict.is_explained) == (0, True)
