@@ -6,19 +6,19 @@ Limits: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGui
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from chalicelib.adapters.faults import raising_faults, retryable_fault
 from chalicelib.domain.errors import Fault, Rejected, Retryable
+from chalicelib.domain.messages import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType as QueueAttributeFilterType
-    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
-
-    from chalicelib.domain.messages import Message
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, MessageTypeDef
 
 MAX_MESSAGES = 10
 MAX_BYTES = 1024 * 1024
@@ -74,6 +74,18 @@ class Queue:
             attributes = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=_ALL_MESSAGES)
         return sum(map(int, attributes["Attributes"].values()))
 
+    def receive(self, hidden_seconds: int) -> Message | None:
+        """Receives one message and hides it for so long; None where no message is visible."""
+        with raising_faults():
+            received = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=1,
+                VisibilityTimeout=hidden_seconds,
+                WaitTimeSeconds=1,  # a short poll would query some of SQS's servers only
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            ).get("Messages", [])
+        return _message(received[0]) if received else None
+
     def delete(self, messages: Sequence[Message]) -> None:
         """Deletes the messages; raises Retryable where some of them are still there."""
         faults = [fault for chunk in batched(messages, MAX_MESSAGES) for fault in self._delete(chunk)]
@@ -127,6 +139,17 @@ class DeadLetterQueue:
                     for name, value in attributes.items()
                 },
             )
+
+
+def _message(received: MessageTypeDef) -> Message:
+    attributes = received["Attributes"]
+    return Message(
+        id=received["MessageId"],
+        body=received["Body"],
+        receipt_handle=received["ReceiptHandle"],
+        receives=int(attributes["ApproximateReceiveCount"]),
+        sent=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
+    )
 
 
 def _packed(indexes: Iterable[int], bodies: Sequence[str]) -> Iterator[list[int]]:

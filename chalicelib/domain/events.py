@@ -72,6 +72,20 @@ def records(body: str) -> list[Raw]:
     raise Rejected(NOT_AN_S3_EVENT, "The message is not an S3 event notification: no records")
 
 
+def names_image(body: str) -> bool:
+    """Whether a record of the SQS body is an image to analyse. Raises Rejected where none is and one is not of S3."""
+    rejected: Rejected | None = None
+    for record in records(body):
+        try:
+            if object_created(record):
+                return True
+        except Rejected as fault:
+            rejected = fault
+    if rejected:
+        raise rejected
+    return False
+
+
 def body_of(record: Raw) -> str:
     """A body with this one record, unchanged."""
     return '{"Records":[' + bytes(record).decode() + "]}"

@@ -18,7 +18,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
     """What `manage_model` saves from one check to the next; times are UTC.
 
     `started_at` is set while a run lasts that Labelwatch itself started, counted until `counted_until`; `seconds` are
-    all such runs in `month`, whichever model it was.
+    all such runs in `month`, whichever model it was. `image_found`: a message that waits for the model names an image.
     """
 
     model: str = ""
@@ -27,6 +27,7 @@ class ModelState(Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     counted_until: datetime | None = None
     idle_since: datetime | None = None
+    image_found: bool = False
 
     @property
     def hours(self) -> int:
@@ -55,7 +56,8 @@ class ModelPolicy(Struct, frozen=True, kw_only=True):
 class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything that a decision depends on, read before the decision.
 
-    `waiting` is the number of images in their queue; `last_used` may be None where no model is about to be stopped.
+    `waiting` is the number of messages in the images queue, 0 where none of them names an image; `last_used` may be
+    None where no model is about to be stopped.
     """
 
     now: datetime
@@ -83,12 +85,13 @@ class Decision(Struct, frozen=True):
 
 def decide(snapshot: Snapshot, policy: ModelPolicy) -> Decision:
     """The policy, applied to what was read; docs/decisions/0017 says why."""
-    state = _with_run_time_counted(snapshot.state, snapshot)
+    state = _with_image_found(_with_run_time_counted(snapshot.state, snapshot), snapshot)
     if policy.idle_minutes:
         state = _with_idle_since(state, snapshot)
     started_by_labelwatch, hours_are_used = state.started_at is not None, policy.hours_are_used(state)
     if snapshot.status in STARTABLE and snapshot.waiting and policy.auto_start and not hours_are_used:
-        return Decision(Action.START, replace(state, started_at=snapshot.now, counted_until=snapshot.now))
+        started = replace(state, started_at=snapshot.now, counted_until=snapshot.now, image_found=True)
+        return Decision(Action.START, started)
     if snapshot.status != RUNNING or not (started_by_labelwatch or policy.idle_stops_any):
         return Decision(None, state)
     if started_by_labelwatch and hours_are_used:
@@ -102,6 +105,11 @@ def _with_idle_since(state: ModelState, snapshot: Snapshot) -> ModelState:
         return replace(state, idle_since=None)
     idle_since = state.idle_since or snapshot.now
     return replace(state, idle_since=max(idle_since, snapshot.last_used or idle_since))
+
+
+def _with_image_found(state: ModelState, snapshot: Snapshot) -> ModelState:
+    """The state that forgets the image that was found, once the model runs or no message waits."""
+    return replace(state, image_found=state.image_found and snapshot.status != RUNNING and snapshot.waiting > 0)
 
 
 def _with_run_time_counted(state: ModelState, snapshot: Snapshot) -> ModelState:

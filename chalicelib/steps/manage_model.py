@@ -3,17 +3,27 @@
 docs/decisions/0017 says why.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.errors import Fault
+from chalicelib.domain import events
+from chalicelib.domain.errors import Fault, Rejected
+from chalicelib.domain.messages import Message
 from chalicelib.domain.model import RUNNING, Action, Decision, ModelPolicy, ModelState, Snapshot, decide
 from chalicelib.queues.event_source import EventSource
 from chalicelib.telemetry import Telemetry
+
+# In one check: each is two calls, and the function has 20 seconds.
+MOST_MESSAGES = 50
+# Longer than the function may run, so that a check receives no message twice.
+READ_SECONDS = 30
+# A message that `detect` would reject waits for `detect`. Longer is worse: the message counts as waiting, and keeps an
+# idle model running. Shorter, too: after 20 receives SQS moves it to the dead-letter queue, and records no reason.
+REJECTED_SECONDS = 15 * 60
 
 
 class ModelVersion(Protocol):
@@ -34,10 +44,19 @@ class ModelVersion(Protocol):
 
 
 class Backlog(Protocol):
-    """The images queue. Raises a Fault where it cannot be read now."""
+    """The images queue. Raises a Fault where it cannot be read or changed now."""
 
     def waiting(self) -> int:
-        """About how many images it holds."""
+        """About how many messages it holds."""
+
+    def receive(self, hidden_seconds: int) -> Message | None:
+        """Receives one message and hides it for so long; None where no message is visible."""
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Deletes messages that name no image."""
+
+    def delay(self, message: Message, seconds: int) -> None:
+        """Hides the message for so long before it comes back."""
 
 
 class ModelStates(Protocol):
@@ -100,11 +119,47 @@ class ManageModel(Struct, frozen=True, kw_only=True):
         decision = decide(snapshot, self.model_policy)
         self.telemetry.count("ImagesWaiting", snapshot.waiting)
         self.telemetry.count("ModelHoursThisMonth", decision.state.hours)
+        # A receive brings an image closer to the dead-letter queue. So messages are read only before a start, and not
+        # again where a start that failed is repeated.
+        if decision.action is Action.START and not snapshot.state.image_found and not self._finds_image():
+            decision = decide(replace(snapshot, waiting=0), self.model_policy)
         if decision.action is Action.STOP_IDLE:
             # Images that come and go between two checks leave the queue empty: only the last use shows them. It is read
             # before a stop and not in every minute, which would be one more call in each (docs/cost.md).
             decision = decide(replace(snapshot, last_used=self.model_states.last_used()), self.model_policy)
         self._act(model, snapshot, decision)
+
+    def _finds_image(self) -> bool:
+        """Whether a visible message names an image; messages are read up to the first that does."""
+        for _ in range(MOST_MESSAGES):
+            message = self.backlog.receive(READ_SECONDS)
+            if not message:
+                return False
+            if self._names_image(message):
+                return True
+        return False
+
+    def _names_image(self, message: Message) -> bool:
+        """Deletes a message without an image, as `detect` would; any other comes back."""
+        try:
+            names_image = events.names_image(message.body)
+        except Rejected as fault:
+            self.telemetry.warn("message left to detect", id=message.id, reason=fault.reason, detail=fault.detail)
+            self._delay(message, REJECTED_SECONDS)
+            return False
+        if names_image:
+            self._delay(message, 0)
+        else:
+            self.backlog.delete([message])
+            self.telemetry.info("message without an image deleted", id=message.id)
+        return names_image
+
+    def _delay(self, message: Message, seconds: int) -> None:
+        try:
+            self.backlog.delay(message, seconds)
+        except Fault as problem:
+            # It comes back all the same, after READ_SECONDS.
+            self.telemetry.warn("visibility timeout not changed", id=message.id, reason=problem.reason)
 
     def _act(self, model: ModelVersion, snapshot: Snapshot, decision: Decision) -> None:
         before, after = snapshot.state, decision.state

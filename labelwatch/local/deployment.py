@@ -74,8 +74,8 @@ def adapt_to_local_aws(template: dict[str, Any]) -> dict[str, Any]:
         properties = resource["Properties"]
         for policy in properties.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
-                if "Action" in statement:  # else it depends on a condition, and is not about queues
-                    statement["Action"] = _with_batch_actions(statement["Action"])
+                allowing = statement.get("Fn::If", [None, statement])[1]
+                allowing["Action"] = _with_batch_actions(allowing["Action"])
         for statement in properties.get("PolicyDocument", {}).get("Statement", []):
             if statement["Sid"] == "TlsOnly":
                 statement["Condition"] = {"Bool": {"aws:SecureTransport": "true"}}

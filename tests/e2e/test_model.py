@@ -156,9 +156,42 @@ def test_images_that_wait_start_the_model_and_are_predicted_when_it_runs(stack: 
     stack.check()
     assert stack.local_model.status == "STARTING"
     assert stack.model_states.load().started_at
+    assert visible(stack) == 1
     stack.check()
     stack.pipeline.wait_for("starts.jpg")
     assert "starts.jpg" in stack.pipeline.predictions
+
+
+def visible(stack: ModelStack) -> int:
+    """How many messages the images queue gives to the next receiver."""
+    attributes = stack.session.local_aws.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["ImagesQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def test_a_test_event_and_a_folder_start_no_model_and_are_deleted(stack: ModelStack) -> None:
+    client = stack.session.local_aws.client
+    client("sqs").send_message(QueueUrl=stack.outputs["ImagesQueueUrl"], MessageBody='{"Event": "s3:TestEvent"}')
+    client("s3").put_object(Bucket=stack.outputs["InputBucket"], Key="field 7/", Body=b"")
+    stack.pipeline.wait_until(lambda: stack.pipeline.depth("ImagesQueueUrl") == 2, "two messages")
+    log = stack.check()
+    assert (stack.local_model.status, stack.pipeline.depth("ImagesQueueUrl")) == ("STOPPED", 0), log
+
+
+def test_a_foreign_message_stays_and_starts_no_model_and_an_image_behind_it_does(stack: ModelStack) -> None:
+    sqs, url = stack.session.local_aws.client("sqs"), stack.outputs["ImagesQueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody='{"hello": "queue"}')
+    log = stack.check()
+    assert "NotAnS3Event" in log
+    assert (stack.local_model.status, stack.pipeline.depth("ImagesQueueUrl"), visible(stack)) == ("STOPPED", 1, 0)
+    stack.upload("behind.jpg")
+    stack.pipeline.wait_until(lambda: visible(stack) == 1, "an image that waits")
+    stack.check()
+    assert stack.local_model.status == "STARTING"
+    stack.check()
+    stack.pipeline.wait_for("behind.jpg")
+    sqs.purge_queue(QueueUrl=url)  # the foreign message is hidden for longer than a test lasts
 
 
 def half_an_hour_ago() -> datetime:

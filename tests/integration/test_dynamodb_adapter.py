@@ -244,7 +244,9 @@ def test_a_client_that_cannot_be_created_is_a_fault_to_retry() -> None:
 def test_the_model_s_state_is_loaded_as_it_was_kept(dynamodb: DynamoDBClient) -> None:
     model_states = ModelStateTable(dynamodb, TABLE)
     assert (model_states.load(), model_states.last_used()) == (ModelState(), None)
-    kept = ModelState(model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER)
+    kept = ModelState(
+        model="arn:of:a:model", month="2026-11", seconds=5400.25, started_at=NOW, counted_until=LATER, image_found=True
+    )
     assert model_states.save(kept, ModelState())
     model_states.record(NOW)
     assert (model_states.load(), model_states.last_used()) == (kept, NOW)

@@ -99,6 +99,23 @@ def test_manage_model_may_describe_the_model_and_start_and_stop_it_only_where_a_
     }
 
 
+def test_manage_model_may_read_the_images_queue_only_where_it_may_start_the_model(template: Template) -> None:
+    (policy,) = resources(template, "AWS::IAM::Role")["ManageModelRole"]["Policies"]
+    rights_of_sqs = {
+        action: statement["Fn::If"][0]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement
+        for action in listed(statement["Fn::If"][1]["Action"])
+        if action.startswith("sqs:")
+    }
+    assert rights_of_sqs == {
+        "sqs:GetQueueAttributes": "UsesCustomModel",
+        "sqs:ReceiveMessage": "StartsModel",
+        "sqs:ChangeMessageVisibility": "StartsModel",
+        "sqs:DeleteMessage": "StartsModel",
+    }
+
+
 def test_detect_and_manage_model_may_put_the_model_s_state_only(template: Template) -> None:
     conditions = [
         statement["Condition"]["ForAllValues:StringEquals"]

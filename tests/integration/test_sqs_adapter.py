@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -303,3 +304,24 @@ def test_messages_are_counted_whether_available_in_flight_or_delayed(sqs: SQSCli
     sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, VisibilityTimeout=60)
     sqs.send_message(QueueUrl=url, MessageBody="d", DelaySeconds=60)
     assert queue.waiting() == 4
+
+
+def test_one_message_is_received_and_hidden_while_the_others_stay_visible(sqs: SQSClient, url: str) -> None:
+    queue = Queue(sqs, url)
+    queue.send(["a", "b"])
+    first, second = queue.receive(60), queue.receive(60)
+    assert first
+    assert second
+    assert {first.body, second.body} == {"a", "b"}
+    assert (first.receives, first.sent.tzinfo) == (1, UTC)
+    assert queue.receive(60) is None
+    queue.delay(first, 0)
+    queue.delete([second])
+    released = queue.receive(60)
+    assert released
+    assert (released.id, released.receives, queue.waiting()) == (first.id, 2, 1)
+
+
+def test_a_queue_that_cannot_be_read_is_a_fault(sqs: SQSClient, url: str) -> None:
+    with pytest.raises(Retryable):
+        Queue(sqs, f"{url}-deleted").receive(60)

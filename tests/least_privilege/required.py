@@ -48,6 +48,6 @@ def required_by(right: Right) -> str | None:
     """The static test that requires the right; None where the local AWS checks it."""
     if right.role == "QuickSightRole":
         return _QUICKSIGHT
-    if (right.role, right.action) == ("ManageModelRole", "sqs:GetQueueAttributes"):
-        return None  # the function itself uses it, not its poller
+    if right.role == "ManageModelRole" and right.action in {"sqs:GetQueueAttributes", "sqs:ReceiveMessage"}:
+        return None  # the function itself uses them, not its poller
     return REQUIRED_BY.get(right.action)

@@ -17,7 +17,7 @@ from chalicelib.domain.tokens import TokenCredential
 from chalicelib.domain.uploads import PresignedPost
 from chalicelib.queues.batch import Batch
 from chalicelib.telemetry import METRICS
-from tests.support.builders import MODEL, image
+from tests.support.builders import MODEL, image, message, notification, s3_record
 
 
 class Failing:
@@ -310,12 +310,46 @@ class FakeEventSource(Failing):
 
 
 class FakeBacklog(Failing):
+    """`images` wait behind the bodies of `others`, each by its message's id, which are received first.
+
+    What was received stays hidden until the test takes it out of `hidden`; one of the images stands for all.
+    """
+
+    IMAGE = "image"
+
     def __init__(self) -> None:
         self.images = 0
+        self.others: dict[str, str] = {}
+        self.hidden: dict[str, int] = {}
+        self.receives: Counter[str] = Counter()
+        self.undelayable: Fault | None = None
 
     def waiting(self) -> int:
         self._fail()
-        return self.images
+        return self.images + len(self.others)
+
+    def receive(self, hidden_seconds: int) -> Message | None:
+        self._fail()
+        bodies = self.others | ({self.IMAGE: notification(s3_record())} if self.images else {})
+        visible = [message_id for message_id in bodies if message_id not in self.hidden]
+        if not visible:
+            return None
+        message_id = visible[0]
+        self.hidden[message_id] = hidden_seconds
+        self.receives[message_id] += 1
+        return message(bodies[message_id], message_id, self.receives[message_id])
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        self._fail()
+        for deleted in messages:
+            del self.others[deleted.id]
+
+    def delay(self, message: Message, seconds: int) -> None:
+        if self.undelayable:
+            raise self.undelayable
+        self.hidden[message.id] = seconds
+        if not seconds:
+            del self.hidden[message.id]
 
 
 class FakeModelVersion(Failing):

@@ -52,7 +52,10 @@ CALLS_THAT_RESUME = [
     (MANAGE_MODEL, "lambda UpdateEventSourceMapping"), (MANAGE_MODEL, "sqs GetQueueAttributes"),
     (MANAGE_MODEL, "dynamodb GetItem"),
 ]  # fmt: skip
-CALLS_THAT_START = [(MANAGE_MODEL, "dynamodb PutItem"), (MANAGE_MODEL, "rekognition StartProjectVersion")]
+CALLS_THAT_START = [
+    (MANAGE_MODEL, "sqs ReceiveMessage"), (MANAGE_MODEL, "sqs ChangeMessageVisibility"),
+    (MANAGE_MODEL, "dynamodb PutItem"), (MANAGE_MODEL, "rekognition StartProjectVersion"),
+]  # fmt: skip
 CALLS_OF_A_PARTIAL_BATCH = [
     (DETECT, "sqs ChangeMessageVisibility"), (DETECT, "sqs DeleteMessageBatch"),
     (NOTIFY, "sqs ChangeMessageVisibility"), (NOTIFY, "sqs DeleteMessageBatch"),

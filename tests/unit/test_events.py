@@ -178,3 +178,23 @@ def test_any_record_is_read_or_rejected(record: Any) -> None:
         events.object_created(msgspec.Raw(json.dumps(record).encode()))
     except Rejected as fault:
         assert fault.reason == "NotAnS3Event"  # noqa: PT017 - either outcome is right
+
+
+FOLDER = s3_record("field 7/", object={"key": "field+7/", "size": 0})
+FOREIGN = s3_record(eventSource="aws:sns")
+
+
+@pytest.mark.parametrize("records", [[s3_record()], [FOLDER, s3_record()], [FOREIGN, s3_record()]])
+def test_a_body_names_an_image_where_any_of_its_records_does(records: list[dict[str, Any]]) -> None:
+    assert events.names_image(notification(*records))
+
+
+@pytest.mark.parametrize("body", [notification(FOLDER, FOLDER), '{"Event": "s3:TestEvent"}'])
+def test_a_folder_marker_and_a_test_event_name_no_image(body: str) -> None:
+    assert not events.names_image(body)
+
+
+@pytest.mark.parametrize("body", ["{}", "hello", notification(FOREIGN), notification(FOLDER, FOREIGN)])
+def test_a_body_without_an_image_that_is_not_of_s3_is_rejected(body: str) -> None:
+    with pytest.raises(Rejected):
+        events.names_image(body)

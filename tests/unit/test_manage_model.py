@@ -5,9 +5,10 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import Retryable
+from chalicelib.domain.messages import Message
 from chalicelib.domain.model import Action, ModelPolicy, ModelState, Snapshot, decide
-from chalicelib.steps.manage_model import ManageModel
-from tests.support.builders import MODEL
+from chalicelib.steps.manage_model import MOST_MESSAGES, ManageModel
+from tests.support.builders import MODEL, notification, s3_record
 from tests.support.fakes import FakeBacklog, FakeEventSource, FakeModelStates, FakeModelVersion, FakeTelemetry
 
 MORNING = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -100,6 +101,118 @@ def test_a_model_that_cannot_be_started_is_not_started(state: str) -> None:
     harness = Harness(STARTS)
     harness.check(state, images=1)
     assert harness.model.calls == []
+
+
+FOLDER = notification(s3_record("field 7/", object={"key": "field+7/", "size": 0}))
+FOREIGN = '{"hello": "queue"}'
+WITHOUT_IMAGE = {
+    "a test event": '{"Service": "Amazon S3", "Event": "s3:TestEvent"}',
+    "a folder": FOLDER,
+    "a removal": notification(s3_record(eventName="ObjectRemoved:Delete")),
+}
+
+
+@pytest.mark.parametrize("body", WITHOUT_IMAGE.values(), ids=WITHOUT_IMAGE)
+def test_a_message_without_an_image_is_deleted_and_starts_no_model(body: str) -> None:
+    harness = Harness(STARTS)
+    harness.backlog.others["m"] = body
+    harness.check("STOPPED")
+    assert (harness.model.calls, harness.backlog.others) == ([], {})
+    assert harness.telemetry.log == [("polling paused", {"status": "STOPPED"}), (DELETED, {"id": "m"})]
+
+
+DELETED = "message without an image deleted"
+
+
+def test_a_message_that_detect_would_reject_is_hidden_for_a_while_and_starts_no_model() -> None:
+    harness = Harness(STARTS)
+    harness.backlog.others["m"] = FOREIGN
+    harness.check("STOPPED")
+    assert (harness.model.calls, harness.backlog.others) == ([], {"m": FOREIGN})
+    assert harness.backlog.hidden == {"m": 15 * 60}
+    assert ("message left to detect", "NotAnS3Event") in [
+        (event, fields.get("reason")) for event, fields in harness.telemetry.log
+    ]
+
+
+def test_an_image_behind_other_messages_starts_the_model_and_is_not_hidden() -> None:
+    harness = Harness(STARTS)
+    harness.backlog.others = WITHOUT_IMAGE | {"m": FOREIGN}
+    harness.check("STOPPED", images=3)
+    assert harness.model.calls == ["start"]
+    assert harness.backlog.receives[FakeBacklog.IMAGE] == 1
+    assert FakeBacklog.IMAGE not in harness.backlog.hidden
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"), [(ModelPolicy(), "STOPPED"), (STARTS, "RUNNING"), (STARTS, "STARTING"), (STARTS, "FAILED")]
+)
+def test_no_message_is_read_unless_the_model_may_be_started(policy: ModelPolicy, status: str) -> None:
+    harness = Harness(policy)
+    harness.backlog.others["m"] = FOLDER
+    harness.check(status, images=1)
+    assert not harness.backlog.receives
+
+
+def test_no_message_is_read_once_the_hours_of_the_month_are_used() -> None:
+    harness = Harness(MAX_HOURS)
+    harness.model_states.state = ModelState(model=MODEL, month="2026-11", seconds=6 * 3600)
+    harness.check("STOPPED", images=1)
+    assert not harness.backlog.receives
+
+
+def test_a_start_that_fails_each_minute_receives_an_image_once() -> None:
+    harness = Harness(STARTS)
+    harness.model.unstartable = Retryable("LimitExceededException", "no")
+    for _ in range(30):
+        harness.check("STOPPED", images=1)
+    assert harness.backlog.receives[FakeBacklog.IMAGE] == 1
+    harness.model.unstartable = None
+    harness.check("STOPPED", images=1)
+    assert (harness.model.calls, harness.backlog.receives[FakeBacklog.IMAGE]) == (["start"], 1)
+
+
+@pytest.mark.parametrize("between", [("RUNNING", 1), ("STOPPED", 0)])
+def test_a_run_or_an_empty_queue_ends_the_memory_of_an_image(between: tuple[str, int]) -> None:
+    harness = Harness(STARTS)
+    harness.model.unstartable = Retryable("LimitExceededException", "no")
+    harness.check("STOPPED", images=1)
+    harness.model.unstartable = None
+    harness.check(between[0], images=between[1])
+    harness.backlog.others["m"] = FOLDER
+    harness.check("STOPPED")
+    assert (harness.model.calls, harness.backlog.others) == ([], {})
+
+
+def test_an_image_whose_visibility_cannot_be_changed_starts_the_model_all_the_same() -> None:
+    harness = Harness(STARTS)
+    harness.backlog.undelayable = REFUSED
+    harness.check("STOPPED", images=1)
+    assert harness.model.calls == ["start"]
+    assert "visibility timeout not changed" in dict(harness.telemetry.log)
+    assert 20 < harness.backlog.hidden[FakeBacklog.IMAGE] < 60  # longer than a check, and shorter than a start
+
+
+def test_messages_that_cannot_be_read_start_no_model_and_are_an_error() -> None:
+    harness = Harness(STARTS, backlog=UnreadableBacklog())
+    harness.check("STOPPED", images=1)
+    assert (harness.model.calls, harness.telemetry.counts["ModelCheckErrors"]) == ([], 1)
+
+
+class UnreadableBacklog(FakeBacklog):
+    """Its messages are counted and cannot be received."""
+
+    def receive(self, hidden_seconds: int) -> Message | None:
+        raise Retryable("AccessDenied", f"not for {hidden_seconds} s")
+
+
+def test_a_check_reads_a_limited_number_of_messages_and_the_next_check_the_rest() -> None:
+    harness = Harness(STARTS)
+    harness.backlog.others = {f"m{number}": FOLDER for number in range(MOST_MESSAGES + 1)}
+    harness.check("STOPPED", images=1)
+    assert (harness.model.calls, len(harness.backlog.others)) == ([], 1)
+    harness.check("STOPPED", images=1)
+    assert harness.model.calls == ["start"]
 
 
 def test_a_start_is_saved_before_it_is_made_so_that_every_run_has_an_owner() -> None:

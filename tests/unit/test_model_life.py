@@ -9,10 +9,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from chalicelib.domain.errors import Retryable
 from chalicelib.domain.model import ModelPolicy
 from chalicelib.steps.manage_model import ManageModel
+from tests.support.builders import notification, s3_record
 from tests.support.fakes import FakeBacklog, FakeEventSource, FakeModelStates, FakeModelVersion, FakeTelemetry
 
 MINUTE = timedelta(minutes=1)
 LONGEST_MISMATCH = 2
+FOLDER = notification(s3_record("field 7/", object={"key": "field+7/", "size": 0}))
+FOREIGN = '{"hello": "queue"}'
 
 
 class SlowEventSource(FakeEventSource):
@@ -59,6 +62,7 @@ class ModelOverTime(RuleBasedStateMachine):
         self.mismatched_for = 0
         self.ran = False
         self.idle_for = 0
+        self.messages = 0
         self.check = ManageModel(
             model=self.model,
             event_source=self.event_source,
@@ -104,6 +108,11 @@ class ModelOverTime(RuleBasedStateMachine):
     def images_come(self, images: int) -> None:
         self.backlog.images += images
 
+    @rule(body=st.sampled_from([FOLDER, FOREIGN]))
+    def a_message_without_an_image_comes(self, body: str) -> None:
+        self.messages += 1
+        self.backlog.others[f"{body}{self.messages}"] = body
+
     @rule()
     def an_image_comes_and_goes_between_two_checks(self) -> None:
         if self.event_source.enabled and self.model.state == "RUNNING":
@@ -128,13 +137,19 @@ class ModelOverTime(RuleBasedStateMachine):
             self.our_time += MINUTE
         self.our_time = timedelta() if new_month else self.our_time
         self.ours = self.ours and status in {"STARTING", "RUNNING", "STOPPING"}
-        self.idle_for = self.idle_for + 1 if status == "RUNNING" and not self.backlog.images else 0
+        self.idle_for = self.idle_for + 1 if status == "RUNNING" and not self.backlog.waiting() else 0
         self.event_source.settle()
+        foreign = self._foreign()
         self.check()
+        assert self._foreign() == foreign
+        self._assert_started_for_an_image(status)
         calls, self.model.calls[:] = list(self.model.calls), []
         if calls:
             {"start": self._was_started, "stop": self._was_stopped}[calls[0]]()
         assert not (self.ours and self._spent() and self.model.state == "RUNNING")
+        self._count_mismatch(status)
+
+    def _count_mismatch(self, status: str) -> None:
         runs = self.model.state == "RUNNING"
         if self.event_source.enabled is runs or status != self.model.state:
             self.mismatched_for = 0
@@ -142,10 +157,24 @@ class ModelOverTime(RuleBasedStateMachine):
             self.mismatched_for = self.mismatched_for + 1 if runs is self.ran else 1
         self.ran = runs
 
+    def _foreign(self) -> set[str]:
+        return {message_id for message_id, body in self.backlog.others.items() if body == FOREIGN}
+
+    def _assert_started_for_an_image(self, status: str) -> None:
+        if status == "RUNNING":
+            self.backlog.receives.clear()
+        assert self.backlog.receives[FakeBacklog.IMAGE] <= 1
+        if status == "STOPPED" and self.model_policy.auto_start and not self.model_policy.max_hours:
+            assert self.model.state == ("STARTING" if self.backlog.images else "STOPPED")
+
     def _detect(self) -> None:
-        if self.event_source.enabled and self.backlog.images:
+        backlog = self.backlog
+        backlog.hidden = {key: seconds - 60 for key, seconds in backlog.hidden.items() if seconds > 60}
+        if self.event_source.enabled:
+            backlog.others = {key: body for key, body in backlog.others.items() if key in backlog.hidden}
+        if self.event_source.enabled and backlog.images:
             if self.model.state == "RUNNING":
-                self.backlog.images = max(0, self.backlog.images - 10)
+                backlog.images = max(0, backlog.images - 10)
                 self.model_states.record(self.now)
             else:
                 self.event_source.disable()
