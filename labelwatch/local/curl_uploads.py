@@ -11,12 +11,6 @@ from pathlib import Path
 from labelwatch.shared.errors import UserError
 
 SECONDS_TO_WAIT = 60
-# Prints the curl line of the answer; of an error the message, and a line that ends the shell as failed. Without a
-# single quote, so that the shell reads it as one word.
-_GET_CURL = (
-    "import json, sys; a = json.load(sys.stdin); "
-    'print(a.get("curl", "exit 1")); "error" in a and print(a["error"]["message"], file=sys.stderr)'
-)
 
 
 def check_curl() -> None:
@@ -28,10 +22,8 @@ def check_curl() -> None:
 
 
 def upload_line(file: Path) -> str:
-    """Both steps in one line for a shell that has API and TOKEN: request a presigned upload, and run its curl line."""
-    body = shlex.quote(json.dumps({"filename": file.name}))
-    request = f'curl -sS "$API/uploads" -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d {body}'
-    return f"(cd {shlex.quote(str(file.parent))} && {request} | {shlex.join([sys.executable, '-c', _GET_CURL])} | sh)"
+    """A line that uploads the file, for a shell that has exported API and TOKEN."""
+    return shlex.join([sys.executable, "-m", __name__, str(file)])
 
 
 def upload(api: str, token: str, file: Path) -> str:
@@ -39,27 +31,44 @@ def upload(api: str, token: str, file: Path) -> str:
 
     Raises UserError with the answer where either step fails.
     """
-    headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
-    answer = _run(["curl", "-sS", f"{api}/uploads", *headers, "-d", json.dumps({"filename": file.name})], file.parent)
+    body = json.dumps({"filename": file.name})
+    request = ["curl", "-sS", f"{api}/uploads", "-H", "@-", "-H", "Content-Type: application/json", "-d", body]
+    # Not as an argument, which everybody on the machine can see.
+    answer = _run(request, file.parent, f"Authorization: Bearer {token}")
     try:
         presigned_upload = json.loads(answer)
         line, key = str(presigned_upload["curl"]), str(presigned_upload["key"])
     except (ValueError, KeyError):
         raise UserError(f"No presigned upload for {file.name}. The API answered: {answer.strip()}") from None
-    _run(["sh", "-c", line], file.parent)
+    _run(shlex.split(line), file.parent)  # without a shell, which would run whatever a server answers
     return key
 
 
-def _run(command: list[str], folder: Path) -> str:
+def _run(command: list[str], folder: Path, standard_input: str = "") -> str:
     # A proxy cannot reach loopback.
     environment = os.environ | {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
     try:
         completed = subprocess.run(  # noqa: S603 - the command is ours, and the presigned upload's line is our service's
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
-        )
+            command, cwd=folder, env=environment, input=standard_input, capture_output=True, text=True,
+            timeout=SECONDS_TO_WAIT, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise UserError(f"curl received no answer within {SECONDS_TO_WAIT} s. Run the command again.") from None
     if completed.returncode:
         *_, last_line = ["no output", *(completed.stdout + completed.stderr).strip().splitlines()]
         raise UserError(f"curl failed with exit code {completed.returncode}: {last_line}")
     return completed.stdout
+
+
+def main(file: Path) -> None:
+    """Uploads the file with the API and TOKEN of the environment, and prints its key."""
+    try:
+        sys.stdout.write(f"{upload(os.environ['API'], os.environ['TOKEN'], file)}\n")
+    except KeyError as missing:
+        sys.exit(f"{missing.args[0]} is not set. Paste the line that exports API and TOKEN first.")
+    except UserError as problem:
+        sys.exit(f"{file}: {problem}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).absolute())

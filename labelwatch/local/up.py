@@ -101,7 +101,7 @@ def _print_commands(session: Session, folder: Path, sample: Path, console: Conso
         "In another terminal, paste this line first:": [variables(session, folder / "bin")],
         "Upload an image, as often as you like:": [upload_line(sample)],
         "Upload without AWS credentials, through a presigned upload (two lines):": [
-            f"API={session.api} TOKEN={token}",
+            f"export API={session.api} TOKEN={token}",
             curl_uploads.upload_line(sample),
         ],
         "Show the results (all commands: docs/reference/commands.md):": [

@@ -190,7 +190,7 @@ def test_local_up_prints_working_commands_and_outcomes_and_ends_with_ctrl_c(tmp_
         assert "drawn leaves" in read_until(up, "drawn")
         variables = read_until(up, "^export ")
         upload_line = read_until(up, "s3 cp")
-        presigned_line = f"{read_until(up, '^API=')}\n{read_until(up, '/uploads')}"
+        presigned_line = f"{read_until(up, '^export API=')}\n{read_until(up, 'curl_uploads')}"
         queues, *_, defer_seconds = shell(
             variables,
             "aws sqs list-queues --output text",

@@ -165,11 +165,72 @@ def uploaded(pipeline: Pipeline, command: list[str], client: str) -> set[str]:
     return {key.rpartition("/")[2].partition("-")[2] for key in keys}
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="jq, which this example needs, is not installed")
-def test_a_folder_is_uploaded_from_a_shell_script(pipeline: Pipeline, leaves: Path, tmp_path: Path) -> None:
-    script = tmp_path / "upload-folder"
-    script.write_text(example("folder"))
-    assert uploaded(pipeline, ["sh", str(script), str(leaves)], "shell") == CLEANED
+needs_jq = pytest.mark.skipif(not shutil.which("jq"), reason="jq, which this example needs, is not installed")
+
+
+@pytest.fixture
+def upload_script(tmp_path: Path) -> list[str]:
+    script = tmp_path / "upload.sh"
+    script.write_text(example("shell"))
+    return ["sh", str(script)]
+
+
+@needs_jq
+def test_images_are_uploaded_from_a_shell_script(pipeline: Pipeline, leaves: Path, upload_script: list[str]) -> None:
+    command = [*upload_script, *(str(leaves / name) for name in NAMES)]
+    assert uploaded(pipeline, command, "shell") == CLEANED
+
+
+# The real curl, which first writes down its arguments, as `ps` shows them.
+WATCHED_CURL = """#!/bin/sh
+printf '%s\\n' "$*" >> "{arguments}"
+exec {curl} "$@"
+"""
+UPLOAD_OF_LOCAL_UP = [sys.executable, "-m", "labelwatch.local.curl_uploads"]
+
+
+def run_upload(
+    pipeline: Pipeline, command: list[str], token: str, bin_folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    path = f"{bin_folder}:{os.environ['PATH']}" if bin_folder else os.environ["PATH"]
+    environment = {"PATH": path, "API": pipeline.session.api, "TOKEN": token, "no_proxy": "127.0.0.1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+@needs_jq
+@pytest.mark.parametrize("by_local_up", [False, True])
+def test_no_argument_of_curl_has_the_token(
+    pipeline: Pipeline, leaves: Path, tmp_path: Path, upload_script: list[str], *, by_local_up: bool
+) -> None:
+    arguments, watched = tmp_path / "arguments", tmp_path / "bin" / "curl"
+    watched.parent.mkdir()
+    watched.write_text(WATCHED_CURL.format(arguments=arguments, curl=shutil.which("curl")))
+    watched.chmod(0o755)
+    token = tokens.create(pipeline.session.tokens, f"watched-{by_local_up}".lower())
+    command = UPLOAD_OF_LOCAL_UP if by_local_up else upload_script
+    done = run_upload(pipeline, [*command, str(leaves / NAMES[0])], token, watched.parent)
+    assert done.returncode == 0, done.stderr
+    assert len(arguments.read_text().splitlines()) == 2
+    assert token not in arguments.read_text()
+    pipeline.wait_for(done.stdout.split()[-1])
+
+
+@needs_jq
+@pytest.mark.parametrize("by_local_up", [False, True])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("leaf 1.jpg", "WrongToken"), ("empty.jpg", "EntityTooSmall"), ("missing.jpg", "missing.jpg")],
+)
+def test_a_refused_upload_fails_with_its_reason(
+    pipeline: Pipeline, leaves: Path, upload_script: list[str], name: str, message: str, *, by_local_up: bool
+) -> None:
+    (leaves / "empty.jpg").touch()
+    token = tokens.create(pipeline.session.tokens, f"refused-{name[:4]}-{by_local_up}".lower())
+    wrong = f"{token[:-4]}AAAA" if message == "WrongToken" else token
+    command = UPLOAD_OF_LOCAL_UP if by_local_up else upload_script
+    done = run_upload(pipeline, [*command, str(leaves / name)], wrong)
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert message in done.stderr
 
 
 def test_images_are_uploaded_from_python(pipeline: Pipeline, leaves: Path, tmp_path: Path) -> None:
