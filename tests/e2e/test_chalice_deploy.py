@@ -15,10 +15,12 @@ from labelwatch.shared import stacks
 from labelwatch.uploads import tokens
 from tests.support import api_gateway
 from tests.support.api_gateway import Gateway
+from tests.support.builders import scheduled_event
 from tests.support.command import invoke
 from tests.support.inventory import Inventory, inventory, limits_of, notifications
-from tests.support.pipeline import Pipeline, picture, set_mapping
+from tests.support.pipeline import Pipeline, mapping_state, picture, set_mapping
 from tests.support.project import Project
+from tests.support.proxy import Forward, Request, Response, running_proxy
 
 STACK = "labelwatch-prod"
 EXISTING_BUCKET = "cameras-of-long-ago"
@@ -226,6 +228,50 @@ def test_a_deployment_does_not_resume_paused_polling(running: Pipeline, changed:
     (mapping,) = client.list_event_source_mappings(FunctionName=f"{STACK}-detect")["EventSourceMappings"]
     assert mapping["UUID"] in changed["mappings"]
     assert mapping["State"] == "Disabled"
+    running.local_model.status = "RUNNING"
+
+
+@pytest.fixture
+def resumed(running: Pipeline, project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The paths of Chalice's changes of mappings, in which the service takes a missing `Enabled` for true.
+
+    AWS documents that default, and not whether it applies to changes:
+    https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html
+    """
+    endpoint = running.session.local_aws.endpoint
+    paths: list[str] = []
+
+    def resume(request: Request, forward: Forward) -> Response:
+        if request.method == "PUT" and "/event-source-mappings/" in request.path:
+            paths.append(request.path)
+            changes = {"Enabled": True} | json.loads(request.body)
+            answer = requests.put(f"{endpoint}{request.path}", json=changes, headers=authorization(request), timeout=60)
+            return Response(answer.status_code, {"content-type": "application/json"}, answer.content)
+        return forward()
+
+    with running_proxy(endpoint, resume) as proxy:
+        monkeypatch.setitem(project.environment, "AWS_ENDPOINT_URL_LAMBDA", proxy)
+        yield paths
+
+
+def authorization(request: Request) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name in {"authorization", "x-amz-date"}}
+
+
+# The images that wait meanwhile: tests/e2e/test_model.py resumes polling for 15 of them while the model is stopped.
+@pytest.mark.usefixtures("changed")
+def test_polling_that_a_deployment_resumed_is_paused_by_the_next_check(
+    running: Pipeline, project: Project, resumed: list[str]
+) -> None:
+    running.local_model.status = "STOPPED"
+    set_mapping(running.session, f"{STACK}-detect", Enabled=False)
+    project.chalice("deploy")
+    assert len(resumed) == 2
+    assert mapping_state(running.session, f"{STACK}-detect") == "Enabled"
+    running.session.local_aws.client("lambda").invoke(
+        FunctionName=f"{STACK}-manage_model", Payload=json.dumps(scheduled_event())
+    )
+    assert mapping_state(running.session, f"{STACK}-detect") == "Disabled"
     running.local_model.status = "RUNNING"
 
 
