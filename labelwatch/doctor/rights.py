@@ -91,6 +91,7 @@ REQUIRED = {
         Right("rekognition:DescribeProjects", ANYTHING, when="custom model"),
         Right("rekognition:DescribeProjectVersions", "{project}/1600000000000", when="custom model"),
         Right("rekognition:StartProjectVersion", "{CustomModelARN}", when="start"),
+        Right("sqs:ReceiveMessage sqs:ChangeMessageVisibility sqs:DeleteMessage", "{ImagesQueueArn}", when="start"),
         Right("rekognition:StopProjectVersion", "{CustomModelARN}", when="stop"),
         Right("sqs:GetQueueAttributes", "{ImagesQueueArn}", when="custom model"),
         Right("dynamodb:GetItem dynamodb:PutItem", TABLE, _kind("model"), when="custom model"),
