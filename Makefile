@@ -10,7 +10,7 @@ export ORIGIN ?=
 export IMAGES_AT_ONCE ?=
 
 # How long `make test` takes, which it prints first.
-TEST_MINUTES := 5
+TEST_MINUTES := 7
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test docs lint format package lock clean setup
