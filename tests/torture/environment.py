@@ -195,8 +195,9 @@ class Environment:
 def running(folder: Path, packaged: Package) -> Iterator[Environment]:
     """The environment until the block ends."""
     with ExitStack() as stack:
+        package = _that_may_start_the_model(packaged, folder / "auto-start.json")
         session = stack.enter_context(
-            local.running(folder, packaged, ColourClassifier(), labels_of_interest="leaf-smut", min_confidence=50)
+            local.running(folder, package, ColourClassifier(), labels_of_interest="leaf-smut", min_confidence=50)
         )
         names = functions(session)
         environment = Environment(session, names)
@@ -213,7 +214,16 @@ def running(folder: Path, packaged: Package) -> Iterator[Environment]:
                 "DEFER_SECONDS": "3",
             }
             set_environment(session, names[name], **changes)
+        set_environment(session, names[MANAGE_MODEL], MODEL_AUTO_START="no")  # until a scenario wants it
         yield environment
+
+
+def _that_may_start_the_model(packaged: Package, file: Path) -> Package:
+    """The package, with the rights of ModelAutoStart; the environment of `manage_model` decides whether it does."""
+    template = json.loads(packaged.template.read_text())
+    template["Parameters"]["ModelAutoStart"]["Default"] = "yes"
+    file.write_text(json.dumps(template))
+    return Package(file, packaged.zip)
 
 
 def _record(version: dict[str, Any]) -> dict[str, Any]:
