@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from labelwatch.local.mailbox import QUEUE as MAILBOX
 from labelwatch.local.session import OUTPUT_BUCKET
 from tests.e2e.test_subscribers import SubscriberQueue, removing_subscriptions
 from tests.support.command import invoke_labelwatch
@@ -67,8 +68,8 @@ def test_a_test_alert_arrives_marked_and_its_link_works_and_nothing_is_stored(pi
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["attributes"]["source"], report["attributes"]["labels"]) == (source, ["rust"])
-    deliveries = {each["protocol"]: each["delivery"] for each in report["subscriptions"]}
-    assert deliveries["sqs"] == "sent"
+    deliveries = {each["endpoint"].rpartition(":")[2]: each["delivery"] for each in report["subscriptions"]}
+    assert deliveries[MAILBOX] == "sent"
     mail = mail_about(pipeline, source)
     assert mail["Subject"] == report["subject"]
     assert mail["Subject"].startswith("Test alert: rust 85 %")

@@ -199,32 +199,6 @@ def test_no_way_to_return_failed_messages_loses_or_repeats_one(pipeline: Pipelin
     assert pipeline.local_model.calls - calls == len(good) + len(bad) + 4
 
 
-def test_an_alert_reaches_only_subscribers_whose_filter_it_passes(pipeline: Pipeline) -> None:
-    sqs, sns = pipeline.session.local_aws.client("sqs"), pipeline.session.local_aws.client("sns")
-    url = sqs.create_queue(QueueName="blight-only")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    allow = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    sns.subscribe(
-        TopicArn=pipeline.outputs["AlertsTopicArn"],
-        Protocol="sqs",
-        Endpoint=arn,
-        Attributes={"FilterPolicy": json.dumps({"labels": ["bacterial-leaf-blight"]})},
-    )
-    pipeline.upload("filtered/smut.jpg")
-    pipeline.wait_for_alert("filtered/smut.jpg")
-    pipeline.upload("filtered/blight.jpg", content=picture("bacterial-leaf-blight"))
-    pipeline.wait_for_alert("filtered/blight.jpg")
-    (received,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=5)["Messages"]
-    assert "bacterial-leaf-blight" in json.loads(received["Body"])["Subject"]
-
-
 def test_the_functions_run_under_the_roles_of_the_template_and_may_do_no_more(pipeline: Pipeline) -> None:
     """Without its right to publish, notify stores the row, sends no alert, and returns the message to the queue."""
     iam = pipeline.session.local_aws.client("iam")
