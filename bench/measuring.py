@@ -19,6 +19,7 @@ from chalicelib.adapters.sqs import MAX_MESSAGES
 from labelwatch.deploy import Package
 from labelwatch.local import curl_uploads, deployment, rekognition_api
 from labelwatch.local import session as local
+from labelwatch.local.adaptation import api_url
 from labelwatch.local.ministack import LocalAws
 from labelwatch.local.model import CALLS_PER_SECOND, Classifier, RateLimit
 from labelwatch.local.outcomes import OutcomeReader
@@ -130,7 +131,9 @@ class Bench:
 
     def _upload(self, run: Run, token: str, file: Path) -> str:
         if run.presigned:
-            return curl_uploads.upload(deployment.api_url(self._uploader, self._session.outputs), token, file)
+            return curl_uploads.upload(
+                api_url(self._uploader.endpoint, self._session.outputs["RestAPIId"]), token, file
+            )
         key = f"field 1/{file.name}"
         self._s3.put_object(Bucket=local.INPUT_BUCKET, Key=key, Body=file.read_bytes())
         return key

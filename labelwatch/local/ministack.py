@@ -64,7 +64,7 @@ def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator
     with local_aws.log.open("wb") as log:
         # A process group of its own: Ctrl-C at the terminal reaches only this process, which stops ministack itself.
         process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"],
+            [sys.executable, "-m", "labelwatch.local.emulator"],
             env=_environment(folder, port, rekognition),
             cwd=folder,
             stdout=log,

@@ -10,11 +10,10 @@ import requests
 
 from chalicelib.adapters.dynamodb import TokenTable
 from labelwatch.deploy import Package
+from labelwatch.local.adaptation import api_url
 from labelwatch.local.ministack import REGION
 from labelwatch.shared import stacks
 from labelwatch.uploads import tokens
-from tests.support import api_gateway
-from tests.support.api_gateway import Gateway
 from tests.support.builders import scheduled_event
 from tests.support.command import invoke
 from tests.support.inventory import Inventory, inventory, limits_of, notifications
@@ -37,14 +36,8 @@ FUNCTIONS = {
 
 
 @pytest.fixture(scope="module")
-def gateway(running: Pipeline) -> Iterator[Gateway]:
-    with api_gateway.proxy(running.session.local_aws.endpoint) as gateway:
-        yield gateway
-
-
-@pytest.fixture(scope="module")
-def project(running: Pipeline, gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path_factory.mktemp("project"), running.session, gateway)
+def project(running: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"), running.session)
 
 
 class Before(NamedTuple):
@@ -192,6 +185,13 @@ def test_until_up_runs_once_more_only_the_api_s_limits_are_missing(project: Proj
 
 
 @pytest.fixture(scope="module")
+def api(deployed: Inventory, before: Before) -> str:
+    """The id of the REST API that chalice deploy created."""
+    (created,) = {*deployed["apis"]} - {*before.account["apis"]}
+    return str(created)
+
+
+@pytest.fixture(scope="module")
 def redeployed(running: Pipeline, project: Project, deployed: Inventory) -> Inventory:  # noqa: ARG001 - the same
     project.chalice("deploy")
     return inventory(running.session.local_aws)
@@ -207,10 +207,13 @@ def test_a_second_deployment_adds_no_duplicate_notification(running: Pipeline) -
 
 
 @pytest.mark.usefixtures("redeployed")
-def test_a_second_deployment_puts_the_same_definition_of_the_same_api(gateway: Gateway, deployed: Inventory) -> None:
-    api, definition = gateway.put[0]
-    assert api in deployed["apis"]
-    assert set(definition["paths"]) == {"/uploads", "/p/{link_id}", "/p/{link_id}/image", "/health"}
+def test_the_routes_of_the_api_answer_after_a_second_deployment(running: Pipeline, api: str) -> None:
+    address = api_url(running.session.local_aws.endpoint, api)
+    assert list(requests.get(f"{address}/health", timeout=60).json()) == ["version"]
+    wrong = {"Authorization": f"Bearer labelwatch_camera_{'a' * 43}"}
+    answers = [requests.post(f"{address}/uploads", headers=headers, timeout=60) for headers in ({}, wrong)]
+    assert [answer.status_code for answer in answers] == [401, 403]
+    assert requests.get(f"{address}/p/{'a' * 32}", timeout=60).status_code == 404
 
 
 @pytest.fixture(scope="module")
@@ -296,10 +299,9 @@ def test_after_that_no_check_of_doctor_fails(running: Pipeline, project: Project
 
 @pytest.mark.usefixtures("changed")
 def test_up_limits_the_requests_to_the_api_as_the_template_does_and_a_deployment_keeps_the_limits(
-    running: Pipeline, gateway: Gateway
+    running: Pipeline, api: str
 ) -> None:
-    deployed, _ = gateway.put[0]
-    limits = [limits_of(running.session.local_aws, api) for api in (deployed, running.outputs["RestAPIId"])]
+    limits = [limits_of(running.session.local_aws, name) for name in (api, running.outputs["RestAPIId"])]
     assert limits[0] == limits[1] != {}
 
 

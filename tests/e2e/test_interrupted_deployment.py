@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from labelwatch.local.ministack import REGION
-from tests.support import api_gateway
 from tests.support.interruptions import DENIED, NOT_VALIDATED, Interruptions, interrupting
 from tests.support.inventory import Inventory, inventory, notifications
 from tests.support.pipeline import Pipeline
@@ -36,13 +35,10 @@ def interruptions(running: Pipeline) -> Iterator[Interruptions]:
 
 
 @pytest.fixture(scope="module")
-def project(
-    running: Pipeline, interruptions: Interruptions, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Project]:
-    with api_gateway.proxy(interruptions.endpoint) as gateway:
-        project = Project(tmp_path_factory.mktemp("project"), running.session, gateway)
-        project.environment["AWS_ENDPOINT_URL"] = interruptions.endpoint
-        yield project
+def project(running: Pipeline, interruptions: Interruptions, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("project"), running.session)
+    project.environment["AWS_ENDPOINT_URL"] = interruptions.endpoint
+    return project
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import pytest
 
 from labelwatch.local.ministack import LocalAws
 from labelwatch.shared.stacks import Stacks
-from tests.support import api_gateway
 from tests.support.inventory import Inventory, buckets, inventory
 from tests.support.pipeline import Pipeline
 from tests.support.project import Project
@@ -51,9 +50,8 @@ def local_aws(running: Pipeline) -> LocalAws:
 
 
 @pytest.fixture(scope="module")
-def project(running: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    with api_gateway.proxy(running.session.local_aws.endpoint) as api:
-        yield Project(tmp_path_factory.mktemp("project"), running.session, api)
+def project(running: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"), running.session)
 
 
 @pytest.fixture(scope="module")

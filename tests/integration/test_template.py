@@ -15,7 +15,7 @@ from chalicelib import settings
 from chalicelib.domain.tokens import BEARER
 from chalicelib.queues.batch import LAST_RECEIVE
 from labelwatch.deploy import Package, packaging
-from labelwatch.local.deployment import adapt_to_local_aws
+from labelwatch.local.adaptation import adapt_to_local_aws
 from labelwatch.shared import regions
 from labelwatch.shared.project import PROJECT
 from labelwatch.shared.stacks import compact
@@ -40,25 +40,6 @@ def tls_statements(template: Template) -> list[Template]:
     documents = [resource["Properties"].get("PolicyDocument", {}) for resource in template["Resources"].values()]
     found = [statement for document in documents for statement in document.get("Statement", [])]
     return [statement for statement in found if statement["Sid"] == "TlsOnly"]
-
-
-def without_local_differences(template: Template) -> Template:
-    """The template without what `adapt_to_local_aws` changes.
-
-    These are TlsOnly's condition, batch names, gateway responses, and the paths of the API's limits.
-    """
-    changed = copy.deepcopy(template)
-    for limits in changed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]:
-        del limits["ResourcePath"]
-    changed["Resources"]["RestAPI"]["Properties"].pop("GatewayResponses", None)
-    for name in resources(changed, "AWS::ApiGateway::GatewayResponse"):
-        del changed["Resources"][name]
-    for statement in tls_statements(changed):
-        del statement["Condition"]
-    for _, statement in statements(changed):
-        if not isinstance(statement["Action"], dict):
-            statement["Action"] = [name for name in listed(statement["Action"]) if not name.endswith("Batch")]
-    return changed
 
 
 def test_the_functions_are_those_of_the_app(template: Template) -> None:
@@ -378,40 +359,26 @@ def test_only_lambda_assumes_a_function_s_role_and_quicksight_its_own(template: 
     assert list(trusts.values()) == [[lambdas]] * 7
 
 
-def test_the_template_of_the_local_aws_differs_in_four_things_only(template: Template) -> None:
-    assert without_local_differences(adapt_to_local_aws(template)) == without_local_differences(template)
+ENDPOINT = "http://127.0.0.1:4566"
 
 
-def test_the_gateway_responses_of_the_local_aws_are_those_of_the_template(template: Template) -> None:
-    local = resources(adapt_to_local_aws(template), "AWS::ApiGateway::GatewayResponse").values()
-    responses = gateway_responses(template)
-    assert {response["ResponseType"]: response["ResponseTemplates"] for response in local} == {
-        name: response["ResponseTemplates"] for name, response in responses.items()
-    }
-    assert {response["ResponseType"]: response.get("StatusCode") for response in local} == {
-        name: response.get("StatusCode") for name, response in responses.items()
-    }
+def test_the_template_of_the_local_aws_differs_in_the_api_s_address_and_the_paths_of_its_limits_only(
+    template: Template,
+) -> None:
+    local = adapt_to_local_aws(template, ENDPOINT)
+    variables = local["Resources"]["Notify"]["Properties"]["Environment"]["Variables"]
+    address = f"{ENDPOINT}/restapis/${{RestAPI}}/api/_user_request_"
+    assert variables["API_URL"] == {"Fn::Sub": address}
+    variables["API_URL"] = template["Resources"]["Notify"]["Properties"]["Environment"]["Variables"]["API_URL"]
+    for limit in local["Resources"]["RestAPI"]["Properties"]["MethodSettings"]:
+        limit["ResourcePath"] = limit["ResourcePath"].replace("/p", "/~1p").replace("/{", "~1{").replace("/im", "~1im")
+    assert local == template
 
 
 def test_the_template_itself_stays_as_it_was(template: Template) -> None:
     before = copy.deepcopy(template)
-    adapt_to_local_aws(template)
+    adapt_to_local_aws(template, ENDPOINT)
     assert template == before
-
-
-def test_the_local_aws_accepts_plain_http_and_no_tls(template: Template) -> None:
-    conditions = {json.dumps(statement["Condition"]) for statement in tls_statements(adapt_to_local_aws(template))}
-    assert conditions == {'{"Bool": {"aws:SecureTransport": "true"}}'}
-
-
-def test_a_role_of_the_local_aws_has_only_the_batch_names_of_its_actions_in_addition(template: Template) -> None:
-    pairs = zip(statements(template), statements(adapt_to_local_aws(template)), strict=True)
-    gained = {
-        action
-        for (_, original), (_, local) in pairs
-        for action in {*leaves(local["Action"])} - {*leaves(original["Action"])}
-    }
-    assert gained == {"sqs:SendMessageBatch", "sqs:DeleteMessageBatch"}
 
 
 def gateway_responses(template: Template) -> dict[str, Template]:
@@ -482,7 +449,7 @@ def test_the_routes_that_read_something_without_a_token_have_a_lower_limit_and_n
 
 
 def test_the_local_aws_reads_the_paths_of_the_limits(template: Template) -> None:
-    assert set(limits(adapt_to_local_aws(template))) == {
+    assert set(limits(adapt_to_local_aws(template, ENDPOINT))) == {
         ("*", "/*"), ("GET", "/p/{link_id}"), ("GET", "/p/{link_id}/image"),
     }  # fmt: skip
 

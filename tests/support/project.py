@@ -14,12 +14,9 @@ from botocore.loaders import Loader
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from labelwatch.deploy.packaging import resources
-from labelwatch.local.deployment import adapt_to_local_aws
 from labelwatch.local.ministack import free_port
 from labelwatch.local.session import Session
 from labelwatch.shared.project import PROJECT
-from tests.support.api_gateway import Gateway
 from tests.support.pipeline import user_environment
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "deployments")
@@ -28,26 +25,19 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__", "deployments")
 class Project:
     """The project in a folder of its own, so that `labelwatch up` writes the stage there."""
 
-    def __init__(self, folder: Path, session: Session, gateway: Gateway) -> None:
+    def __init__(self, folder: Path, session: Session) -> None:
         self.folder = folder
         self.local_aws = session.local_aws
         self.environment = user_environment(session) | {
             "HOME": str(folder),
             "COLUMNS": "160",
-            "AWS_ENDPOINT_URL_API_GATEWAY": gateway.endpoint,
             "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
         }
         for name in ("app.py", "requirements.txt"):
             shutil.copy(PROJECT / name, folder)
         for name in ("chalicelib", ".chalice", "infra", "labelwatch"):
             shutil.copytree(PROJECT / name, folder / name, ignore=NOT_COPIED)
-        # With the differences between the local AWS and AWS (docs/verified.md); JSON is YAML.
-        (folder / "infra" / "resources.yaml").write_text(json.dumps(adapt_to_local_aws(resources())))
         self._shorten_waiters()
-        config = self.config
-        # Without it Chalice sends an empty number, which the local AWS gives back.
-        config["minimum_compression_size"] = 10_485_760
-        self._config.write_text(json.dumps(config, indent=2) + "\n")
 
     @property
     def config(self) -> dict[str, Any]:

@@ -1,0 +1,24 @@
+"""The differences between the template of the local AWS and that of AWS; docs/verified.md lists them."""
+
+import copy
+from typing import Any
+
+API_STAGE = "api"
+
+
+def api_url(endpoint: str, api: str) -> str:
+    """The REST API's address in the local AWS, without a slash at its end."""
+    return f"{endpoint}/restapis/{api}/{API_STAGE}/_user_request_"
+
+
+def adapt_to_local_aws(template: dict[str, Any], endpoint: str) -> dict[str, Any]:
+    """The template with the API's local address, and with plain slashes in the paths that have limits of their own."""
+    changed: dict[str, Any] = copy.deepcopy(template)
+    for resource in changed.get("Resources", {}).values():
+        properties = resource.get("Properties", {})
+        variables = properties.get("Environment", {}).get("Variables", {})
+        if "API_URL" in variables:
+            variables["API_URL"] = {"Fn::Sub": api_url(endpoint, "${RestAPI}")}
+        for limits in properties.get("MethodSettings", []):
+            limits["ResourcePath"] = limits["ResourcePath"].replace("/~1", "/").replace("~1", "/")
+    return changed

@@ -1,0 +1,104 @@
+"""ministack, with what Labelwatch uses of AWS and ministack lacks: `python -m labelwatch.local.emulator`.
+
+Each function changes one thing of the pinned ministack; docs/verified.md lists them.
+The templates of CloudFormation and the calls of Chalice stay as AWS gets them.
+"""
+
+import json
+import os
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import apigateway_v1
+from ministack.services.cloudformation import changesets, handlers
+
+from labelwatch.local.adaptation import adapt_to_local_aws
+
+GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
+
+
+def count_loopback_as_tls() -> None:
+    """Plain HTTP on loopback counts as TLS: the policies of buckets, queues and topics refuse anything else."""
+    resolve = iam_evaluator._resolve_condition_key
+    iam_evaluator._resolve_condition_key = lambda key, context: (
+        "true" if key.lower() == "aws:securetransport" else resolve(key, context)
+    )
+
+
+def cover_batch_calls() -> None:
+    """The permission of a call covers its batch, as AWS documents for SQS."""
+    action_of = iam_actions.extract_iam_action
+
+    def covering(service: str, *request: Any) -> str | None:  # noqa: ANN401 - the parts of a request
+        action: str | None = action_of(service, *request)
+        return action.removesuffix("Batch") if action and service == "sqs" else action
+
+    iam_actions.extract_iam_action = covering
+
+
+def adapt_templates(endpoint: str) -> None:
+    """CloudFormation reads each template as `adapt_to_local_aws` returns it; GetTemplate returns the original."""
+    for module in (changesets, handlers):
+        transform = module._apply_transforms
+        module._apply_transforms = lambda template, *given, transform=transform: transform(
+            adapt_to_local_aws(template, endpoint), *given
+        )
+
+
+def import_gateway_responses() -> None:
+    """The import of an API's definition reads its gateway responses too."""
+    import_api = apigateway_v1._import_rest_api
+
+    def importing(definition: dict[str, Any], base: dict[str, Any] | None = None) -> str:
+        api: str = import_api(definition, base)
+        for kind, response in definition.get(GATEWAY_RESPONSES, {}).items():
+            apigateway_v1._put_gateway_response(api, kind, response)
+        return api
+
+    apigateway_v1._import_rest_api = importing
+
+
+def import_apis() -> None:
+    """ImportRestApi and PutRestApi, by which Chalice creates and updates its API, read the definition."""
+    handle = apigateway_v1.handle_request
+
+    async def handling(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Any:  # noqa: ANN401
+        if "import" in query.get("mode", ()):
+            return apigateway_v1._get_rest_api(apigateway_v1._import_rest_api(json.loads(body)))
+        if "overwrite" in query.get("mode", ()):
+            return _overwrite(path.rpartition("/")[2], json.loads(body))
+        return await handle(method, path, headers, body, query)
+
+    apigateway_v1.handle_request = handling
+
+
+def _overwrite(api: str, definition: dict[str, Any]) -> Any:  # noqa: ANN401 - a response of ministack
+    new = apigateway_v1._import_rest_api(definition)
+    for parts in (apigateway_v1._resources, apigateway_v1._authorizers_v1, apigateway_v1._gateway_responses):
+        parts[api] = parts[new]
+    apigateway_v1._delete_rest_api(new)
+    return apigateway_v1._get_rest_api(api)
+
+
+def read_empty_compression_sizes() -> None:
+    """Chalice sends an empty minimum compression size for none, which no client can read as a number."""
+    patch = apigateway_v1._apply_patch
+
+    def patching(target: dict[str, Any], operations: list[dict[str, Any]]) -> Any:  # noqa: ANN401
+        patched = patch(target, operations)
+        if patched.get("minimumCompressionSize") == "":
+            patched["minimumCompressionSize"] = None
+        return patched
+
+    apigateway_v1._apply_patch = patching
+
+
+if __name__ == "__main__":
+    count_loopback_as_tls()
+    cover_batch_calls()
+    adapt_templates(f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}")
+    import_gateway_responses()
+    import_apis()
+    read_empty_compression_sizes()
+    app.main()
