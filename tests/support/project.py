@@ -35,7 +35,7 @@ class Project:
         }
         for name in ("app.py", "requirements.txt"):
             shutil.copy(PROJECT / name, folder)
-        for name in ("chalicelib", ".chalice", "infra", "labelwatch"):
+        for name in ("chalicelib", ".chalice", "athena", "infra", "labelwatch"):
             shutil.copytree(PROJECT / name, folder / name, ignore=NOT_COPIED)
         self._shorten_waiters()
 
