@@ -26,15 +26,34 @@ def count_loopback_as_tls() -> None:
     )
 
 
-def cover_batch_calls() -> None:
-    """The permission of a call covers its batch, as AWS documents for SQS."""
+def name_actions() -> None:
+    """IAM checks the action that AWS documents for the batch calls of SQS, and for DeleteFunctionConcurrency."""
     action_of = iam_actions.extract_iam_action
 
-    def covering(service: str, *request: Any) -> str | None:  # noqa: ANN401 - the parts of a request
-        action: str | None = action_of(service, *request)
+    def naming(service: str, method: str, *request: Any) -> str | None:  # noqa: ANN401 - the parts of a request
+        action: str | None = action_of(service, method, *request)
+        if action == "lambda:PutFunctionConcurrency" and method == "DELETE":
+            return "lambda:DeleteFunctionConcurrency"
         return action.removesuffix("Batch") if action and service == "sqs" else action
 
-    iam_actions.extract_iam_action = covering
+    iam_actions.extract_iam_action = naming
+
+
+def name_resources() -> None:
+    """IAM checks the ARN that AWS documents for a rule of the default bus, a Glue database, and a new function."""
+    arn_of = iam_actions.extract_resource_arn
+
+    def naming(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401
+        arn: str = arn_of(service, method, path, headers, body, *more)
+        _, region, account = more
+        if service == "events":
+            name = json.loads(body).get("Rule")
+            return f"arn:aws:events:{region}:{account}:rule/{name}" if name else arn.replace("rule/default/", "rule/")
+        if service == "lambda" and method == "POST" and path.endswith("/functions"):
+            return f"arn:aws:lambda:{region}:{account}:function:{json.loads(body)['FunctionName']}"
+        return arn.replace(":table/", ":database/") if service == "glue" else arn
+
+    iam_actions.extract_resource_arn = naming
 
 
 def adapt_templates(endpoint: str) -> None:
@@ -96,7 +115,8 @@ def read_empty_compression_sizes() -> None:
 
 if __name__ == "__main__":
     count_loopback_as_tls()
-    cover_batch_calls()
+    name_actions()
+    name_resources()
     adapt_templates(f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}")
     import_gateway_responses()
     import_apis()
