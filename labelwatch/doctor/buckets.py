@@ -59,7 +59,7 @@ def _problems(deployment: Deployment, bucket: str, properties: dict[str, Any]) -
     if versioning and s3.get_bucket_versioning(Bucket=bucket).get("Status") != versioning:
         yield "has no versioning, so that a picture page may show a later image"
     policy = json.loads(_read(s3.get_bucket_policy, bucket).get("Policy", "{}"))
-    if not refuses_plain_http(policy, is_local=deployment.is_local):
+    if not refuses_plain_http(policy):
         yield "accepts plain HTTP"
 
 

@@ -45,7 +45,7 @@ class Deployment:
 
     @property
     def is_local(self) -> bool:
-        """Whether this is the local AWS, which has no TLS and no context keys of IAM (docs/verified.md)."""
+        """Whether this is the local AWS, which has no context keys of IAM (docs/verified.md)."""
         return str(self.client("sts").meta.endpoint_url).startswith("http://")
 
     @property

@@ -3,12 +3,11 @@
 from typing import Any
 
 
-def refuses_plain_http(policy: dict[str, Any], *, is_local: bool) -> bool:
-    """Whether a statement denies requests without TLS; the local AWS has no TLS, and its policies deny TLS instead."""
-    refused = str(is_local).lower()
+def refuses_plain_http(policy: dict[str, Any]) -> bool:
+    """Whether a statement denies requests without TLS."""
     return any(
         statement["Effect"] == "Deny"
-        and refused in _listed(statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport"))
+        and "false" in _listed(statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport"))
         for statement in _listed(policy.get("Statement", []))
     )
 

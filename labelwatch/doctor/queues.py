@@ -92,7 +92,7 @@ def check_dead_letters(deployment: Deployment) -> Iterator[Outcome]:
 
 def _queue_problems(deployment: Deployment, output: str, attributes: dict[str, str]) -> Iterator[str]:
     policy = json.loads(attributes.get("Policy") or "{}")
-    if not refuses_plain_http(policy, is_local=deployment.is_local):
+    if not refuses_plain_http(policy):
         yield "accepts plain HTTP"
     if output == "ImagesQueueUrl" and not allows_bucket(policy, deployment.values["InputBucket"]):
         yield "does not let the input bucket send messages"

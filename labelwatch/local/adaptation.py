@@ -14,11 +14,14 @@ def api_url(endpoint: str, api: str) -> str:
 def adapt_to_local_aws(template: dict[str, Any], endpoint: str) -> dict[str, Any]:
     """The template with the API's local address, and with plain slashes in the paths that have limits of their own."""
     changed: dict[str, Any] = copy.deepcopy(template)
+    address = {"Fn::Sub": api_url(endpoint, "${RestAPI}")}
+    if "ApiUrl" in changed.get("Outputs", {}):
+        changed["Outputs"]["ApiUrl"]["Value"] = address
     for resource in changed.get("Resources", {}).values():
         properties = resource.get("Properties", {})
         variables = properties.get("Environment", {}).get("Variables", {})
         if "API_URL" in variables:
-            variables["API_URL"] = {"Fn::Sub": api_url(endpoint, "${RestAPI}")}
+            variables["API_URL"] = address
         for limits in properties.get("MethodSettings", []):
             limits["ResourcePath"] = limits["ResourcePath"].replace("/~1", "/").replace("~1", "/")
     return changed

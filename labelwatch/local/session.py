@@ -10,7 +10,6 @@ from chalicelib.adapters.dynamodb import TokenTable
 from labelwatch.analytics import TABLES, Athena, Tables
 from labelwatch.deploy import Package
 from labelwatch.local import deployment, ministack, rekognition_api
-from labelwatch.local.adaptation import api_url
 from labelwatch.local.host import package_for_host
 from labelwatch.local.mailbox import Mailbox
 from labelwatch.local.ministack import LocalAws
@@ -34,8 +33,8 @@ class Session:
 
     @property
     def api(self) -> str:
-        """The REST API's address, without a slash at its end; on AWS it is the output ApiUrl."""
-        return api_url(self.local_aws.endpoint, self.outputs["RestAPIId"])
+        """The REST API's address, without a slash at its end."""
+        return self.outputs["ApiUrl"]
 
     @property
     def tokens(self) -> TokenTable:

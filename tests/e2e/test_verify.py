@@ -78,12 +78,12 @@ def failed(results: dict[str, Result]) -> set[str]:
     return {check for check, result in results.items() if result is Result.FAIL}
 
 
-def words(pipeline: Pipeline, leaf: Path) -> list[str]:
-    return ["verify", "--yes", "--image", str(leaf), "--api-url", pipeline.session.api]
+def words(leaf: Path) -> list[str]:
+    return ["verify", "--yes", "--image", str(leaf)]
 
 
 def test_all_checks_pass_and_the_account_is_as_before(pipeline: Pipeline, leaf: Path, before: dict[str, Any]) -> None:
-    done = invoke_labelwatch(pipeline.session, *words(pipeline, leaf), "--expect", "leaf-smut", "--format", "json")
+    done = invoke_labelwatch(pipeline.session, *words(leaf), "--expect", "leaf-smut", "--format", "json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert {finding["result"] for finding in report["findings"]} == {"pass"}
@@ -185,7 +185,7 @@ def test_an_image_that_becomes_a_dead_letter_fails_with_its_reason_and_is_remove
 def test_without_a_person_who_agrees_nothing_is_created(
     pipeline: Pipeline, leaf: Path, before: dict[str, Any], option: str
 ) -> None:
-    refused = invoke_labelwatch(pipeline.session, *[word for word in words(pipeline, leaf) if word != "--yes"], option)
+    refused = invoke_labelwatch(pipeline.session, *[word for word in words(leaf) if word != "--yes"], option)
     assert refused.returncode == 1
     assert "--yes" in refused.stderr
     assert account_of(pipeline) == before
@@ -226,7 +226,7 @@ def test_ctrl_c_after_a_check_leaves_the_account_as_before(
 def test_a_signal_while_the_command_waits_leaves_the_account_as_before(
     pipeline: Pipeline, leaf: Path, before: dict[str, Any]
 ) -> None:
-    command = [sys.executable, "-u", "-m", "labelwatch", *words(pipeline, leaf)]
+    command = [sys.executable, "-u", "-m", "labelwatch", *words(leaf)]
     environment = user_environment(pipeline.session)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -48,7 +48,7 @@ UNSEEN = {
 READER = """
 labelwatch() {
   case "$1 $2" in
-    up* | down* | model\\ start) set -- "$@" --yes ;;
+    up* | down* | verify* | model\\ start) set -- "$@" --yes ;;
     model\\ stop) until command labelwatch audit; do sleep 1; done; set -- "$@" --yes ;;
   esac
   command labelwatch "$@"
@@ -56,6 +56,7 @@ labelwatch() {
 """
 CHANGES = {
     r"(?m)^.*'LINK'.*\n": "",  # of an e-mail, which the local AWS does not send
+    r"(?m)^labelwatch verify --image leaf.jpg  .*\n": "",  # needs the API's address on AWS; the template's API is local
     r"--stack-name labelwatch\b": f"--stack-name {TEMPLATE_STACK}",
     r"\bMinConfidence=": "DatabaseName=labelwatch_two MinConfidence=",
 }
@@ -188,12 +189,13 @@ def test_the_commands_of_the_way_with_the_template_lead_to_an_alert_and_remove_a
 ) -> None:
     for bucket in ("IMAGES", "PREDICTIONS"):
         reader.words[bucket] += "-two"
-    deploy, remove = blocks("docs/deploy.md", "template")
+    deploy, verify, remove = blocks("docs/deploy.md", "template")
     assert "ApiUrl" in reader.run(deploy, template_deployer)
     queue = reader.subscribe(TEMPLATE_STACK)
     reader.run("aws s3 cp leaf.jpg s3://IMAGES/")
     (text,) = reader.alerts(queue, 1)
     assert requests.get(f"{link_in(text)}/image", timeout=60).content == picture()
+    assert "pass  Picture of the alert" in reader.run(f"export LABELWATCH_STACK={TEMPLATE_STACK}\n{verify}")
     wait = f"aws cloudformation wait stack-delete-complete --stack-name {TEMPLATE_STACK}\n"
     reader.run(f"{remove}{wait}", template_deployer)
     assert inventory(reader.local_aws) == before

@@ -367,9 +367,10 @@ def test_the_template_of_the_local_aws_differs_in_the_api_s_address_and_the_path
 ) -> None:
     local = adapt_to_local_aws(template, ENDPOINT)
     variables = local["Resources"]["Notify"]["Properties"]["Environment"]["Variables"]
-    address = f"{ENDPOINT}/restapis/${{RestAPI}}/api/_user_request_"
-    assert variables["API_URL"] == {"Fn::Sub": address}
+    address = {"Fn::Sub": f"{ENDPOINT}/restapis/${{RestAPI}}/api/_user_request_"}
+    assert variables["API_URL"] == local["Outputs"]["ApiUrl"]["Value"] == address
     variables["API_URL"] = template["Resources"]["Notify"]["Properties"]["Environment"]["Variables"]["API_URL"]
+    local["Outputs"]["ApiUrl"]["Value"] = template["Outputs"]["ApiUrl"]["Value"]
     for limit in local["Resources"]["RestAPI"]["Properties"]["MethodSettings"]:
         limit["ResourcePath"] = limit["ResourcePath"].replace("/p", "/~1p").replace("/{", "~1{").replace("/im", "~1im")
     assert local == template
