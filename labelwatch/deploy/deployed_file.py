@@ -66,6 +66,13 @@ class Comparison(NamedTuple):
         """The resources in the account, in words."""
         return [_described(entry) for entry in [*self.rebuilt, *self.surplus] if entry["name"] in NAMES]
 
+    @property
+    def deletions(self) -> Iterator[str]:
+        """Each surplus resource with the command that deletes it."""
+        for entry in self.surplus:
+            command = f"{DELETE_COMMANDS[entry['resource_type']]} {_id(entry)}"
+            yield f"{_described(entry)}: surplus. If no client uses it, run `{command}`."
+
     def lines(self) -> Iterator[str]:
         """The differences, one resource a line."""
         yield from (f"not in the file: {_described(entry)}" for entry in self.unrecorded)
@@ -116,9 +123,8 @@ def _without(entries: list[Entry], others: list[Entry]) -> list[Entry]:
 
 def offer_to_rebuild(file: Path, comparison: Comparison, terminal: Terminal) -> None:
     """Shows the differences, and writes the file where the person agrees."""
-    for entry in comparison.surplus:
-        command = f"{DELETE_COMMANDS[entry['resource_type']]} {_id(entry)}"
-        terminal.print(f"{_described(entry)}: surplus. If no client uses it, run `{command}`.")
+    for line in comparison.deletions:
+        terminal.print(line)
     if comparison.matches:
         return
     terminal.print(f"\n.chalice/deployed/{file.name} does not match the account:")

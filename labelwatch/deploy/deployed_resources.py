@@ -14,7 +14,7 @@ from chalicelib.adapters.aws_lambda import API_STAGE, rest_api_id
 from labelwatch.deploy import functions
 from labelwatch.deploy.buckets import MISSING
 from labelwatch.deploy.stage import ROLES
-from labelwatch.shared.account import Account
+from labelwatch.shared.account import Clients
 
 type Entry = dict[str, Any]
 
@@ -25,7 +25,7 @@ NOTIFICATION, REST_API = "ingest-s3event", "rest_api"
 NAMES = {NOTIFICATION, REST_API, *(f"{function}{suffix}" for function in ROLES for suffix in SUFFIXES.values())}
 
 
-def find(account: Account, stack: str, values: Mapping[str, str], recorded: list[Entry]) -> list[Entry]:
+def find(account: Clients, stack: str, values: Mapping[str, str], recorded: list[Entry]) -> list[Entry]:
     """Each resource that exists; where several have one name, the resource to keep is first.
 
     `values` are the stack's outputs and parameters, `recorded` the entries of the file. Raises ClientError, or a Fault,
@@ -44,14 +44,14 @@ def _recorded(entries: list[Entry], field: str) -> list[str]:
     return [entry[field] for entry in entries if field in entry]
 
 
-def _functions(account: Account, stack: str) -> Iterator[Entry]:
+def _functions(account: Clients, stack: str) -> Iterator[Entry]:
     names = functions.names(stack)
     for function in functions.deployed(account, stack):
         name = names[function["FunctionName"]]
         yield {"name": name, "resource_type": "lambda_function", "lambda_arn": function["FunctionArn"]}
 
 
-def _mappings(account: Account, stack: str, queues: set[str | None]) -> list[Entry]:
+def _mappings(account: Clients, stack: str, queues: set[str | None]) -> list[Entry]:
     """Of all mappings, because a mapping stays when its function is deleted, and cannot be listed by its function then.
 
     The mappings of the stack's queues are first.
@@ -76,7 +76,7 @@ def _mappings(account: Account, stack: str, queues: set[str | None]) -> list[Ent
     return sorted(entries, key=lambda entry: entry["queue_arn"] not in queues)
 
 
-def _schedules(account: Account, stack: str) -> Iterator[Entry]:
+def _schedules(account: Clients, stack: str) -> Iterator[Entry]:
     suffix = SUFFIXES["cloudwatch_event"]
     names = {function + suffix: name + suffix for function, name in functions.names(stack).items()}
     for page in account.client("events").get_paginator("list_rules").paginate(NamePrefix=f"{stack}-"):
@@ -89,7 +89,7 @@ def _schedules(account: Account, stack: str) -> Iterator[Entry]:
                 }
 
 
-def _notifications(account: Account, stack: str, buckets: list[str | None]) -> Iterator[Entry]:
+def _notifications(account: Clients, stack: str, buckets: list[str | None]) -> Iterator[Entry]:
     """Of the first bucket with a notification: Chalice itself replaces that of a former bucket."""
     for bucket in filter(None, buckets):
         for function in _notified_functions(account, bucket):
@@ -98,7 +98,7 @@ def _notifications(account: Account, stack: str, buckets: list[str | None]) -> I
                 return
 
 
-def _notified_functions(account: Account, bucket: str) -> list[str]:
+def _notified_functions(account: Clients, bucket: str) -> list[str]:
     try:
         notifications = account.client("s3").get_bucket_notification_configuration(Bucket=bucket)
     except ClientError as problem:
@@ -108,7 +108,7 @@ def _notified_functions(account: Account, bucket: str) -> list[str]:
     return [target["LambdaFunctionArn"] for target in notifications.get("LambdaFunctionConfigurations", [])]
 
 
-def _rest_apis(account: Account, stack: str, recorded: list[str]) -> Iterator[Entry]:
+def _rest_apis(account: Clients, stack: str, recorded: list[str]) -> Iterator[Entry]:
     """The API of the file, then the API that may invoke the function, then those whose definition has the authorizer.
 
     An interrupted deployment leaves an API without the permission, and a deleted function leaves an API.

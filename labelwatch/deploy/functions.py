@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from labelwatch.deploy.stage import ROLES
 
 if TYPE_CHECKING:
-    from labelwatch.shared.account import Account
+    from labelwatch.shared.account import Account, Clients
 
 
 def chalice_name(stack: str, function: str) -> str:
@@ -20,7 +20,7 @@ def names(stack: str) -> dict[str, str]:
     return {chalice_name(stack, name): name for name in ROLES}
 
 
-def deployed(account: "Account", stack: str) -> list[dict[str, Any]]:
+def deployed(account: "Clients", stack: str) -> list[dict[str, Any]]:
     """The configuration of each function of the stage that exists."""
     client = account.client("lambda")
     found: list[dict[str, Any]] = []
@@ -33,7 +33,7 @@ def deployed(account: "Account", stack: str) -> list[dict[str, Any]]:
     return found
 
 
-def traced(account: "Account", stack: str) -> list[str]:
+def traced(account: "Clients", stack: str) -> list[str]:
     """The names of the functions that X-Ray traces."""
     return [
         function["FunctionName"]

@@ -1,12 +1,14 @@
 """The deployment that the checks read: the stack, its functions in both ways to deploy, and the model."""
 
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from chalicelib.adapters.rekognition import project_name, version_name
 from chalicelib.settings import GENERAL_MODEL, camel_case
 from labelwatch.deploy import functions, stage
+from labelwatch.deploy.stage_stack import CONFIG
 from labelwatch.shared.account import Account
 from labelwatch.shared.stacks import Stack, Stacks
 
@@ -16,15 +18,19 @@ FUNCTION = "AWS::Lambda::Function"
 class Deployment:
     """The stack of this name in the account; None as `stack` before its creation.
 
-    `options` are the options of the command line that name the stack, for commands to copy.
+    `options` are the options of the command line that name the stack, for commands to copy. `config` is Chalice's
+    configuration, which has the stage where the stack was made from this clone.
     """
 
-    def __init__(self, account: Account, name: str, stack: Stack | None, options: str = "") -> None:
+    def __init__(
+        self, account: Account, name: str, stack: Stack | None, options: str = "", config: Path = CONFIG
+    ) -> None:
         self.name = name
         self.region = account.region
         self.account_id = account.id
         self.options = options
         self.stack = stack
+        self.config = config
         self._account = account
         self._clients: dict[str, Any] = {}
         self._lock = Lock()

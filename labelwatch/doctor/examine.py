@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from labelwatch.deploy import stage
+from labelwatch.deploy.stage_stack import CONFIG
 from labelwatch.doctor import account as of_account
-from labelwatch.doctor import buckets, functions, model, queues, readers, roles
+from labelwatch.doctor import buckets, functions, model, queues, readers, roles, stage_file
 from labelwatch.doctor.check import AWS_ERRORS, Check, Outcome, failed, outcome_of, passed, run, warned
 from labelwatch.doctor.deployment import Deployment
 from labelwatch.shared.account import Account
@@ -25,6 +27,7 @@ CHECKS = (
     Check("Roles", roles.check_roles),
     Check("Time zone", functions.check_time_zone),
     Check("REST API", functions.check_api),
+    Check("Stage file", stage_file.check_stage_file),
     Check("Polling", model.check_polling),
     Check("Event notifications", queues.check_notifications),
     Check("Queues", queues.check_queues),
@@ -49,7 +52,9 @@ OPTIONAL_OUTPUTS = {stage.ROLES["ingest"]}
 type OnCheck = Callable[[str], None]
 
 
-def examine(account: Account, name: str, options: str, on_check: OnCheck = lambda _: None) -> list[Finding]:
+def examine(
+    account: Account, name: str, options: str, on_check: OnCheck = lambda _: None, config: Path = CONFIG
+) -> list[Finding]:
     """The findings of all checks, in the order of the registry; `on_check` gets the name of each that ends.
 
     Without credentials, nothing can be checked. Without a complete stack, only the checks that need none run.
@@ -59,7 +64,7 @@ def examine(account: Account, name: str, options: str, on_check: OnCheck = lambd
     except UserError as problem:
         return [_finding("Credentials", failed(str(problem), ""))]
     stack, outcome = _stack(account, name)
-    deployment = Deployment(account, name, stack, options)
+    deployment = Deployment(account, name, stack, options, config)
     checks = [check for check in CHECKS if stack or not check.needs_stack]
 
     def run_one(check: Check) -> list[Finding]:

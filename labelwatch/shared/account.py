@@ -1,7 +1,7 @@
 """The account and Region that a command acts in, from the standard AWS credential chain."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -11,6 +11,15 @@ from labelwatch.shared import slow_calls
 from labelwatch.shared.errors import UserError
 
 _CONFIG = Config(retries={"mode": "adaptive", "total_max_attempts": 8})
+
+
+class Clients(Protocol):
+    """An account and Region as far as reading needs them."""
+
+    region: str
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
+        """A client of this account and Region."""
 
 
 class Account:

@@ -141,8 +141,20 @@ def test_such_a_deployment_cannot_be_repeated(interrupted: list[Run]) -> None:
     assert "ResourceConflictException" in interrupted[1].output
 
 
+def stage_file_of(project: Project) -> str:
+    """What `labelwatch doctor` says of the stage's file."""
+    done = project.labelwatch("doctor", "--stack", STACK, "--format", "json")
+    (found,) = [item for item in json.loads(done.stdout)["findings"] if item["check"] == "Stage file"]
+    return str(found["result"])
+
+
 @pytest.fixture(scope="module")
-def repaired(project: Project, stage: Stage, interrupted: list[Run]) -> list[Run]:  # noqa: ARG001 - it must run before
+def diagnosed(project: Project, interrupted: list[Run]) -> str:  # noqa: ARG001 - it must run before
+    return stage_file_of(project)
+
+
+@pytest.fixture(scope="module")
+def repaired(project: Project, stage: Stage, interrupted: list[Run], diagnosed: str) -> list[Run]:  # noqa: ARG001 - they must run before
     return [labelwatch(project, stage)]
 
 
@@ -172,6 +184,11 @@ def test_up_shows_what_exists_and_writes_it_into_the_file(
 @pytest.fixture(scope="module")
 def completed(project: Project, stage: Stage, interrupted_at_the_api: Run) -> list[Run]:  # noqa: ARG001 - the same
     return [labelwatch(project, stage), chalice(project, stage)]
+
+
+@pytest.mark.usefixtures("completed")
+def test_doctor_names_the_file_until_the_deployment_completes(project: Project, diagnosed: str) -> None:
+    assert (diagnosed, stage_file_of(project)) == ("fail", "pass")
 
 
 def test_after_a_repair_a_deployment_completes_and_everything_exists_once(completed: list[Run], stage: Stage) -> None:
