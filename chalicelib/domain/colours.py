@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from chalicelib.domain.rules import ANY_LABEL, normalized_label
 
-# Nobody can distinguish many colours. A label without a colour of its own has the number OTHER, which is grey.
+# Nobody can distinguish many colours. All other labels share the number OTHER, which is grey.
 COLOURS = 7
 OTHER = COLOURS
 

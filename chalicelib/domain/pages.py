@@ -1,4 +1,4 @@
-"""The picture page: what a link of an alert shows, as HTML and as JSON. A test alert's link has a page of its own."""
+"""The picture page, to which a link of an alert leads: as HTML and as JSON. A test alert has another page."""
 
 import base64
 import hashlib

@@ -53,7 +53,7 @@ class Notify(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch.
 
     `picture_links` gives the addresses of picture pages by prediction id, as many as it can, and never raises. Test
-    alerts have records of their own, so that no audit counts them. Times in alerts are in `zone`.
+    alerts have separate records, which no audit counts. Times in alerts are in `zone`.
     """
 
     row_store: RowStore

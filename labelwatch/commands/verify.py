@@ -33,7 +33,7 @@ def verify(  # noqa: PLR0913 - a command's options, by name
 ) -> None:
     """Prove that a deployment works: from an upload to its alert.
 
-    Each check is a line: pass, warn or fail. The command uploads an image through the API with a token of its own, and
+    Each check is a line: pass, warn or fail. The command uploads an image through the API with a temporary token, and
     follows the image to its rows, alert, link and picture. It also checks what the API and S3 must refuse, for which
     it sends 15 MB. Subscribers get one alert, whose source is labelwatch-verify-test. Afterwards the command deletes
     all that it created. It takes 1 to 3 minutes, and starts no model. Exit code 1 on a fail.
