@@ -252,6 +252,7 @@ def _print_next_commands(
         f"{region}{chalice} deploy --stage {stage_name}{profile}",
         *([] if limited else [f"{region}{limit}   # once: limits the requests to the API"]),
         f"{region}{confirm}   # once per link: two e-mails to {outputs['EmailNotification']}",
+        f"{region}{labelwatch} doctor --stack {stack}{profile}   # says what is wrong or missing",
         *([] if outputs["CustomModelARN"] == GENERAL_MODEL else [f"{region}{start}   # {price}"]),
         f"{region}aws s3 cp leaf.jpg s3://{outputs['InputBucket']}/{profile}",
     ]
