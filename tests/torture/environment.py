@@ -195,7 +195,7 @@ class Environment:
 def running(folder: Path, packaged: Package) -> Iterator[Environment]:
     """The environment until the block ends."""
     with ExitStack() as stack:
-        package = _that_may_start_the_model(packaged, folder / "auto-start.json")
+        package = _that_may_start_the_model(packaged)
         session = stack.enter_context(
             local.running(folder, package, ColourClassifier(), labels_of_interest="leaf-smut", min_confidence=50)
         )
@@ -218,10 +218,11 @@ def running(folder: Path, packaged: Package) -> Iterator[Environment]:
         yield environment
 
 
-def _that_may_start_the_model(packaged: Package, file: Path) -> Package:
+def _that_may_start_the_model(packaged: Package) -> Package:
     """The package, with the rights of ModelAutoStart; the environment of `manage_model` decides whether it does."""
     template = json.loads(packaged.template.read_text())
     template["Parameters"]["ModelAutoStart"]["Default"] = "yes"
+    file = packaged.template.with_name("auto-start.json")
     file.write_text(json.dumps(template))
     return Package(file, packaged.zip)
 
