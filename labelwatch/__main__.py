@@ -12,6 +12,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
 from chalicelib.domain.errors import Fault
+from chalicelib.domain.text import printable
 from labelwatch.commands import (
     alert,
     athena,
@@ -119,7 +120,8 @@ def _reason(problem: Exception) -> str:
 
 
 def _end(sentence: str, exit_code: int = 1) -> NoReturn:
-    print(f"labelwatch: {sentence}", file=sys.stderr)  # noqa: T201 - plain, for programs that read it
+    lines = map(printable, sentence.split("\n"))  # a name in it may hold the terminal's control characters
+    print("labelwatch:", "\n".join(lines), file=sys.stderr)  # noqa: T201 - plain, for programs that read it
     raise SystemExit(exit_code)
 
 

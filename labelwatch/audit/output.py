@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from chalicelib.domain.text import printable
 from labelwatch.audit.compare import Verdict
 from labelwatch.shared.text import counted
 
@@ -27,7 +28,8 @@ def as_text(scope: object, verdict: Verdict) -> str:
         (verdict.predictions_of_deleted_images, "predictions of images deleted from a bucket without versioning"),
     ]
     shown = counts + [(count, text) for count, text in rare if count]
-    return "\n".join([*(f"{count:7,} {text}" for count, text in shown), *_unexplained(verdict), _result(verdict), ""])
+    unexplained = map(printable, _unexplained(verdict))  # with keys that others choose
+    return "\n".join([*(f"{count:7,} {text}" for count, text in shown), *unexplained, _result(verdict), ""])
 
 
 def as_json(scope: object, verdict: Verdict) -> str:

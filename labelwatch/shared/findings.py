@@ -6,6 +6,8 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
+from chalicelib.domain.text import printable
+
 
 class Result(StrEnum):
     """The result of a check; `warn` is for what could not be checked, or is only worth a look."""
@@ -28,7 +30,9 @@ class Finding(Struct, frozen=True, kw_only=True):
 def as_line(finding: Finding) -> str:
     """One line for the terminal."""
     took = "" if finding.seconds is None else f" ({finding.seconds:.1f} s)"
-    return f"{finding.result}  {finding.check}: {finding.found}{took}{finding.action and f' {finding.action}'}"
+    return printable(
+        f"{finding.result}  {finding.check}: {finding.found}{took}{finding.action and f' {finding.action}'}"
+    )
 
 
 def as_json(findings: Iterable[Finding], **context: str) -> str:

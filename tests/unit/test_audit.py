@@ -240,6 +240,12 @@ def test_the_text_has_the_counts_and_each_thing_that_is_missing() -> None:
     assert "s3://images/silent.jpg" in text
 
 
+def test_a_key_forges_no_line_of_the_text() -> None:
+    hostile = "a\x1b[2J\nAudit passed: 1 image"
+    text = output.as_text("", compare(msgspec.structs.replace(LOST, unreadable_rows=[hostile])))
+    assert "a\\x1b[2J\\nAudit passed" in text
+
+
 def test_a_failed_audit_counts_each_kind_of_problem() -> None:
     extra = [stored(uploaded("nowhere"), of_interest=False)]
     whole = msgspec.structs.replace(LOST, predictions=[*LOST.predictions, *extra], unreadable_rows=["x", "y"])

@@ -36,6 +36,7 @@ def _restored_signals() -> Iterator[None]:
         (["subscribe", "you@example.com", "--operations", "--label", "rust"], {}, "--operations"),
         (["tokens", "create", "Gate 4"], {}, "'Gate 4'"),
         (["tokens", "revoke", "a/b"], {}, "'a/b'"),
+        (["athena", "query", "a\x1b[2Jb"], {}, "a\\x1b[2Jb"),
         (["tokens", "list"], {}, "aws configure"),
         (["tokens", "list"], {"AWS_DEFAULT_REGION": ""}, "--region"),
         (["tokens", "list"], {"AWS_ENDPOINT_URL": "foo"}, "foo"),

@@ -495,6 +495,11 @@ def test_a_finding_is_one_line_and_one_object() -> None:
     assert (report["version"], report["findings"][0]["result"]) == ("1", "fail")
 
 
+def test_a_finding_stays_on_its_line() -> None:
+    finding = Finding(check="Detection", result=Result.FAIL, found="a\x1b[2J\npass  Upload: 204.")
+    assert as_line(finding) == "fail  Detection: a\\x1b[2J\\npass  Upload: 204."
+
+
 @pytest.mark.parametrize(("name", "content"), [("leaf.gif", b"x"), ("leaf.jpg", b""), ("leaf.png", None)])
 def test_what_is_no_image_to_upload_is_refused(tmp_path: Path, name: str, content: bytes | None) -> None:
     file = tmp_path / name
