@@ -81,7 +81,7 @@ def preflight() -> Response:
     return rest.preflight(config.upload_origin)
 
 
-# The two routes that are open without a token, to anybody with a link from an alert.
+# Open without a token, to anybody with a link from an alert. The other open routes read nothing.
 @app.route("/p/{link_id}", methods=["GET"])
 def show_picture(link_id: str) -> Response:
     """The picture page of a link."""

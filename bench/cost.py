@@ -104,6 +104,9 @@ def render(counts: CallCounts, prices: Prices, template: Template) -> str:
         pages_a_second=stack.pages_a_second,
         most_pages=f"{month.most_pages_a_month(stack) / 1e6:,.0f} million",
         most_pages_usd=_usd(month.most_pages_a_month(stack) * prices.cost(month.page_amounts(counts, stack))),
+        route_a_second=stack.route_a_second,
+        most_requests=f"{month.most_requests_a_month(stack) / 1e6:,.0f} million",
+        most_requests_usd=_usd(month.most_requests_a_month(stack) * prices.cost(month.REQUEST_AMOUNTS)),
         out_usd=_usd(prices.cost({"out GB": 1})),
         log_bytes=month.ACCESS_LOG_GB_PER_REQUEST * 1e9,
     )

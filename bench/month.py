@@ -27,6 +27,8 @@ IDLE_POLLS_PER_QUEUE = 5 * HOURS * 3600 / 20
 MIN_GB_PER_QUERY = 0.01
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 KEYS_PER_LISTING = 1000
+# The least of a request that a function answers.
+REQUEST_AMOUNTS = {"apigateway POST /uploads": 1, "lambda requests": 1}
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _TIMES_A_MONTH = {"minute": HOURS * 60, "hour": HOURS, "day": DAYS}
 
@@ -70,7 +72,10 @@ class CallCounts(Struct, frozen=True):
 
 
 class Stack(Struct, frozen=True):
-    """What costs by the template, where the parameters have their defaults."""
+    """What costs by the template, where the parameters have their defaults.
+
+    `limits` are requests a second by path; `/*` is every other path.
+    """
 
     memory_gb: dict[str, float]
     schedules: dict[str, float]
@@ -79,7 +84,17 @@ class Stack(Struct, frozen=True):
     dashboards: int
     log_days: int
     access_log_days: int
-    pages_a_second: float
+    limits: dict[str, float]
+
+    @property
+    def pages_a_second(self) -> float:
+        """The limit of both routes of the picture page."""
+        return sum(limit for path, limit in self.limits.items() if path.startswith("/~1p~1"))
+
+    @property
+    def route_a_second(self) -> float:
+        """The limit of each other route."""
+        return self.limits["/*"]
 
 
 def stack_of(template: Template) -> Stack:
@@ -99,16 +114,13 @@ def stack_of(template: Template) -> Stack:
         dashboards=len(by_type.get("AWS::CloudWatch::Dashboard", {})),
         log_days=max(group["RetentionInDays"] for group in by_type["AWS::Logs::LogGroup"].values()),
         access_log_days=next(rule["ExpirationInDays"] for rule in lifecycle_rules if rule["Id"] == "access-logs"),
-        pages_a_second=_pages_a_second(by_type["AWS::Serverless::Api"]),
+        limits=_limits(by_type["AWS::Serverless::Api"]),
     )
 
 
-def _pages_a_second(apis: dict[str, Template]) -> float:
-    """The limits of the routes that are open to anyone with a link."""
+def _limits(apis: dict[str, Template]) -> dict[str, float]:
     settings = [setting for api in apis.values() for setting in api["MethodSettings"]]
-    return sum(
-        float(setting["ThrottlingRateLimit"]) for setting in settings if setting["ResourcePath"].startswith("/~1p~1")
-    )
+    return {setting["ResourcePath"]: float(setting["ThrottlingRateLimit"]) for setting in settings}
 
 
 def scheduled_functions(template: Template) -> dict[str, str]:
@@ -191,8 +203,13 @@ def alert_amounts(counts: CallCounts) -> Amounts:
 
 
 def most_pages_a_month(stack: Stack) -> float:
-    """How many requests the limits of the open routes allow in a month."""
+    """How many requests the limits of the picture page's routes allow in a month."""
     return stack.pages_a_second * HOURS * 3600
+
+
+def most_requests_a_month(stack: Stack) -> float:
+    """How many requests the limit of another route allows in a month."""
+    return stack.route_a_second * HOURS * 3600
 
 
 def _amounts_each_time(run: RunTotals, stack: Stack) -> Amounts:
