@@ -103,5 +103,5 @@ endif
 
 checks/sql/node_modules/ready: checks/sql/package-lock.json .venv-checks/ready
 	@echo "Setting up checks/sql/node_modules: some seconds, once."
-	@cd checks/sql && $(NPM) ci --loglevel=error >/dev/null
+	@cd checks/sql && $(NPM) ci --ignore-scripts --loglevel=error >/dev/null
 	@touch $@

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from chalicelib import __version__
@@ -39,12 +39,11 @@ def publish(account: Account, package: Package, target: str) -> Published:
     # By its content: CloudFormation updates a function's code when the key changes.
     folder = f"{prefix}{__version__}"
     key = f"{folder}/{hashlib.sha256(code).hexdigest()[:16]}.zip"
-    s3.put_object(Bucket=bucket, Key=key, Body=code, ContentType="application/zip")
+    own: Any = {"Bucket": bucket, "ExpectedBucketOwner": account.id}
+    s3.put_object(**own, Key=key, Body=code, ContentType="application/zip")
     template = stacks.pointing_at(json.loads(package.template.read_text()), bucket, key)
     template_key = f"{folder}/template.json"
-    s3.put_object(
-        Bucket=bucket, Key=template_key, Body=stacks.compact(template).encode(), ContentType="application/json"
-    )
+    s3.put_object(**own, Key=template_key, Body=stacks.compact(template).encode(), ContentType="application/json")
     address = f"{s3.meta.endpoint_url}/{bucket}/{quote(template_key)}"
     query = urlencode({"templateURL": address, "stackName": "labelwatch"})
     console = console_address(s3.meta.partition, account.region)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 
@@ -37,6 +38,8 @@ PREFIX = f"uploads/{CLIENT}/"
 NO_MODEL = "labelwatch-verify"
 # Dead letters of others are hidden for so long at most, if this command is killed.
 _RECEIVE_OPTIONS = ReceiveOptions(hidden_seconds=120, patience_seconds=10)
+# `chalice local`, and the local AWS.
+_LOOPBACK = {"127.0.0.1", "localhost"}
 _OUTPUTS = (
     "CustomModelARN", "InputBucket", "OutputBucket", "PredictionsQueueUrl", "TableName", "AlertsTopicArn",
     "LabelsofInterest", "MinConfidence", *OUTPUTS,
@@ -185,6 +188,9 @@ def from_stack(account: Account, name: str, api: str | None) -> Deployment:
     if not api:
         stage = name.removeprefix("labelwatch-")
         raise UserError(f"Stack {name} has no REST API. Run `chalice deploy --stage {stage}`, or pass --api-url.")
+    address = urlsplit(api)
+    if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _LOOPBACK):
+        raise UserError(f"--api-url {api!r} is not an https URL. The command sends a valid upload token to it.")
     return Deployment(account, name, outputs, api.rstrip("/"))
 
 

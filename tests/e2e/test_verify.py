@@ -82,6 +82,12 @@ def words(leaf: Path) -> list[str]:
     return ["verify", "--yes", "--image", str(leaf)]
 
 
+def test_a_token_is_sent_to_no_plain_http_address(pipeline: Pipeline) -> None:
+    done = invoke_labelwatch(pipeline.session, "verify", "--yes", "--api-url", "http://api.example.com/api")
+    assert done.returncode == 1
+    assert "--api-url" in done.stderr
+
+
 def test_all_checks_pass_and_the_account_is_as_before(pipeline: Pipeline, leaf: Path, before: dict[str, Any]) -> None:
     done = invoke_labelwatch(pipeline.session, *words(leaf), "--expect", "leaf-smut", "--format", "json")
     assert done.returncode == 0, done.stderr

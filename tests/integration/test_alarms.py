@@ -208,7 +208,7 @@ def test_addresses_and_buckets_are_among_the_outputs(template: Template) -> None
     assert {"ApiUrl", "InputBucket", "OutputBucket", "AlertsTopicArn", "DashboardUrl"} <= set(template["Outputs"])
 
 
-def test_only_alarms_of_this_account_may_publish_to_the_operations_topic(template: Template) -> None:
+def test_only_alarms_of_this_stack_may_publish_to_the_operations_topic(template: Template) -> None:
     (allowed,) = [
         statement
         for statement in guards(template, "AWS::SNS::TopicPolicy", "Topics")["OperationsTopic"]
@@ -216,7 +216,9 @@ def test_only_alarms_of_this_account_may_publish_to_the_operations_topic(templat
     ]
     assert (allowed["Principal"], allowed["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
     assert allowed["Resource"] == {"Ref": "OperationsTopic"}
-    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    condition = allowed["Condition"]
+    assert condition["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert condition["ArnLike"]["aws:SourceArn"]["Fn::Sub"].endswith(":${AWS::AccountId}:alarm:${AWS::StackName}-*")
 
 
 def test_two_hours_with_an_inactive_subscription_are_an_alarm(template: Template) -> None:
