@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +230,7 @@ def running(folder: Path, packaged: Package, classifier: Classifier, label_of_in
             }
             _set_environment(session, physical, endpoints)
         endpoint = stack.enter_context(counting_proxy(UPLOADER, session.local_aws.endpoint, calls))
-        yield Bench(session, functions, calls, LocalAws(endpoint, session.local_aws.log))
+        yield Bench(session, functions, calls, replace(session.local_aws, endpoint=endpoint))
 
 
 def text_of(mail: Path) -> str:

@@ -6,14 +6,17 @@ The templates of CloudFormation and the calls of Chalice stay as AWS gets them.
 
 import json
 import os
+import signal
+from threading import Thread
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import apigateway_v1
+from ministack.services import apigateway_v1, sts
 from ministack.services.cloudformation import changesets, handlers
 
 from labelwatch.local.adaptation import adapt_to_local_aws
+from labelwatch.local.guard import guarded
 
 GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
 
@@ -113,7 +116,28 @@ def read_empty_compression_sizes() -> None:
     apigateway_v1._apply_patch = patching
 
 
+def check_root_key(key: str, secret: str) -> None:
+    """Root has this key alone, and its signature is checked like any other.
+
+    ministack checks no signature of root, and takes `test` and each number of twelve digits for a key of root.
+    """
+    iam_evaluator.is_root_access_key = sts.is_root_access_key = lambda key: not key  # of an anonymous request
+    root = "arn:aws:iam::000000000000:root"
+    sts.register_session(key, {"Arn": root, "PrincipalType": "Root", "SecretAccessKey": secret})
+
+
+def end_with_parent() -> None:
+    """Ends this process and the functions when the parent ends, however it ends: standard input is a pipe from it."""
+
+    def wait() -> None:
+        os.read(0, 1)  # not sys.stdin, whose lock would stop the interpreter from ending
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    Thread(target=wait, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with_parent()
     count_loopback_as_tls()
     name_actions()
     name_resources()
@@ -121,4 +145,7 @@ if __name__ == "__main__":
     import_gateway_responses()
     import_apis()
     read_empty_compression_sizes()
+    # The functions inherit this environment, and must not get the keys of root.
+    check_root_key(os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY"))
+    app.app = guarded(app.app, os.environ.pop("UPLOAD_ORIGIN"))
     app.main()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -16,21 +18,35 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from labelwatch.local.guard import HEALTH
 from labelwatch.shared.errors import UserError
 
 REGION = "eu-central-1"
-ACCESS_KEY = "test"
-SECRET_KEY = "test"  # noqa: S105 - the key of an emulator that listens on loopback
 SECONDS_TO_START = 30
 SECONDS_TO_STOP = 10
 
 
+@dataclass(frozen=True)
 class LocalAws:
-    """A running local AWS."""
+    """A running local AWS, with the keys of its root: new ones for each run."""
 
-    def __init__(self, endpoint: str, log: Path) -> None:
-        self.endpoint = endpoint
-        self.log = log
+    endpoint: str
+    log: Path
+    access_key: str = field(default_factory=lambda: f"LOCAL{secrets.token_hex(8).upper()}")
+    secret_key: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of commands that use the local AWS with these keys."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+            # The files of the user may be broken, or set an output format or endpoint that fails with the local AWS.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
         """A client with the root credentials of the account."""
@@ -38,8 +54,8 @@ class LocalAws:
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint,
             region_name=REGION,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, proxies={}),
         )
 
@@ -52,30 +68,39 @@ class LocalAws:
 
 
 @contextmanager
-def running(folder: Path, rekognition: str, port: int | None = None) -> Iterator[LocalAws]:
+def running(folder: Path, rekognition: str, port: int | None = None, origin: str = "") -> Iterator[LocalAws]:
     """A local AWS with its state in `folder` and Rekognition at that URL, until the block ends.
 
+    It answers no web page of another origin than `origin`, and ends with this process, however that ends.
     Raises UserError where the port is taken or the local AWS does not start.
     """
     _remove_user_configuration()
     port = free_port(port)
     folder.mkdir(parents=True, exist_ok=True)
     local_aws = LocalAws(f"http://127.0.0.1:{port}", folder / "ministack.log")
-    with local_aws.log.open("wb") as log:
+    given = {
+        "AWS_ACCESS_KEY_ID": local_aws.access_key,
+        "AWS_SECRET_ACCESS_KEY": local_aws.secret_key,
+        "UPLOAD_ORIGIN": origin,
+    }
+    with (
+        local_aws.log.open("wb") as log,
         # A process group of its own: Ctrl-C at the terminal reaches only this process, which stops ministack itself.
-        process = subprocess.Popen(
+        subprocess.Popen(
             [sys.executable, "-m", "labelwatch.local.emulator"],
-            env=_environment(folder, port, rekognition),
+            env=_environment(folder, port, rekognition) | given,
             cwd=folder,
+            stdin=subprocess.PIPE,  # ends with this process, and ministack with it
             stdout=log,
             stderr=log,
             start_new_session=True,
-        )
-    try:
-        _wait_until_healthy(process, local_aws)
-        yield local_aws
-    finally:
-        _stop(process)
+        ) as process,
+    ):
+        try:
+            _wait_until_healthy(process, local_aws)
+            yield local_aws
+        finally:
+            _stop(process)
 
 
 def _environment(folder: Path, port: int, rekognition: str) -> dict[str, str]:
@@ -89,8 +114,6 @@ def _environment(folder: Path, port: int, rekognition: str) -> dict[str, str]:
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
         "AUTH": "true",
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_ENDPOINT_URL_REKOGNITION": rekognition,
         "LAMBDA_EXECUTOR": "local",
         "IOT_MTLS_ENABLED": "0",
@@ -128,7 +151,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], local_aws: LocalAws) -
     while time.monotonic() < until and process.poll() is None:
         connection = HTTPConnection(local_aws.endpoint.removeprefix("http://"), timeout=1)
         try:
-            connection.request("GET", "/_localstack/health")
+            connection.request("GET", HEALTH)
             connection.getresponse()
         except OSError:
             time.sleep(0.05)

@@ -9,6 +9,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,6 +17,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
+from labelwatch.local.guard import refusal
 from labelwatch.local.server import serving
 
 Operations = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
@@ -46,9 +48,10 @@ class _Server(ThreadingHTTPServer):
 def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
     service = ServiceModel(Loader().load_service_model("rekognition", "service-2"), "rekognition")
 
-    def answer(target: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        name = target.removeprefix(TARGET_PREFIX)
+    def answer(headers: Message, body: bytes) -> tuple[int, dict[str, Any]]:
+        name = headers.get("X-Amz-Target", "").removeprefix(TARGET_PREFIX)
         try:
+            _check_sender(headers)
             request = _valid(_parsed(body), name)
             return 200, operations[name](request)
         except ServiceError as error:
@@ -73,7 +76,7 @@ def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, content = answer(self.headers.get("X-Amz-Target", ""), body)
+            status, content = answer(self.headers, body)
             payload = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
@@ -86,6 +89,11 @@ def _handler(operations: Operations) -> type[BaseHTTPRequestHandler]:
             """Logs nothing: the terminal is for the user."""
 
     return Handler
+
+
+def _check_sender(headers: Message) -> None:
+    if reason := refusal("POST", {name.lower(): value for name, value in headers.items()}):
+        raise ServiceError("AccessDeniedException", reason, 403)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

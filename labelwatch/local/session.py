@@ -64,7 +64,7 @@ def running(  # noqa: PLR0913 - the parameters of a deployment, by name
     model = LocalModel(classifier, model_arn(ministack.REGION), read)
     with (
         rekognition_api.served(model.operations) as rekognition,
-        ministack.running(folder / "aws", rekognition, port) as local_aws,
+        ministack.running(folder / "aws", rekognition, port, upload_origin) as local_aws,
     ):
         clients["s3"] = local_aws.client("s3")
         outputs = deployment.deploy(

@@ -1,6 +1,5 @@
 """`labelwatch local up`: a local AWS until Ctrl-C, which prints the outcome of each uploaded image."""
 
-import os
 import shlex
 import sys
 import time
@@ -16,7 +15,7 @@ from labelwatch.local.defaults import CLIENT, MIN_CONFIDENCE, labels_of_interest
 from labelwatch.local.folder import exclusive
 from labelwatch.local.image_set import load, validated
 from labelwatch.local.mailbox import Mail
-from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, free_port
+from labelwatch.local.ministack import free_port
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import Session
 from labelwatch.shared.text import counted
@@ -125,16 +124,7 @@ def upload_line(sample: Path) -> str:
 def variables(session: Session, commands: Path) -> str:
     """A line after which labelwatch, and aws in the folder of commands, use the local AWS and the local model."""
     path = shlex.quote(f"{commands}:{Path(sys.executable).parent}")
-    values = {
-        "AWS_ENDPOINT_URL": session.local_aws.endpoint,
-        "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        # The files of the user may be broken, or set an output format or endpoint that fails with the local AWS.
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
+    values = session.local_aws.environment | {"AWS_ENDPOINT_URL_REKOGNITION": session.rekognition}
     exports = " ".join(f"{name}={value}" for name, value in values.items())
     return f'export PATH={path}:"$PATH" {exports}; unset {" ".join(_UNSET)}'
 

@@ -8,7 +8,6 @@ import boto3
 import pytest
 
 from labelwatch.deploy.packaging import resources
-from labelwatch.local.ministack import ACCESS_KEY, SECRET_KEY
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.stacks import Event, Stacks
 from tests.support.pipeline import Pipeline
@@ -57,12 +56,13 @@ def test_a_value_that_the_template_refuses_gives_no_plan(stacks: Stacks, change:
 
 
 def test_in_a_region_without_rekognition_there_is_no_plan(running: Pipeline) -> None:
+    local_aws = running.session.local_aws
     cloudformation = boto3.client(
         "cloudformation",
         region_name="eu-west-3",
-        endpoint_url=running.session.local_aws.endpoint,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
+        endpoint_url=local_aws.endpoint,
+        aws_access_key_id=local_aws.access_key,
+        aws_secret_access_key=local_aws.secret_key,
     )
     with closing(cloudformation), pytest.raises(UserError, match="Rekognition"):
         Stacks(cloudformation).plan(NAME, resources(), GIVEN, creates=True)

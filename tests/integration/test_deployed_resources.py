@@ -9,11 +9,10 @@ from typing import Any
 
 import boto3
 import pytest
-import requests
 
 from labelwatch.deploy.deployed_resources import find
 from labelwatch.local import ministack
-from labelwatch.local.ministack import ACCESS_KEY, SECRET_KEY, LocalAws
+from labelwatch.local.ministack import LocalAws
 from labelwatch.shared.account import Account
 from tests.integration.conftest import REGION
 
@@ -31,10 +30,26 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 @pytest.fixture(autouse=True)
 def _empty_account(local_aws: LocalAws, _nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    requests.post(f"{local_aws.endpoint}/_ministack/reset", timeout=60).raise_for_status()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", local_aws.endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    for name, value in local_aws.environment.items():
+        monkeypatch.setenv(name, value)
+    delete_all()
+
+
+def delete_all() -> None:
+    """Deletes all that the tests create."""
+    functions, apis = boto3.client("lambda"), boto3.client("apigateway")
+    events, s3 = boto3.client("events"), boto3.client("s3")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.delete_event_source_mapping(UUID=mapping["UUID"])
+    for function in functions.list_functions()["Functions"]:
+        functions.delete_function(FunctionName=function["FunctionName"])
+        boto3.client("iam").delete_role(RoleName=function["FunctionName"])
+    for api in apis.get_rest_apis()["items"]:
+        apis.delete_rest_api(restApiId=api["id"])
+    for rule in events.list_rules()["Rules"]:
+        events.delete_rule(Name=rule["Name"])
+    for bucket in s3.list_buckets()["Buckets"]:
+        s3.delete_bucket(Bucket=bucket["Name"])
 
 
 def found(recorded: list[dict[str, Any]] | None = None, **values: str) -> list[dict[str, Any]]:

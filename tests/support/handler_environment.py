@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -15,7 +14,7 @@ from chalicelib.domain.predictions import Label
 from chalicelib.steps.detect import encoded
 from labelwatch.deploy.packaging import load_template
 from labelwatch.local import ministack, rekognition_api
-from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY, LocalAws
+from labelwatch.local.ministack import REGION, LocalAws
 from labelwatch.local.model import LocalModel, model_arn
 from labelwatch.shared.project import PROJECT
 from labelwatch.uploads import tokens
@@ -53,18 +52,12 @@ class HandlerEnvironment:
             ENVIRONMENT
             | {f"{name}_URL": url for name, url in self.queues.items()}
             | {name: sns.create_topic(Name=topic)["TopicArn"] for name, topic in _TOPICS.items()}
+            | local_aws.environment
             | {
                 "CustomModelARN": model_arn(REGION),
                 "PARTIAL_BATCH_RESPONSES": "yes",
-                "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-                "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
                 "AWS_REGION": REGION,
-                "AWS_DEFAULT_REGION": REGION,
-                "AWS_ENDPOINT_URL": local_aws.endpoint,
                 "AWS_ENDPOINT_URL_REKOGNITION": rekognition,
-                # Nothing of the AWS configuration of this machine.
-                "AWS_CONFIG_FILE": os.devnull,
-                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
                 "AWS_EC2_METADATA_DISABLED": "true",
             }
         )

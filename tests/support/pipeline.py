@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from labelwatch.local.ministack import ACCESS_KEY, REGION, SECRET_KEY
 from labelwatch.local.outcomes import DeadLetterOutcome, OutcomeReader, PredictionOutcome
 from labelwatch.local.session import INPUT_BUCKET, Session
 from labelwatch.shared.queues import queue_depth
@@ -101,15 +100,9 @@ def link_in(text: str) -> str:
 
 def user_environment(session: Session) -> dict[str, str]:
     """The environment of a user of the local AWS, without AWS configuration files."""
-    return {
+    return session.local_aws.environment | {
         "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": session.local_aws.endpoint,
         "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 

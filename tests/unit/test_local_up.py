@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from labelwatch.local.ministack import LocalAws
 from labelwatch.local.session import Session
 from labelwatch.local.up import upload_line, variables, write_aws_command
 
@@ -58,7 +59,7 @@ def test_an_upload_keeps_names_with_blanks_and_quotes() -> None:
 @pytest.mark.parametrize("config", ["[default]\nendpoint_url = http://127.0.0.1:9\n", "[broken\n"])
 def test_after_the_printed_line_the_user_s_own_settings_of_aws_do_not_matter(tmp_path: Path, config: str) -> None:
     (tmp_path / "config").write_text(config)
-    session = cast("Session", SimpleNamespace(local_aws=SimpleNamespace(endpoint=LOCAL_AWS), rekognition=LOCAL_MODEL))
+    session = cast("Session", SimpleNamespace(local_aws=LocalAws(LOCAL_AWS, tmp_path), rekognition=LOCAL_MODEL))
     environment = {
         "HOME": str(tmp_path),
         "PATH": "/usr/bin:/bin",
