@@ -15,7 +15,7 @@ type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HEALTH = "/_localstack/health"
 _LOOPBACK = {"127.0.0.1", "localhost"}
-_REST_API = re.compile(r"/restapis/[a-z0-9]+/[^/]+/_user_request_(/.*)?")
+_REST_API = re.compile(r"/restapis/[a-z0-9]+/[^/]+/_user_request_(/.*)?", re.DOTALL)
 _BUCKET = re.compile(r"/[a-z0-9.-]+/?")
 
 
