@@ -31,6 +31,7 @@ from labelwatch.commands import (
     verify,
 )
 from labelwatch.commands.options import console
+from labelwatch.shared.account import sign_in
 from labelwatch.shared.errors import UserError
 
 app = typer.Typer(
@@ -115,7 +116,7 @@ def _reason(problem: Exception) -> str:
         return f"{text}. {check}."
     code = problem.response["Error"]["Code"] if isinstance(problem, ClientError) else ""
     if code in {"InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException"}:
-        return f"{text}. The credentials are invalid or expired. Run `aws sso login`, or pass --profile."
+        return f"{text}. The credentials are invalid or expired. {sign_in()}"
     return f"{text}."
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
+from labelwatch.shared.account import uses_local_aws
 from labelwatch.shared.errors import UserError
 
 NOT_SIGNED_UP = (
@@ -15,6 +16,12 @@ STANDARD_EDITION = (
     "This account has QuickSight's Standard edition, which cannot create or share dashboards by API. Upgrade to "
     "Enterprise under Manage QuickSight, then run the command again."
 )
+
+
+def check_endpoint() -> None:
+    """Raises UserError where this shell uses the local AWS."""
+    if uses_local_aws():
+        raise UserError("The local AWS has no QuickSight. Use `labelwatch report`, or a shell for your AWS account.")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from labelwatch.analytics import DEFINITION, TABLE, Tables, load_definition
 from labelwatch.quicksight import checks, requests
 from labelwatch.quicksight.asset_types import ANALYSIS, DASHBOARD, DATA_SET, DATA_SOURCE, AssetType, Location
 from labelwatch.quicksight.assets import Assets
+from labelwatch.quicksight.errors import check_endpoint
 from labelwatch.quicksight.identities import Identities, Principal
 from labelwatch.quicksight.requests import StackValues
 from labelwatch.shared import stacks
@@ -36,6 +37,7 @@ def up(account: Account, options: Options, print_line: PrintLine, poll_seconds: 
     Raises UserError before anything is created where the definition, the stack, the account's subscription or a
     principal is not valid, and with QuickSight's reason where it rejects a request.
     """
+    check_endpoint()
     definition = load_definition(options.definition)
     # At each run: QuickSight would report a mistake in an edited file after minutes, or never.
     checks.check(definition)
@@ -68,6 +70,7 @@ def up(account: Account, options: Options, print_line: PrintLine, poll_seconds: 
 
 def down(account: Account, stack_name: str, print_line: PrintLine) -> None:
     """Deletes what `up` created; the stack itself may be deleted already."""
+    check_endpoint()
     assets, _ = _assets(account, stack_name)
     schedule_deleted = assets.delete_schedule(load_definition()["refresh_schedule"])
     for asset_type in (DASHBOARD, ANALYSIS, DATA_SET, DATA_SOURCE):

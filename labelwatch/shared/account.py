@@ -1,7 +1,9 @@
 """The account and Region that a command acts in, from the standard AWS credential chain."""
 
+import os
 from functools import cached_property
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -11,6 +13,18 @@ from labelwatch.shared import slow_calls
 from labelwatch.shared.errors import UserError
 
 _CONFIG = Config(retries={"mode": "adaptive", "total_max_attempts": 8})
+
+
+def uses_local_aws() -> bool:
+    """Whether the commands of this shell use the local AWS of `labelwatch local up`."""
+    return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname == "127.0.0.1"
+
+
+def sign_in() -> str:
+    """How to get valid credentials, as a sentence."""
+    if uses_local_aws():
+        return "Each `make up` has new keys: paste its `export` line."
+    return "Run `aws sso login`, or pass --profile."
 
 
 class Clients(Protocol):
@@ -57,7 +71,5 @@ class Account:
             ) from None
         except ClientError as problem:
             reason = problem.response["Error"]["Message"].rstrip(".")
-            raise UserError(
-                f"AWS rejected the credentials: {reason}. Run `aws sso login`, or pass --profile."
-            ) from None
+            raise UserError(f"AWS rejected the credentials: {reason}. {sign_in()}") from None
         return number

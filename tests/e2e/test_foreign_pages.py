@@ -27,15 +27,15 @@ from labelwatch.local.server import serving
 from labelwatch.local.session import INPUT_BUCKET
 from labelwatch.uploads import tokens
 from tests.e2e.test_uploads import presign
-from tests.support.pipeline import ORIGIN, Pipeline, functions, picture
+from tests.support.pipeline import ORIGIN, Pipeline, functions, picture, run_labelwatch
 
 FUNCTIONS = "/2015-03-31/functions"
 TRUST = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}
 # The last is the form of a presigned upload, which has a signature of its own.
 ATTACKS = ["CreateRole", "CreateFunction", "Invoke", "PutObject", "upload"]
 # In the page: a request that a browser sends without a preflight, and one that it sends after a preflight.
-SEND = """async ([method, url, body, kind]) => {
-    const options = {method, mode: kind, headers: kind === "cors" ? {"X-Amz-Target": "x"} : {}};
+SEND = """async ([method, url, body, headers, mode]) => {
+    const options = {method, mode, headers: mode === "cors" ? {...headers, "X-Preflight": "yes"} : headers};
     if (body) options.body = Uint8Array.from(atob(body), c => c.charCodeAt(0));
     try { return (await fetch(url, options)).status } catch { return "blocked" }
 }"""
@@ -192,8 +192,7 @@ def test_a_page_of_another_origin_changes_nothing_even_with_a_valid_signature(
 ) -> None:
     attack = attacks(kind)
     with page_of_an_attacker(browser) as page:
-        sent = [attack.method, attack.url, base64.b64encode(attack.body).decode(), mode]
-        page.evaluate(SEND, sent)
+        page.evaluate(SEND, [attack.method, attack.url, base64.b64encode(attack.body).decode(), attack.headers, mode])
     assert not attack.happened()
     assert attack.send().ok
     assert attack.happened()
@@ -271,6 +270,13 @@ def test_a_link_of_a_foreign_page_opens_the_api(running: Pipeline, browser: Brow
             page.click("a")
         assert navigation.value
         assert navigation.value.status == 200
+
+
+@pytest.mark.parametrize("words", ["tokens list", "doctor"])
+def test_after_a_new_run_a_command_with_old_keys_says_what_to_do(running: Pipeline, words: str) -> None:
+    refused = run_labelwatch(running.session, *words.split(), AWS_ACCESS_KEY_ID="LOCAL0123456789ABCDEF")
+    assert refused.returncode == 1
+    assert "make up" in refused.stderr + refused.stdout
 
 
 def test_a_new_run_has_new_keys(local_aws: LocalAws) -> None:

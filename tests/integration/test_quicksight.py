@@ -468,6 +468,13 @@ def test_down_says_which_assets_did_not_exist(quicksight: FakeQuickSight) -> Non
     ]
 
 
+def test_the_local_aws_has_no_quicksight(quicksight: FakeQuickSight, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    for command in (up, down):
+        with pytest.raises(UserError, match="local AWS"):
+            command(quicksight)
+
+
 def test_up_after_down_creates_all_assets_anew(quicksight: FakeQuickSight) -> None:
     up(quicksight)
     down(quicksight)
