@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,13 +41,16 @@ SEND = """async ([method, url, body, headers, mode]) => {
     try { return (await fetch(url, options)).status } catch { return "blocked" }
 }"""
 UPLOAD = """async ([api, token, image]) => {
-    const headers = {"Authorization": `Bearer ${token}`, "Content-Type": "application/json"};
     const body = JSON.stringify({filename: "page.jpg"});
-    const upload = await (await fetch(`${api}/uploads`, {method: "POST", headers, body})).json();
+    const request = async token => {
+        const headers = {"Authorization": `Bearer ${token}`, "Content-Type": "application/json"};
+        return await (await fetch(`${api}/uploads`, {method: "POST", headers, body})).json();
+    };
+    const refused = await request("x"), upload = await request(token);
     const form = new FormData();
     Object.entries(upload.fields).forEach(([name, value]) => form.append(name, value));
     form.append("file", new Blob([Uint8Array.from(atob(image), c => c.charCodeAt(0))]));
-    return [(await fetch(upload.url, {method: "POST", body: form})).ok, upload.key];
+    return [refused.error.code, (await fetch(upload.url, {method: "POST", body: form})).ok, upload.key];
 }"""
 
 
@@ -239,6 +243,17 @@ def test_a_request_without_a_signature_changes_nothing(
     assert not attack.happened()
 
 
+def test_the_form_of_a_presigned_upload_with_a_forged_signature_stores_nothing(
+    attacks: Callable[[str], Attack],
+) -> None:
+    attack = attacks("upload")
+    signature = re.search(rb'name="x-amz-signature"\r\n\r\n([0-9a-f]{64})', attack.body)
+    assert signature
+    forged = attack._replace(body=attack.body.replace(signature[1], b"0" * 64))
+    assert forged.send().status_code == 403
+    assert not attack.happened()
+
+
 def test_the_functions_do_not_get_the_keys_of_root(running: Pipeline, local_aws: LocalAws, tmp_path: Path) -> None:
     given = function(running, "prints-its-environment", tmp_path)
     code = io.BytesIO()
@@ -252,13 +267,14 @@ def test_the_functions_do_not_get_the_keys_of_root(running: Pipeline, local_aws:
     assert not {local_aws.access_key, local_aws.secret_key} & set(environment.values())
 
 
-def test_the_page_that_may_upload_uploads_in_a_browser(pipeline: Pipeline, browser: Browser) -> None:
+def test_the_page_that_may_upload_uploads_and_reads_errors_in_a_browser(pipeline: Pipeline, browser: Browser) -> None:
     token = tokens.create(pipeline.session.tokens, "web-page")
     page = browser.new_page(permissions=["local-network-access"])  # which a person is asked for
     page.route(f"{ORIGIN}/**", lambda route: route.fulfill(body="<title>Leaves</title>", content_type="text/html"))
     page.goto(f"{ORIGIN}/")
-    stored, key = page.evaluate(UPLOAD, [pipeline.session.api, token, base64.b64encode(picture()).decode()])
+    error, stored, key = page.evaluate(UPLOAD, [pipeline.session.api, token, base64.b64encode(picture()).decode()])
     page.close()
+    assert error == "MissingOrMalformedToken"
     assert stored
     pipeline.wait_for(key)
 
@@ -280,6 +296,6 @@ def test_after_a_new_run_a_command_with_old_keys_says_what_to_do(running: Pipeli
 
 
 def test_a_new_run_has_new_keys(local_aws: LocalAws) -> None:
-    again = LocalAws(local_aws.endpoint, local_aws.log)
-    assert again.access_key != local_aws.access_key
-    assert again.secret_key != local_aws.secret_key
+    another = LocalAws(local_aws.endpoint, local_aws.log)
+    assert another.access_key != local_aws.access_key
+    assert another.secret_key != local_aws.secret_key

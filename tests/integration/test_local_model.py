@@ -133,9 +133,12 @@ def is_refused(model: LocalModel) -> bool:
     return False
 
 
-def posted(endpoint: str, body: bytes, target: str = "RekognitionService.DetectCustomLabels") -> tuple[int, str]:
-    """The status and the error's code, for a body that no client would send."""
-    request = urllib.request.Request(endpoint, body, {"X-Amz-Target": target})  # noqa: S310 - http, on loopback
+def posted(
+    endpoint: str, body: bytes, target: str = "RekognitionService.DetectCustomLabels", **headers: str
+) -> tuple[int, str]:
+    """The status and the error's code, for a body or headers that no client would send."""
+    given = {"X-Amz-Target": target} | headers
+    request = urllib.request.Request(endpoint, body, given)  # noqa: S310 - http, on loopback
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(request)  # noqa: S310 - the same
     with raised.value as answer:
@@ -444,6 +447,16 @@ def test_a_body_that_is_no_request_is_refused(endpoint: str, body: bytes) -> Non
 @pytest.mark.parametrize("target", ["", "RekognitionService.", "RekognitionService.Nonsense", "Other.DetectLabels"])
 def test_an_unknown_operation_is_refused(endpoint: str, target: str) -> None:
     assert posted(endpoint, b"{}", target) == (400, "UnknownOperationException")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "attacker.example"}, {"Origin": "http://attacker.example"}, {"Origin": "null"}]
+)
+def test_a_web_page_cannot_stop_the_model(model: LocalModel, endpoint: str, headers: dict[str, str]) -> None:
+    body = json.dumps({"ProjectVersionArn": ARN}).encode()
+    refused = posted(endpoint, body, "RekognitionService.StopProjectVersion", **headers)
+    assert refused == (403, "AccessDeniedException")
+    assert model.status == "RUNNING"
 
 
 def test_an_operation_that_the_local_model_lacks_is_refused(rekognition: RekognitionClient) -> None:
