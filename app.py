@@ -70,7 +70,7 @@ def authorize(request: AuthRequest) -> AuthResponse | dict[str, Any]:
 
 @app.route("/uploads", methods=["POST"], authorizer=authorize)
 def presign_upload() -> Response:
-    """A presigned POST for one image, under the client's own prefix."""
+    """A presigned PUT for one image, under the client's own prefix."""
     return rest.presign_upload(app, service.presign_upload)
 
 

@@ -277,7 +277,7 @@ def _calculated(calls: Counter[Call], batches: list[int]) -> dict[str, int]:
     the model reads the object from the bucket.
     """
     polls = sum(-(-size // MAX_MESSAGES) for size in batches)
-    uploads = sum(calls[Call(UPLOADER, name, refused=False)] for name in ("s3 PutObject", "s3 PostObject"))
+    uploads = calls[Call(UPLOADER, "s3 PutObject", refused=False)]
     amounts = {
         "s3 GetObject": calls[Call("Detect", "rekognition DetectCustomLabels", refused=False)],
         "sqs DeleteMessageBatch": polls,

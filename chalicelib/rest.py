@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from chalicelib import __version__
 from chalicelib.domain import pages
-from chalicelib.domain.errors import BadRequest
+from chalicelib.domain.errors import BadRequest, LimitReached
 from chalicelib.domain.pages import Page, PicturePage
+from chalicelib.domain.tokens import UPLOADS_PER_DAY, AuthorizedClient
 from chalicelib.domain.uploads import PresignedUpload
 
 type Headers = dict[str, str | list[str]]
@@ -42,7 +43,11 @@ class _Error(Struct, frozen=True):
     field: str | None
 
 
-def authorization(client: str | None) -> AuthResponse | dict[str, Any]:
+# The authorizer's answer has the limit beside the client's name; an answer cached before an update may lack it.
+_LIMIT = "uploads_per_day"
+
+
+def authorization(client: AuthorizedClient | None) -> AuthResponse | dict[str, Any]:
     """Allows a client to presign uploads and nothing else; denies everything without a client."""
     if not client:
         # Chalice's answer without routes would allow an empty list, on which reports differ: 403 or 200.
@@ -50,16 +55,23 @@ def authorization(client: str | None) -> AuthResponse | dict[str, Any]:
         return {"principalId": "nobody", "policyDocument": {"Version": "2012-10-17", "Statement": [denied]}}
     # API Gateway takes the path with a slash at its end, too.
     routes: list[str | AuthRoute] = [AuthRoute(path, ["POST"]) for path in ("/uploads", "/uploads/")]
-    return AuthResponse(routes, principal_id=client)
+    return AuthResponse(routes, principal_id=client.name, context={_LIMIT: str(client.uploads_per_day)})
 
 
-def presign_upload(app: Chalice, step: Callable[[str, str | bytes], PresignedUpload]) -> Response:
-    """201 with a presigned upload for the client of the current request; 400 where its body is not right."""
+def presign_upload(app: Chalice, step: Callable[[AuthorizedClient, str | bytes], PresignedUpload]) -> Response:
+    """201 with a presigned upload for the client of the current request; 400 where its body is not right.
+
+    429 where the client has had all its uploads of the day.
+    """
     request: Any = app.current_request  # which is None only outside of a route
+    authorizer = request.context["authorizer"]
+    client = AuthorizedClient(authorizer["principalId"], int(authorizer.get(_LIMIT, UPLOADS_PER_DAY)))
     try:
-        presigned = step(request.context["authorizer"]["principalId"], request.raw_body)
+        presigned = step(client, request.raw_body)
     except BadRequest as problem:
         return error(400, problem.code, problem.message, problem.field)
+    except LimitReached as limit:
+        return error(429, "DailyLimitReached", limit.message, headers={"Retry-After": str(limit.retry_after)})
     return _answer(201, presigned, {"Cache-Control": "no-store"})
 
 

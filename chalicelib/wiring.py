@@ -11,14 +11,15 @@ from botocore.config import Config
 from chalice.app import S3Event, SQSEvent
 
 from chalicelib.adapters.aws_lambda import ApiAddress, EventSourceMapping
-from chalicelib.adapters.dynamodb import IdempotencyTable, LinkTable, ModelStateTable, TokenTable
+from chalicelib.adapters.dynamodb import IdempotencyTable, LinkTable, ModelStateTable, TokenTable, UploadTable
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
-from chalicelib.adapters.s3 import ImageObjects, PictureObjects, RowObjects, UploadForms
+from chalicelib.adapters.s3 import ImageObjects, PictureObjects, RowObjects, SignedUploads
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
 from chalicelib.adapters.sqs import DeadLetterQueue, Queue
 from chalicelib.domain import pages
 from chalicelib.domain.pages import Page
 from chalicelib.domain.times import time_zone
+from chalicelib.domain.tokens import AuthorizedClient
 from chalicelib.domain.uploads import PresignedUpload
 from chalicelib.queues.batch import MAX_CONCURRENT_CALLS, Batch, BatchResponse, messages_of
 from chalicelib.queues.dead_letters import IdempotentDeadLetters
@@ -129,18 +130,19 @@ class Service:
         return _flushing(telemetry, CheckSubscriptions(topics, settings.email, telemetry))
 
     @cached_property
-    def authorize(self) -> Callable[[str], str | None]:
+    def authorize(self) -> Callable[[str], AuthorizedClient | None]:
         """Gives the client of an Authorization header, or None."""
         telemetry = self._telemetry("authorize")
         tokens = TokenTable(self._client("dynamodb"), self.settings.table_name)
         return _flushing(telemetry, Authorize(tokens=tokens, telemetry=telemetry, now=self._now))
 
     @cached_property
-    def presign_upload(self) -> Callable[[str, str | bytes], PresignedUpload]:
+    def presign_upload(self) -> Callable[[AuthorizedClient, str | bytes], PresignedUpload]:
         """Answers a request, given its client and its body."""
         telemetry = self._telemetry("presign_upload")
         step = PresignUpload(
-            signer=UploadForms(self._client("s3"), self.settings.input_bucket),
+            uploads=UploadTable(self._client("dynamodb"), self.settings.table_name),
+            signer=SignedUploads(self._client("s3"), self.settings.input_bucket),
             telemetry=telemetry,
             presigned_upload_seconds=self.settings.presigned_upload_seconds,
             now=self._now,

@@ -1,14 +1,14 @@
 """DynamoDB: the stack's table.
 
-The kinds of its items are `token`, `model`, `alert`, `test-alert`, `dead-letter` and `link`. A seventh kind, `purged`,
-is only of the command (labelwatch/dead_letters/purged.py).
+The kinds of its items are `token`, `upload`, `upload-count`, `model`, `alert`, `test-alert`, `dead-letter` and `link`.
+Another kind, `purged`, is only of the command (labelwatch/dead_letters/purged.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -18,7 +18,8 @@ from chalicelib.domain.errors import Fault
 from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.links import PictureLink
 from chalicelib.domain.model import ModelState
-from chalicelib.domain.tokens import TokenCredential, TokenRecord
+from chalicelib.domain.tokens import UPLOADS_PER_DAY, AuthorizedClient, TokenCredential, TokenRecord
+from chalicelib.domain.uploads import UploadRecord, end_of_day
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -38,6 +39,9 @@ DIGEST_IS_FREE = "attribute_not_exists(digest) OR digest = :digest"
 DIGEST_MATCHES = "digest = :digest"
 # Passes where the client has a token in force.
 DIGEST_EXISTS = "attribute_exists(digest)"
+
+# Passes where the client has presigned uploads left on this day. A write whose first answer was lost counts twice.
+BELOW_LIMIT = "attribute_not_exists(uploads) OR uploads < :limit"
 
 # Passes where no run of the model is counted, or where it is counted no further than in the state that was read; or for
 # this very write.
@@ -72,13 +76,16 @@ class _Items:
             answer = self.client.get_item(TableName=self.table, Key=self.key(item_id), ConsistentRead=True)
         return answer.get("Item", {})
 
-    def all(self) -> Iterator[Item]:
-        """Every item of the kind, by id."""
+    def all(self, prefix: str = "") -> Iterator[Item]:
+        """Every item of the kind, by id, or those whose ids have this prefix."""
+        values: Item = {":kind": {"S": self.kind}}
+        if prefix:
+            values[":prefix"] = {"S": prefix}
         with raising_faults():
             pages = self.client.get_paginator("query").paginate(
                 TableName=self.table,
-                KeyConditionExpression="kind = :kind",
-                ExpressionAttributeValues={":kind": {"S": self.kind}},
+                KeyConditionExpression="kind = :kind" + (" AND begins_with(id, :prefix)" if prefix else ""),
+                ExpressionAttributeValues=values,
                 ConsistentRead=True,
             )
             for page in pages:
@@ -110,6 +117,22 @@ class _Items:
             **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if existing else {}),
         )
 
+    def change(self, item_id: str, change: str, values: Item, condition: str) -> Item | None:
+        """Changes attributes of the item, and returns it as it then is; None where the condition refuses it."""
+        with raising_faults():
+            try:
+                answer = self.client.update_item(
+                    TableName=self.table,
+                    Key=self.key(item_id),
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    ReturnValues="ALL_NEW",
+                )
+            except self.client.exceptions.ConditionalCheckFailedException:
+                return None
+        return answer["Attributes"]
+
     def _write(self, operation: str, **request: object) -> Item | None:
         with raising_faults():
             try:
@@ -126,15 +149,17 @@ class TokenTable:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._items = _Items(client, table, "token")
 
-    def use(self, credential: TokenCredential, now: datetime) -> bool:
-        """Whether the token is in force; the same conditional write notes its last use, so no race parts the two."""
+    def use(self, credential: TokenCredential, now: datetime) -> AuthorizedClient | None:
+        """The client, if the token is in force; the same conditional write notes its last use and reads its limit."""
         values: Item = {":now": _time(now), ":digest": {"S": credential.digest}}
-        return self._items.update(credential.client, "SET last_used_at = :now", values, DIGEST_MATCHES) is None
+        item = self._items.change(credential.client, "SET last_used_at = :now", values, DIGEST_MATCHES)
+        return AuthorizedClient(credential.client, _uploads_per_day(item)) if item else None
 
-    def add(self, credential: TokenCredential, now: datetime) -> bool:
+    def add(self, credential: TokenCredential, now: datetime, uploads_per_day: int = UPLOADS_PER_DAY) -> bool:
         """Adds a new token; False where the client has another one in force."""
         digest: AttributeValueTypeDef = {"S": credential.digest}
-        attributes: Item = {"digest": digest, "created_at": _time(now)}
+        limit: AttributeValueTypeDef = {"N": str(uploads_per_day)}
+        attributes: Item = {"digest": digest, "created_at": _time(now), "uploads_per_day": limit}
         return self._items.put(credential.client, attributes, DIGEST_IS_FREE, {":digest": digest})
 
     def revoke(self, client: str, now: datetime) -> bool:
@@ -145,6 +170,46 @@ class TokenTable:
     def all(self) -> list[TokenRecord]:
         """The record of every client's token, by client."""
         return [_token_record(item) for item in self._items.all()]
+
+
+class UploadTable:
+    """The records of presigned uploads, and how many each client had on each day (UTC), until they expire."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._records = _Items(client, table, "upload")
+        self._counts = _Items(client, table, "upload-count")
+
+    def count(self, client: AuthorizedClient, now: datetime) -> bool:
+        """One conditional write counts and compares, so of two requests at the limit one is refused."""
+        change = "SET expires_at = :expiry ADD uploads :one"
+        values: Item = {
+            ":one": {"N": "1"},
+            ":limit": {"N": str(client.uploads_per_day)},
+            ":expiry": _expiry(end_of_day(now)),
+        }
+        return self._counts.update(f"{client.name}/{now:%Y-%m-%d}", change, values, BELOW_LIMIT) is None
+
+    def counts(self, day: date) -> dict[str, int]:
+        """How many uploads were presigned on this day, by client."""
+        items = ((*item["id"]["S"].split("/"), item["uploads"]["N"]) for item in self._counts.all())
+        return {client: int(uploads) for client, of_day, uploads in items if of_day == f"{day}"}
+
+    def add(self, record: UploadRecord) -> None:
+        """Adds the record of a new upload, by its key."""
+        attributes: Item = {
+            "client": {"S": record.client},
+            "content_type": {"S": record.content_type},
+            "size": {"N": str(record.size)},
+            "created_at": _time(record.created_at),
+            "expires_at": _expiry(record.expires_at),
+        }
+        self._records.put(record.key, attributes)
+
+    def delete(self, client: str) -> None:
+        """Deletes the records and counts of this client."""
+        for items, prefix in ((self._records, f"uploads/{client}/"), (self._counts, f"{client}/")):
+            for item in items.all(prefix):
+                items.delete(item["id"]["S"])
 
 
 class ModelStateTable:
@@ -188,7 +253,7 @@ class IdempotencyTable:
         self, record_id: str, owner: str, now: datetime, until: datetime, since: datetime | None = None
     ) -> RecordState:
         """One conditional write divides all deliveries; an owner that dies loses the record at `until`."""
-        expiry: AttributeValueTypeDef = {"N": str(int((now + RECORD_RETENTION).timestamp()))}
+        expiry = _expiry(now + RECORD_RETENTION)
         refused = self._items.update(
             record_id,
             "SET owner_id = :owner, in_progress_until = :until, expires_at = :expiry REMOVE completed_at",
@@ -233,7 +298,7 @@ class LinkTable:
         attributes: Item = {
             "row_key": {"S": link.row_key},
             "source": {"S": link.source},
-            "expires_at": {"N": str(int(link.expires_at.timestamp()))},
+            "expires_at": _expiry(link.expires_at),
         }
         self._items.put(link.digest, attributes)
 
@@ -265,6 +330,11 @@ def _seconds(moment: datetime) -> AttributeValueTypeDef:
     return {"N": f"{moment.timestamp():.3f}"}
 
 
+def _expiry(moment: datetime) -> AttributeValueTypeDef:
+    """The time from which on DynamoDB may delete the item, in whole seconds."""
+    return {"N": str(int(moment.timestamp()))}
+
+
 def _time(moment: datetime) -> AttributeValueTypeDef:
     return {"S": moment.astimezone(UTC).isoformat(timespec="seconds")}
 
@@ -284,4 +354,8 @@ def _token_record(item: Item) -> TokenRecord:
         for name in ("created_at", "last_used_at", "revoked_at")
         if name in item
     }
-    return TokenRecord(item["id"]["S"], **times)
+    return TokenRecord(item["id"]["S"], uploads_per_day=_uploads_per_day(item), **times)
+
+
+def _uploads_per_day(item: Item) -> int:
+    return int(item["uploads_per_day"]["N"]) if "uploads_per_day" in item else UPLOADS_PER_DAY

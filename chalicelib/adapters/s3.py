@@ -1,4 +1,4 @@
-"""S3: the metadata of images, presigned POSTs, the rows in the output bucket, the pictures of pages."""
+"""S3: the metadata of images, presigned uploads, the rows in the output bucket, the pictures of pages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 
 from chalicelib.adapters.faults import raising_faults
 from chalicelib.domain.errors import Rejected, Retryable
-from chalicelib.domain.images import MAX_IMAGE_BYTES, ImageReference, ObjectCreated
+from chalicelib.domain.images import ImageReference, ObjectCreated
 from chalicelib.domain.pages import SignedPicture
-from chalicelib.domain.uploads import PresignedPost
+from chalicelib.domain.uploads import PresignedPut
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -62,27 +62,24 @@ class ImageObjects:
         )
 
 
-class UploadForms:
-    """Presigned POSTs, each for one image, with the rights of the role that signs them.
+class SignedUploads:
+    """Presigned PUTs, each for one image, with the rights of the role that signs them.
 
-    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+    S3 refuses the second: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
-    def sign(self, key: str, content_type: str, seconds: int) -> PresignedPost:
-        """The policy binds the bucket, the very key, the type, 1 byte to 15 MB and the time."""
+    def sign(self, key: str, content_type: str, size: int, seconds: int) -> PresignedPut:
+        """The signature binds the bucket, the very key, the type, the size, the time, and that no object exists."""
+        signed = {"ContentType": content_type, "ContentLength": size, "IfNoneMatch": "*"}
         with raising_faults():
-            post = self._client.generate_presigned_post(
-                self._bucket,
-                key,
-                Fields={"Content-Type": content_type},
-                Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, MAX_IMAGE_BYTES]],
-                ExpiresIn=seconds,
+            url = self._client.generate_presigned_url(
+                "put_object", Params={"Bucket": self._bucket, "Key": key, **signed}, ExpiresIn=seconds
             )
-        return PresignedPost(post["url"], post["fields"])
+        return PresignedPut(url, {"Content-Type": content_type, "If-None-Match": "*"})
 
 
 class RowObjects:

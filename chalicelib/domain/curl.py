@@ -1,29 +1,20 @@
-"""A line for a shell (sh, bash, zsh) that uploads a file by a signed form.
+"""A line for a shell (sh, bash, zsh) that uploads a file by a presigned PUT.
 
-The form's syntax: https://curl.se/docs/manpage.html#-F
+The options: https://curl.se/docs/manpage.html
 """
 
-import re
 import shlex
 
-from chalicelib.domain.uploads import PresignedPost
-
-# A name that curl needs no quotes for: the line then has no character that JSON escapes, and can be copied out of an
-# answer by hand.
-_PLAIN = re.compile(r"[\w./+()-]+( [\w./+()-]+)*")
+from chalicelib.domain.uploads import PresignedPut
 
 
-def upload_line(post: PresignedPost, file: str) -> str:
+def upload_line(put: PresignedPut, file: str) -> str:
     """The line for the file of this name, in whatever folder the shell is."""
-    # form-string, not form: a value is never taken for a file's name.
-    fields = [word for name, value in post.fields.items() for word in ("--form-string", f"{name}={value}")]
-    return shlex.join(["curl", "-sS", "--fail-with-body", *fields, "--form", f"file=@{_filename(file)}", post.url])
+    headers = [word for name, value in put.headers.items() for word in ("-H", f"{name}: {value}")]
+    # Without globbing, which curl does in names of files too.
+    return shlex.join(["curl", "-sS", "--fail-with-body", "--globoff", *headers, "-T", _path(file), put.url])
 
 
-def _filename(file: str) -> str:
-    if file == "-":
-        return "./-"  # alone it is standard input
-    if _PLAIN.fullmatch(file):
-        return file
-    escaped = file.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _path(file: str) -> str:
+    # Alone, "-" is standard input.
+    return f"./{file}" if file.startswith("-") else file

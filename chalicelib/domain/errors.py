@@ -60,6 +60,15 @@ class BadRequest(Exception):  # noqa: N818 - the protocol's word
         self.field = field
 
 
+class LimitReached(Exception):  # noqa: N818 - it is no error of the code, but an answer
+    """Raised when a client may have no more of something before this many seconds have passed."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
 class BatchIncomplete(Exception):  # noqa: N818 - it is no error of the code, but a response to Lambda
     """Raised to Lambda so that it deletes nothing: finished messages are deleted already, the others come back."""
 

@@ -18,6 +18,17 @@ class TokenCredential(Struct, frozen=True):
     digest: str
 
 
+# Of a client whose token has no limit of its own.
+UPLOADS_PER_DAY = 10_000
+
+
+class AuthorizedClient(Struct, frozen=True):
+    """The client whose token is in force, and its limit of presigned uploads per day (UTC)."""
+
+    name: str
+    uploads_per_day: int = UPLOADS_PER_DAY
+
+
 class TokenRecord(Struct, frozen=True):
     """What is known of a client's upload token; times are UTC, None for what has not happened."""
 
@@ -25,6 +36,7 @@ class TokenRecord(Struct, frozen=True):
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    uploads_per_day: int = UPLOADS_PER_DAY
 
 
 SECRET_BYTES = 32

@@ -1,47 +1,64 @@
-"""An upload of one image: the request of a client, the key that the image gets, and the presigned POST."""
+"""An upload of one image: the request of a client, the key that the image gets, and the presigned PUT."""
 
 import base64
 import re
 import secrets
 import unicodedata
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from chalicelib.domain.errors import BadRequest
+from chalicelib.domain.images import MAX_IMAGE_BYTES
 
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 LONGEST_FILENAME = 255
 # In characters: with up to 4 bytes each, and what stands before it, a key stays under S3's 1,024 bytes.
 LONGEST_CLEANED_NAME = 200
-EXAMPLE = '{"filename": "leaf 1.jpg"}'
-_FIELDS = ("filename", "content_type")
+EXAMPLE = '{"filename": "leaf 1.jpg", "size": 204800}'
+_FIELDS = ("filename", "size", "content_type")
 
 
 class UploadRequest(Struct, frozen=True):
-    """What a client sends: the name of its file, and one of the two content types that the model analyses."""
+    """What a client sends: the name of its file, its bytes, and one of the two types that the model analyses."""
 
     filename: str
     content_type: str
+    size: int
 
 
-class PresignedPost(Struct, frozen=True):
-    """A form that puts one object into a bucket: its URL, and the fields that must go before the file."""
-
-    url: str
-    fields: dict[str, str]
-
-
-class PresignedUpload(Struct, frozen=True):
-    """What a client gets to upload one image: the signed form, the object's key, the end (UTC), a line for a shell."""
+class PresignedPut(Struct, frozen=True):
+    """A PUT request that creates one object in a bucket: its URL, and the headers that it must have."""
 
     url: str
-    fields: dict[str, str]
+    headers: dict[str, str]
+
+
+class PresignedUpload(Struct, frozen=True, kw_only=True):
+    """What a client gets to upload one image: the signed request, the object's key, the end (UTC), a line for a shell.
+
+    The request also has the header Content-Length, which HTTP clients set by themselves.
+    """
+
+    url: str
+    method: str = "PUT"
+    headers: dict[str, str]
     key: str
     expires_at: str
     curl: str
+
+
+class UploadRecord(Struct, frozen=True, kw_only=True):
+    """A presigned upload: whose it is, and what it allows until it expires (UTC)."""
+
+    key: str
+    client: str
+    content_type: str
+    size: int
+    created_at: datetime
+    expires_at: datetime
 
 
 def parse_request(body: str | bytes) -> UploadRequest:
@@ -49,10 +66,14 @@ def parse_request(body: str | bytes) -> UploadRequest:
     content = _object(body)
     for name in content:
         if name not in _FIELDS:
-            fields = " and ".join(_FIELDS)
-            raise BadRequest("UnknownField", f"Unknown field {name[:50]}. Use {fields} only.", name[:50])
+            raise BadRequest("UnknownField", f"Unknown field {name[:50]}. Use {', '.join(_FIELDS)} only.", name[:50])
     filename = _filename(content)
-    return UploadRequest(filename, _content_type(content, filename))
+    return UploadRequest(filename, _content_type(content, filename), _size(content))
+
+
+def end_of_day(now: datetime) -> datetime:
+    """The midnight (UTC) at which the day of this time ends."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 def new_key(client: str, now: datetime, request: UploadRequest) -> str:
@@ -130,3 +151,14 @@ def _content_type(content: dict[str, Any], filename: str) -> str:
         f"to {' or '.join(types)}.",
         "filename",
     )
+
+
+def _size(content: dict[str, Any]) -> int:
+    if "size" not in content:
+        raise BadRequest("MissingField", f"The field size is missing. Send a body such as {EXAMPLE}.", "size")
+    size = content["size"]
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_IMAGE_BYTES:
+        raise BadRequest(
+            "InvalidField", f"size must be the bytes of the file, a whole number of 1 to {MAX_IMAGE_BYTES:,}.", "size"
+        )
+    return size

@@ -6,15 +6,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from chalicelib.domain.tokens import TokenCredential, credential_of
+from chalicelib.domain.tokens import AuthorizedClient, TokenCredential, credential_of
 from chalicelib.telemetry import Telemetry
 
 
 class Tokens(Protocol):
     """The tokens in force. Raises a Fault where they cannot be read now."""
 
-    def use(self, credential: TokenCredential, now: datetime) -> bool:
-        """Whether this is a client's token and is not revoked; if so, notes the time."""
+    def use(self, credential: TokenCredential, now: datetime) -> AuthorizedClient | None:
+        """The client whose token this is, if it is not revoked; then notes the time."""
 
 
 class Authorize(Struct, frozen=True, kw_only=True):
@@ -24,11 +24,12 @@ class Authorize(Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
     now: Callable[[], datetime]
 
-    def __call__(self, header: str) -> str | None:
+    def __call__(self, header: str) -> AuthorizedClient | None:
         """The client whose token it is; None for anything but a token in force."""
         credential = credential_of(header)
-        if credential and self.tokens.use(credential, self.now()):
-            return credential.client
+        client = self.tokens.use(credential, self.now()) if credential else None
+        if client:
+            return client
         self.telemetry.count("TokensRejected")
         self.telemetry.warn("token rejected", client=credential.client if credential else None)
         return None

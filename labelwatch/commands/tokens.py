@@ -15,7 +15,15 @@ Client = Annotated[
 
 
 @app.command()
-def create(client: Client, stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
+def create(
+    client: Client,
+    per_day: Annotated[
+        int, typer.Option(min=1, help="Limit of presigned uploads per day (UTC) (example: 500).")
+    ] = 10_000,
+    stack: Stack = "labelwatch",
+    profile: Profile = None,
+    region: Region = None,
+) -> None:
     """Create an upload token for a client, and print the token once.
 
     Labelwatch stores a hash, so the token cannot be shown again. Only the token is written to standard output:
@@ -27,7 +35,7 @@ def create(client: Client, stack: Stack = "labelwatch", profile: Profile = None,
 
     name = tokens.checked_client(client)
     table = tokens.token_table(Account(profile, region), stack)
-    token = tokens.create(table, name)
+    token = tokens.create(table, name, per_day)
     try:
         print(token, flush=True)  # noqa: T201 - plain, for programs that read it
     except OSError:
@@ -39,11 +47,13 @@ def create(client: Client, stack: Stack = "labelwatch", profile: Profile = None,
 
 @app.command("list")
 def list_(stack: Stack = "labelwatch", profile: Profile = None, region: Region = None) -> None:
-    """List upload tokens, their last use and state."""
+    """List upload tokens, their last use, limit and state."""
     from labelwatch.shared.account import Account
     from labelwatch.uploads import tokens
 
-    console().print(tokens.as_text(tokens.token_table(Account(profile, region), stack).all()), soft_wrap=True)
+    account = Account(profile, region)
+    records = tokens.token_table(account, stack).all()
+    console().print(tokens.as_text(records, tokens.uploads_today(account, stack)), soft_wrap=True)
 
 
 @app.command()

@@ -76,6 +76,8 @@ REQUIRED = {
     "authorize": (Right("dynamodb:UpdateItem", TABLE, _kind("token")),),
     "api_handler": (
         Right("s3:PutObject", f"{S3}{{InputBucket}}/uploads/client/leaf.jpg"),
+        Right("dynamodb:UpdateItem", TABLE, _kind("upload-count")),
+        Right("dynamodb:PutItem", TABLE, _kind("upload")),
         Right("dynamodb:GetItem", TABLE, _kind("link")),
         Right("s3:GetObject", ROW),
         Right("s3:GetObjectVersion", IMAGE),

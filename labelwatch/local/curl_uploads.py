@@ -31,7 +31,7 @@ def upload(api: str, token: str, file: Path) -> str:
 
     Raises UserError with the answer where either step fails.
     """
-    body = json.dumps({"filename": file.name})
+    body = json.dumps({"filename": file.name, "size": _size(file)})
     request = ["curl", "-sS", f"{api}/uploads", "-H", "@-", "-H", "Content-Type: application/json", "-d", body]
     # Not as an argument, which everybody on the machine can see.
     answer = _run(request, file.parent, f"Authorization: Bearer {token}")
@@ -42,6 +42,13 @@ def upload(api: str, token: str, file: Path) -> str:
         raise UserError(f"No presigned upload for {file.name}. The API answered: {answer.strip()}") from None
     _run(shlex.split(line), file.parent)  # without a shell, which would run whatever a server answers
     return key
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as problem:
+        raise UserError(f"{file} cannot be read: {problem.strerror}.") from None
 
 
 def _run(command: list[str], folder: Path, standard_input: str = "") -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import apigateway_v1, sts
+from ministack.services import apigateway_v1, s3, sts
 from ministack.services.cloudformation import changesets, handlers
 
 from labelwatch.local.adaptation import adapt_to_local_aws
@@ -136,6 +136,19 @@ def end_with_parent() -> None:
     Thread(target=wait, daemon=True).start()
 
 
+def refuse_unsigned_headers() -> None:
+    """S3 refuses a presigned request with an x-amz header that its signature does not cover, as AWS documents."""
+    verify = s3._verify_presigned_sigv4
+
+    def verifying(method: str, path: str, headers: dict[str, str], query: dict[str, Any]) -> Any:  # noqa: ANN401
+        signed = s3._qp(query, "X-Amz-SignedHeaders", "").split(";")
+        if signed != [""] and any(name.startswith("x-amz-") and name not in signed for name in headers):
+            return s3._error("AccessDenied", "There were headers present in the request which were not signed", 403)
+        return verify(method, path, headers, query)
+
+    s3._verify_presigned_sigv4 = verifying
+
+
 if __name__ == "__main__":
     end_with_parent()
     count_loopback_as_tls()
@@ -148,4 +161,5 @@ if __name__ == "__main__":
     # The functions inherit this environment, and must not get the keys of root.
     check_root_key(os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY"))
     app.app = guarded(app.app, os.environ.pop("UPLOAD_ORIGIN"))
+    refuse_unsigned_headers()
     app.main()

@@ -1,10 +1,10 @@
-"""Upload tokens of a stack: create, list, revoke."""
+"""Upload tokens of a stack: create, list, revoke; and how many uploads each client may have."""
 
 import re
 from datetime import UTC, datetime
 
-from chalicelib.adapters.dynamodb import TokenTable
-from chalicelib.domain.tokens import CLIENT, CLIENT_IN_WORDS, TokenRecord, new_token
+from chalicelib.adapters.dynamodb import TokenTable, UploadTable
+from chalicelib.domain.tokens import CLIENT, CLIENT_IN_WORDS, UPLOADS_PER_DAY, TokenRecord, new_token
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
@@ -21,6 +21,12 @@ def token_table(account: Account, stack_name: str) -> TokenTable:
     return TokenTable(account.client("dynamodb"), outputs["TableName"])
 
 
+def uploads_today(account: Account, stack_name: str) -> dict[str, int]:
+    """How many uploads were presigned today (UTC), by client; raises UserError without such a stack or table."""
+    outputs = stacks.outputs(account.client("cloudformation"), stack_name, "TableName")
+    return UploadTable(account.client("dynamodb"), outputs["TableName"]).counts(datetime.now(UTC).date())
+
+
 def checked_client(client: str) -> str:
     """The name of the client; raises UserError where the name is not valid."""
     if not re.fullmatch(CLIENT, client):
@@ -28,10 +34,10 @@ def checked_client(client: str) -> str:
     return client
 
 
-def create(table: TokenTable, client: str) -> str:
+def create(table: TokenTable, client: str, uploads_per_day: int = UPLOADS_PER_DAY) -> str:
     """A new token for the client, which cannot be shown again; raises UserError where the client has a valid token."""
     token, credential = new_token(client)
-    if not table.add(credential, datetime.now(UTC)):
+    if not table.add(credential, datetime.now(UTC), uploads_per_day):
         raise UserError(
             f"{client} already has a token. Run `labelwatch tokens revoke {client}` for the same stack, then run the "
             "command again."
@@ -45,18 +51,23 @@ def revoke(table: TokenTable, client: str) -> None:
         raise UserError(f"{client} has no valid token. Run `labelwatch tokens list` to list the tokens.")
 
 
-def as_text(tokens: list[TokenRecord]) -> str:
+def as_text(tokens: list[TokenRecord], uploads: dict[str, int]) -> str:
     """The tokens for the terminal, a line each. The lines are never folded, so that names stay whole."""
     if not tokens:
         return "No tokens. Run `labelwatch tokens create NAME`."
-    rows = [("Client", "Created (UTC)", "Last used (UTC)", "State"), *map(_row, tokens)]
+    heading = ("Client", "Created (UTC)", "Last used (UTC)", "Uploads today", "State")
+    rows = [heading, *(_row(token, uploads.get(token.client, 0)) for token in tokens)]
     width = max(len(client) for client, *_ in rows)
-    return "\n".join(f"{client:{width}}  {created:16}  {used:16}  {state}" for client, created, used, state in rows)
+    return "\n".join(
+        f"{client:{width}}  {created:16}  {used:16}  {today:15}  {state}"
+        for client, created, used, today, state in rows
+    )
 
 
-def _row(token: TokenRecord) -> tuple[str, str, str, str]:
+def _row(token: TokenRecord, uploads: int) -> tuple[str, str, str, str, str]:
     state = f"revoked {_time(token.revoked_at)}" if token.revoked_at else "valid"
-    return token.client, _time(token.created_at), _time(token.last_used_at), state
+    today = f"{uploads:,} of {token.uploads_per_day:,}"
+    return token.client, _time(token.created_at), _time(token.last_used_at), today, state
 
 
 def _time(moment: datetime | None) -> str:

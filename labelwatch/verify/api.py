@@ -57,13 +57,13 @@ def valid_token(run: Run) -> str:
     """201 with a presigned upload, for the token of this run."""
     answer = _request_upload(run, run.token)
     found = _expect(answer, 201)
-    run.form = answer.json()
+    run.presigned = answer.json()
     return found
 
 
 def revoked_token(run: Run) -> str:
     """403 once the token is revoked and the cached answer has expired."""
-    if not run.form:
+    if not run.presigned:
         raise WarningError("Not verified: the token was not valid before either.")
     run.deployment.revoke_token()
     answers: list[int] = []
@@ -82,7 +82,7 @@ def _request_upload(run: Run, token: str | None) -> Response:
     return run.deployment.http.post(
         f"{run.deployment.api}/uploads",
         headers={"Authorization": f"Bearer {token}"} if token else {},
-        json={"filename": run.picture.name},
+        json={"filename": run.picture.name, "size": len(run.picture.content)},
         timeout=HTTP_SECONDS,
     )
 

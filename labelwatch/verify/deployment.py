@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import requests
 
 from chalicelib.adapters.aws_lambda import ApiAddress
-from chalicelib.adapters.dynamodb import IdempotencyTable, LinkTable, TokenTable
+from chalicelib.adapters.dynamodb import IdempotencyTable, LinkTable, TokenTable, UploadTable
 from chalicelib.adapters.rekognition import ModelVersion
 from chalicelib.adapters.s3 import RowObjects
 from chalicelib.adapters.sqs import Queue
@@ -104,6 +104,10 @@ class Deployment:
     def delete_token(self) -> None:
         """Deletes the token's record too."""
         self._delete_item("token", CLIENT)
+
+    def delete_upload_records(self) -> None:
+        """Deletes the records of this command's presigned uploads, and their counts."""
+        UploadTable(self._dynamodb, self.outputs["TableName"]).delete(CLIENT)
 
     def images(self) -> list[ImageReference]:
         """What this command has uploaded, version by version."""

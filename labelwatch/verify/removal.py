@@ -53,6 +53,7 @@ def _left_over(run: Run) -> Iterator[str]:
     """What could not be removed, each with the reason."""
     deployment = run.deployment
     yield from _failed(("token", deployment.delete_token))
+    yield from _failed(("upload records", deployment.delete_upload_records))
     yield from _failed(("temporary queue", run.alert_queue.delete))
     unfinished: set[str] = set()
     yield from _failed(("dead letters, images and rows", partial(_remove_images, run, unfinished)))

@@ -19,8 +19,8 @@ SECONDS_BETWEEN_POLLS = 0.5
 class Run:
     """The deployment, what it is verified with, and what the checks have found so far.
 
-    `form` is the presigned upload, `uploaded` the image's prediction by the model, `alerted` the prediction of which
-    an alert is expected: by the model or, where that finds nothing to alert of, by this command. `has_waited` is
+    `presigned` is the presigned upload, `uploaded` the image's prediction by the model, `alerted` the prediction that
+    an alert is expected of: by the model or, where that finds nothing to alert of, by this command. `has_waited` is
     whether some wait was in vain.
     """
 
@@ -31,7 +31,7 @@ class Run:
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     token: str = ""
-    form: dict[str, Any] = field(default_factory=dict)
+    presigned: dict[str, Any] = field(default_factory=dict)
     model_runs: bool = False
     uploaded: Expected | None = None
     rows: list[Row] = field(default_factory=list)

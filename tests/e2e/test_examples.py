@@ -219,7 +219,7 @@ def test_no_argument_of_curl_has_the_token(
 @pytest.mark.parametrize("by_local_up", [False, True])
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("leaf 1.jpg", "WrongToken"), ("empty.jpg", "EntityTooSmall"), ("missing.jpg", "missing.jpg")],
+    [("leaf 1.jpg", "WrongToken"), ("empty.jpg", "InvalidField"), ("missing.jpg", "missing.jpg")],
 )
 def test_a_refused_upload_fails_with_its_reason(
     pipeline: Pipeline, leaves: Path, upload_script: list[str], name: str, message: str, *, by_local_up: bool

@@ -37,6 +37,14 @@ def test_a_token_is_created_listed_used_and_revoked(pipeline: Pipeline) -> None:
     assert line_of(pipeline, "gate-1")[-1] == "valid"
 
 
+def test_the_list_has_the_uploads_of_today_and_the_limit_of_each_client(pipeline: Pipeline) -> None:
+    token = output_of(pipeline, "create", "gate-4", "--per-day", "1").strip()
+    output_of(pipeline, "create", "gate-5")
+    assert [request(pipeline.session.api, token).status_code for _ in range(2)] == [201, 429]
+    assert line_of(pipeline, "gate-4")[-4:] == ["1", "of", "1", "valid"]
+    assert line_of(pipeline, "gate-5")[-4:] == ["0", "of", "10,000", "valid"]
+
+
 def test_no_secret_is_in_the_table(pipeline: Pipeline) -> None:
     secret = tokens.create(pipeline.session.tokens, "gate-2").rpartition("_")[2]
     items = pipeline.session.local_aws.client("dynamodb").scan(TableName=pipeline.outputs["TableName"])["Items"]

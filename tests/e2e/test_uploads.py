@@ -8,13 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 import requests
 
 from chalicelib.domain.tokens import new_token
+from chalicelib.domain.uploads import end_of_day
 from labelwatch.local import curl_uploads
 from labelwatch.shared.project import PROJECT
 from labelwatch.uploads import tokens
@@ -55,8 +59,10 @@ def revoked(running: Pipeline, api: str) -> RevokedToken:
 
 
 def request(api: str, token: str, filename: str = "leaf 1.jpg", **fields: Any) -> requests.Response:
+    """Requests a presigned upload, of the size of `picture()` unless `fields` says otherwise."""
     headers = {"Authorization": f"Bearer {token}", "Origin": ORIGIN}
-    return requests.post(f"{api}/uploads", headers=headers, json={"filename": filename, **fields}, timeout=60)
+    body = {"filename": filename, "size": len(picture()), **fields}
+    return requests.post(f"{api}/uploads", headers=headers, json=body, timeout=60)
 
 
 def presign(api: str, token: str, **fields: Any) -> dict[str, Any]:
@@ -66,16 +72,25 @@ def presign(api: str, token: str, **fields: Any) -> dict[str, Any]:
     return content
 
 
-def send(presigned_upload: dict[str, Any], content: bytes | None = None, **fields: str) -> requests.Response:
-    """Sends the form, with these fields changed."""
-    file = picture() if content is None else content
-    return requests.post(
+def send(
+    presigned_upload: dict[str, Any], content: bytes | Iterator[bytes] | None = None, **changed: str | None
+) -> requests.Response:
+    """Sends the presigned upload, with these headers changed, added or, with None, left out."""
+    headers = presigned_upload["headers"] | {name.replace("_", "-"): value for name, value in changed.items()}
+    return requests.request(
+        presigned_upload["method"],
         presigned_upload["url"],
-        data=presigned_upload["fields"] | fields,
-        files={"file": ("leaf.jpg", file)},
-        headers={"Origin": ORIGIN},
+        data=picture() if content is None else content,
+        headers={"Origin": ORIGIN, **headers},
         timeout=60,
     )
+
+
+def versions_of(pipeline: Pipeline, prefix: str) -> list[dict[str, Any]]:
+    s3 = pipeline.session.local_aws.client("s3")
+    listed = s3.list_object_versions(Bucket=pipeline.outputs["InputBucket"], Prefix=prefix)
+    found: list[dict[str, Any]] = listed.get("Versions", [])
+    return found
 
 
 def unknown_token(token: str) -> str:
@@ -102,8 +117,9 @@ def test_a_presigned_upload_and_curl_make_a_prediction_under_the_client_s_prefix
 
 
 def test_a_presigned_upload_of_a_png_makes_a_prediction_too(pipeline: Pipeline, api: str, token: str) -> None:
-    upload = presign(api, token, filename="0042", content_type="image/png")
-    assert send(upload, picture(form="PNG")).ok
+    content = picture(form="PNG")
+    upload = presign(api, token, filename="0042", content_type="image/png", size=len(content))
+    assert send(upload, content).ok
     pipeline.wait_for(upload["key"])
     (row,) = pipeline.session.athena.query(
         f"SELECT content_type FROM rekognition_customlabels_analytics WHERE image = '{upload['key']}'"  # noqa: S608
@@ -112,33 +128,138 @@ def test_a_presigned_upload_of_a_png_makes_a_prediction_too(pipeline: Pipeline, 
 
 
 @pytest.mark.parametrize(
-    ("fields", "size"),
+    ("changed", "content"),
     [
-        pytest.param({"key": "field 1/leaf.jpg"}, 100, id="another key"),
-        pytest.param({"key": "uploads/camera-south/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg"}, 100, id="another client's"),
-        pytest.param(
-            {"key": f"uploads/{CLIENT}/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg"}, 100, id="another of the client"
-        ),
-        pytest.param({"Content-Type": "text/html"}, 100, id="another type"),
-        pytest.param({"acl": "public-read"}, 100, id="a field more"),
-        pytest.param({}, 0, id="zero bytes"),
-        pytest.param({}, 15 * 1024 * 1024 + 1, id="15 MB and 1 byte"),
-        pytest.param({}, 16_000_000, id="16 MB"),
+        pytest.param({"Content_Type": "text/html"}, None, id="another type"),
+        pytest.param({"If_None_Match": None}, None, id="no condition"),
+        pytest.param({"If_None_Match": '"abc"'}, None, id="another condition"),
+        pytest.param({"x_amz_acl": "public-read"}, None, id="an ACL"),
+        pytest.param({"x_amz_meta_note": "x"}, None, id="metadata"),
+        pytest.param({}, b"", id="zero bytes"),
+        pytest.param({}, picture()[:-1], id="a byte less"),
+        pytest.param({}, picture() + b"x", id="a byte more"),
+        pytest.param({}, b"x" * (15 * 1024 * 1024 + 1), id="15 MB and 1 byte"),
+        pytest.param({}, iter([picture()]), id="an unknown size"),
     ],
 )
-def test_a_changed_form_is_refused_and_stores_nothing(
-    pipeline: Pipeline, api: str, token: str, fields: dict[str, str], size: int
+def test_a_changed_upload_is_refused_and_stores_nothing(
+    pipeline: Pipeline, api: str, token: str, changed: dict[str, str | None], content: bytes | Iterator[bytes] | None
 ) -> None:
-    s3 = pipeline.session.local_aws.client("s3")
     upload = presign(api, token)
-    answer = send(upload, b"x" * size, **fields)
+    answer = send(upload, content, **changed)
     assert 400 <= answer.status_code < 500, answer.text
-    for key in {upload["key"], fields.get("key", upload["key"])}:
-        assert s3.list_objects_v2(Bucket=pipeline.outputs["InputBucket"], Prefix=key).get("KeyCount") == 0
+    assert versions_of(pipeline, upload["key"]) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "field 1/leaf.jpg",
+        "uploads/camera-south/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg",
+        f"uploads/{CLIENT}/2026-11-27/aaaaaaaaaaaaaaaa-leaf.jpg",
+    ],
+    ids=["another folder", "another client's", "another of the client"],
+)
+def test_an_upload_to_another_key_is_refused_and_stores_nothing(
+    pipeline: Pipeline, api: str, token: str, key: str
+) -> None:
+    upload = presign(api, token)
+    url = upload["url"].replace(quote(upload["key"]), quote(key))
+    assert url != upload["url"]
+    assert send(upload | {"url": url}).status_code == 403
+    assert versions_of(pipeline, key) == []
+
+
+@pytest.mark.parametrize("more", ["acl", "tagging", "partNumber=1&uploadId=x", "x-amz-meta-note=x"])
+def test_an_upload_with_another_parameter_is_refused(pipeline: Pipeline, api: str, token: str, more: str) -> None:
+    upload = presign(api, token)
+    assert send(upload | {"url": f"{upload['url']}&{more}"}).status_code == 403
+    assert versions_of(pipeline, upload["key"]) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
+def test_an_upload_can_neither_be_read_nor_deleted(pipeline: Pipeline, api: str, token: str, method: str) -> None:
+    upload = presign(api, token)
+    assert send(upload).ok
+    pipeline.wait_for_alert(upload["key"])
+    assert send(upload | {"method": method}).status_code == 403
+    assert len(versions_of(pipeline, upload["key"])) == 1
+
+
+def pictures(count: int) -> list[bytes]:
+    """Pictures of one size with different bytes, each with a label of interest."""
+    return [picture().ljust(2000, b"\0")[:-4] + number.to_bytes(4) for number in range(count)]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one after another"])
+def test_one_presigned_upload_that_is_used_40_times_is_one_version_one_image_and_one_alert(
+    pipeline: Pipeline, api: str, token: str, *, at_once: bool
+) -> None:
+    upload = presign(api, token, size=2000)
+    with ThreadPoolExecutor(40 if at_once else 1) as pool:
+        statuses = list(pool.map(lambda content: send(upload, content).status_code, pictures(40)))
+    assert sorted(statuses) == [200, *[412] * 39]
+    pipeline.wait_for_alert(upload["key"])
+    pipeline.wait_until_empty()
+    assert len(versions_of(pipeline, upload["key"])) == 1
+    assert len(pipeline.alerts_of(upload["key"])) == 1
+    rows = pipeline.session.athena.query(
+        f"SELECT image FROM rekognition_customlabels_analytics WHERE image = '{upload['key']}'"  # noqa: S608
+    ).records
+    assert len(rows) == 1
+
+
+def test_a_presigned_upload_has_one_record_under_its_key(pipeline: Pipeline, api: str, token: str) -> None:
+    key = presign(api, token)["key"]
+    records = UploadRecords(pipeline)
+    record = records.all("upload")[key]
+    assert (record["client"], record["size"]) == ({"S": CLIENT}, {"N": str(len(picture()))})
+    assert float(record["expires_at"]["N"]) == pytest.approx(time.time() + 900, abs=60)
+
+
+class UploadRecords:
+    """The items of the stack's table."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._client = pipeline.session.local_aws.client("dynamodb")
+        self._table = pipeline.outputs["TableName"]
+
+    def all(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The items of this kind, by id."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._table)
+        items = [item for page in pages for item in page["Items"]]
+        return {item["id"]["S"]: item for item in items if item["kind"]["S"] == kind}
+
+
+def test_a_client_at_its_limit_is_429_with_the_end_of_the_day_and_others_are_served(
+    pipeline: Pipeline, api: str, token: str
+) -> None:
+    limited_token = tokens.create(pipeline.session.tokens, "camera-limited", uploads_per_day=2)
+    before = datetime.now(UTC)
+    assert [request(api, limited_token).status_code for _ in range(2)] == [201, 201]
+    refused = request(api, limited_token)
+    if datetime.now(UTC).date() != before.date():
+        pytest.skip("the day ended in the meantime")
+    assert error_of(refused) == (429, "DailyLimitReached", None)
+    assert f"{end_of_day(before):%Y-%m-%dT%H:%M:%SZ}" in refused.json()["error"]["message"]
+    waiting = timedelta(seconds=int(refused.headers["Retry-After"]))
+    assert before + waiting == pytest.approx(end_of_day(before), abs=timedelta(seconds=60))
+    assert refused.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert request(api, token).status_code == 201
+
+
+def test_of_requests_at_the_same_moment_at_the_limit_exactly_one_gets_through(pipeline: Pipeline, api: str) -> None:
+    limited_token = tokens.create(pipeline.session.tokens, "camera-at-once", uploads_per_day=3)
+    assert [request(api, limited_token).status_code for _ in range(2)] == [201, 201]
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: request(api, limited_token).status_code, range(8)))
+    assert sorted(statuses) == [201, *[429] * 7]
+    uploads = [key for key in UploadRecords(pipeline).all("upload") if key.startswith("uploads/camera-at-once/")]
+    assert len(uploads) == 3
 
 
 def test_an_image_of_exactly_15_mb_is_accepted(pipeline: Pipeline, api: str, token: str) -> None:
-    upload = presign(api, token)
+    upload = presign(api, token, size=15 * 1024 * 1024)
     assert send(upload, picture().ljust(15 * 1024 * 1024, b"\0")).ok
     pipeline.wait_for(upload["key"])
 
@@ -156,10 +277,7 @@ def test_an_expired_presigned_upload_is_refused(pipeline: Pipeline, api: str, to
     upload = presign(api, token)
     time.sleep(2.5)
     assert send(upload).status_code == 403
-    listed = pipeline.session.local_aws.client("s3").list_objects_v2(
-        Bucket=pipeline.outputs["InputBucket"], Prefix=upload["key"]
-    )
-    assert listed["KeyCount"] == 0
+    assert versions_of(pipeline, upload["key"]) == []
 
 
 def test_every_client_writes_under_its_own_name(pipeline: Pipeline, api: str) -> None:
@@ -170,7 +288,7 @@ def test_every_client_writes_under_its_own_name(pipeline: Pipeline, api: str) ->
 def test_a_bad_request_is_refused_with_its_field(api: str, token: str) -> None:
     """tests/unit/test_presign_upload.py has every bad request."""
     headers = JSON | {"Authorization": f"Bearer {token}"}
-    answer = requests.post(f"{api}/uploads", headers=headers, data=b'{"filename": "leaf.gif"}', timeout=60)
+    answer = requests.post(f"{api}/uploads", headers=headers, data=b'{"filename": "leaf.gif", "size": 1}', timeout=60)
     assert error_of(answer) == (400, "UnsupportedType", "filename")
 
 
@@ -278,15 +396,14 @@ def test_a_page_of_the_origin_may_upload_and_no_other_page(api: str, token: str,
     refused = request(api, unknown_token(token))
     assert [answer.status_code for answer in (upload, refused)] == [201, 403]
     assert {answer.headers["Access-Control-Allow-Origin"] for answer in (preflight, upload, refused)} == {ORIGIN}
+    preflight_headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
+    for names, status in (("content-type,if-none-match", 200), ("content-type,x-amz-acl", 403)):
+        preflight_headers["Access-Control-Request-Headers"] = names
+        assert requests.options(upload.json()["url"], headers=preflight_headers, timeout=60).status_code == status
     sent = send(upload.json())
     assert sent.headers["Access-Control-Allow-Origin"] == ORIGIN
-    elsewhere = requests.post(
-        upload.json()["url"],
-        data=upload.json()["fields"],
-        files={"file": picture()},
-        headers={"Origin": "https://elsewhere.example.com"},
-        timeout=60,
-    )
+    assert "ETag" in sent.headers["Access-Control-Expose-Headers"]
+    elsewhere = send(upload.json(), Origin="https://elsewhere.example.com")
     assert "Access-Control-Allow-Origin" not in elsewhere.headers
     pipeline.wait_for(upload.json()["key"])
 

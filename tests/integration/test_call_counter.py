@@ -66,10 +66,9 @@ def test_a_call_is_known_by_its_request(service: str, name: str, send: Send) -> 
     assert operation_name(*not_sent.value.request) == f"{service} {name}"
 
 
-def test_a_form_is_an_upload() -> None:
-    assert (
-        operation_name("POST", "/bucket", {"content-type": "multipart/form-data; boundary=x"}, b"") == "s3 PostObject"
-    )
+def test_a_presigned_upload_is_an_upload() -> None:
+    path = "/bucket/uploads/a/leaf.jpg?X-Amz-Expires=900&X-Amz-Signature=0af"
+    assert operation_name("PUT", path, {"content-type": "image/jpeg"}, b"") == "s3 PutObject"
 
 
 def test_a_request_to_the_api_is_named_by_its_route() -> None:

@@ -1,13 +1,10 @@
-"""The curl line, run by a real shell and a real curl against a server that reads the form."""
+"""The curl line, run by a real shell and a real curl against a server that reads the request."""
 
 from __future__ import annotations
 
-import email.parser
-import email.policy
 import json
 import subprocess
 from collections.abc import Iterator
-from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,31 +14,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.curl import upload_line
-from chalicelib.domain.uploads import PresignedPost
+from chalicelib.domain.uploads import PresignedPut
 
+PATH = "/uploads/a/2026-11-27/x-%E7%A8%B2.jpg?X-Amz-Expires=900&X-Amz-Signature=0af"
 CONTENT = b"\xff\xd8 what the file holds \r\n--"
-# What a value must survive, too: nothing in it may be taken for a file, a type or a command.
-FIELDS = {"key": "uploads/a/2026-11-27/x-leaf.jpg", "Content-Type": "image/jpeg", "odd": "@/etc/passwd;type=a\"'$(id)"}
+# What a value must survive, too: nothing in it may be taken for a file or a command.
+HEADERS = {"Content-Type": "image/jpeg", "If-None-Match": "*", "Odd": "@/etc/passwd;type=a\"'$(id)"}
 
 
 class Server(ThreadingHTTPServer):
-    """Keeps the parts of the last form."""
+    """Keeps the path, the headers of HEADERS and the body of the last request."""
 
-    parts: list[tuple[object, object]]
+    received: tuple[str, dict[str, str | None], bytes] | None
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
-    def do_POST(self) -> None:
+    def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-        form = email.parser.BytesParser(EmailMessage, policy=email.policy.HTTP).parsebytes(head + body)
-        self.server.parts = [
-            (part.get_param("name", header="content-disposition"), part.get_payload(decode=True))
-            for part in form.iter_parts()
-        ]
-        self.send_response(403 if self.path == "/refused" else 204)
+        self.server.received = (self.path, {name: self.headers[name] for name in HEADERS}, body)
+        self.send_response(412 if self.path.startswith("/refused") else 200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -60,12 +53,12 @@ def server() -> Iterator[Server]:
 
 
 def run(
-    server: Server, name: str, folder: Path, path: str = "/", shell: str = "sh"
+    server: Server, name: str, folder: Path, path: str = PATH, shell: str = "sh"
 ) -> subprocess.CompletedProcess[bytes]:
-    post = PresignedPost(f"http://127.0.0.1:{server.server_address[1]}{path}", FIELDS)
-    server.parts = []
+    put = PresignedPut(f"http://127.0.0.1:{server.server_address[1]}{path}", HEADERS)
+    server.received = None
     return subprocess.run(
-        [shell, "-c", upload_line(post, name)],
+        [shell, "-c", upload_line(put, name)],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "no_proxy": "127.0.0.1"},
         stdin=subprocess.DEVNULL,
@@ -82,14 +75,14 @@ def run(
         "leaf 1.jpg", "it's.jpg", 'say "a".jpg', "$HOME.jpg", "`id`.jpg", "$(id).jpg", "two\nlines.jpg", "a;type=b.jpg",
         "a,b.jpg", "back\\slash.jpg", "-", "-o.jpg", "@a.jpg", "<a.jpg", " blank first.jpg", "blank last ", "稲 葉.jpg",
         "a&b|c.jpg", "#.jpg", "~.jpg", "*.jpg", "!.jpg", "tab\t.jpg", "\x7f\x01.jpg", "a\\", '"', "'", "%41.jpg",
-        "{a,b}.jpg",
+        "{a,b}.jpg", "[1-3].jpg",
     ],
 )  # fmt: skip
 def test_the_line_uploads_a_file_of_any_name(server: Server, tmp_path: Path, name: str, shell: str) -> None:
     (tmp_path / name).write_bytes(CONTENT)
     done = run(server, name, tmp_path, shell=shell)
     assert done.returncode == 0, done.stderr
-    assert server.parts == [*((key, value.encode()) for key, value in FIELDS.items()), ("file", CONTENT)]
+    assert server.received == (PATH, HEADERS, CONTENT)
 
 
 @given(
@@ -102,17 +95,16 @@ def test_whatever_the_name_is_the_file_arrives(server: Server, tmp_path: Path, n
     (tmp_path / name).write_bytes(CONTENT)
     done = run(server, name, tmp_path)
     (tmp_path / name).unlink()
-    assert (done.returncode, server.parts[-1:]) == (0, [("file", CONTENT)])
+    assert (done.returncode, server.received) == (0, (PATH, HEADERS, CONTENT))
 
 
 def test_a_refused_upload_ends_with_a_failure(server: Server, tmp_path: Path) -> None:
     (tmp_path / "leaf.jpg").write_bytes(CONTENT)
-    assert run(server, "leaf.jpg", tmp_path, "/refused").returncode != 0
+    assert run(server, "leaf.jpg", tmp_path, "/refused/key").returncode != 0
 
 
 @given(st.from_regex(r"[A-Za-z0-9_./()+-]{1,20}( [A-Za-z0-9_./()+-]{1,20}){0,3}", fullmatch=True))
 def test_the_line_of_a_plain_name_has_nothing_that_json_would_escape(name: str) -> None:
-    line = upload_line(
-        PresignedPost("https://leaves-in.s3.eu-west-1.amazonaws.com/", {"key": "uploads/a/x-leaf.jpg"}), name
-    )
+    url = "https://leaves-in.s3.eu-west-1.amazonaws.com/uploads/a/x-leaf.jpg?X-Amz-Expires=900&X-Amz-Date=1"
+    line = upload_line(PresignedPut(url, {"If-None-Match": "*"}), name)
     assert json.dumps(line) == f'"{line}"'

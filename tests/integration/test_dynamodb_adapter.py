@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -10,12 +11,20 @@ from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 from rich.console import Console
 
-from chalicelib.adapters.dynamodb import RECORD_RETENTION, IdempotencyTable, LinkTable, ModelStateTable, TokenTable
+from chalicelib.adapters.dynamodb import (
+    RECORD_RETENTION,
+    IdempotencyTable,
+    LinkTable,
+    ModelStateTable,
+    TokenTable,
+    UploadTable,
+)
 from chalicelib.domain.errors import Retryable
 from chalicelib.domain.idempotency import RecordState
 from chalicelib.domain.links import new_link
 from chalicelib.domain.model import ModelState
-from chalicelib.domain.tokens import TokenCredential, TokenRecord
+from chalicelib.domain.tokens import AuthorizedClient, TokenCredential, TokenRecord
+from chalicelib.domain.uploads import UploadRecord
 from chalicelib.wiring import LazyClient
 from labelwatch.links import revoking
 from labelwatch.shared.console import Terminal
@@ -79,7 +88,7 @@ def test_a_client_whose_token_was_revoked_may_have_a_new_one(tokens: TokenTable)
     tokens.revoke("camera-north", NOW)
     new = TokenCredential("camera-north", "b" * 64)
     assert tokens.add(new, LATER)
-    assert (tokens.use(CREDENTIAL, LATER), tokens.use(new, LATER)) == (False, True)
+    assert (tokens.use(CREDENTIAL, LATER), tokens.use(new, LATER)) == (None, AuthorizedClient("camera-north"))
 
 
 @pytest.mark.parametrize("revoked_before", [False, True])
@@ -107,6 +116,93 @@ def test_a_refusal_of_the_service_is_a_fault_that_keeps_its_name(dynamodb: Dynam
         stub.add_client_error("update_item", "ProvisionedThroughputExceededException", "slow down")
         with pytest.raises(Retryable, match="ProvisionedThroughputExceededException: slow down"):
             TokenTable(dynamodb, TABLE).use(CREDENTIAL, NOW)
+
+
+def test_a_token_has_its_limit_and_a_token_of_earlier_versions_the_default(
+    tokens: TokenTable, dynamodb: DynamoDBClient
+) -> None:
+    tokens.add(CREDENTIAL, NOW, uploads_per_day=7)
+    assert tokens.use(CREDENTIAL, NOW) == AuthorizedClient("camera-north", uploads_per_day=7)
+    key: Any = {"kind": {"S": "token"}, "id": {"S": "camera-north"}}
+    dynamodb.update_item(TableName=TABLE, Key=key, UpdateExpression="REMOVE uploads_per_day")
+    assert tokens.use(CREDENTIAL, NOW) == AuthorizedClient("camera-north", uploads_per_day=10_000)
+    assert tokens.all() == [TokenRecord("camera-north", THEN, last_used_at=THEN, uploads_per_day=10_000)]
+
+
+@pytest.fixture
+def uploads(dynamodb: DynamoDBClient) -> UploadTable:
+    return UploadTable(dynamodb, TABLE)
+
+
+def limited(client: str, uploads_per_day: int = 2) -> AuthorizedClient:
+    return AuthorizedClient(client, uploads_per_day)
+
+
+def test_a_client_s_uploads_are_counted_up_to_its_limit_on_each_day(uploads: UploadTable) -> None:
+    assert [uploads.count(limited("a"), NOW) for _ in range(3)] == [True, True, False]
+    assert uploads.count(limited("a-b"), NOW)
+    assert uploads.count(limited("a"), LATER)
+    assert uploads.counts(NOW.date()) == {"a": 2, "a-b": 1}
+    assert uploads.counts(LATER.date()) == {"a": 1}
+
+
+def test_a_higher_limit_counts_on_at_once(uploads: UploadTable) -> None:
+    assert [uploads.count(limited("a", limit), NOW) for limit in (1, 1, 2, 2)] == [True, False, True, False]
+
+
+def test_of_two_requests_at_the_limit_exactly_one_counts(uploads: UploadTable) -> None:
+    for _ in range(9):
+        uploads.count(limited("a", 10), NOW)
+    with ThreadPoolExecutor(8) as pool:
+        counted = list(pool.map(lambda _: uploads.count(limited("a", 10), NOW), range(8)))
+    assert sorted(counted) == [False] * 7 + [True]
+    assert uploads.counts(NOW.date()) == {"a": 10}
+
+
+def test_a_count_expires_when_its_day_ends(uploads: UploadTable, dynamodb: DynamoDBClient) -> None:
+    uploads.count(limited("a"), datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC))
+    (item,) = dynamodb.scan(TableName=TABLE)["Items"]
+    assert item["id"] == {"S": "a/2026-11-22"}
+    assert item["expires_at"] == {"N": str(int(datetime(2026, 11, 23, tzinfo=UTC).timestamp()))}
+
+
+def record(client: str) -> UploadRecord:
+    return UploadRecord(
+        key=f"uploads/{client}/2026-11-22/{'a' * 16}-稲.jpg",
+        client=client,
+        content_type="image/jpeg",
+        size=204_800,
+        created_at=NOW,
+        expires_at=NOW + timedelta(minutes=15),
+    )
+
+
+def test_a_presigned_upload_has_one_item_under_its_key_until_it_expires(
+    uploads: UploadTable, dynamodb: DynamoDBClient
+) -> None:
+    uploads.add(record("a"))
+    (item,) = dynamodb.scan(TableName=TABLE)["Items"]
+    assert item == {
+        "kind": {"S": "upload"},
+        "id": {"S": record("a").key},
+        "client": {"S": "a"},
+        "content_type": {"S": "image/jpeg"},
+        "size": {"N": "204800"},
+        "created_at": {"S": THEN.isoformat()},
+        "expires_at": {"N": str(int((NOW + timedelta(minutes=15)).timestamp()))},
+    }
+
+
+def test_the_records_and_counts_of_one_client_are_deleted_and_no_others(
+    uploads: UploadTable, dynamodb: DynamoDBClient, tokens: TokenTable
+) -> None:
+    tokens.add(TokenCredential("a", "a" * 64), NOW)
+    for client in ("a", "a-b"):
+        uploads.add(record(client))
+        uploads.count(limited(client), NOW)
+    uploads.delete("a")
+    left = [(item["kind"]["S"], item["id"]["S"]) for item in dynamodb.scan(TableName=TABLE)["Items"]]
+    assert sorted(left) == [("token", "a"), ("upload", record("a-b").key), ("upload-count", "a-b/2026-11-22")]
 
 
 UNTIL = NOW + timedelta(seconds=65)

@@ -16,8 +16,8 @@ import pytest
 from chalice.deploy.swagger import SwaggerGenerator
 from chalice.test import Client
 
-from chalicelib.adapters.dynamodb import TokenTable
-from chalicelib.domain.tokens import new_token
+from chalicelib.adapters.dynamodb import TokenTable, UploadTable
+from chalicelib.domain.tokens import AuthorizedClient, new_token
 from tests.support.builders import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 HANDLER = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:labelwatch-prod"
 JSON = {"Content-Type": "application/json"}
+BODY = b'{"filename": "leaf 1.jpg", "size": 204800}'
 
 
 @pytest.fixture
@@ -55,18 +56,34 @@ def post(app: ModuleType, body: bytes, **headers: str) -> Any:
 
 
 def test_a_token_gets_a_presigned_upload_under_its_client_s_prefix(app: ModuleType, token: str) -> None:
-    answer = post(app, b'{"filename": "leaf 1.jpg"}', Authorization=f"Bearer {token}")
+    answer = post(app, BODY, Authorization=f"Bearer {token}")
     assert answer.status_code == 201
     assert answer.json_body["key"].startswith("uploads/camera-north/")
-    assert answer.json_body["url"] == f"https://images.s3.{REGION}.amazonaws.com/"
+    assert answer.json_body["url"].startswith(f"https://images.s3.{REGION}.amazonaws.com/{answer.json_body['key']}?")
+
+
+def test_a_client_at_its_limit_is_429_until_midnight(app: ModuleType, token: str) -> None:
+    table = UploadTable(boto3.client("dynamodb"), ENVIRONMENT["TABLE_NAME"])
+    for _ in range(3):
+        table.count(AuthorizedClient("camera-north"), datetime.now(UTC))
+    boto3.client("dynamodb").update_item(
+        TableName=ENVIRONMENT["TABLE_NAME"],
+        Key={"kind": {"S": "token"}, "id": {"S": "camera-north"}},
+        UpdateExpression="SET uploads_per_day = :limit",
+        ExpressionAttributeValues={":limit": {"N": "3"}},
+    )
+    answer = post(app, BODY, Authorization=f"Bearer {token}")
+    assert (answer.status_code, answer.json_body["error"]["code"]) == (429, "DailyLimitReached")
+    assert "T00:00:00Z" in answer.json_body["error"]["message"]
+    assert 0 < int(answer.headers["Retry-After"]) <= 24 * 3600
 
 
 def test_without_a_token_no_upload_is_presigned(app: ModuleType) -> None:
-    assert post(app, b'{"filename": "leaf 1.jpg"}').status_code == 401
+    assert post(app, BODY).status_code == 401
 
 
 def test_with_a_wrong_token_no_upload_is_presigned(app: ModuleType, token: str) -> None:
-    assert post(app, b'{"filename": "a.jpg"}', Authorization=f"Bearer {token[:-1]}_").status_code == 403
+    assert post(app, BODY, Authorization=f"Bearer {token[:-1]}_").status_code == 403
 
 
 def test_a_bad_request_is_400_in_the_shape_of_all_errors(app: ModuleType, token: str) -> None:
@@ -76,7 +93,7 @@ def test_a_bad_request_is_400_in_the_shape_of_all_errors(app: ModuleType, token:
 
 def test_the_answer_to_curl_s_own_content_type_names_the_missing_header(app: ModuleType, token: str) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = post(app, b'{"filename": "a.jpg"}', Authorization=f"Bearer {token}", **form)
+    answer = post(app, BODY, Authorization=f"Bearer {token}", **form)
     assert answer.status_code == 415
     assert "-H 'Content-Type: application/json'" in answer.json_body["error"]["message"]
 

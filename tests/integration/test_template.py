@@ -411,11 +411,13 @@ def test_the_api_is_open_to_a_page_only_where_an_origin_is_set(template: Templat
     assert headers == [{"Access-Control-Allow-Origin": origin}] * len(headers)
 
 
-def test_the_input_bucket_is_open_to_forms_of_a_page_only_where_an_origin_is_set(template: Template) -> None:
+def test_the_input_bucket_is_open_to_uploads_of_a_page_only_where_an_origin_is_set(template: Template) -> None:
     condition, cors, otherwise = resources(template, "AWS::S3::Bucket")["InputBucket"]["CorsConfiguration"]["Fn::If"]
     assert (condition, otherwise) == ("HasUploadOrigin", {"Ref": "AWS::NoValue"})
     (rule,) = cors["CorsRules"]
-    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["POST"], [{"Ref": "UploadOrigin"}])
+    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["PUT"], [{"Ref": "UploadOrigin"}])
+    # What a page must send beside the type: chalicelib/adapters/s3.py signs it.
+    assert rule["AllowedHeaders"] == ["content-type", "if-none-match"]
 
 
 def test_no_other_bucket_is_open_to_a_page(template: Template) -> None:
@@ -483,7 +485,20 @@ def test_authorize_may_update_the_tokens_of_the_table_only(template: Template) -
     assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["token"]}}
 
 
-def test_a_form_can_be_signed_for_uploads_only(template: Template) -> None:
+def test_the_api_may_count_uploads_and_record_uploads_and_write_nothing_else_to_the_table(template: Template) -> None:
+    written = {
+        statement["Action"]: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        for role, statement in statements(template)
+        if role == "ApiHandlerRole" and statement["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
+    }
+    assert written == {
+        "dynamodb:UpdateItem": ["upload-count"],
+        "dynamodb:PutItem": ["upload"],
+        "dynamodb:GetItem": ["link"],
+    }
+
+
+def test_an_upload_can_be_signed_under_its_prefix_only(template: Template) -> None:
     statement = statement_of(template, "ApiHandlerRole", "SignUploads")
     assert (statement["Action"], statement["Resource"]) == (
         "s3:PutObject",

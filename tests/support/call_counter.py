@@ -53,7 +53,7 @@ def counting_proxy(caller: str, upstream: str, calls: Calls) -> Iterator[str]:
     def count(request: Request, forward: Forward) -> Response:
         response = forward()
         signed = request.headers.get("authorization", "").startswith("AWS4")
-        # A request without a signature is the form of a presigned upload, which goes to the endpoint of its signer.
+        # A request without this header is a presigned upload, which goes to the endpoint of its signer.
         operation = operation_name(request.method, request.path, request.headers, request.body)
         calls.add(Call(caller if signed else UPLOADER, operation, refused=response.status >= 400))
         return response
@@ -67,7 +67,7 @@ def operation_name(method: str, path: str, headers: dict[str, str], body: bytes)
     if path.startswith("/restapis/"):
         route = re.sub("^p/[^/]+", "p/{link_id}", path.partition("/_user_request_/")[2])
         return f"apigateway {method} /{route}"
-    # Credential=KEY/DAY/REGION/SERVICE/aws4_request, and a form has none.
+    # Credential=KEY/DAY/REGION/SERVICE/aws4_request, which a presigned request has in its address.
     scope = headers.get("authorization", "").partition("Credential=")[2].split("/")
     service = scope[3] if len(scope) > 3 else "s3"
     return f"{service} {_name(method, path, headers, body)}"
@@ -82,9 +82,7 @@ def _name(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
         return path.rpartition("/operation/")[2]
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return parse_qs(body.decode())["Action"][0]
-    if headers.get("content-type", "").startswith("multipart/form-data"):
-        return "PostObject"
     url = urlsplit(path)
-    parameters = parse_qs(url.query, keep_blank_values=True).keys()
+    parameters = {name for name in parse_qs(url.query, keep_blank_values=True) if not name.startswith("X-Amz-")}
     of_an_object = "/" in url.path.strip("/") and parameters <= {"versionId"}
     return _OBJECT_OPERATIONS[method] if of_an_object and method in _OBJECT_OPERATIONS else f"{method} {path}"

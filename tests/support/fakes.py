@@ -13,8 +13,8 @@ from chalicelib.domain.messages import Message
 from chalicelib.domain.model import ModelState
 from chalicelib.domain.pages import SignedPicture
 from chalicelib.domain.predictions import Label, Prediction
-from chalicelib.domain.tokens import TokenCredential
-from chalicelib.domain.uploads import PresignedPost
+from chalicelib.domain.tokens import AuthorizedClient, TokenCredential
+from chalicelib.domain.uploads import PresignedPut, UploadRecord
 from chalicelib.queues.batch import Batch
 from chalicelib.telemetry import METRICS
 from tests.support.builders import MODEL, image, message, notification, s3_record
@@ -252,12 +252,31 @@ class FakeIdempotencyRecords(Failing):
 
 class FakeSigner(Failing):
     def __init__(self) -> None:
-        self.signed: list[tuple[str, str, int]] = []
+        self.signed: list[tuple[str, str, int, int]] = []
 
-    def sign(self, key: str, content_type: str, seconds: int) -> PresignedPost:
+    def sign(self, key: str, content_type: str, size: int, seconds: int) -> PresignedPut:
         self._fail()
-        self.signed.append((key, content_type, seconds))
-        return PresignedPost("https://images.s3/", {"key": key})
+        self.signed.append((key, content_type, size, seconds))
+        return PresignedPut(f"https://images.s3/{key}", {"Content-Type": content_type})
+
+
+class FakeUploads(Failing):
+    """Counts uploads of each client and day."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.records: list[UploadRecord] = []
+
+    def count(self, client: AuthorizedClient, now: datetime) -> bool:
+        self._fail()
+        if self.counts[client.name, f"{now:%Y-%m-%d}"] >= client.uploads_per_day:
+            return False
+        self.counts[client.name, f"{now:%Y-%m-%d}"] += 1
+        return True
+
+    def add(self, record: UploadRecord) -> None:
+        self._fail()
+        self.records.append(record)
 
 
 class FakeTokens(Failing):
@@ -266,12 +285,12 @@ class FakeTokens(Failing):
     def __init__(self) -> None:
         self.known: dict[TokenCredential, datetime | None] = {}
 
-    def use(self, credential: TokenCredential, now: datetime) -> bool:
+    def use(self, credential: TokenCredential, now: datetime) -> AuthorizedClient | None:
         self._fail()
         if credential not in self.known:
-            return False
+            return None
         self.known[credential] = now
-        return True
+        return AuthorizedClient(credential.client, uploads_per_day=7)
 
 
 class FakeSubscriptions(Failing):

@@ -80,7 +80,7 @@ class HandlerEnvironment:
                 "authorizationToken": f"Bearer {self._token}",
                 "methodArn": f"arn:aws:execute-api:{REGION}:000000000000:apiid/api/POST/uploads",
             },
-            "app.app": request("POST", "/uploads", {"filename": "leaf 1.jpg"}),
+            "app.app": request("POST", "/uploads", {"filename": "leaf 1.jpg", "size": 204800}),
             "app.check_subscriptions": scheduled_event(),
             "app.manage_model": scheduled_event(),
             "app.ingest": json.loads(notification(created)),

@@ -19,7 +19,7 @@ from chalice.test import Client
 
 from chalicelib import settings
 from chalicelib.domain.errors import BadRequest, BatchIncomplete, ModelNotRunning, Retryable
-from chalicelib.domain.tokens import new_token
+from chalicelib.domain.tokens import AuthorizedClient, new_token
 from chalicelib.queues.batch import SECONDS_TO_SETTLE
 from chalicelib.wiring import LazyClient, Service
 from tests.support.builders import ENVIRONMENT, message, notification, s3_record, sqs_event
@@ -27,6 +27,9 @@ from tests.support.builders import ENVIRONMENT, message, notification, s3_record
 PROJECT = Path(__file__).parents[2]
 API = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/*"
 CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+
+
+NORTH = AuthorizedClient("camera-north")
 
 
 class FakeAws:
@@ -57,7 +60,7 @@ class FakeAws:
             },
             "get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "2"}},
             "get_policy": {"Policy": json.dumps({"Statement": [{"Condition": {"ArnLike": {"AWS:SourceArn": API}}}]})},
-            "generate_presigned_post": {"url": "https://images.s3/", "fields": {"key": "k"}},
+            "update_item": {"Attributes": {"uploads_per_day": {"N": "7"}}},
         }
 
     def client(self, service: str, *, config: object) -> Any:
@@ -321,27 +324,27 @@ def test_an_invocation_without_metrics_writes_none(aws: FakeAws, capsys: pytest.
 
 
 def test_an_upload_is_presigned_for_the_client_and_15_minutes(aws: FakeAws) -> None:
-    upload = service(aws).presign_upload("camera-north", b'{"filename": "leaf 1.jpg"}')
+    upload = service(aws).presign_upload(NORTH, b'{"filename": "leaf 1.jpg", "size": 9}')
     assert upload.key.startswith("uploads/camera-north/")
-    (signed,) = aws.calls_of("generate_presigned_post")
+    (signed,) = aws.calls_of("generate_presigned_url")
     assert signed["ExpiresIn"] == 900
 
 
 def test_the_time_of_a_presigned_upload_can_be_made_shorter(aws: FakeAws) -> None:
-    service(aws, PRESIGNED_UPLOAD_SECONDS="60").presign_upload("camera-north", b'{"filename": "leaf 1.jpg"}')
-    (signed,) = aws.calls_of("generate_presigned_post")
+    service(aws, PRESIGNED_UPLOAD_SECONDS="60").presign_upload(NORTH, b'{"filename": "leaf 1.jpg", "size": 9}')
+    (signed,) = aws.calls_of("generate_presigned_url")
     assert signed["ExpiresIn"] == 60
 
 
 def test_a_bad_request_signs_nothing(aws: FakeAws) -> None:
     with pytest.raises(BadRequest):
-        service(aws).presign_upload("camera-north", b"{}")
+        service(aws).presign_upload(NORTH, b"{}")
     assert aws.calls == []
 
 
 def test_a_token_is_compared_by_its_hash(aws: FakeAws) -> None:
     token, credential = new_token("camera-north")
-    assert service(aws).authorize(f"Bearer {token}") == "camera-north"
+    assert service(aws).authorize(f"Bearer {token}") == AuthorizedClient("camera-north", uploads_per_day=7)
     (update,) = aws.calls_of("update_item")
     assert update["ExpressionAttributeValues"][":digest"] == {"S": credential.digest}
 

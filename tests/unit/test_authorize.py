@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import Retryable
-from chalicelib.domain.tokens import CLIENT, TokenCredential, credential_of, new_token
+from chalicelib.domain.tokens import CLIENT, AuthorizedClient, TokenCredential, credential_of, new_token
 from chalicelib.steps.authorize import Authorize
 from tests.support.builders import NOW
 from tests.support.fakes import FakeTelemetry, FakeTokens
@@ -29,10 +29,10 @@ def authorize(tokens: FakeTokens, telemetry: FakeTelemetry) -> Authorize:
     return Authorize(tokens=tokens, telemetry=telemetry, now=lambda: NOW)
 
 
-def test_a_known_token_gives_its_client_and_records_its_use(authorize: Authorize, tokens: FakeTokens) -> None:
+def test_a_known_token_gives_its_client_and_limit_and_records_its_use(authorize: Authorize, tokens: FakeTokens) -> None:
     token, credential = new_token("camera-north")
     tokens.known[credential] = None
-    assert authorize(f"Bearer {token}") == "camera-north"
+    assert authorize(f"Bearer {token}") == AuthorizedClient("camera-north", uploads_per_day=7)
     assert tokens.known[credential] == NOW
 
 

@@ -25,7 +25,7 @@ def test_the_source_is_the_client_else_the_first_folder_else_the_bucket(key: str
 
 
 def test_the_source_of_a_presigned_upload_is_its_client() -> None:
-    uploaded = image(new_key("camera-north", NOW, UploadRequest("a/b 1.jpg", "image/jpeg")))
+    uploaded = image(new_key("camera-north", NOW, UploadRequest("a/b 1.jpg", "image/jpeg", 1)))
     assert (uploaded.source, uploaded.file_name) == ("camera-north", "b-1.jpg")
 
 

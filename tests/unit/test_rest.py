@@ -6,12 +6,19 @@ import pytest
 from chalice.app import AuthRequest, AuthResponse, Chalice, Request, Response
 
 from chalicelib import __version__, rest
-from chalicelib.domain.errors import BadRequest
+from chalicelib.domain.errors import BadRequest, LimitReached
 from chalicelib.domain.pages import AlertTestPage, Page, PicturePage, SignedPicture
+from chalicelib.domain.tokens import AuthorizedClient
 from chalicelib.domain.uploads import PresignedUpload
 from tests.support.builders import MODEL, NOW
 
-UPLOAD = PresignedUpload("https://b.s3/", {"key": "k"}, "k", "2026-11-22T10:15:00Z", "curl 'file=@葉 1.jpg'")
+UPLOAD = PresignedUpload(
+    url="https://b.s3/k?signed",
+    headers={"If-None-Match": "*"},
+    key="k",
+    expires_at="2026-11-22T10:15:00Z",
+    curl="curl -T '葉 1.jpg'",
+)
 
 
 def body(response: Response) -> Any:
@@ -22,18 +29,18 @@ def body(response: Response) -> Any:
 class FakeStep:
     """Presigns UPLOAD for every request, unless there is a refusal."""
 
-    def __init__(self, refusal: BadRequest | None = None) -> None:
-        self.requests: list[tuple[str, str | bytes]] = []
+    def __init__(self, refusal: Exception | None = None) -> None:
+        self.requests: list[tuple[AuthorizedClient, str | bytes]] = []
         self._refusal = refusal
 
-    def __call__(self, client: str, body: str | bytes) -> PresignedUpload:
+    def __call__(self, client: AuthorizedClient, body: str | bytes) -> PresignedUpload:
         self.requests.append((client, body))
         if self._refusal:
             raise self._refusal
         return UPLOAD
 
 
-def presign(step: FakeStep) -> Response:
+def presign(step: FakeStep, **context: str) -> Response:
     """The answer to a request of camera-north, which sends `{}`."""
     app = Chalice("labelwatch")
     event = {
@@ -43,7 +50,7 @@ def presign(step: FakeStep) -> Response:
         "requestContext": {
             "httpMethod": "POST",
             "resourcePath": "/uploads",
-            "authorizer": {"principalId": "camera-north"},
+            "authorizer": {"principalId": "camera-north", **context},
         },
         "body": "{}",
         "stageVariables": None,
@@ -57,18 +64,20 @@ def test_a_presigned_upload_is_201_and_may_not_be_cached() -> None:
     response = presign(FakeStep())
     assert (response.status_code, response.headers["Cache-Control"]) == (201, "no-store")
     assert body(response) == {
-        "url": "https://b.s3/",
-        "fields": {"key": "k"},
+        "url": "https://b.s3/k?signed",
+        "method": "PUT",
+        "headers": {"If-None-Match": "*"},
         "key": "k",
         "expires_at": "2026-11-22T10:15:00Z",
-        "curl": "curl 'file=@葉 1.jpg'",
+        "curl": "curl -T '葉 1.jpg'",
     }
 
 
-def test_an_upload_is_presigned_for_the_client_of_the_token() -> None:
+@pytest.mark.parametrize(("context", "limit"), [({"uploads_per_day": "7"}, 7), ({}, 10_000)])
+def test_an_upload_is_presigned_for_the_client_of_the_token_and_its_limit(context: dict[str, str], limit: int) -> None:
     step = FakeStep()
-    presign(step)
-    assert step.requests == [("camera-north", b"{}")]
+    presign(step, **context)
+    assert step.requests == [(AuthorizedClient("camera-north", limit), b"{}")]
 
 
 def test_the_curl_line_of_a_plain_name_can_be_copied_out_of_the_answer_as_it_stands() -> None:
@@ -81,14 +90,20 @@ def test_a_bad_request_is_400_with_the_field() -> None:
     assert body(response) == {"error": {"code": "MissingField", "message": "filename is missing", "field": "filename"}}
 
 
+def test_a_client_at_its_limit_is_429_with_the_seconds_to_wait() -> None:
+    response = presign(FakeStep(LimitReached("until midnight", 60)))
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
+    assert body(response) == {"error": {"code": "DailyLimitReached", "message": "until midnight", "field": None}}
+
+
 AUTHORIZATION = AuthRequest("TOKEN", "Bearer x", "arn:aws:execute-api:eu-west-1:123456789012:abc/api/POST/uploads")
 
 
 def test_a_client_is_allowed_to_presign_uploads_and_nothing_else() -> None:
-    response = rest.authorization("camera-north")
+    response = rest.authorization(AuthorizedClient("camera-north", uploads_per_day=7))
     assert isinstance(response, AuthResponse)
     policy = response.to_dict(AUTHORIZATION)
-    assert policy["principalId"] == "camera-north"
+    assert (policy["principalId"], policy["context"]) == ("camera-north", {"uploads_per_day": "7"})
     (statement,) = policy["policyDocument"]["Statement"]
     arn = AUTHORIZATION.method_arn
     assert (statement["Effect"], statement["Resource"]) == ("Allow", [arn, f"{arn}/"])

@@ -40,13 +40,15 @@ def test_a_client_without_a_valid_token_is_refused_with_the_command_that_lists_t
 
 def test_each_token_is_a_line_with_the_name_whole() -> None:
     name = "greenhouse-camera-north-east-row-0012-position-a-very-long-name"
-    text = tokens.as_text([TokenRecord(name, NOW), TokenRecord("gate-1", NOW, last_used_at=NOW, revoked_at=NOW)])
+    gate = TokenRecord("gate-1", NOW, last_used_at=NOW, revoked_at=NOW, uploads_per_day=500)
+    text = tokens.as_text([TokenRecord(name, NOW), gate], {"gate-1": 7})
     header, first, second = text.splitlines()
     assert header.split()[0] == "Client"
-    assert first.split() == [name, "2026-11-22", "10:00", "never", "valid"]
-    assert second.split() == ["gate-1", *["2026-11-22", "10:00"] * 2, "revoked", "2026-11-22", "10:00"]
+    assert first.split() == [name, "2026-11-22", "10:00", "never", "0", "of", "10,000", "valid"]
+    times = ["2026-11-22", "10:00"]
+    assert second.split() == ["gate-1", *times, *times, "7", "of", "500", "revoked", *times]
     assert header.index("State") == first.index("valid") == second.index("revoked")
 
 
 def test_without_tokens_the_list_is_the_command_that_creates_a_token() -> None:
-    assert "labelwatch tokens create" in tokens.as_text([])
+    assert "labelwatch tokens create" in tokens.as_text([], {})

@@ -26,7 +26,8 @@ from tests.support.builders import ENVIRONMENT, MODEL, NOW, image, notification,
 from tests.support.fake_account import client_error
 
 API = "https://api.example.com/api"
-S3 = "https://images.s3.example.com/"
+S3 = f"https://images.s3.example.com/{PREFIX}2026-11-22/{'a' * 16}-leaf.jpg?signed"
+HEADERS = {"Content-Type": "image/jpeg", "If-None-Match": "*"}
 LINK_ID = "a" * 32
 TOKEN = f"labelwatch_{CLIENT}_{'x' * 43}"
 OUTPUTS = {
@@ -37,6 +38,10 @@ OUTPUTS = {
     "PictureLinks": "yes",
     "RestAPIId": "a1b2c3",
 }
+
+
+def key_in(url: str) -> str:
+    return url.partition(".com/")[2].partition("?")[0]
 
 
 class FakeDeployment(Deployment):
@@ -53,6 +58,7 @@ class FakeDeployment(Deployment):
         self.stored_rows: dict[str, list[rows.Row]] = {}
         self.records: set[str] = set()
         self.links: set[str] = set()
+        self.presigned: list[str] = []
         self.dead_letters: list[DeadLetter] = []
         self.queue: FakeAlertQueue | None = None
         self.alerts: list[ReceivedAlert] = []
@@ -71,7 +77,7 @@ class FakeDeployment(Deployment):
         self.pause(600)
         queues = [self.queue] if self.queue and self.queue.exists else []
         parts = (self.stored, self.stored_rows, self.records, self.links, self.dead_letters, queues, self.token)
-        return [part for part in parts if part]
+        return [part for part in (*parts, self.presigned) if part]
 
     def count(self) -> None:
         self.calls += 1
@@ -96,6 +102,10 @@ class FakeDeployment(Deployment):
         if "right to delete tokens" in self.broken:
             raise client_error("AccessDeniedException")
         self.token = None
+
+    def delete_upload_records(self) -> None:
+        self.count()
+        self.presigned.clear()
 
     def images(self) -> list[ImageReference]:
         self.count()
@@ -204,18 +214,21 @@ class FakeHttp:
 
     def post(self, url: str, timeout: float, **request: Any) -> requests.Response:
         assert timeout
+        self._deployment.count()
+        if "network" in self._deployment.broken:
+            raise requests.ConnectTimeout(url)
+        answer = self._presign(request["headers"].get("Authorization"), request["json"])
+        self._deployment.count()
+        return answer
+
+    def put(self, url: str, timeout: float, data: bytes, headers: Mapping[str, str | None]) -> requests.Response:
+        assert timeout
         try:
             self._deployment.count()
         except KeyboardInterrupt:  # S3 may have the whole upload, and store it later
-            if url == S3:
-                self._deployment.work.append(partial(self._upload_unheard, request["data"], request["files"]))
+            self._deployment.work.append(partial(self._upload_unheard, url, data, headers))
             raise
-        if "network" in self._deployment.broken:
-            raise requests.ConnectTimeout(url)
-        if url == S3:
-            answer = answer_of(self._upload(request["data"], request["files"]["file"][1]))
-        else:
-            answer = self._presign(request["headers"].get("Authorization"), request["json"]["filename"])
+        answer = answer_of(self._upload(url, data, headers))
         self._deployment.count()
         return answer
 
@@ -240,7 +253,7 @@ class FakeHttp:
         content = b"other" if "picture" in broken else read_picture(None).content
         return answer_of(403 if "role" in broken else 200, content)
 
-    def _presign(self, header: str | None, name: str) -> requests.Response:
+    def _presign(self, header: str | None, body: dict[str, Any]) -> requests.Response:
         is_chalice, broken = self._deployment.is_chalice, self._deployment.broken
         if not header:
             return answer_of(201 if "no token" in broken else 401)
@@ -250,33 +263,37 @@ class FakeHttp:
             return answer_of(201 if "wrong token" in broken and header != f"Bearer {TOKEN}" else 403)
         if "api" in broken:
             return answer_of(500)
-        key = f"{PREFIX}2026-11-22/{'a' * 16}-{name}"
-        return answer_of(201, {"url": S3, "fields": {"key": key, "Content-Type": "image/jpeg"}, "key": key})
+        assert body["size"] == len(read_picture(None).content)
+        key = key_in(S3)
+        self._deployment.presigned.append(key)
+        return answer_of(201, {"url": S3, "method": "PUT", "headers": dict(HEADERS), "key": key})
 
-    def _upload_unheard(self, data: dict[str, str], files: dict[str, Any]) -> None:
+    def _upload_unheard(self, url: str, content: bytes, headers: Mapping[str, str | None]) -> None:
         with suppress(requests.ConnectionError):
-            self._upload(data, files["file"][1])
+            self._upload(url, content, headers)
 
-    def _upload(self, data: dict[str, str], content: bytes) -> int:
+    def _upload(self, url: str, content: bytes, headers: Mapping[str, str | None]) -> int:
+        key = key_in(url)
         changed = {
-            "another key": data["key"].endswith(".png"),
-            "another type": data["Content-Type"] != "image/jpeg",
-            "another field": len(data) > 2,
-            "zero bytes": not content,
-            "15 MB": len(content) > MAX_IMAGE_BYTES,
+            "another key": url != S3,
+            "another type": headers["Content-Type"] != "image/jpeg",
+            "another header": bool(set(headers) - set(HEADERS)),
+            "another size": len(content) != len(read_picture(None).content),
+            "no condition": headers["If-None-Match"] is None,
+            "second upload": key in self._deployment.stored,
         }
         if "late refusal" in self._deployment.broken and changed["another key"]:
-            self._deployment.store(data["key"])
+            self._deployment.store(key)
         if "s3" in self._deployment.broken and changed["another type"]:
             return 500
         if any(is_changed and name not in self._deployment.broken for name, is_changed in changed.items()):
-            if changed["15 MB"]:
+            if changed["another size"]:
                 raise requests.ConnectionError
             return 403
         if "bucket" in self._deployment.broken:
             return 403
-        self._deployment.store(data["key"])
-        return 204
+        self._deployment.store(key)
+        return 200
 
 
 def answer_of(status: int, content: bytes | dict[str, Any] = b"") -> requests.Response:
@@ -322,9 +339,10 @@ FAILURES = {
     "late refusal": "Upload with another key",
     "another type": "Upload with another type",
     "s3": "Upload with another type",
-    "another field": "Upload with another field",
-    "zero bytes": "Upload of zero bytes",
-    "15 MB": "Upload of 15 MB and a byte",
+    "another header": "Upload with another header",
+    "another size": "Upload of another size",
+    "no condition": "Upload without a condition",
+    "second upload": "Second upload",
     "bucket": "Upload",
     "topic": "Alert published",
     "subscription": "Alert received",
@@ -397,7 +415,7 @@ def test_while_the_model_is_stopped_nothing_is_uploaded_and_a_test_prediction_ta
     warnings = {name for name, finding in findings.items() if finding.result is Result.WARN}
     assert warnings == {"Model", "Expected label"}
     assert findings["Link of the alert"].result is Result.PASS
-    assert not {"Upload", "Detection", "Picture of the alert"} & set(findings)
+    assert not {"Upload", "Second upload", "Detection", "Picture of the alert"} & set(findings)
     assert deployment.left_over() == []
 
 
