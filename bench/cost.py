@@ -30,7 +30,7 @@ LINES = {
     "kept": "Images and rows kept, in S3",
     "out": "Pictures opened over the internet",
     "apigateway": "Presigned uploads and picture pages: API Gateway",
-    "dynamodb": "Tokens, alerts and links in DynamoDB",
+    "dynamodb": "Tokens, uploads, alerts and links in DynamoDB",
     "s3": "S3 requests",
     "lambda": "Lambda",
     "sqs": "SQS requests",
