@@ -157,8 +157,9 @@ def _size(content: dict[str, Any]) -> int:
     if "size" not in content:
         raise BadRequest("MissingField", f"The field size is missing. Send a body such as {EXAMPLE}.", "size")
     size = content["size"]
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_IMAGE_BYTES:
-        raise BadRequest(
-            "InvalidField", f"size must be the bytes of the file, a whole number of 1 to {MAX_IMAGE_BYTES:,}.", "size"
-        )
-    return size
+    is_number = isinstance(size, int | float) and not isinstance(size, bool)
+    # 7.0 is an integer of JSON Schema.
+    if not is_number or not 1 <= size <= MAX_IMAGE_BYTES or size % 1:
+        message = f"size must be the bytes of the file, a whole number of 1 to {MAX_IMAGE_BYTES:,}."
+        raise BadRequest("InvalidField", message, "size")
+    return int(size)

@@ -214,9 +214,10 @@ def test_a_name_of_the_greatest_length_is_accepted() -> None:
     assert parse_request(body) == UploadRequest(name, "image/jpeg", 1)
 
 
-@pytest.mark.parametrize("size", [1, 15 * 1024 * 1024])
-def test_an_image_of_1_byte_to_15_mb_is_accepted(size: int) -> None:
-    assert parse_request(b'{"filename": "a.jpg", "size": %d}' % size).size == size
+@pytest.mark.parametrize(("size", "parsed"), [("1", 1), ("15728640", 15_728_640), ("7.0", 7)])
+def test_an_image_of_1_byte_to_15_mb_is_accepted(size: str, parsed: int) -> None:
+    found = parse_request(f'{{"filename": "a.jpg", "size": {size}}}').size
+    assert (found, type(found)) == (parsed, int)
 
 
 @given(st.binary() | texts.map(str.encode))
