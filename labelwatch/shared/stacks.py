@@ -291,8 +291,17 @@ def compact(template: dict[str, Any]) -> str:
     return json.dumps(template, separators=(",", ":"))
 
 
+def inline(template: dict[str, Any]) -> str:
+    """The template for an API call, without the texts that only the console's form and its results show."""
+    parts = {name: part for name, part in template.items() if name != "Metadata"}
+    for name, text in (("Parameters", "ConstraintDescription"), ("Outputs", "Description")):
+        items = template.get(name, {}).items()
+        parts[name] = {item: {key: value for key, value in of.items() if key != text} for item, of in items}
+    return compact({name: part for name, part in parts.items() if part})
+
+
 def _template_source(template: dict[str, Any] | str) -> dict[str, str]:
-    return {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": compact(template)}
+    return {"TemplateURL": template} if isinstance(template, str) else {"TemplateBody": inline(template)}
 
 
 def _tag_list(tags: dict[str, str]) -> dict[str, Any]:
