@@ -266,6 +266,13 @@ class Settings:
         help="Hours per month (UTC) that ModelAutoStart may keep the model running; 0 for no limit.",
     )
 
+    max_images_per_day = Setting(
+        "MAX_IMAGES_PER_DAY",
+        _up_to(9_999_999),
+        default="0",
+        help="Images per day (UTC) that the model may analyse; others wait until the next day. 0 for no limit.",
+    )
+
     # --- Made by the stack.
 
     stack_name = Setting("STACK_NAME", STACK)

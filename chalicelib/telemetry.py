@@ -21,7 +21,9 @@ METRICS = {
     "ModelTime": Metric("Milliseconds of a call to the model, including the retries of the AWS SDK.", ("detect",)),
     "ImagesRejected": Metric("Messages that the function moved to the dead-letter queue.", ("detect", "notify")),
     "ImagesRetried": Metric("Messages returned to their queue for a retry.", ("detect", "notify")),
-    "ImagesDeferred": Metric("Images deferred because the model is not running.", ("detect",)),
+    "ImagesDeferred": Metric(
+        "Images deferred because the model is not running, or `MaxImagesPerDay` is reached.", ("detect",)
+    ),
     "PredictionsStored": Metric("Predictions whose rows were stored.", ("notify",)),
     "Alerts": Metric("Alerts published to the topic.", ("notify",)),
     "PredictionsAlerted": Metric("Predictions in the published alerts.", ("notify",)),
@@ -44,6 +46,10 @@ METRICS = {
     ),
     "ModelCheckErrors": Metric(
         "Failed checks or changes of the model and of the polling of the images queue.", ("manage_model",)
+    ),
+    "ImagesToday": Metric(
+        "Every minute, with `MaxImagesPerDay`: images of this day (UTC) that were sent to the model.",
+        ("manage_model",),
     ),
     "ModelHoursThisMonth": Metric(
         "Every minute: whole hours of this month (UTC) that models started by Labelwatch have run.",

@@ -11,7 +11,14 @@ from botocore.config import Config
 from chalice.app import S3Event, SQSEvent
 
 from chalicelib.adapters.aws_lambda import ApiAddress, EventSourceMapping
-from chalicelib.adapters.dynamodb import IdempotencyTable, LinkTable, ModelStateTable, TokenTable, UploadTable
+from chalicelib.adapters.dynamodb import (
+    IdempotencyTable,
+    ImageCountTable,
+    LinkTable,
+    ModelStateTable,
+    TokenTable,
+    UploadTable,
+)
 from chalicelib.adapters.rekognition import CustomLabels, GeneralLabels, ModelVersion
 from chalicelib.adapters.s3 import ImageObjects, PictureObjects, RowObjects, SignedUploads
 from chalicelib.adapters.sns import AlertTopic, TopicSubscriptions
@@ -22,6 +29,7 @@ from chalicelib.domain.times import time_zone
 from chalicelib.domain.tokens import AuthorizedClient
 from chalicelib.domain.uploads import PresignedUpload
 from chalicelib.queues.batch import MAX_CONCURRENT_CALLS, Batch, BatchResponse, messages_of
+from chalicelib.queues.day_limit import DayLimit
 from chalicelib.queues.dead_letters import IdempotentDeadLetters
 from chalicelib.settings import GENERAL_MODEL, Settings
 from chalicelib.steps.authorize import Authorize
@@ -65,6 +73,7 @@ class Service:
             predictions_queue=Queue(sqs, settings.predictions_queue_url),
             event_source=self._event_source,
             model_use=self._model_states if settings.model_policy.idle_minutes and not self._general_labels else None,
+            day_limit=self._day_limit,
             rules=settings.rules,
             own_buckets=frozenset({settings.output_bucket, settings.workspace_bucket}),
             batch=self._batch(settings.images_queue_url, settings.images_dead_letters_url, telemetry),
@@ -116,6 +125,7 @@ class Service:
             backlog=Queue(self._lazy_client("sqs"), settings.images_queue_url),
             model_states=self._model_states,
             model_policy=settings.model_policy,
+            day_limit=self._day_limit,
             telemetry=telemetry,
             now=self._now,
         )
@@ -185,6 +195,12 @@ class Service:
     @property
     def _model_states(self) -> ModelStateTable:
         return ModelStateTable(self._lazy_client("dynamodb", "control"), self.settings.table_name)
+
+    @property
+    def _day_limit(self) -> DayLimit:
+        # A write that is repeated would count twice, or give back twice: one try.
+        counts = ImageCountTable(self._lazy_client("dynamodb", "control"), self.settings.table_name)
+        return DayLimit(counts=counts, most=self.settings.max_images_per_day, now=self._now)
 
     def _telemetry(self, function: str) -> PowertoolsTelemetry:
         return PowertoolsTelemetry(function, self.settings.stack_name)

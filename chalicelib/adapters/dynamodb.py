@@ -1,7 +1,7 @@
 """DynamoDB: the stack's table.
 
-The kinds of its items are `token`, `upload`, `upload-count`, `model`, `alert`, `test-alert`, `dead-letter` and `link`.
-Another kind, `purged`, is only of the command (labelwatch/dead_letters/purged.py).
+The kinds of its items are `token`, `upload`, `upload-count`, `image-count`, `model`, `alert`, `test-alert`,
+`dead-letter` and `link`. Another kind, `purged`, is only of the command (labelwatch/dead_letters/purged.py).
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 # A message lives for 14 days, and as long again as a dead letter; one that is moved back may then do so once more.
 RECORD_RETENTION = timedelta(days=60)
+
+# Long enough to look back at a day of last month.
+IMAGE_COUNT_RETENTION = timedelta(days=60)
 
 # The conditions: DynamoDB does a write only where its condition holds, so of two writes at one moment one is refused.
 # In each, the part about this very write lets it pass a second time, where its first answer was lost on the way.
@@ -131,6 +134,18 @@ class _Items:
                 )
             except self.client.exceptions.ConditionalCheckFailedException:
                 return None
+        return answer["Attributes"]
+
+    def updated(self, item_id: str, change: str, values: Item) -> Item:
+        """Changes attributes of the item in any case; returns the new values of those."""
+        with raising_faults():
+            answer = self.client.update_item(
+                TableName=self.table,
+                Key=self.key(item_id),
+                UpdateExpression=change,
+                ExpressionAttributeValues=values,
+                ReturnValues="UPDATED_NEW",
+            )
         return answer["Attributes"]
 
     def _write(self, operation: str, **request: object) -> Item | None:
@@ -285,6 +300,24 @@ class IdempotencyTable:
         """Ends the owner's lock early, so that the next delivery need not wait for its end."""
         values: Item = {":ended": {"N": "0"}, ":owner": {"S": owner}}
         self._items.update(record_id, "SET in_progress_until = :ended", values, LOCK_IS_OWN)
+
+
+class ImageCountTable:
+    """The images of each day (UTC) that were sent to the model; the client must not repeat a write by itself."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._items = _Items(client, table, "image-count")
+
+    def of(self, day: date) -> int:
+        """The number of this day."""
+        return int(self._items.get(day.isoformat()).get("images", {"N": "0"})["N"])
+
+    def add(self, day: date, images: int) -> int:
+        """Adds so many images to the day in one atomic write, and returns the sum; fewer than 0 are given back."""
+        expiry = datetime(day.year, day.month, day.day, tzinfo=UTC) + IMAGE_COUNT_RETENTION
+        values: Item = {":images": {"N": str(images)}, ":expiry": {"N": str(int(expiry.timestamp()))}}
+        change = "ADD images :images SET expires_at = :expiry"
+        return int(self._items.updated(day.isoformat(), change, values)["images"]["N"])
 
 
 class LinkTable:

@@ -44,6 +44,12 @@ class ModelNotRunning(Fault):
     disposition = Disposition.DEFER
 
 
+class DayLimitReached(Fault):
+    """Raised when the images of this day are used up (MaxImagesPerDay): the image waits for the next day."""
+
+    disposition = Disposition.DEFER
+
+
 class Rejected(Fault):
     """Raised when the image, or the message, can never be analysed, however often it is tried."""
 

@@ -97,6 +97,7 @@ class Batch(Struct, frozen=True, kw_only=True):
         - `work` only reads, or its writes are right at any later time:
           HeadObject and the model (steps/detect.py) are read, and the repeat of the message reads them once more;
           that the model has answered, which its adapter remembers, is true from then on;
+          a call that the day's limit allows (queues/day_limit.py) is counted before, and none is left after the batch;
           rows (steps/notify.py) have a key that comes from the image and the model: a repeat writes the same object;
           `acquire` carries the time of its own invocation: it takes no record that was acquired or completed since,
           and a lock that it gets ends seconds after that invocation, until when messages of that record come back;

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
@@ -10,13 +11,14 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.domain import events
-from chalicelib.domain.errors import Disposition, Fault, Rejected, fault_of
+from chalicelib.domain.errors import Fault, ModelNotRunning, Rejected, fault_of
 from chalicelib.domain.images import MAX_IMAGE_BYTES, ImageReference, ObjectCreated
 from chalicelib.domain.messages import Message
 from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.rows import row_key_of
 from chalicelib.domain.rules import Rules
 from chalicelib.queues.batch import Batch, BatchResponse, MessageSender
+from chalicelib.queues.day_limit import DayLimit, Reservation
 from chalicelib.queues.event_source import EventSource
 from chalicelib.telemetry import Telemetry
 
@@ -66,7 +68,7 @@ class Detection(Struct, frozen=True, kw_only=True):
 class Detect(Struct, frozen=True, kw_only=True):
     """The step with all that it needs; call it with the messages of one batch.
 
-    `use` is None unless the stack stops an idle model.
+    `model_use` is None unless the stack stops an idle model.
     """
 
     images: Images
@@ -76,6 +78,7 @@ class Detect(Struct, frozen=True, kw_only=True):
     predictions_queue: MessageSender
     event_source: EventSource
     model_use: ModelUse | None
+    day_limit: DayLimit
     rules: Rules
     own_buckets: frozenset[str]
     batch: Batch
@@ -85,14 +88,12 @@ class Detect(Struct, frozen=True, kw_only=True):
     def __call__(self, messages: Sequence[Message], seconds_left: float) -> BatchResponse:
         """Settles each message and returns Lambda's response; raises BatchIncomplete as `Batch.settle` says."""
         created, parts, faults = self._read(messages)
-        detections, undetected = self.batch.attempt(
-            self._detect, created, threads=IMAGES_AT_ONCE, seconds_left=seconds_left
-        )
+        detections, undetected = self._detect_within_limit(created, seconds_left)
         faults |= undetected
         for detection in detections.values():
             self._report(detection)
         predictions = {key: detection.prediction for key, detection in detections.items() if detection.prediction}
-        refused = any(fault.disposition is Disposition.DEFER for fault in faults.values())
+        refused = any(isinstance(fault, ModelNotRunning) for fault in faults.values())
         self._record_model_use(refused=refused, used=bool(predictions))
         faults |= _send(self.images_queue, [(key, body) for key, bodies in parts.items() for body in bodies])
         faults |= _send(self.predictions_queue, [(key, encoded(prediction)) for key, prediction in predictions.items()])
@@ -116,6 +117,36 @@ class Detect(Struct, frozen=True, kw_only=True):
                 faults[message.id] = fault
         return created, parts, faults
 
+    def _detect_within_limit(
+        self, created: dict[str, ObjectCreated], seconds_left: float
+    ) -> tuple[dict[str, Detection], dict[str, Fault]]:
+        """Analyses the images for which the day has a call of the model left; the others have a fault.
+
+        Without the count there is no call: all of them come back.
+        """
+        try:
+            reservation, is_last = self.day_limit.reserve(len(created))
+        except Fault as problem:
+            return {}, dict.fromkeys(created, problem)
+        if is_last:
+            self._pause_polling()
+        outcome = self.batch.attempt(
+            partial(self._detect, reservation), created, threads=IMAGES_AT_ONCE, seconds_left=seconds_left
+        )
+        try:
+            self.day_limit.give_back(reservation)
+        except Fault as problem:
+            self.telemetry.warn("unused images not given back", reason=problem.reason, detail=problem.detail)
+        return outcome
+
+    def _pause_polling(self) -> None:
+        """At once, so that no other batch costs its images a receive; `manage_model` resumes polling."""
+        try:
+            if self.event_source.disable():
+                self.telemetry.info("polling paused", status="MaxImagesPerDay reached")
+        except Fault as problem:
+            self.telemetry.warn("polling not paused", reason=problem.reason, detail=problem.detail)
+
     def _record_model_use(self, *, refused: bool, used: bool) -> None:
         """Pauses polling where the model refused, and writes down that it was used; `manage_model` reads both."""
         try:
@@ -127,7 +158,7 @@ class Detect(Struct, frozen=True, kw_only=True):
             # Predictions are sent all the same, and refused images come back.
             self.telemetry.warn("model use not recorded", reason=problem.reason, detail=problem.detail)
 
-    def _detect(self, created: ObjectCreated) -> Detection:
+    def _detect(self, reservation: Reservation, created: ObjectCreated) -> Detection:
         """Analyses one image, unless its prediction is stored already. It runs in a thread: see `Batch.attempt`."""
         if created.bucket in self.own_buckets:
             raise Rejected("OwnBucket", f"{created.bucket} holds output of Labelwatch, not images")
@@ -140,8 +171,13 @@ class Detect(Struct, frozen=True, kw_only=True):
         # may have overtaken the upload's own event: its rows are no reason to keep back the alert.
         if not created.force and self.stored_rows.has(row_key_of(image, self.model.name), notify=created.notify):
             return Detection(image=image)
+        reservation.take()
         started = perf_counter()
-        labels = self.model.labels(image, self.rules.lowest_threshold)
+        try:
+            labels = self.model.labels(image, self.rules.lowest_threshold)
+        except ModelNotRunning:
+            reservation.put_back()
+            raise
         milliseconds = (perf_counter() - started) * 1000
         prediction = Prediction(
             image=image,

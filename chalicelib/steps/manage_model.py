@@ -14,6 +14,7 @@ from chalicelib.domain import events
 from chalicelib.domain.errors import Fault, Rejected
 from chalicelib.domain.messages import Message
 from chalicelib.domain.model import RUNNING, Action, Decision, ModelPolicy, ModelState, Snapshot, decide
+from chalicelib.queues.day_limit import DayLimit
 from chalicelib.queues.event_source import EventSource
 from chalicelib.telemetry import Telemetry
 
@@ -80,6 +81,7 @@ class ManageModel(Struct, frozen=True, kw_only=True):
     backlog: Backlog
     model_states: ModelStates
     model_policy: ModelPolicy
+    day_limit: DayLimit
     telemetry: Telemetry
     now: Callable[[], datetime]
 
@@ -89,7 +91,7 @@ class ManageModel(Struct, frozen=True, kw_only=True):
             if self.model:
                 self._check(self.model)
             else:
-                self._set_polling(RUNNING)
+                self._set_polling(RUNNING, limit_reached=self._limit_is_reached())
         except Fault as problem:
             # The next minute checks again. Lambda's own retries would fall together with that, and alarm nobody.
             self.telemetry.count("ModelCheckErrors")
@@ -98,26 +100,37 @@ class ManageModel(Struct, frozen=True, kw_only=True):
     def _check(self, model: ModelVersion) -> None:
         status = model.status()
         self.telemetry.count("ModelRunning", int(status == RUNNING))
+        limit_reached = False
         try:
-            self._set_polling(status)
+            limit_reached = self._limit_is_reached()
+            self._set_polling(status, limit_reached=limit_reached)
         finally:  # a model that costs money is stopped even where its queue's polling cannot be changed
-            self._run(model, status)
+            self._run(model, status, limit_reached=limit_reached)
 
-    def _set_polling(self, status: str) -> None:
-        runs = status == RUNNING
-        if self.event_source.enable() if runs else self.event_source.disable():
-            self.telemetry.info("polling resumed" if runs else "polling paused", status=status)
+    def _limit_is_reached(self) -> bool:
+        images = self.day_limit.images_today()
+        if self.day_limit.most:
+            self.telemetry.count("ImagesToday", images)
+        return self.day_limit.is_reached_by(images)
 
-    def _run(self, model: ModelVersion, status: str) -> None:
+    def _set_polling(self, status: str, *, limit_reached: bool) -> None:
+        polls = status == RUNNING and not limit_reached
+        if self.event_source.enable() if polls else self.event_source.disable():
+            reason = "MaxImagesPerDay reached" if limit_reached else status
+            self.telemetry.info("polling resumed" if polls else "polling paused", status=reason)
+
+    def _run(self, model: ModelVersion, status: str, *, limit_reached: bool) -> None:
+        waiting = self.backlog.waiting()
         snapshot = Snapshot(
             now=self.now(),
             model=model.name,
             status=status,
-            waiting=self.backlog.waiting(),
+            # Images that wait for the next day start no model, and keep none running.
+            waiting=0 if limit_reached else waiting,
             state=self.model_states.load(),
         )
         decision = decide(snapshot, self.model_policy)
-        self.telemetry.count("ImagesWaiting", snapshot.waiting)
+        self.telemetry.count("ImagesWaiting", waiting)
         self.telemetry.count("ModelHoursThisMonth", decision.state.hours)
         # A receive brings an image closer to the dead-letter queue. So messages are read only before a start, and not
         # again where a start that failed is repeated.

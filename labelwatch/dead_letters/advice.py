@@ -37,6 +37,11 @@ ADVICE: dict[tuple[str, ...], Advice] = {
         "the event source mapping.",
         "Read the logs of both functions, correct the cause, start the model, then redrive.",
     ),
+    ("DayLimitReached",): Advice(
+        "`MaxImagesPerDay` was reached each of the 19 times that the image was received: `manage_model` and `detect` "
+        "could not disable the event source mapping.",
+        "Read the logs of both functions, correct the cause, then redrive on a day with images left.",
+    ),
     ("AccessDeniedException", "AccessDenied", "AuthorizationError", "403", "ResourceNotFoundException"): Advice(
         "The configuration is wrong: a permission, the model's ARN or its Region.",
         "Correct the configuration, then redrive.",

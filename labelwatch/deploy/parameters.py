@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from chalicelib.domain.times import time_zone
-from chalicelib.settings import SETTINGS, Settings
+from chalicelib.settings import GENERAL_MODEL, SETTINGS, Settings
+from labelwatch.shared import pricing
 from labelwatch.shared.errors import UserError
 
 MAIN = (
@@ -16,6 +17,9 @@ MAIN = (
     "MinConfidence",
     "OutputBucketName",
 )
+IMAGE_LIMIT = "MaxImagesPerDay"
+# For general labels, which are paid by the image: a month at this limit costs about 30 USD.
+PROPOSED_IMAGE_LIMIT = 1000
 
 
 class Parameter(NamedTuple):
@@ -69,6 +73,7 @@ def complete(
     if missing := [name for name in known if name not in values]:
         raise UserError(f"Missing required parameters: {', '.join(missing)}. Pass {_options(missing)}.")
     _check_all(known, values)
+    _check_start_has_limit(values)
     return {name: values[name] for name in known}
 
 
@@ -112,6 +117,14 @@ def _check_all(known: dict[str, Any], values: dict[str, str]) -> None:
         check(name, known[name], value)
 
 
+def _check_start_has_limit(values: dict[str, str]) -> None:
+    """As the template's rule AutoStartHasLimit, before anything is changed."""
+    if values.get("ModelAutoStart") == "yes" and values["ModelMaxHoursPerMonth"] == "0":
+        raise UserError(
+            "ModelAutoStart=yes needs a limit of the model's hours: pass --model-max-hours-per-month, such as 40."
+        )
+
+
 def _defaults(known: dict[str, Any]) -> dict[str, str]:
     return {name: str(parameter["Default"]) for name, parameter in known.items() if "Default" in parameter}
 
@@ -125,12 +138,20 @@ def _fits(parameter: dict[str, Any], value: str) -> bool:
 def _with_answers(
     known: dict[str, Any], given: dict[str, str], values: dict[str, str], ask: Ask, check_in_account: CheckInAccount
 ) -> dict[str, str]:
-    """The values with an answer for each main parameter that is not given."""
+    """The values with an answer for each main parameter that is not given, and for a limit where images are paid."""
     for name in filter(given.__contains__, MAIN):
         check_in_account(name, values)
     for name in (name for name in MAIN if name not in given):
         values = _answered(name, known[name], values, ask, check_in_account)
+    if values["CustomModelARN"] == GENERAL_MODEL and IMAGE_LIMIT not in given:
+        values = _answered(IMAGE_LIMIT, _with_proposal(known[IMAGE_LIMIT]), values, ask, check_in_account)
     return values
+
+
+def _with_proposal(limit: dict[str, Any]) -> dict[str, Any]:
+    usd = pricing.load().general_labels.cost(PROPOSED_IMAGE_LIMIT)
+    price = f"Rekognition's general labels cost about {usd:.0f} USD for {PROPOSED_IMAGE_LIMIT:,} images."
+    return limit | {"Default": PROPOSED_IMAGE_LIMIT, "Description": f"{limit['Description']}\n{price}"}
 
 
 def _answered(

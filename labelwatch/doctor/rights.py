@@ -58,10 +58,11 @@ REQUIRED = {
         Right("s3:ListBucket", f"{S3}{{ExistingBucketName}}", when="existing bucket"),
         Right("rekognition:DetectLabels", ANYTHING, when="general labels"),
         Right("rekognition:DetectCustomLabels", "{CustomModelARN}", when="custom model"),
-        Right("lambda:ListEventSourceMappings", ANYTHING, when="custom model"),
-        Right("lambda:UpdateEventSourceMapping", MAPPINGS, _OF_DETECT, when="custom model"),
+        Right("lambda:ListEventSourceMappings", ANYTHING, when="pause"),
+        Right("lambda:UpdateEventSourceMapping", MAPPINGS, _OF_DETECT, when="pause"),
         Right("dynamodb:UpdateItem", TABLE, _kind("dead-letter")),
         Right("dynamodb:PutItem", TABLE, _kind("model"), when="idle stop"),
+        Right("dynamodb:UpdateItem", TABLE, _kind("image-count"), when="image limit"),
     ),
     "notify": (
         Right(POLLS, "{PredictionsQueueArn}"),
@@ -97,6 +98,7 @@ REQUIRED = {
         Right("rekognition:StopProjectVersion", "{CustomModelARN}", when="stop"),
         Right("sqs:GetQueueAttributes", "{ImagesQueueArn}", when="custom model"),
         Right("dynamodb:GetItem dynamodb:PutItem", TABLE, _kind("model"), when="custom model"),
+        Right("dynamodb:GetItem", TABLE, _kind("image-count"), when="image limit"),
     ),
 }
 # Of every role.
@@ -118,6 +120,7 @@ def conditions_of(values: dict[str, str]) -> set[str]:
     """The conditions of the template that hold for these parameters, under their names in `when`."""
     is_custom = values["CustomModelARN"] != "general"
     stops_idle, limits_hours = values["ModelIdleMinutes"] != "0", values["ModelMaxHoursPerMonth"] != "0"
+    limits_images = values["MaxImagesPerDay"] != "0"
     holds = {
         "": True,
         "custom model": is_custom,
@@ -126,6 +129,8 @@ def conditions_of(values: dict[str, str]) -> set[str]:
         "start": is_custom and values["ModelAutoStart"] == "yes",
         "idle stop": is_custom and stops_idle,
         "stop": is_custom and (stops_idle or limits_hours),
+        "image limit": limits_images,
+        "pause": is_custom or limits_images,
     }
     return {name for name, is_true in holds.items() if is_true}
 

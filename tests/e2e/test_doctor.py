@@ -34,6 +34,8 @@ def session(running: Pipeline, packaged: Package) -> Session:
         "DatabaseName": "labelwatch_doctor",
         "ModelAutoStart": "yes",
         "ModelIdleMinutes": "30",
+        "ModelMaxHoursPerMonth": "20",
+        "MaxImagesPerDay": "100000",
     }
     outputs = deploy_template(running.session.local_aws, STACK, template, parameters)
     session = replace(running.session, outputs=outputs)

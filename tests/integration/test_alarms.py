@@ -38,7 +38,7 @@ def tags_of(resource: Template) -> dict[str, Any]:
 
 
 def test_every_alarm_goes_to_the_operations_topic(template: Template) -> None:
-    assert [alarm["AlarmActions"] for alarm in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 11
+    assert [alarm["AlarmActions"] for alarm in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 12
 
 
 def test_the_pages_for_operators_name_every_alarm_and_no_other(template: Template) -> None:
@@ -124,7 +124,11 @@ def dashboard(template: Template, *, conditions: bool = True) -> Template:
     """The dashboard where every condition is true, or none."""
     (board,) = resources(template, "AWS::CloudWatch::Dashboard").values()
     text, variables = board["DashboardBody"]["Fn::Sub"]
-    for name, alarm in (("AlarmOfAnExistingBucket", "IngestDropsAlarm"), ("AlarmOfALimit", "ModelHoursAlarm")):
+    for name, alarm in (
+        ("AlarmOfAnExistingBucket", "IngestDropsAlarm"),
+        ("AlarmOfALimit", "ModelHoursAlarm"),
+        ("AlarmOfADayLimit", "ImagesPerDayAlarm"),
+    ):
         condition, arn, nothing = variables[name]["Fn::If"]
         assert condition == template["Resources"][alarm]["Condition"]
         text = text.replace(f"${{{name}}}", arn["Fn::Sub"] if conditions else nothing)
@@ -238,4 +242,12 @@ def test_reaching_the_model_s_hours_of_a_month_is_an_alarm(template: Template) -
     assert dimensions(alarm) == {"service": "manage_model", "stack": {"Ref": "AWS::StackName"}}
     assert (alarm["MetricName"], alarm["Statistic"]) == ("ModelHoursThisMonth", "Maximum")
     limit = {"Ref": "ModelMaxHoursPerMonth"}
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (limit, "GreaterThanOrEqualToThreshold")
+
+
+def test_reaching_the_images_of_a_day_is_an_alarm(template: Template) -> None:
+    alarm = alarms(template)["ImagesPerDayAlarm"]
+    assert dimensions(alarm) == {"service": "manage_model", "stack": {"Ref": "AWS::StackName"}}
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == ("ImagesToday", "Maximum", 300)
+    limit = {"Ref": "MaxImagesPerDay"}
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (limit, "GreaterThanOrEqualToThreshold")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -14,6 +14,7 @@ from rich.console import Console
 from chalicelib.adapters.dynamodb import (
     RECORD_RETENTION,
     IdempotencyTable,
+    ImageCountTable,
     LinkTable,
     ModelStateTable,
     TokenTable,
@@ -406,3 +407,26 @@ def test_revoking_all_links_of_a_table_leaves_its_other_items(links: LinkTable, 
     revoking.revoke(links, list(links.all()), Terminal(Console(quiet=True), lambda _: True))
     assert list(links.all()) == []
     assert tokens.all() == [TokenRecord("camera-north", THEN)]
+
+
+DAY = date(2026, 11, 22)
+
+
+def test_each_day_has_its_own_count_of_images(dynamodb: DynamoDBClient) -> None:
+    counts = ImageCountTable(dynamodb, TABLE)
+    assert (counts.of(DAY), counts.add(DAY, 10), counts.add(DAY, -3), counts.of(DAY)) == (0, 10, 7, 7)
+    assert counts.of(DAY + timedelta(days=1)) == 0
+
+
+def test_no_image_of_parallel_batches_is_lost_from_the_count(dynamodb: DynamoDBClient) -> None:
+    counts = ImageCountTable(dynamodb, TABLE)
+    with ThreadPoolExecutor(8) as pool:
+        sums = list(pool.map(lambda _: counts.add(DAY, 1), range(40)))
+    assert sorted(sums) == list(range(1, 41))
+
+
+def test_the_count_of_a_day_expires_after_that_day(dynamodb: DynamoDBClient, template: dict[str, Any]) -> None:
+    ImageCountTable(dynamodb, TABLE).add(DAY, 1)
+    expiring = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
+    (item,) = dynamodb.scan(TableName=TABLE)["Items"]
+    assert datetime.fromtimestamp(int(item[expiring]["N"]), UTC).date() > DAY + timedelta(days=1)

@@ -172,6 +172,7 @@ LONGEST = {
     "TimeZone": "a" * 64,
     "ModelIdleMinutes": "9999",
     "ModelMaxHoursPerMonth": "999",
+    "MaxImagesPerDay": "9999999",
 }
 
 

@@ -125,13 +125,30 @@ def test_detect_and_manage_model_may_put_the_model_s_state_only(template: Templa
     assert conditions == [{"dynamodb:LeadingKeys": ["model"]}] * 2
 
 
-def test_detect_and_notify_may_update_idempotency_records_of_their_own_kinds_only(template: Template) -> None:
-    kinds = {
-        role: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+def kinds_of(template: Template, sid: str) -> dict[tuple[str, str], list[str]]:
+    """The kinds of items to which a statement is limited, by role and action."""
+    return {
+        (role, statement["Action"]): statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
         for role, statement in statements(template)
-        if role in {"DetectRole", "NotifyRole"} and statement["Action"] == "dynamodb:UpdateItem"
+        if statement["Sid"] == sid
     }
-    assert kinds == {"DetectRole": ["dead-letter"], "NotifyRole": ["alert", "test-alert", "dead-letter"]}
+
+
+def test_detect_and_notify_may_update_idempotency_records_of_their_own_kinds_only(template: Template) -> None:
+    assert kinds_of(template, "UpdateIdempotencyRecords") == {
+        ("DetectRole", "dynamodb:UpdateItem"): ["dead-letter"],
+        ("NotifyRole", "dynamodb:UpdateItem"): ["alert", "test-alert", "dead-letter"],
+    }
+
+
+def test_detect_may_count_images_and_manage_model_may_read_the_count_and_neither_may_do_more(
+    template: Template,
+) -> None:
+    of_counts = kinds_of(template, "UpdateImageCount") | kinds_of(template, "ReadImageCount")
+    assert of_counts == {
+        ("DetectRole", "dynamodb:UpdateItem"): ["image-count"],
+        ("ManageModelRole", "dynamodb:GetItem"): ["image-count"],
+    }
 
 
 def test_notify_may_write_links_and_the_api_may_read_them_and_neither_may_do_more(template: Template) -> None:
@@ -257,12 +274,12 @@ def test_a_template_without_a_right_lacks_that_right_and_nothing_else(template: 
     assert [right for right, left in after.items() if left - before] == []
 
 
-def as_text(right: Right) -> tuple[str, str, str]:
-    """A right without its index; a resource that depends on a condition as if that were true."""
+def as_text(right: Right) -> tuple[str, str, str, str]:
+    """A right without its index, which may end its statement's name too; a conditional resource as if it were there."""
     resource = right.resource
     if isinstance(resource, dict) and resource.get("Fn::If", [])[2:] == [NOTHING]:
         resource = resource["Fn::If"][1]
-    return right.role, right.action, json.dumps(resource)
+    return right.role, right.sid.rstrip("0123456789"), right.action, json.dumps(resource)
 
 
 def test_a_conditional_statement_stays_conditional_when_another_right_is_removed(template: Template) -> None:

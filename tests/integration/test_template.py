@@ -18,7 +18,7 @@ from labelwatch.deploy import Package, packaging
 from labelwatch.local.adaptation import adapt_to_local_aws
 from labelwatch.shared import regions
 from labelwatch.shared.project import PROJECT
-from labelwatch.shared.stacks import compact
+from labelwatch.shared.stacks import inline
 from tests.support.template import Template, functions, guards, leaves, listed, mappings, resources, statements
 
 REGION = re.compile(r"\b[a-z]{2}(-gov|-iso[a-z]?)?-(north|south|east|west|central)[a-z]*-\d\b")
@@ -162,17 +162,29 @@ INLINE_BUDGET = 47_000
 
 
 def test_labelwatch_up_can_send_its_template_without_a_bucket(record_property: Callable[[str, object], None]) -> None:
-    size = len(compact(packaging.resources()).encode())
+    size = len(inline(packaging.resources()).encode())
     text = f"{size} bytes: {INLINE_BUDGET - size} left of our budget, {INLINE_LIMIT - size} of CloudFormation's limit"
     record_property("inline template", text)
     sys.stdout.write(f"The inline template has {text}.\n")
     assert size <= INLINE_BUDGET, text
 
 
+def test_the_inline_template_differs_only_in_texts_of_the_console() -> None:
+    template = packaging.resources()
+    sent = json.loads(inline(template))
+    texts = [
+        template.pop("Metadata"),
+        *(parameter.pop("ConstraintDescription", None) for parameter in template["Parameters"].values()),
+        *(output.pop("Description") for output in template["Outputs"].values()),
+    ]
+    assert all(texts[:1])
+    assert sent == template
+
+
 def test_the_dashboard_is_sent_without_whitespace_and_with_the_same_content() -> None:
     def body(template: Template) -> str:
         text: str = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
-        return text.replace("${AlarmOfAnExistingBucket}${AlarmOfALimit}", "")
+        return re.sub(r"(\$\{AlarmOf\w+\})+", "", text)
 
     written, sent = body(packaging.load_template(PROJECT / "infra" / "resources.yaml")), body(packaging.resources())
     assert json.loads(sent) == json.loads(written)
@@ -525,6 +537,47 @@ def holds(template: Template, condition: Any, parameters: dict[str, str]) -> boo
         case {"Fn::Or": parts}:
             return any(holds(template, part, parameters) for part in parts)
     raise AssertionError(condition)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pauses"),
+    [
+        ({}, False),
+        ({"MaxImagesPerDay": "1000"}, True),
+        ({"CustomModelARN": "arn:of:a:model"}, True),
+    ],
+)
+def test_detect_may_pause_polling_where_a_model_may_stop_or_the_images_of_a_day_are_limited(
+    template: Template, parameters: dict[str, str], *, pauses: bool
+) -> None:
+    (policy,) = resources(template, "AWS::IAM::Role")["DetectRole"]["Policies"]
+    conditions = {
+        statement["Fn::If"][0]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement and "EventSourceMapping" in json.dumps(statement)
+    }
+    assert [holds(template, {"Condition": name}, parameters) for name in conditions] == [pauses]
+
+
+def rule_passes(template: Template, name: str, parameters: dict[str, str]) -> bool:
+    rule = template["Rules"][name]
+    (assertion,) = rule["Assertions"]
+    return not holds(template, rule["RuleCondition"], parameters) or holds(template, assertion["Assert"], parameters)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "passes"),
+    [
+        ({}, True),
+        ({"ModelMaxHoursPerMonth": "40"}, True),
+        ({"ModelAutoStart": "yes"}, False),
+        ({"ModelAutoStart": "yes", "ModelMaxHoursPerMonth": "40"}, True),
+    ],
+)
+def test_the_template_refuses_an_automatic_start_without_a_limit_of_hours(
+    template: Template, parameters: dict[str, str], *, passes: bool
+) -> None:
+    assert rule_passes(template, "AutoStartHasLimit", parameters) is passes
 
 
 MODEL_CONDITIONS = ("UsesCustomModel", "StartsModel", "StopsIdleModel", "LimitsModelHours", "StopsModel")

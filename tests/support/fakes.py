@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from chalicelib.domain.alerts import Alert
 from chalicelib.domain.errors import Fault
@@ -16,8 +16,9 @@ from chalicelib.domain.predictions import Label, Prediction
 from chalicelib.domain.tokens import AuthorizedClient, TokenCredential
 from chalicelib.domain.uploads import PresignedPut, UploadRecord
 from chalicelib.queues.batch import Batch
+from chalicelib.queues.day_limit import DayLimit
 from chalicelib.telemetry import METRICS
-from tests.support.builders import MODEL, image, message, notification, s3_record
+from tests.support.builders import MODEL, NOW, image, message, notification, s3_record
 
 
 class Failing:
@@ -427,6 +428,27 @@ class FakeModelStates(Failing):
         return self._used
 
 
+class FakeImageCounts(Failing):
+    """The images of each day; `writes` has each change of them, and `give_back_fault` is that of a smaller count."""
+
+    def __init__(self) -> None:
+        self.days: Counter[date] = Counter()
+        self.writes: list[int] = []
+        self.give_back_fault: Fault | None = None
+
+    def of(self, day: date) -> int:
+        self._fail()
+        return self.days[day]
+
+    def add(self, day: date, images: int) -> int:
+        self._fail()
+        if images < 0 and self.give_back_fault:
+            raise self.give_back_fault
+        self.writes.append(images)
+        self.days[day] += images
+        return self.days[day]
+
+
 class FakeTelemetry:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -446,6 +468,10 @@ class FakeTelemetry:
 
     def warn(self, event: str, **fields: object) -> None:
         self.log.append((event, fields))
+
+
+def day_limit(counts: FakeImageCounts, most: int = 0, now: Callable[[], datetime] = lambda: NOW) -> DayLimit:
+    return DayLimit(counts=counts, most=most, now=now)
 
 
 def batch_of(

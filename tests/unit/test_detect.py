@@ -15,6 +15,7 @@ from tests.support.builders import MODEL, NOW, image, message, notification, rul
 from tests.support.fakes import (
     FakeDeadLetters,
     FakeEventSource,
+    FakeImageCounts,
     FakeImages,
     FakeModel,
     FakeModelStates,
@@ -22,6 +23,7 @@ from tests.support.fakes import (
     FakeStore,
     FakeTelemetry,
     batch_of,
+    day_limit,
 )
 
 
@@ -41,6 +43,7 @@ class Bench:
             predictions_queue=self.predictions_queue,
             event_source=self.event_source,
             model_use=self.model_states,
+            day_limit=day_limit(FakeImageCounts()),
             rules=rules(("leaf-smut", 60)),
             own_buckets=frozenset({"predictions", "predictions-workspace"}),
             batch=batch_of(self.source, self.dead_letters, self.telemetry),

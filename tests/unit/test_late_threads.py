@@ -17,6 +17,7 @@ from tests.support.fakes import (
     FakeDeadLetters,
     FakeEventSource,
     FakeIdempotencyRecords,
+    FakeImageCounts,
     FakeImages,
     FakeModel,
     FakePictureLinks,
@@ -25,6 +26,7 @@ from tests.support.fakes import (
     FakeTelemetry,
     FakeTopic,
     batch_of,
+    day_limit,
 )
 
 LATE = prediction(Label("leaf-smut", 97.0), key="late.jpg")
@@ -36,6 +38,7 @@ class Process:
     def __init__(self) -> None:
         self.images, self.model, self.store = FakeImages(), FakeModel(), FakeStore()
         self.topic, self.records, self.telemetry = FakeTopic(), FakeIdempotencyRecords(), FakeTelemetry()
+        self.image_counts = FakeImageCounts()
         self.late_thread: threading.Thread | None = None
         self._thawed = threading.Event()
         self._is_next = False
@@ -48,6 +51,7 @@ class Process:
             predictions_queue=FakeQueue(),
             event_source=FakeEventSource(),
             model_use=None,
+            day_limit=day_limit(self.image_counts, most=100, now=self.now),
             rules=rules(("*", 60)),
             own_buckets=frozenset(),
             batch=batch,

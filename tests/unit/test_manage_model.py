@@ -9,7 +9,15 @@ from chalicelib.domain.messages import Message
 from chalicelib.domain.model import Action, ModelPolicy, ModelState, Snapshot, decide
 from chalicelib.steps.manage_model import MOST_MESSAGES, ManageModel
 from tests.support.builders import MODEL, notification, s3_record
-from tests.support.fakes import FakeBacklog, FakeEventSource, FakeModelStates, FakeModelVersion, FakeTelemetry
+from tests.support.fakes import (
+    FakeBacklog,
+    FakeEventSource,
+    FakeImageCounts,
+    FakeModelStates,
+    FakeModelVersion,
+    FakeTelemetry,
+    day_limit,
+)
 
 MORNING = datetime(2026, 11, 22, 8, tzinfo=UTC)
 REFUSED = Retryable("ThrottlingException", "slow down")
@@ -25,6 +33,8 @@ class Harness:
     event_source: FakeEventSource = field(default_factory=FakeEventSource)
     backlog: FakeBacklog = field(default_factory=FakeBacklog)
     model_states: FakeModelStates = field(default_factory=FakeModelStates)
+    image_counts: FakeImageCounts = field(default_factory=FakeImageCounts)
+    most_images: int = 0
     telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
 
     def check(self, state: str | None = None, *, images: int = 0, after: timedelta = timedelta(minutes=1)) -> None:
@@ -39,6 +49,7 @@ class Harness:
             backlog=self.backlog,
             model_states=self.model_states,
             model_policy=self.model_policy,
+            day_limit=day_limit(self.image_counts, self.most_images, lambda: self.now),
             telemetry=self.telemetry,
             now=lambda: self.now,
         )()
@@ -510,6 +521,7 @@ def test_general_labels_need_no_model_that_runs() -> None:
         backlog=FakeBacklog(),
         model_states=FakeModelStates(),
         model_policy=ModelPolicy(),
+        day_limit=day_limit(FakeImageCounts()),
         telemetry=telemetry,
         now=lambda: MORNING,
     )()

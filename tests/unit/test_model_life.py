@@ -10,7 +10,15 @@ from chalicelib.domain.errors import Retryable
 from chalicelib.domain.model import ModelPolicy
 from chalicelib.steps.manage_model import ManageModel
 from tests.support.builders import notification, s3_record
-from tests.support.fakes import FakeBacklog, FakeEventSource, FakeModelStates, FakeModelVersion, FakeTelemetry
+from tests.support.fakes import (
+    FakeBacklog,
+    FakeEventSource,
+    FakeImageCounts,
+    FakeModelStates,
+    FakeModelVersion,
+    FakeTelemetry,
+    day_limit,
+)
 
 MINUTE = timedelta(minutes=1)
 LONGEST_MISMATCH = 2
@@ -69,6 +77,7 @@ class ModelOverTime(RuleBasedStateMachine):
             backlog=self.backlog,
             model_states=self.model_states,
             model_policy=self.model_policy,
+            day_limit=day_limit(FakeImageCounts()),
             telemetry=FakeTelemetry(),
             now=lambda: self.now,
         )

@@ -15,6 +15,7 @@ from labelwatch.deploy import parameter_file, parameters
 from labelwatch.deploy.packaging import resources
 from labelwatch.deploy.parameters import PARAMETERS, Parameter, option
 from labelwatch.shared.errors import UserError
+from tests.support.builders import MODEL
 
 TEMPLATE = resources()
 GIVEN = {"EmailNotification": "grower@example.com", "InputBucketName": "images", "OutputBucketName": "predictions"}
@@ -69,6 +70,7 @@ def test_missing_parameters_are_named_with_their_options() -> None:
         ("ModelIdleMinutes", "00", "0 to 9999"),
         ("ModelIdleStops", "all", "own, any"),
         ("ModelMaxHoursPerMonth", "1000", "0 to 999"),
+        ("MaxImagesPerDay", "10000000", "0 to 9999999"),
         ("UploadOrigin", "*", "https://example.com"),
     ],
 )
@@ -105,8 +107,41 @@ def test_at_a_terminal_the_missing_main_parameters_are_prompted_for() -> None:
         ("CustomModelARN", "general"),
         ("LabelsofInterest", "*"),
         ("MinConfidence", "80"),
+        ("MaxImagesPerDay", "1000"),
     ]
+    assert values["MaxImagesPerDay"] == "1000"
     assert values["LabelsofInterest"] == "*"
+
+
+def test_a_limit_of_images_is_proposed_with_its_price_where_images_are_paid_one_by_one() -> None:
+    questions, ask = answers("general", "*", "80", "250")
+    assert parameters.complete(TEMPLATE, GIVEN, None, ask)["MaxImagesPerDay"] == "250"
+    assert "1 USD" in questions[-1][1]
+
+
+@pytest.mark.parametrize("given", [{"CustomModelARN": MODEL}, {"MaxImagesPerDay": "0"}])
+def test_no_limit_of_images_is_proposed_for_a_model_that_is_paid_by_the_hour_or_where_the_limit_is_given(
+    given: dict[str, str],
+) -> None:
+    questions, ask = answers()
+    assert parameters.complete(TEMPLATE, GIVEN | given, None, ask)["MaxImagesPerDay"] == "0"
+    assert "MaxImagesPerDay" not in [name for name, _, _ in questions]
+
+
+def test_without_a_terminal_images_have_no_limit() -> None:
+    assert complete(GIVEN)["MaxImagesPerDay"] == "0"
+
+
+def test_an_automatic_start_without_a_limit_of_hours_is_refused_with_the_option() -> None:
+    with pytest.raises(UserError, match="--model-max-hours-per-month"):
+        complete(GIVEN | {"ModelAutoStart": "yes"})
+    assert complete(GIVEN | {"ModelAutoStart": "yes", "ModelMaxHoursPerMonth": "1"})["ModelAutoStart"] == "yes"
+
+
+def test_a_limit_of_hours_cannot_be_removed_from_a_stack_that_starts_its_model() -> None:
+    before = complete(GIVEN | {"ModelAutoStart": "yes", "ModelMaxHoursPerMonth": "40"})
+    with pytest.raises(UserError, match="ModelAutoStart"):
+        parameters.complete(TEMPLATE, {"ModelMaxHoursPerMonth": "0"}, before, None)
 
 
 def test_a_wrong_answer_is_prompted_for_once_more_with_the_reason() -> None:
@@ -128,7 +163,7 @@ def refusing(*refused: str) -> parameters.CheckInAccount:
 def test_an_answer_that_the_account_refuses_is_prompted_for_once_more_with_the_reason() -> None:
     questions, ask = answers("taken", "free")
     given = {name: value for name, value in GIVEN.items() if name != "InputBucketName"}
-    given |= {"CustomModelARN": "general", "LabelsofInterest": "*", "MinConfidence": "80"}
+    given |= {"CustomModelARN": "general", "LabelsofInterest": "*", "MinConfidence": "80", "MaxImagesPerDay": "0"}
     values = parameters.complete(TEMPLATE, given, None, ask, refusing("taken"))
     assert values["InputBucketName"] == "free"
     assert [(name, "taken" in text) for name, text, _ in questions] == [

@@ -23,6 +23,7 @@ OUTPUTS = (
         "ModelAutoStart": "no",
         "ModelIdleMinutes": "0",
     }
+    | {"MaxImagesPerDay": "0"}
     | {"ModelIdleStops": "own", "ModelMaxHoursPerMonth": "0", "ExistingBucketName": ""}
 )
 

@@ -21,6 +21,7 @@ from tests.support.fakes import (
     FakeDeadLetters,
     FakeEventSource,
     FakeIdempotencyRecords,
+    FakeImageCounts,
     FakeImages,
     FakeModel,
     FakeModelStates,
@@ -30,6 +31,7 @@ from tests.support.fakes import (
     FakeTelemetry,
     FakeTopic,
     batch_of,
+    day_limit,
 )
 
 SMUT = Label("leaf-smut", 97.0)
@@ -92,6 +94,7 @@ class Bench:
             predictions_queue=self.predictions_queue,
             event_source=FakeEventSource(),
             model_use=FakeModelStates(),
+            day_limit=day_limit(FakeImageCounts()),
             rules=rules(("*", 60)),
             own_buckets=frozenset({"predictions"}),
             batch=batch,

@@ -41,6 +41,7 @@ CHANGES = {
     "ModelIdleMinutes": "30",
     "ModelIdleStops": "any",
     "ModelMaxHoursPerMonth": "40",
+    "MaxImagesPerDay": "500",
     "DatabaseName": "leaves",
     "Tracing": "yes",
     "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
@@ -106,7 +107,9 @@ def test_the_stage_is_written_once_the_stack_exists(account: FakeAccount, config
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_each_parameter_can_be_changed_alone_and_is_kept(account: FakeAccount, config: Path, name: str) -> None:
-    run(account, config, REQUIRED)
+    # An automatic start needs a limit of hours.
+    limit = {"ModelMaxHoursPerMonth": "20"} if name == "ModelAutoStart" else {}
+    run(account, config, REQUIRED | limit)
     before = account.cloudformation.parameters
     run(account, config, {name: CHANGES[name]})
     assert account.cloudformation.parameters == before | {name: CHANGES[name]}
