@@ -11,6 +11,7 @@ from chalicelib.domain.model import RUNNING
 from chalicelib.domain.rules import ANY_LABEL, normalized_label
 from labelwatch.doctor.check import Outcome, failed, passed, warned
 from labelwatch.doctor.deployment import Deployment
+from labelwatch.shared import image_limit
 
 GENERAL = "Rekognition's general labels, which need no model."
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
@@ -62,14 +63,21 @@ def check_labels(deployment: Deployment) -> Iterator[Outcome]:
 
 
 def check_polling(deployment: Deployment) -> Iterator[Outcome]:
-    """Whether both queues are polled; that of the images only while the model runs."""
+    """Whether both queues are polled; that of the images only while the model runs, up to the limit of the day."""
     status = deployment.model.get("Status", "not found") if deployment.uses_custom_model else RUNNING
+    today = image_limit.images_today(deployment.client("dynamodb"), deployment.values)
+    is_polled = status == RUNNING and not today.limit_reached
     problems = [
-        *_polling_problems(deployment, "Images", "detect", is_polled=status == RUNNING),
+        *_polling_problems(deployment, "Images", "detect", is_polled=is_polled),
         *_polling_problems(deployment, "Predictions", "notify", is_polled=True),
     ]
     yield from problems
-    if not problems:
+    if today.limit_reached:
+        yield warned(
+            f"{image_limit.PARAMETER}: {today}. Other images wait.",
+            "If they must not wait, run `labelwatch up` with a higher --max-images-per-day.",
+        )
+    elif not problems:
         yield passed("On." if status == RUNNING else f"Paused, as the model is {status}.")
 
 

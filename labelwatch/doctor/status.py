@@ -11,7 +11,7 @@ from chalicelib.settings import GENERAL_MODEL
 from labelwatch.doctor.check import AWS_ERRORS, outcome_of
 from labelwatch.doctor.deployment import Deployment
 from labelwatch.doctor.model import PAUSED, POLLED
-from labelwatch.shared import stacks
+from labelwatch.shared import image_limit, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.queues import queue_depth
 from labelwatch.shared.stacks import Stack
@@ -112,6 +112,10 @@ def _alerts_today(deployment: Deployment) -> int:
     return sum(page["Count"] for page in pages)
 
 
+def _image_limit(deployment: Deployment) -> str:
+    return str(image_limit.images_today(deployment.client("dynamodb"), deployment.values))
+
+
 def _picture_links(deployment: Deployment) -> int:
     links = LinkTable(deployment.client("dynamodb"), deployment.values["TableName"]).all()
     now = datetime.now(UTC)
@@ -131,6 +135,7 @@ READERS: dict[str, Callable[[Deployment], Value]] = {
     "prediction_dead_letters": _depth("PredictionsDeadLettersUrl"),
     "subscribers_of_alerts": _subscribers(lambda subscribers: subscribers.alerts),
     "subscribers_of_alarms": _subscribers(lambda subscribers: subscribers.operations),
+    "image_limit_today": _image_limit,
     "images_predicted_today": _images_today,
     "images_alerted_today": _alerts_today,
     "picture_links": _picture_links,

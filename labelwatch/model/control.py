@@ -9,13 +9,14 @@ from chalicelib.adapters.rekognition import ModelVersion, version_name
 from chalicelib.adapters.sqs import Queue
 from chalicelib.domain.model import RUNNING, STARTABLE, STARTING, STOPPING
 from chalicelib.settings import GENERAL_MODEL
-from labelwatch.shared import stacks
+from labelwatch.shared import image_limit, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.image_limit import ImagesToday
 from labelwatch.shared.text import counted
 
-OUTPUTS = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart")
+OUTPUTS = ("CustomModelARN", "ImagesQueueArn", "ImagesQueueUrl", "TableName", "ModelAutoStart", image_limit.PARAMETER)
 COST = "about 4 USD per hour and inference unit, until you stop it"
 
 # https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
@@ -30,6 +31,7 @@ class StackModel(NamedTuple):
     queue: Queue
     model_states: ModelStateTable
     auto_start: bool
+    images_today: Callable[[], ImagesToday]
 
 
 def from_stack(account: Account, name: str) -> StackModel:
@@ -39,25 +41,28 @@ def from_stack(account: Account, name: str) -> StackModel:
         raise UserError(
             f"Stack {name} uses Rekognition's general labels, which need no model. Pass --stack to name another stack."
         )
+    dynamodb = account.client("dynamodb")
     return StackModel(
         ModelVersion(account.client("rekognition"), outputs["CustomModelARN"]),
         EventSourceMapping(account.client("lambda"), outputs["ImagesQueueArn"], f"{name}-detect"),
         Queue(account.client("sqs"), outputs["ImagesQueueUrl"]),
-        ModelStateTable(account.client("dynamodb"), outputs["TableName"]),
+        ModelStateTable(dynamodb, outputs["TableName"]),
         outputs["ModelAutoStart"] == "yes",
+        lambda: image_limit.images_today(dynamodb, outputs),
     )
 
 
 def status_text(model: StackModel) -> str:
     """The status of the model for the terminal, a line for each value; lines are never folded."""
     status, mappings, state = model.version.status(), model.mapping.states(), model.model_states.load()
+    today = model.images_today()
     started_at = state.started_at if state.model == model.version.name else None
     started_by = f"Labelwatch, {started_at:%Y-%m-%d %H:%M} (UTC)" if started_at else "a person or another tool"
     values = {
         "Model": status,
         "ARN": model.version.name,
         "Started by": started_by if status in {RUNNING, STARTING, STOPPING} else "not running",
-        "Polling": ", ".join(_polling(mapping, status) for mapping in mappings.values())
+        "Polling": ", ".join(_polling(mapping, status, today) for mapping in mappings.values())
         or "off. The function detect is not deployed.",
         "Images waiting": f"{model.queue.waiting():,}",
         f"Hours in {state.month}" if state.month else "Hours": f"{state.seconds / 3600:.1f} of runs by ModelAutoStart",
@@ -113,11 +118,13 @@ def stop(model: StackModel, terminal: Terminal, wait: Callable[[], None]) -> Non
     _print_stopped(f"Model: {end}. The model costs nothing now.", model, terminal)
 
 
-def _polling(mapping: str, status: str) -> str:
+def _polling(mapping: str, status: str, today: ImagesToday) -> str:
     """Whether the images queue is polled, and when a pause ends."""
     polling = _POLLING.get(mapping, mapping)
     if polling != "paused":
         return polling
+    if today.limit_reached:
+        return f"paused. {image_limit.PARAMETER}: {today}"
     return f"paused. It resumes within a minute{'' if status == RUNNING else ' after the model starts'}."
 
 

@@ -126,6 +126,7 @@ def _healthy() -> dict[str, Any]:
         "apigateway.get_stage": {"methodSettings": LIMITS},
         "iam.simulate_principal_policy": FakeIam().simulate,
         "glue.get_table": table,
+        "dynamodb.get_item": {},
         "dynamodb.query": {"Count": 3, "Items": []},
     }
 

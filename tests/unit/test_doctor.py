@@ -462,3 +462,40 @@ def test_a_value_that_cannot_be_read_is_null_with_its_reason(account: FakeDeploy
     assert status["values"]["images_alerted_today"] is None
     assert "dynamodb:Query" in status["unreadable"]["images_alerted_today"]
     assert status["values"]["model"] == "RUNNING"
+
+
+def image_limit(most: int, images: int) -> Answers:
+    item = {"Item": {"images": {"N": str(images)}}}
+    return settings(MaxImagesPerDay=str(most)) | {"dynamodb.get_item": item}
+
+
+def test_a_limit_of_images_that_is_reached_is_a_warning_and_polling_must_be_paused(
+    account: FakeDeployedAccount,
+) -> None:
+    account.answers |= image_limit(500, 500) | mappings(ImagesQueueArn=["Disabled"])
+    found = finding_of(account, "Polling")
+    assert (found.result, "500 of 500" in found.found) == (Result.WARN, True)
+    account.answers |= mappings()
+    assert [finding.result for finding in findings(account) if finding.check == "Polling"] == [Result.FAIL, Result.WARN]
+
+
+@pytest.mark.parametrize(("most", "images"), [(500, 499), (0, 7000)])
+def test_below_the_limit_of_images_polling_must_be_on(account: FakeDeployedAccount, most: int, images: int) -> None:
+    account.answers |= image_limit(most, images)
+    assert finding_of(account, "Polling").result == Result.PASS
+    account.answers |= mappings(ImagesQueueArn=["Disabled"])
+    assert finding_of(account, "Polling").result == Result.FAIL
+
+
+@pytest.mark.parametrize(
+    ("most", "images", "shown"),
+    [(0, 0, "no limit"), (500, 7, "7 of 500"), (1000, 1000, "1,000 of 1,000, reached")],
+)
+def test_the_status_has_the_images_of_today_and_their_limit(
+    account: FakeDeployedAccount, most: int, images: int, shown: str
+) -> None:
+    account.answers |= image_limit(most, images)
+    fake: Any = account
+    status = read_status(fake, STACK)
+    assert str(status.values["image_limit_today"]).startswith(shown)
+    assert max(map(len, status.as_text().splitlines())) <= 80

@@ -9,6 +9,7 @@ from chalicelib.domain.model import ModelState
 from labelwatch.model import control
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.image_limit import ImagesToday
 from tests.support.builders import MODEL, NOW
 from tests.support.fakes import FakeBacklog, FakeModelStates, FakeModelVersion
 
@@ -51,7 +52,8 @@ class TerminalSession:
         self.waits = 0
         self.on_wait: Callable[[], None] = lambda: None
         self.mapping = FakeEventSourceMapping()
-        parts: Any = (version, self.mapping, self.backlog, self.model_states, auto_start)
+        self.today = ImagesToday(0, 0, limit_reached=False)
+        parts: Any = (version, self.mapping, self.backlog, self.model_states, auto_start, lambda: self.today)
         self.model = control.StackModel(*parts)
         self._output = io.StringIO()
         self._accepts = accepts
@@ -234,3 +236,10 @@ def test_a_stack_without_a_model_of_its_own_is_an_error(outputs: dict[str, str],
     account: Any = FakeStacks(outputs)
     with pytest.raises(UserError, match=phrase):
         control.from_stack(account, "labelwatch-prod")
+
+
+def test_the_status_says_that_the_images_of_the_day_are_used_up() -> None:
+    session = TerminalSession(FakeModelVersion("RUNNING"))
+    session.today = ImagesToday(500, 500, limit_reached=True)
+    assert "500 of 500" in session.status()["Polling"]
+    assert "00:00 (UTC)" in session.status()["Polling"]
