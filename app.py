@@ -102,5 +102,7 @@ def health() -> Response:
 
 @app.middleware("http")
 def format_response(request: Request, respond: Callable[[Request], Response]) -> Response:
-    """Every error in one shape, and the CORS header."""
-    return rest.formatted(respond(request), config.upload_origin)
+    """Every error in one shape, the CORS header, and a line of the log for each request."""
+    response = rest.formatted(respond(request), config.upload_origin)
+    service.log_request(rest.logged(request, response))
+    return response

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from chalice.app import AuthResponse, AuthRoute, Chalice, Response
+from chalice.app import AuthResponse, AuthRoute, Chalice, Request, Response
 from msgspec import Struct
 
 from chalicelib import __version__
@@ -131,6 +131,22 @@ def formatted(response: Response, origin: str) -> Response:
     if origin:
         response.headers["Access-Control-Allow-Origin"] = origin
     return response
+
+
+def logged(request: Request, response: Response) -> dict[str, object]:
+    """What the log has of a request: no header, no body and no id of a link, since the log's readers could use them.
+
+    `client` is None on the routes that are open without a token.
+    """
+    context = request.context
+    return {
+        "client": context.get("authorizer", {}).get("principalId"),
+        "method": request.method,
+        "route": context.get("resourcePath"),
+        "status": response.status_code,
+        "source_ip": context.get("identity", {}).get("sourceIp"),
+        "request_id": context.get("requestId"),
+    }
 
 
 def _no_page() -> Response:

@@ -174,6 +174,12 @@ class Service:
         )
         return _flushing(telemetry, step)
 
+    @cached_property
+    def log_request(self) -> Callable[[dict[str, object]], None]:
+        """Writes a line of the log for a request to the REST API."""
+        telemetry = self._telemetry("api")
+        return lambda fields: telemetry.info("request", **fields)
+
     def as_html(self, page: Page | None) -> str:
         """The page for people; None is the page of a link that does not work."""
         return pages.as_html(page, self.zone, [label.name for label in self.settings.labels_of_interest])

@@ -149,20 +149,36 @@ def metrics() -> str:
 def _alarm(name: str, resource: dict[str, Any]) -> Iterator[str]:
     alarm = resource["Properties"]
     periods = alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
+    metrics = [metric["MetricStat"] for metric in alarm.get("Metrics", []) if "MetricStat" in metric]
+    seconds = periods * (metrics[0] if metrics else alarm)["Period"]
     threshold, compared = alarm["Threshold"], alarm["ComparisonOperator"]
     limit = f"`{threshold['Ref']}`" if isinstance(threshold, dict) else f"{threshold:,}"
     yield f"### `{name}`"
     yield _text(alarm["AlarmDescription"])
     facts = [
-        ("Metric", f"`{alarm['MetricName']}` of `{alarm['Namespace']}`, {alarm['Statistic'].lower()}"),
+        ("Metric", _metric_of_alarm(alarm)),
         (
             "Threshold",
-            f"{'at least' if 'OrEqual' in compared else 'over'} {limit} for {periods * alarm['Period']:,} seconds",
+            f"{'at least' if 'OrEqual' in compared else 'over'} {limit} for {seconds:,} seconds",
         ),
     ]
     if "Condition" in resource:
         facts.append(("Exists", f"only where the template's condition `{resource['Condition']}` is true"))
     yield definitions(facts)
+
+
+def _metric_of_alarm(alarm: dict[str, Any]) -> str:
+    """The metric; in place of metric math, its expression and its metrics."""
+    if "Metrics" not in alarm:
+        return f"`{alarm['MetricName']}` of `{alarm['Namespace']}`, {alarm['Statistic'].lower()}"
+    expressions = [f"`{part['Expression']}`" for part in alarm["Metrics"] if "Expression" in part]
+    metrics = [
+        f"`{part['Id']}` is `{part['MetricStat']['Metric']['MetricName']}` of "
+        f"`{part['MetricStat']['Metric']['Namespace']}`, {part['MetricStat']['Stat'].lower()}"
+        for part in alarm["Metrics"]
+        if "MetricStat" in part
+    ]
+    return "; ".join([*expressions, *metrics])
 
 
 def _text(value: str | dict[str, str]) -> str:

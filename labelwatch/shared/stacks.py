@@ -291,13 +291,15 @@ def compact(template: dict[str, Any]) -> str:
     return json.dumps(template, separators=(",", ":"))
 
 
+_TEXTS = {"Description", "ConstraintDescription"}
+
+
 def inline(template: dict[str, Any]) -> str:
     """The template for an API call, without the texts that only the console's form and its results show."""
     parts = {name: part for name, part in template.items() if name != "Metadata"}
-    for name, text in (("Parameters", "ConstraintDescription"), ("Outputs", "Description")):
-        items = template.get(name, {}).items()
-        parts[name] = {item: {key: value for key, value in of.items() if key != text} for item, of in items}
-    return compact({name: part for name, part in parts.items() if part})
+    for name in {"Parameters", "Outputs"} & parts.keys():
+        parts[name] = {item: {key: of[key] for key in of if key not in _TEXTS} for item, of in parts[name].items()}
+    return compact(parts)
 
 
 def _template_source(template: dict[str, Any] | str) -> dict[str, str]:

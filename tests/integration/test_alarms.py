@@ -11,6 +11,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from chalicelib.telemetry import METRICS
 from checks.transform import transform
+from labelwatch.deploy import packaging
 from labelwatch.shared.project import PROJECT
 from tests.support.template import Template, function_roles, functions, guards, resources
 
@@ -21,8 +22,13 @@ def alarms(template: Template) -> dict[str, Template]:
     return resources(template, "AWS::CloudWatch::Alarm")
 
 
-def dimensions(alarm: Template) -> dict[str, Any]:
-    return {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+def metric_alarms(template: Template) -> dict[str, Template]:
+    """The alarms on one metric, without metric math."""
+    return {name: alarm for name, alarm in alarms(template).items() if "MetricName" in alarm}
+
+
+def dimensions(metric: Template) -> dict[str, Any]:
+    return {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
 
 
 def takes_tags(kind: str) -> bool:
@@ -38,7 +44,7 @@ def tags_of(resource: Template) -> dict[str, Any]:
 
 
 def test_every_alarm_goes_to_the_operations_topic(template: Template) -> None:
-    assert [alarm["AlarmActions"] for alarm in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 12
+    assert [alarm["AlarmActions"] for alarm in alarms(template).values()] == [[{"Ref": "OperationsTopic"}]] * 15
 
 
 def test_the_pages_for_operators_name_every_alarm_and_no_other(template: Template) -> None:
@@ -62,7 +68,7 @@ def alarms_on(template: Template, queue: str) -> set[tuple[str, str, int, int]]:
             alarm["Threshold"],
             alarm["Period"] * alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]),
         )
-        for alarm in alarms(template).values()
+        for alarm in metric_alarms(template).values()
         if dimensions(alarm) == {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}
         and alarm["ComparisonOperator"] == "GreaterThanThreshold"
     }
@@ -77,7 +83,7 @@ def test_each_new_dead_letter_is_an_alarm_and_each_that_stays_for_an_hour(templa
 
 
 def test_a_new_dead_letter_that_cloudwatch_counts_15_minutes_late_is_an_alarm(template: Template) -> None:
-    arrivals = [alarm for alarm in alarms(template).values() if alarm["MetricName"] == "NumberOfMessagesSent"]
+    arrivals = [alarm for alarm in metric_alarms(template).values() if alarm["MetricName"] == "NumberOfMessagesSent"]
     assert [alarm["Period"] * (alarm["EvaluationPeriods"] - 1) for alarm in arrivals] == [900, 900]
 
 
@@ -117,7 +123,57 @@ def test_a_missing_subscription_check_is_an_alarm_like_an_inactive_subscription(
 
 
 def test_no_alarm_is_on_errors_or_throttles_which_happen_by_design(template: Template) -> None:
-    assert {alarm["MetricName"] for alarm in alarms(template).values()} & {"Errors", "Throttles"} == set()
+    of_functions = {
+        name for name, alarm in metric_alarms(template).items() if alarm["MetricName"] in {"Errors", "Throttles"}
+    }
+    assert of_functions == {"AuthorizeErrorsAlarm"}  # its function raises only where no client can be admitted
+
+
+# Chalice's names in both deployments, and those that CloudFormation's own API and function have.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+@pytest.mark.parametrize(
+    ("name", "metric", "chalice", "cloudformation"),
+    [
+        ("ApiErrorsAlarm", "5XXError", {"ApiName": "labelwatch"}, {"ApiName": {"Ref": "AWS::StackName"}}),
+        (
+            "AuthorizeErrorsAlarm",
+            "Errors",
+            {"FunctionName": {"Fn::Sub": "${AWS::StackName}-authorize"}},
+            {"FunctionName": {"Ref": "Authorize"}},
+        ),
+    ],
+)
+def test_an_error_of_the_api_or_of_authorize_is_an_alarm_in_both_deployments(
+    template: Template, name: str, metric: str, chalice: dict[str, Any], cloudformation: dict[str, Any]
+) -> None:
+    of_chalice = packaging.resources()["Resources"][name]["Properties"]
+    assert (dimensions(of_chalice), dimensions(alarms(template)[name])) == (chalice, cloudformation)
+    assert (of_chalice["MetricName"], of_chalice["Statistic"], of_chalice["Threshold"]) == (metric, "Sum", 0)
+
+
+def test_the_names_in_the_alarms_are_those_of_the_api(template: Template) -> None:
+    assert template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"] == {
+        "Ref": "AWS::StackName"
+    }
+    assert json.loads((PROJECT / ".chalice" / "config.json").read_text())["app_name"] == "labelwatch"
+
+
+def test_a_model_that_runs_for_four_hours_without_an_image_is_an_alarm_whoever_started_it(template: Template) -> None:
+    alarm = alarms(template)["ModelUnusedAlarm"]
+    expression, running, handled = alarm["Metrics"]
+    assert expression["Expression"] == "IF(FILL(handled, 0) > 0, 0, running)"
+    metrics = {part["Id"]: part["MetricStat"] for part in (running, handled)}
+    assert {name: (stat["Metric"]["MetricName"], stat["Stat"]) for name, stat in metrics.items()} == {
+        "running": ("ModelRunning", "Minimum"),
+        "handled": ("NumberOfMessagesDeleted", "Sum"),
+    }
+    assert [dimensions(stat["Metric"]) for stat in metrics.values()] == [
+        {"service": "manage_model", "stack": {"Ref": "AWS::StackName"}},
+        {"QueueName": {"Fn::GetAtt": ["ImagesQueue", "QueueName"]}},
+    ]
+    assert {stat["Period"] * alarm["EvaluationPeriods"] for stat in metrics.values()} == {4 * 3600}
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+    assert template["Resources"]["ModelUnusedAlarm"]["Condition"] == "UsesCustomModel"
 
 
 def dashboard(template: Template, *, conditions: bool = True) -> Template:
@@ -125,6 +181,7 @@ def dashboard(template: Template, *, conditions: bool = True) -> Template:
     (board,) = resources(template, "AWS::CloudWatch::Dashboard").values()
     text, variables = board["DashboardBody"]["Fn::Sub"]
     for name, alarm in (
+        ("AlarmOfAModel", "ModelUnusedAlarm"),
         ("AlarmOfAnExistingBucket", "IngestDropsAlarm"),
         ("AlarmOfALimit", "ModelHoursAlarm"),
         ("AlarmOfADayLimit", "ImagesPerDayAlarm"),

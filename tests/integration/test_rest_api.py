@@ -116,6 +116,64 @@ def test_an_internal_error_is_500_in_the_shape_of_all_errors_and_the_log_has_no_
     assert token not in caplog.text
 
 
+def requests_in(log: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """The lines of the log for requests, in the order of the requests."""
+    return [vars(record) for record in log.records if record.getMessage() == "request"]
+
+
+def everything_in(log: pytest.LogCaptureFixture) -> str:
+    return "\n".join(str(vars(record)) for record in log.records)
+
+
+def event_of(path: str, method: str = "GET", **changes: Any) -> dict[str, Any]:
+    """A request as API Gateway sends it; the path has its parameters by their names."""
+    return {
+        "requestContext": {
+            "httpMethod": method,
+            "resourcePath": path,
+            "identity": {"sourceIp": "192.0.2.7"},
+            "requestId": "request-1",
+        },
+        "headers": JSON,
+        "body": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "isBase64Encoded": False,
+    } | changes
+
+
+@pytest.mark.parametrize(("body", "status"), [(b'{"filename": "leaf.jpg"}', 201), (b'{"filename": 7}', 400)])
+def test_the_log_has_client_route_status_and_source_of_a_request_and_not_its_token(
+    app: ModuleType, token: str, caplog: pytest.LogCaptureFixture, body: bytes, status: int
+) -> None:
+    post(app, body, Authorization=f"Bearer {token}")
+    (line,) = requests_in(caplog)
+    found = {name: line[name] for name in ("client", "method", "route", "status", "source_ip")}
+    assert found == {
+        "client": "camera-north", "method": "POST", "route": "/uploads", "status": status, "source_ip": "127.0.0.1",
+    }  # fmt: skip
+    assert token.rpartition("_")[2] not in everything_in(caplog)
+
+
+def test_the_log_has_a_request_that_failed_with_its_id(app: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    app.app(event_of("/uploads", "POST", body="{}"), None)  # without the authorizer's answer, which is a bug
+    (line,) = requests_in(caplog)
+    assert (line["status"], line["client"], line["request_id"]) == (500, None, "request-1")
+
+
+def test_the_log_has_no_id_of_a_link_which_opens_a_picture(
+    app: ModuleType,
+    token: str,  # noqa: ARG001 - its table exists
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    link_id = "a" * 32
+    app.app(event_of("/p/{link_id}", pathParameters={"link_id": link_id}), None)
+    (line,) = requests_in(caplog)
+    assert (line["route"], line["status"], line["source_ip"]) == ("/p/{link_id}", 404, "192.0.2.7")
+    assert link_id not in everything_in(caplog)
+
+
 def test_the_definition_that_chalice_deploy_sends_is_the_template_s(app: ModuleType, template: dict[str, Any]) -> None:
     deployed = {
         "api_handler_name": "labelwatch-prod",
@@ -126,6 +184,9 @@ def test_the_definition_that_chalice_deploy_sends_is_the_template_s(app: ModuleT
     definition = filled_in(template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"])
     # Chalice cannot set it: there the function refuses what is no token.
     del definition["securityDefinitions"]["authorize"]["x-amazon-apigateway-authorizer"]["identityValidationExpression"]
+    # Chalice names the API after the app, CloudFormation after its stack.
+    assert definition["info"].pop("title") == {"Ref": "AWS::StackName"}
+    assert sent["info"].pop("title") == "labelwatch"
     assert definition == sent
 
 
@@ -138,6 +199,8 @@ def filled_in(definition: Any) -> Any:
         "Authorize.Arn": f"{HANDLER}-authorize",
     }
     if isinstance(definition, dict):
+        if definition == {"Ref": "AWS::StackName"}:
+            return definition
         if set(definition) == {"Fn::Sub"}:
             return re.sub(r"\$\{([^}]+)\}", lambda match: values[match[1]], definition["Fn::Sub"])
         return {name: filled_in(value) for name, value in definition.items()}

@@ -172,12 +172,10 @@ def test_labelwatch_up_can_send_its_template_without_a_bucket(record_property: C
 def test_the_inline_template_differs_only_in_texts_of_the_console() -> None:
     template = packaging.resources()
     sent = json.loads(inline(template))
-    texts = [
-        template.pop("Metadata"),
-        *(parameter.pop("ConstraintDescription", None) for parameter in template["Parameters"].values()),
-        *(output.pop("Description") for output in template["Outputs"].values()),
-    ]
-    assert all(texts[:1])
+    del template["Metadata"]
+    for part in (*template["Parameters"].values(), *template["Outputs"].values()):
+        del part["Description"]
+        part.pop("ConstraintDescription", None)
     assert sent == template
 
 

@@ -39,7 +39,7 @@ FILES = {
     "AuthorizeRole": ["tests/e2e/test_tokens.py", "tests/e2e/test_uploads.py"],
     "ApiHandlerRole": ["tests/e2e/test_uploads.py", "tests/e2e/test_pipeline.py", "tests/e2e/test_roles.py"],
     "CheckSubscriptionsRole": ["tests/e2e/test_roles.py"],
-    "ManageModelRole": ["tests/e2e/test_model.py"],
+    "ManageModelRole": ["tests/e2e/test_model.py", "tests/e2e/test_image_limit.py"],
 }
 WITH_ALL = sorted({file for files in FILES.values() for file in files})
 WIDTH_OF_A_LOG = 200
