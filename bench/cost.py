@@ -14,6 +14,7 @@ from rich.console import Console
 from bench import month
 from bench.month import CallCounts, Stack, Template
 from labelwatch.deploy import package
+from labelwatch.deploy.parameters import PROPOSED_IMAGE_LIMIT
 from labelwatch.shared import pricing
 from labelwatch.shared.pricing import Amounts, Prices
 from labelwatch.shared.project import PROJECT
@@ -25,6 +26,9 @@ COUNTS = PROJECT / "bench" / "calls.json"
 VOLUMES = (1_000, 100_000, 10_000_000)
 DEAREST_ARRIVAL, CHEAPEST_ARRIVAL = "one by one", "burst"
 RUNNING = {"always": month.HOURS, "8 hours a day": 8 * month.DAYS, "an hour a day": month.DAYS}
+# ModelUnusedAlarm begins after so many; a line of the log for each request of the REST API has about so many bytes.
+UNUSED_HOURS = 4
+REQUEST_LOG_GB = 250e-9
 # The lines of the table, by the groups of amounts that they sum up.
 LINES = {
     "kept": "Images and rows kept, in S3",
@@ -108,6 +112,18 @@ def render(counts: CallCounts, prices: Prices, template: Template) -> str:
         most_requests=f"{month.most_requests_a_month(stack) / 1e6:,.0f} million",
         most_requests_usd=_usd(month.most_requests_a_month(stack) * prices.cost(month.REQUEST_AMOUNTS)),
         out_usd=_usd(prices.cost({"out GB": 1})),
+        worst_table=_worst_table(counts, prices, stack),
+        uploads_per_day=month.UPLOADS_PER_CLIENT_AND_DAY,
+        proposed_limit=PROPOSED_IMAGE_LIMIT,
+        images_a_second=f"{stack.images_at_once / counts.model_seconds:.0f}",
+        largest_megabytes=month.LARGEST_IMAGE_GB * 1000,
+        alerts_a_second=month.ALERTS_A_SECOND,
+        alarm_usd=_usd(prices.cost({"cloudwatch alarm metrics": 1})),
+        limit_usd=_usd(prices.cost(month.limit_amounts(0))),
+        limit_writes_usd=_usd(prices.cost({"dynamodb UpdateItem": 2e6})),
+        log_usd=_usd(prices.cost({"logs GB written": REQUEST_LOG_GB * 1e6})),
+        forgotten_usd=_usd(prices.cost({"model hours": month.HOURS})),
+        unused_usd=_usd(prices.cost({"model hours": UNUSED_HOURS})),
         log_bytes=month.ACCESS_LOG_GB_PER_REQUEST * 1e9,
     )
 
@@ -152,6 +168,31 @@ def _model_table(counts: CallCounts, prices: Prices) -> str:
         f"| {name} | {hours:,.0f} | {_usd(prices.cost({'model hours': hours}))} | {hours * images_an_hour:,.0f} |"
         for name, hours in RUNNING.items()
     )
+
+
+def _worst_table(counts: CallCounts, prices: Prices, stack: Stack) -> str:
+    """The worst case of a month: images that one client uploads, and those of them that the model analyses."""
+    pages = month.most_pages_a_month(stack) * prices.cost(month.page_amounts(counts, stack))
+    unlimited = month.most_images_a_month(counts, stack)
+    uploads = round(month.UPLOADS_PER_CLIENT_AND_DAY * month.DAYS)
+    rows = {
+        "without guards": (unlimited, unlimited),
+        "default settings": (uploads, uploads),
+        f"and `MaxImagesPerDay` {PROPOSED_IMAGE_LIMIT:,}": (uploads, round(PROPOSED_IMAGE_LIMIT * month.DAYS)),
+    }
+    lines = []
+    for name, (images, analysed) in rows.items():
+        model = _general_labels_at_most(prices, analysed)
+        others = prices.cost(month.worst_amounts(images, counts, stack))
+        costs = [model, others, pages, model + others + pages]
+        lines.append(f"| {name} | {images:,} | {analysed:,} | {' | '.join(map(_usd, costs))} |")
+    return "\n".join(lines)
+
+
+def _general_labels_at_most(prices: Prices, images: int) -> float:
+    """As the price list says; images beyond its last step have the price of that step."""
+    listed = min(images, sum(step.images for step in prices.general_labels.steps))
+    return prices.general_labels.cost(listed) + (images - listed) * prices.general_labels.steps[-1].usd
 
 
 def _general_labels(prices: Prices) -> str:

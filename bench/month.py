@@ -16,6 +16,11 @@ EMAIL_SUBSCRIBERS = 3
 SHARE_PRESIGNED = 0.5
 OPENINGS_PER_ALERTED_IMAGE = 1
 ACCESS_LOG_GB_PER_REQUEST = 500e-9
+# The worst case: the largest image that a presigned upload takes, and the uploads of a client a day by default.
+LARGEST_IMAGE_GB = 0.015
+UPLOADS_PER_CLIENT_AND_DAY = 10_000
+# app.py: two batches of `notify` at once, each with three alerts a second.
+ALERTS_A_SECOND = 6
 QUERIES = 30
 
 HOURS = 730
@@ -84,6 +89,7 @@ class Stack(Struct, frozen=True):
     dashboards: int
     log_days: int
     access_log_days: int
+    images_at_once: int
     limits: dict[str, float]
 
     @property
@@ -114,6 +120,7 @@ def stack_of(template: Template) -> Stack:
         dashboards=len(by_type.get("AWS::CloudWatch::Dashboard", {})),
         log_days=max(group["RetentionInDays"] for group in by_type["AWS::Logs::LogGroup"].values()),
         access_log_days=next(rule["ExpirationInDays"] for rule in lifecycle_rules if rule["Id"] == "access-logs"),
+        images_at_once=_images_at_once(functions["Detect"]),
         limits=_limits(by_type["AWS::Serverless::Api"]),
     )
 
@@ -121,6 +128,14 @@ def stack_of(template: Template) -> Stack:
 def _limits(apis: dict[str, Template]) -> dict[str, float]:
     settings = [setting for api in apis.values() for setting in api["MethodSettings"]]
     return {setting["ResourcePath"]: float(setting["ThrottlingRateLimit"]) for setting in settings}
+
+
+def _images_at_once(detect: Template) -> int:
+    """How many images all batches of `detect` have at the model."""
+    return sum(
+        int(event["Properties"]["ScalingConfig"]["MaximumConcurrency"]) * int(event["Properties"]["BatchSize"])
+        for event in detect["Events"].values()
+    )
 
 
 def scheduled_functions(template: Template) -> dict[str, str]:
@@ -200,6 +215,31 @@ def alert_amounts(counts: CallCounts) -> Amounts:
     run = counts.runs["one by one, direct"]
     calls = {name: count for name, count in run.calls["Notify"].items() if not name.startswith("s3 ")}
     return _sum((1 / run.alerts, calls), (1, {"sns e-mails": EMAIL_SUBSCRIBERS}))
+
+
+def most_images_a_month(counts: CallCounts, stack: Stack) -> int:
+    """How many images `detect` can analyse in a month, without any limit."""
+    return round(stack.images_at_once / counts.model_seconds * HOURS * 3600)
+
+
+def worst_amounts(images: int, counts: CallCounts, stack: Stack) -> Amounts:
+    """What so many images take at most, all but the model: of the largest size, and all of interest."""
+    alerts = min(images, ALERTS_A_SECOND * HOURS * 3600)
+    return _sum(
+        (1, image_amounts(images, "one by one", counts, stack)),
+        (alerts, alert_amounts(counts)),
+        (images, {"kept GB": LARGEST_IMAGE_GB - IMAGE_GB}),
+    )
+
+
+def limit_amounts(images: int) -> Amounts:
+    """What MaxImagesPerDay takes at most for so many images that come one by one: two writes each."""
+    return {
+        "cloudwatch alarm metrics": 1,
+        "cloudwatch custom metrics": 1,
+        "dynamodb UpdateItem": 2 * images,
+        "dynamodb GetItem": _TIMES_A_MONTH["minute"],
+    }
 
 
 def most_pages_a_month(stack: Stack) -> float:

@@ -12,7 +12,7 @@ def api_url(endpoint: str, api: str) -> str:
 
 
 def adapt_to_local_aws(template: dict[str, Any], endpoint: str) -> dict[str, Any]:
-    """The template with the API's local address, and with plain slashes in the paths that have limits of their own."""
+    """The template with the API's local address, plain slashes in the paths of limits, and no metric math."""
     changed: dict[str, Any] = copy.deepcopy(template)
     address = {"Fn::Sub": api_url(endpoint, "${RestAPI}")}
     if "ApiUrl" in changed.get("Outputs", {}):
@@ -24,4 +24,12 @@ def adapt_to_local_aws(template: dict[str, Any], endpoint: str) -> dict[str, Any
             variables["API_URL"] = address
         for limits in properties.get("MethodSettings", []):
             limits["ResourcePath"] = limits["ResourcePath"].replace("/~1", "/").replace("~1", "/")
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in properties:
+            properties |= _first_metric(properties.pop("Metrics"))
     return changed
+
+
+def _first_metric(metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """The properties of an alarm on the first metric alone: the local AWS evaluates no alarm."""
+    stat = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
+    return {**stat["Metric"], "Period": stat["Period"], "Statistic": stat["Stat"]}
