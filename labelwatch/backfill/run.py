@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from labelwatch.backfill.estimate import estimate
 from labelwatch.backfill.listing import Listing, Predictions
 from labelwatch.backfill.send import Batch, Sender, batches
 from labelwatch.backfill.target import check
-from labelwatch.shared import stacks
+from labelwatch.shared import image_limit, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import CtrlCError, UserError
@@ -31,6 +32,7 @@ _OUTPUTS = (
     "CustomModelARN",
     "ModelAutoStart",
     "ModelMaxHoursPerMonth",
+    image_limit.PARAMETER,
     "DashboardUrl",
 )
 _RETENTION = "MessageRetentionPeriod"
@@ -117,6 +119,10 @@ def _forecast(account: Account, outputs: Mapping[str, str], images: int, units: 
         yield _model_sentence(account, model, auto_start=outputs["ModelAutoStart"] == "yes")
     if limit := _monthly_limit_sentence(outputs, hours, units):
         yield limit
+    days = _days(int(outputs[image_limit.PARAMETER]), images)
+    if days > 1:
+        hours = max(hours or 0, (days - 1) * 24)
+        yield f"{image_limit.PARAMETER} is {outputs[image_limit.PARAMETER]}: the backfill takes {days:,} days."
     if waiting := queue_depth(sqs, url):
         yield f"{counted(waiting, 'message')} already queued; waiting images will be sent again."
     # SQS deletes messages after the retention period without a notice.
@@ -125,8 +131,14 @@ def _forecast(account: Account, outputs: Mapping[str, str], images: int, units: 
     if hours and hours > retention_hours:
         raise UserError(
             f"The estimate of {hours:,.1f} hours exceeds the queue's retention period of {retention_hours:,.1f} hours. "
-            "Backfill one prefix at a time, or run the model on more inference units and pass --units."
+            "Backfill one prefix at a time, raise MaxImagesPerDay, or run the model on more inference units and pass "
+            "--units."
         )
+
+
+def _days(most: int, images: int) -> int:
+    """The days (UTC) that the limit of images a day spreads the backfill over."""
+    return ceil(images / most) if most else 1
 
 
 def _model_sentence(account: Account, model: str, *, auto_start: bool) -> str:

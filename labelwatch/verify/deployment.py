@@ -23,9 +23,10 @@ from chalicelib.queues.dead_letters import identity_of
 from chalicelib.settings import GENERAL_MODEL
 from chalicelib.steps.detect import encoded
 from labelwatch.dead_letters import OUTPUTS, DeadLetter, dead_letter_queues, receiving
-from labelwatch.shared import stacks
+from labelwatch.shared import image_limit, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.image_limit import ImagesToday
 from labelwatch.shared.queues import ReceiveOptions
 from labelwatch.uploads import tokens
 from labelwatch.verify.alert_queue import AlertQueue
@@ -42,7 +43,7 @@ _RECEIVE_OPTIONS = ReceiveOptions(hidden_seconds=120, patience_seconds=10)
 _LOOPBACK = {"127.0.0.1", "localhost"}
 _OUTPUTS = (
     "CustomModelARN", "InputBucket", "OutputBucket", "PredictionsQueueUrl", "TableName", "AlertsTopicArn",
-    "LabelsofInterest", "MinConfidence", *OUTPUTS,
+    "LabelsofInterest", "MinConfidence", image_limit.PARAMETER, *OUTPUTS,
 )  # fmt: skip
 
 
@@ -133,6 +134,10 @@ class Deployment:
         if self.outputs["CustomModelARN"] == GENERAL_MODEL:
             return RUNNING
         return ModelVersion(self._account.client("rekognition"), self.outputs["CustomModelARN"]).status()
+
+    def images_today(self) -> ImagesToday:
+        """The images of today and their limit."""
+        return image_limit.images_today(self._account.client("dynamodb"), self.outputs)
 
     def send(self, prediction: Prediction) -> None:
         """Sends the prediction to notify, as detect does; raises the Fault that SQS's refusal is."""

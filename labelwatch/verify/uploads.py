@@ -44,6 +44,11 @@ def no_condition(run: Run) -> str:
 
 def model(run: Run) -> str:
     """Whether images are analysed now; a stopped model is not started."""
+    if (today := run.deployment.images_today()).limit_reached:
+        raise WarningError(
+            f"MaxImagesPerDay: {today}. Upload, detection and picture are not verified.",
+            "Run the command again tomorrow (UTC), or raise the limit.",
+        )
     status = run.deployment.model_status()
     run.model_runs = status == "RUNNING"
     if run.model_runs:

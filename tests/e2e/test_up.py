@@ -79,7 +79,7 @@ def declined(project: Project, initial: State, tmp_path_factory: pytest.TempPath
     assert STACK not in initial.account["stacks"]
     log = tmp_path_factory.mktemp("declined") / "log"
     at_a_terminal(
-        project, UP, ["", "grower@example.com", "test-images", "", "eighty", "75", "test-predictions", "n"], log
+        project, UP, ["", "grower@example.com", "test-images", "", "eighty", "75", "test-predictions", "", "n"], log
     )
     return Declined(log.read_text(), state_of(project))
 
@@ -88,6 +88,7 @@ def test_a_person_is_prompted_for_missing_parameters_although_the_output_goes_to
     assert "MinConfidence 'eighty'" in declined.log
     assert re.search(r"CustomModelARN +default +general", declined.log)
     assert re.search(r"MinConfidence +given +75", declined.log)
+    assert re.search(r"MaxImagesPerDay +given +1000", declined.log)
     assert f"Create stack {STACK}?" in declined.log
 
 

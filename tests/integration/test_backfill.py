@@ -45,6 +45,7 @@ class Deployed:
             "CustomModelARN": MODEL,
             "ModelAutoStart": "no",
             "ModelMaxHoursPerMonth": "0",
+            "MaxImagesPerDay": "0",
             "DashboardUrl": "https://dashboard",
         }
 
@@ -344,6 +345,24 @@ def test_a_monthly_limit_that_ends_before_the_backfill_is_printed(
     assert ("`labelwatch model start --units 2`" in shown) is printed
 
 
+@pytest.mark.parametrize(("images", "days"), [(1000, None), (1001, "2 days"), (14_000, "14 days")])
+def test_the_days_that_a_limit_of_images_spreads_the_backfill_over_are_printed(
+    bench: Bench, images: int, days: str | None
+) -> None:
+    bench.account.clients["s3"] = Crowded(images)
+    bench.deployed.outputs["MaxImagesPerDay"] = "1000"
+    shown = bench.run(force=True, dry_run=True)
+    assert ("MaxImagesPerDay" in shown) is (days is not None)
+    assert (days or "") in shown
+
+
+def test_images_that_a_limit_of_images_would_keep_waiting_until_sqs_deletes_them_are_not_sent(bench: Bench) -> None:
+    bench.account.clients["s3"] = Crowded(16_001)
+    bench.deployed.outputs["MaxImagesPerDay"] = "1000"
+    with pytest.raises(UserError, match="MaxImagesPerDay"):
+        bench.run(force=True)
+
+
 def test_a_person_who_may_not_read_the_model_s_status_may_send_images_all_the_same(bench: Bench) -> None:
     bench.upload("a.jpg")
     bench.models.forbidden = True
@@ -360,6 +379,7 @@ def test_a_person_who_may_not_read_the_model_s_status_may_send_images_all_the_sa
         "CustomModelARN",
         "ModelAutoStart",
         "ModelMaxHoursPerMonth",
+        "MaxImagesPerDay",
         "DashboardUrl",
     ],
 )

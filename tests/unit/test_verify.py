@@ -19,6 +19,7 @@ from chalicelib.domain.tokens import credential_of
 from labelwatch.dead_letters import DeadLetter, DeadLetterQueue
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.findings import Finding, Result, as_json, as_line
+from labelwatch.shared.image_limit import ImagesToday
 from labelwatch.verify import CHECKS, CLIENT, Run, read_picture, verify
 from labelwatch.verify.alert_queue import AlertQueue, ReceivedAlert
 from labelwatch.verify.deployment import NO_MODEL, PREFIX, Deployment, Expected
@@ -53,6 +54,7 @@ class FakeDeployment(Deployment):
         self.broken = set(broken)
         self.labels = labels
         self.status = "RUNNING"
+        self.today = ImagesToday(0, 0, limit_reached=False)
         self.token: str | None = None
         self.stored: dict[str, ImageReference] = {}
         self.stored_rows: dict[str, list[rows.Row]] = {}
@@ -118,6 +120,10 @@ class FakeDeployment(Deployment):
     def model_status(self) -> str:
         self.count()
         return self.status
+
+    def images_today(self) -> ImagesToday:
+        self.count()
+        return self.today
 
     def store(self, key: str) -> None:
         """Stores an image, as S3 does, which notifies detect."""
@@ -416,6 +422,16 @@ def test_while_the_model_is_stopped_nothing_is_uploaded_and_a_test_prediction_ta
     assert warnings == {"Model", "Expected label"}
     assert findings["Link of the alert"].result is Result.PASS
     assert not {"Upload", "Second upload", "Detection", "Picture of the alert"} & set(findings)
+    assert deployment.left_over() == []
+
+
+def test_at_the_limit_of_images_nothing_is_uploaded_which_would_wait_until_the_next_day() -> None:
+    deployment = FakeDeployment()
+    deployment.today = ImagesToday(500, 500, limit_reached=True)
+    findings = findings_of(deployment)
+    assert failed(findings) == set()
+    assert (findings["Model"].result, "500 of 500" in findings["Model"].found) == (Result.WARN, True)
+    assert "Upload" not in findings
     assert deployment.left_over() == []
 
 
