@@ -60,7 +60,7 @@ class FakeAws:
             },
             "get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "2"}},
             "get_policy": {"Policy": json.dumps({"Statement": [{"Condition": {"ArnLike": {"AWS:SourceArn": API}}}]})},
-            "update_item": {"Attributes": {"uploads_per_day": {"N": "7"}}},
+            "update_item": {"Attributes": {"uploads_per_day": {"N": "7"}, "images": {"N": "2"}}},
         }
 
     def client(self, service: str, *, config: object) -> Any:
@@ -109,7 +109,7 @@ def event_of(*bodies: str) -> SQSEvent:
     return SQSEvent(sqs_event(*(message(body, f"m{index}") for index, body in enumerate(bodies))), CONTEXT)
 
 
-def configs_of(use: Callable[[Service], object]) -> dict[str, Any]:
+def configs_of(use: Callable[[Service], object], **environment: str) -> dict[str, Any]:
     """The configuration of each client that the functions create."""
     configs: dict[str, Any] = {}
 
@@ -117,7 +117,7 @@ def configs_of(use: Callable[[Service], object]) -> dict[str, Any]:
         configs[name] = config
         return FakeAws().client(name, config=config)
 
-    use(Service(settings.read(ENVIRONMENT), create_client))
+    use(Service(settings.read(ENVIRONMENT | environment), create_client))
     return configs
 
 
@@ -483,6 +483,21 @@ def test_a_check_retries_neither_a_start_nor_a_change_of_polling_nor_a_save() ->
     configs = configs_of(lambda service: service.manage_model())
     attempts = {name: config.retries["total_max_attempts"] for name, config in configs.items() if name != "sqs"}
     assert attempts == {"rekognition": 1, "lambda": 1, "dynamodb": 1}
+
+
+def test_the_images_of_a_day_are_counted_by_calls_that_are_tried_once() -> None:
+    """A second try would count twice, or give back twice and so exceed the limit."""
+    event = event_of(notification(s3_record()))
+    configs = configs_of(lambda service: service.detect(event), MAX_IMAGES_PER_DAY="5")
+    assert configs["dynamodb"].retries["total_max_attempts"] == 1
+
+
+def test_a_batch_counts_its_images_in_one_write_of_its_own_kind(aws: FakeAws) -> None:
+    service(aws, MAX_IMAGES_PER_DAY="5").detect(event_of(notification(s3_record()), notification(s3_record("b.jpg"))))
+    (write,) = aws.calls_of("update_item")
+    assert write["Key"]["kind"] == {"S": "image-count"}
+    assert write["ExpressionAttributeValues"][":images"] == {"N": "2"}
+    assert len(aws.calls_of("detect_custom_labels")) == 2
 
 
 @pytest.mark.parametrize(("minutes", "records"), [("0", 0), ("30", 1)])
