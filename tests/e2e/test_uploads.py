@@ -459,6 +459,16 @@ def test_each_function_writes_to_the_group_that_the_stack_keeps_for_it(
     assert rejections(pipeline)
 
 
+def test_the_log_names_client_route_status_and_source_of_each_request(pipeline: Pipeline, api: str, token: str) -> None:
+    assert [request(api, token).status_code, requests.get(f"{api}/p/{'a' * 32}", timeout=60).status_code] == [201, 404]
+    lines = [
+        json.loads(message) for message in messages_of(pipeline, "/aws/lambda/labelwatch") if '"request"' in message
+    ]
+    found = {(line.get("client"), line["method"], line["route"], line["status"]) for line in lines}
+    assert {(CLIENT, "POST", "/uploads", 201), (None, "GET", "/p/{link_id}", 404)} <= found
+    assert {line["source_ip"] for line in lines} == {"127.0.0.1"}
+
+
 def test_no_token_is_in_any_log(pipeline: Pipeline, api: str, token: str) -> None:
     wrong = unknown_token(token)
     assert [request(api, token).status_code, request(api, wrong).status_code] == [201, 403]
