@@ -47,6 +47,7 @@ class Stack:
         self.images, self.model, self.stored = FakeImages(), FakeModel(), FakeStore()
         self.source, self.dead_letters, self.telemetry = FakeQueue(), FakeDeadLetters(), FakeTelemetry()
         self.predictions_queue, self.backlog = FakeQueue(), FakeBacklog()
+        self.model_states = FakeModelStates()
         self.model_version = model_version
         self.model_policy = ModelPolicy()
         self.set_limit(most)
@@ -82,7 +83,7 @@ class Stack:
             model=self.model_version,
             event_source=self.event_source,
             backlog=self.backlog,
-            model_states=FakeModelStates(),
+            model_states=self.model_states,
             model_policy=self.model_policy,
             day_limit=self.limit,
             telemetry=self.telemetry,
@@ -302,7 +303,19 @@ def test_a_count_that_cannot_be_read_changes_no_polling(
     assert stack.telemetry.counts["ModelCheckErrors"] == 1
 
 
-def test_at_the_limit_waiting_images_start_no_model_and_keep_none_running() -> None:
+def test_at_the_limit_waiting_images_keep_no_idle_model_running() -> None:
+    stack = Stack(3, FakeModelVersion("RUNNING"))
+    stack.now -= timedelta(hours=1)
+    stack.model_policy = ModelPolicy(idle_minutes=30, idle_stops_any=True)
+    stack.detect(*keys(3))
+    stack.check(waiting=7)
+    stack.now += timedelta(minutes=30)
+    stack.check(waiting=7)
+    assert stack.model_version
+    assert stack.model_version.calls == ["stop"]
+
+
+def test_at_the_limit_waiting_images_start_no_model_until_the_next_day() -> None:
     stack = Stack(3, FakeModelVersion("STOPPED"))
     stack.model_policy = ModelPolicy(auto_start=True)
     stack.detect(*keys(3))
