@@ -6,14 +6,15 @@ without the file, `chalice deploy` creates each event source mapping again, whic
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from labelwatch.deploy.deployed_resources import NAMES, Entry
+from labelwatch.deploy.deployed_resources import NAMES, Entry, find
+from labelwatch.shared.account import Clients
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
 
@@ -114,6 +115,12 @@ def compare(recorded: list[Entry], found: list[Entry]) -> Comparison:
         surplus=_without(found, kept),
         rebuilt=additions + [present.get(_identity(entry), entry) for entry in kept],
     )
+
+
+def read_and_compare(account: Clients, stack: str, values: Mapping[str, str], file: Path) -> Comparison:
+    """The file against the account. Raises UserError as `read` does, ClientError or a Fault as `find` does."""
+    recorded = read(file)
+    return compare(recorded, find(account, stack, values, recorded))
 
 
 def _without(entries: list[Entry], others: list[Entry]) -> list[Entry]:

@@ -11,8 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.aws_lambda import API_STAGE, rest_api_id
-from labelwatch.deploy import functions
 from labelwatch.deploy.buckets import MISSING
+from labelwatch.deploy.functions import deployed, function_names
 from labelwatch.deploy.stage import ROLES
 from labelwatch.shared.account import Clients
 
@@ -45,8 +45,8 @@ def _recorded(entries: list[Entry], field: str) -> list[str]:
 
 
 def _functions(account: Clients, stack: str) -> Iterator[Entry]:
-    names = functions.names(stack)
-    for function in functions.deployed(account, stack):
+    names = function_names(stack)
+    for function in deployed(account, stack):
         name = names[function["FunctionName"]]
         yield {"name": name, "resource_type": "lambda_function", "lambda_arn": function["FunctionArn"]}
 
@@ -56,7 +56,7 @@ def _mappings(account: Clients, stack: str, queues: set[str | None]) -> list[Ent
 
     The mappings of the stack's queues are first.
     """
-    names = functions.names(stack)
+    names = function_names(stack)
     pages = account.client("lambda").get_paginator("list_event_source_mappings").paginate()
     entries = [
         {
@@ -78,7 +78,7 @@ def _mappings(account: Clients, stack: str, queues: set[str | None]) -> list[Ent
 
 def _schedules(account: Clients, stack: str) -> Iterator[Entry]:
     suffix = SUFFIXES["cloudwatch_event"]
-    names = {function + suffix: name + suffix for function, name in functions.names(stack).items()}
+    names = {function + suffix: name + suffix for function, name in function_names(stack).items()}
     for page in account.client("events").get_paginator("list_rules").paginate(NamePrefix=f"{stack}-"):
         for rule in page["Rules"]:
             if rule["Name"] in names:

@@ -10,11 +10,10 @@ from typing import NamedTuple
 from botocore.exceptions import ClientError
 
 from chalicelib.settings import GENERAL_MODEL
-from labelwatch.deploy import deployed_file, deployed_resources, stage
+from labelwatch.deploy import deployed_file, stage
 from labelwatch.deploy.buckets import MISSING, StackBuckets
 from labelwatch.deploy.deployed_file import Comparison
 from labelwatch.deploy.stage_stack import (
-    CONFIG,
     could_not_delete,
     refuse_other_account,
     refuse_other_stacks,
@@ -75,7 +74,9 @@ class Removal(NamedTuple):
         return f"Delete {' and '.join(things)}? This cannot be undone."
 
 
-def run(account: Account, stage_name: str, terminal: Terminal, *, delete_data: bool, config: Path = CONFIG) -> None:
+def run(
+    account: Account, stage_name: str, terminal: Terminal, *, delete_data: bool, config: Path = stage.CONFIG
+) -> None:
     """Deletes the stack and the stage, and with `delete_data` the buckets."""
     terminal.print(f"Stack {stack_name_of(stage_name)} in account {account.id}, Region {account.region}")
     state = read(account, stage_name, config)
@@ -114,9 +115,9 @@ def read(account: Account, stage_name: str, config: Path) -> StageState:
 
 def _deployed(account: Account, stack_name: str, stack: Stack | None, file: Path) -> Comparison:
     # Without a stack, deployed functions do not matter, and the right to read them may be missing.
-    recorded = deployed_file.read(file) if stack else []
-    found = deployed_resources.find(account, stack_name, stack.values, recorded) if stack else []
-    return deployed_file.compare(recorded, found)
+    if not stack:
+        return deployed_file.compare([], [])
+    return deployed_file.read_and_compare(account, stack_name, stack.values, file)
 
 
 def plan(state: StageState, *, delete_data: bool) -> Removal:

@@ -15,7 +15,7 @@ def chalice_name(stack: str, function: str) -> str:
     return stack if function == "api_handler" else f"{stack}-{function}"
 
 
-def names(stack: str) -> dict[str, str]:
+def function_names(stack: str) -> dict[str, str]:
     """The functions of the stage by their names in AWS, each with its name in the configuration."""
     return {chalice_name(stack, name): name for name in ROLES}
 

@@ -10,7 +10,9 @@ from msgspec import Struct
 from chalicelib import settings
 from labelwatch.deploy.packaging import PACKAGING_STAGE
 from labelwatch.shared.errors import UserError
+from labelwatch.shared.project import PROJECT
 
+CONFIG = PROJECT / ".chalice" / "config.json"
 # The functions, each with the output that has its role.
 ROLES = {
     name: f"{settings.camel_case(name)}RoleArn"

@@ -10,10 +10,8 @@ from labelwatch.deploy import stage
 from labelwatch.deploy.packaging import PACKAGING_STAGE
 from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
-from labelwatch.shared.project import PROJECT
 from labelwatch.shared.stacks import Resource, Stack
 
-CONFIG = PROJECT / ".chalice" / "config.json"
 # The logical ids of the buckets that hold data.
 BUCKETS = ("InputBucket", "OutputBucket", "WorkspaceBucket")
 # The names that Chalice gives to schedules; EventBridge allows 64 characters.

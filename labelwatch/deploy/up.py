@@ -16,7 +16,6 @@ from chalicelib.domain.errors import Fault
 from chalicelib.settings import GENERAL_MODEL
 from labelwatch.deploy import (
     deployed_file,
-    deployed_resources,
     functions,
     import_buckets,
     parameters,
@@ -30,7 +29,6 @@ from labelwatch.deploy.buckets import StackBuckets
 from labelwatch.deploy.packaging import check_python, resources
 from labelwatch.deploy.stack_changes import StackChanges
 from labelwatch.deploy.stage_stack import (
-    CONFIG,
     DesiredStack,
     could_not_delete,
     refuse_other_account,
@@ -65,7 +63,7 @@ def run(  # noqa: PLR0913 - a command's options
     terminal: Terminal,
     tags: dict[str, str],
     *,
-    config: Path = CONFIG,
+    config: Path = stage.CONFIG,
 ) -> None:
     """Creates or updates the stage's stack with these parameters, writes the stage, and prints the next commands."""
     check_python()
@@ -206,16 +204,15 @@ def _write_stage(config: Path, stage_name: str, stack_name: str, outputs: dict[s
 def _compare_deployed_file(
     account: Account, stack_name: str, file: Path, outputs: dict[str, str], terminal: Terminal
 ) -> None:
-    recorded = deployed_file.read(file)
     try:
-        found = deployed_resources.find(account, stack_name, outputs, recorded)
+        comparison = deployed_file.read_and_compare(account, stack_name, outputs, file)
     except (ClientError, Fault) as problem:
         terminal.print(
             f"Could not compare .chalice/deployed/{file.name} with the account: {str(problem).rstrip('.')}. Run the "
             "command again to retry."
         )
         return
-    deployed_file.offer_to_rebuild(file, deployed_file.compare(recorded, found), terminal)
+    deployed_file.offer_to_rebuild(file, comparison, terminal)
 
 
 def _limit_requests(account: Account, stack_name: str, terminal: Terminal) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 from chalicelib.adapters.rekognition import project_name, version_name
 from chalicelib.settings import GENERAL_MODEL, camel_case
 from labelwatch.deploy import functions, stage
-from labelwatch.deploy.stage_stack import CONFIG
 from labelwatch.shared.account import Account
 from labelwatch.shared.stacks import Stack, Stacks
 
@@ -23,7 +22,7 @@ class Deployment:
     """
 
     def __init__(
-        self, account: Account, name: str, stack: Stack | None, options: str = "", config: Path = CONFIG
+        self, account: Account, name: str, stack: Stack | None, options: str = "", config: Path = stage.CONFIG
     ) -> None:
         self.name = name
         self.region = account.region

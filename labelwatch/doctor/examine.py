@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from labelwatch.deploy import stage
-from labelwatch.deploy.stage_stack import CONFIG
 from labelwatch.doctor import account as of_account
 from labelwatch.doctor import buckets, functions, model, queues, readers, roles, stage_file
 from labelwatch.doctor.check import AWS_ERRORS, Check, Outcome, failed, outcome_of, passed, run, warned
@@ -53,7 +52,7 @@ type OnCheck = Callable[[str], None]
 
 
 def examine(
-    account: Account, name: str, options: str, on_check: OnCheck = lambda _: None, config: Path = CONFIG
+    account: Account, name: str, options: str, on_check: OnCheck = lambda _: None, config: Path = stage.CONFIG
 ) -> list[Finding]:
     """The findings of all checks, in the order of the registry; `on_check` gets the name of each that ends.
 

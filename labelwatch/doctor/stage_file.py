@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from labelwatch.deploy import deployed_file, deployed_resources, stage
+from labelwatch.deploy import deployed_file, stage
 from labelwatch.doctor.check import Outcome, failed, passed, warned
 from labelwatch.doctor.deployment import Deployment
 from labelwatch.shared.text import counted
@@ -14,13 +14,11 @@ def check_stage_file(deployment: Deployment) -> Iterator[Outcome]:
     if "RestAPIId" in deployment.values or not stage.region_and_account(deployment.config, name):
         return
     file = deployed_file.path_of(deployment.config, name)
-    recorded = deployed_file.read(file)
-    found = deployed_resources.find(deployment, deployment.name, deployment.values, recorded)
-    comparison = deployed_file.compare(recorded, found)
+    comparison = deployed_file.read_and_compare(deployment, deployment.name, deployment.values, file)
     for line in comparison.deletions:
         yield warned(line)
     if comparison.matches:
-        yield passed(f"{counted(len(found), 'resource')} in .chalice/deployed/{file.name}.")
+        yield passed(f"{counted(len(comparison.rebuilt), 'resource')} in .chalice/deployed/{file.name}.")
     else:
         first, *others = comparison.lines()
         more = f", and {counted(len(others), 'more difference')}" if others else ""

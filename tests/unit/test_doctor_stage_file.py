@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from labelwatch.deploy import deployed_file, deployed_resources, stage
+from labelwatch.deploy import deployed_file, stage
 from labelwatch.deploy.deployed_resources import Entry
-from labelwatch.deploy.stage_stack import CONFIG
 from labelwatch.doctor.check import Outcome
 from labelwatch.doctor.deployment import Deployment
 from labelwatch.doctor.stage_file import check_stage_file
@@ -27,7 +26,7 @@ SECOND = API | {"rest_api_id": "d4e5f6"}
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """Chalice's configuration without a stage, as in a clone that deployed nothing."""
-    return Path(shutil.copy(CONFIG, tmp_path / "config.json"))
+    return Path(shutil.copy(stage.CONFIG, tmp_path / "config.json"))
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def record(config: Path, *entries: Entry) -> None:
 
 
 def outcomes(monkeypatch: pytest.MonkeyPatch, config: Path, *found: Entry, **outputs: str) -> list[Outcome]:
-    monkeypatch.setattr(deployed_resources, "find", lambda *_: list(found))
+    monkeypatch.setattr(deployed_file, "find", lambda *_: list(found))
     values = {name: value for name, value in VALUES.items() if name != "RestAPIId"} | outputs
     account: Any = FakeDeployedAccount()
     return list(check_stage_file(Deployment(account, STACK, Stack("UPDATE_COMPLETE", {}, values), config=config)))
