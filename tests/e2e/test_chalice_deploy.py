@@ -239,24 +239,21 @@ def resumed(running: Pipeline, project: Project, monkeypatch: pytest.MonkeyPatch
     AWS documents that default, and not whether it applies to changes:
     https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html
     """
-    endpoint = running.session.local_aws.endpoint
+    local_aws = running.session.local_aws
     paths: list[str] = []
 
     def resume(request: Request, forward: Forward) -> Response:
+        answer = forward()
         if request.method == "PUT" and "/event-source-mappings/" in request.path:
             paths.append(request.path)
-            changes = {"Enabled": True} | json.loads(request.body)
-            answer = requests.put(f"{endpoint}{request.path}", json=changes, headers=authorization(request), timeout=60)
-            return Response(answer.status_code, {"content-type": "application/json"}, answer.content)
-        return forward()
+            if "Enabled" not in json.loads(request.body):
+                uuid = request.path.rstrip("/").rpartition("/")[2]
+                local_aws.client("lambda").update_event_source_mapping(UUID=uuid, Enabled=True)
+        return answer
 
-    with running_proxy(endpoint, resume) as proxy:
+    with running_proxy(local_aws.endpoint, resume) as proxy:
         monkeypatch.setitem(project.environment, "AWS_ENDPOINT_URL_LAMBDA", proxy)
         yield paths
-
-
-def authorization(request: Request) -> dict[str, str]:
-    return {name: value for name, value in request.headers.items() if name in {"authorization", "x-amz-date"}}
 
 
 # The images that wait meanwhile: tests/e2e/test_model.py resumes polling for 15 of them while the model is stopped.
