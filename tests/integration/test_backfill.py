@@ -360,7 +360,7 @@ def test_images_that_a_limit_of_images_would_keep_waiting_until_sqs_deletes_them
     bench.account.clients["s3"] = Crowded(16_001)
     bench.deployed.outputs["MaxImagesPerDay"] = "1000"
     with pytest.raises(UserError, match="MaxImagesPerDay"):
-        bench.run(force=True)
+        bench.run(force=True, dry_run=True)
 
 
 def test_a_person_who_may_not_read_the_model_s_status_may_send_images_all_the_same(bench: Bench) -> None:
