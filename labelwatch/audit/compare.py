@@ -60,6 +60,9 @@ class Found(Struct, frozen=True, kw_only=True):
     `notified` are the ids of the predictions whose alert is recorded as published; these records exist for uploads
     since `alerts_since` only. `in_progress` counts messages in the queues, and dead letters in flight with other
     consumers. `unreadable_rows` are the keys of objects under the rows' prefix that hold no rows.
+
+    Rows of uploads before `rows_since` may have expired. `expired_images` are the row keys of predictions whose image
+    may have expired.
     """
 
     uploads: Sequence[Uploaded]
@@ -72,14 +75,16 @@ class Found(Struct, frozen=True, kw_only=True):
     alerts_since: date
     in_progress: int
     unreadable_rows: Sequence[str] = ()
+    rows_since: date = date.min
+    expired_images: Collection[str] = ()
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
     """The counts, and the lists of images, alerts and rows that are not accounted for.
 
-    Each image is `predicted`, one of the `dead_letters`, or `unaccounted_for`; `images_also_dead_letters`
-    have a prediction as well. Each of the `expected_alerts` is `notified`, one of the `alert_dead_letters`, or
-    `not_notified`; `suppressed` are predictions of interest from a backfill without alerts.
+    Each image is `predicted`, one of the `dead_letters`, one of the `expired_predictions`, or `unaccounted_for`;
+    `images_also_dead_letters` have a prediction as well. Each of the `expected_alerts` is `notified`, one of the
+    `alert_dead_letters`, or `not_notified`; `suppressed` are predictions of interest from a backfill without alerts.
     """
 
     images: int
@@ -93,6 +98,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     suppressed: int
     in_progress: int
     predictions_of_deleted_images: int
+    expired_predictions: int
+    predictions_of_expired_images: int
     unaccounted_for: list[Uploaded]
     not_notified: list[StoredPrediction]
     rows_without_upload: list[StoredPrediction]
@@ -126,6 +133,8 @@ def compare(found: Found) -> Verdict:
         suppressed=len(comparison.suppressed()),
         in_progress=found.in_progress,
         predictions_of_deleted_images=len(comparison.predictions_of_deleted_images()),
+        expired_predictions=len(comparison.expired_predictions()),
+        predictions_of_expired_images=len(comparison.predictions_of_expired_images()),
         unaccounted_for=comparison.unaccounted_for(),
         not_notified=comparison.not_notified(),
         rows_without_upload=comparison.rows_without_upload(),
@@ -180,7 +189,11 @@ class _Comparison:
         return [reason for image in self._unpredicted() if (reason := self._all_dead_letters.reason(image))]
 
     def unaccounted_for(self) -> list[Uploaded]:
-        return [image for image in self._unpredicted() if not self._all_dead_letters.reason(image)]
+        return [image for image in self._without_outcome() if image.day >= self._found.rows_since]
+
+    def expired_predictions(self) -> list[Uploaded]:
+        """Images so old that their rows may have expired."""
+        return [image for image in self._without_outcome() if image.day < self._found.rows_since]
 
     def expected_alerts(self) -> list[StoredPrediction]:
         return [prediction for prediction in self._worth_an_alert() if not self._is_suppressed(prediction)]
@@ -201,6 +214,10 @@ class _Comparison:
             prediction for prediction in self._without_alert() if not self._prediction_dead_letters.reason(prediction)
         ]
 
+    def predictions_of_expired_images(self) -> list[StoredPrediction]:
+        expired = self._found.expired_images
+        return [prediction for prediction in self._without_image() if prediction.row_key in expired]
+
     def predictions_of_deleted_images(self) -> list[StoredPrediction]:
         """Without versions, rows of a deleted image look like rows without an upload."""
         return [prediction for prediction in self._without_upload() if prediction.version_id is None]
@@ -211,7 +228,14 @@ class _Comparison:
     def _unpredicted(self) -> list[Uploaded]:
         return [image for image in self._found.uploads if _content(image) not in self._predicted_contents]
 
+    def _without_outcome(self) -> list[Uploaded]:
+        return [image for image in self._unpredicted() if not self._all_dead_letters.reason(image)]
+
     def _without_upload(self) -> list[StoredPrediction]:
+        expired = self._found.expired_images
+        return [prediction for prediction in self._without_image() if prediction.row_key not in expired]
+
+    def _without_image(self) -> list[StoredPrediction]:
         predictions = self._found.predictions
         return [prediction for prediction in predictions if _content(prediction) not in self._uploaded_contents]
 

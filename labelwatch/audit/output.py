@@ -24,6 +24,8 @@ def as_text(scope: object, verdict: Verdict) -> str:
     ]
     rare = [
         (verdict.suppressed, "alerts suppressed by a backfill without --notify"),
+        (verdict.expired_predictions, "images whose prediction may have expired (PredictionDays)"),
+        (verdict.predictions_of_expired_images, "predictions of images that may have expired (ImageDays)"),
         (verdict.images_also_dead_letters, "images with both a prediction and a dead letter"),
         (verdict.predictions_of_deleted_images, "predictions of images deleted from a bucket without versioning"),
     ]

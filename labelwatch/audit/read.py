@@ -1,6 +1,6 @@
 """Reads uploads, queues, dead letters, rows and alerts for an audit, and changes nothing."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -25,6 +25,7 @@ from labelwatch.dead_letters import (
 )
 from labelwatch.shared import stacks
 from labelwatch.shared.account import Account
+from labelwatch.shared.lifetimes import expired_before
 from labelwatch.shared.queues import ReceiveOptions, queue_depth
 
 ROWS_AT_ONCE = 10
@@ -81,6 +82,8 @@ class Reader:
         self._dynamodb = dynamodb
         self._outputs = outputs
         self._warn = warn
+        # The day of each key's newest version or delete marker, in the input bucket.
+        self._newest: dict[str, date] = {}
 
     def read(self, scope: Scope) -> Found:
         """Reads in three phases. Their order keeps the audit right while images move through the pipeline.
@@ -91,6 +94,8 @@ class Reader:
         """
         rows_before = set(self._row_keys(scope))
 
+        today = datetime.now(UTC).date()
+        self._newest.clear()
         uploads = list(self._uploads(scope))
         images, predictions = dead_letter_queues(self._outputs)
         queued = sum(queue_depth(self._sqs, queue.source_url) for queue in (images, predictions))
@@ -108,9 +113,27 @@ class Reader:
             images_purged=_purged_from(images, purged),
             predictions_purged=_purged_from(predictions, purged),
             notified=self._notified(prediction.id for prediction in stored if prediction.of_interest),
-            alerts_since=datetime.now(UTC).date() - _ALERT_RECORDS_RETENTION,
+            alerts_since=today - _ALERT_RECORDS_RETENTION,
             in_progress=queued + hidden_images + hidden_predictions,
             unreadable_rows=[key for key, prediction in rows.items() if not prediction],
+            rows_since=expired_before(self._outputs, "PredictionDays", today),
+            expired_images=self._of_expired_images(stored, today),
+        )
+
+    def _of_expired_images(self, predictions: Iterable[StoredPrediction], today: date) -> frozenset[str]:
+        """The row keys of predictions whose image S3 may have deleted by its age, or as an older version.
+
+        S3 deletes an older version a day after its replacement or deletion. A delete marker stays for ImageDays: until
+        the age of its image explains that the image is missing.
+        """
+        images_since = expired_before(self._outputs, "ImageDays", today)
+        if images_since == date.min:
+            return frozenset()
+        return frozenset(
+            prediction.row_key
+            for prediction in predictions
+            if prediction.bucket == self._outputs["InputBucket"]
+            and (prediction.day < images_since or prediction.day <= self._newest.get(prediction.key, date.min))
         )
 
     def _uploads(self, scope: Scope) -> Iterator[Uploaded]:
@@ -118,10 +141,17 @@ class Reader:
         pages = self._s3.get_paginator("list_object_versions")
         for bucket in filter(None, buckets):
             for page in pages.paginate(Bucket=bucket, Prefix=scope.prefix):
+                if bucket == self._outputs["InputBucket"]:
+                    self._note_newest(page)
                 for version in page.get("Versions", []):
                     key, day = version["Key"], version["LastModified"].date()
                     if scope.includes(key, day) and not is_folder_marker(key, version["Size"]):
                         yield Uploaded(bucket, key, _version_id(version["VersionId"]), version["ETag"].strip('"'), day)
+
+    def _note_newest(self, page: Mapping[str, Any]) -> None:
+        for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+            key, day = version["Key"], version["LastModified"].date()
+            self._newest[key] = max(self._newest.get(key, date.min), day)
 
     def _row_keys(self, scope: Scope) -> list[str]:
         prefix = f"{_ROW_PREFIX}dt={scope.day}/" if scope.day else _ROW_PREFIX

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from chalicelib.domain.images import is_folder_marker
@@ -30,16 +30,27 @@ class Page(NamedTuple):
 
 
 class Predictions:
-    """The stored predictions of a model, listed by day: a request for each image would be slow."""
+    """The stored predictions of a model, listed by day: a request for each image would be slow.
 
-    def __init__(self, s3: Any, output_bucket: str, model: str) -> None:  # noqa: ANN401 - the client of any endpoint
+    Predictions of uploads before the day `since` may have expired.
+    """
+
+    def __init__(
+        self,
+        s3: Any,  # noqa: ANN401 - the client of any endpoint
+        output_bucket: str,
+        model: str,
+        since: date = date.min,
+    ) -> None:
         self._s3 = s3
         self._output_bucket = output_bucket
         self._model = model
+        self._since = since
         self._ids: dict[str, frozenset[str]] = {}
 
     def missing(self, bucket: str, listed: list[Listed]) -> list[Listed]:
-        """The bucket's objects without a prediction."""
+        """The bucket's objects without a prediction, except those whose prediction may have expired."""
+        listed = [item for item in listed if item.uploaded_at.date() >= self._since]
         days = {day_prefix(item.uploaded_at) for item in listed} - self._ids.keys()
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             self._ids |= zip(days, pool.map(self._of_day, days), strict=True)

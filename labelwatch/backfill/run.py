@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from labelwatch.shared import image_limit, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import CtrlCError, UserError
+from labelwatch.shared.lifetimes import expired_before
 from labelwatch.shared.queues import queue_depth
 from labelwatch.shared.s3_uri import S3Location
 from labelwatch.shared.text import counted
@@ -68,12 +69,18 @@ def run(
     if after:
         terminal.print(f"Continuing after {after!r}. To start over, delete {bookmark.file}.")
     s3 = account.client("s3")
-    predictions = None if request.force else Predictions(s3, outputs["OutputBucket"], model)
+    since = expired_before(outputs, "PredictionDays", datetime.now(UTC).date())
+    predictions = None if request.force else Predictions(s3, outputs["OutputBucket"], model, since)
     listing = Listing(s3, request.target, predictions)
     counts = _count(listing, after, terminal)
     if not counts.objects and not after:
         raise UserError(f"No objects at {request.target}. Check the bucket and the prefix.")
     terminal.print(_counts_sentence(counts, request))
+    if predictions and since > date.min:
+        terminal.print(
+            f"Images uploaded before {since} (UTC) count as predicted: their predictions may have expired "
+            "(PredictionDays). Use --force to include these images."
+        )
     if counts.to_send:
         for sentence in _forecast(account, outputs, counts.to_send, request.units):
             terminal.print(sentence)

@@ -39,6 +39,12 @@ PARAMETERS = {
             if setting.parameter and setting.help
         ),
         Parameter("DatabaseName", "New Athena database.", "labelwatch"),
+        Parameter(
+            "ImageDays",
+            "Days until images in the input bucket are deleted; 0 to keep images. An existing bucket is unchanged.",
+            "0",
+        ),
+        Parameter("PredictionDays", "Days until predictions are deleted; 0 to keep predictions.", "0"),
         Parameter("Tracing", "AWS X-Ray tracing: yes or no. AWS bills each trace.", "no"),
         Parameter("PermissionsBoundaryArn", "ARN of the IAM policy that is the permissions boundary of all roles.", ""),
     )

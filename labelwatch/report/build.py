@@ -99,7 +99,7 @@ def summarize(scope: Scope, answers: Sequence[tuple[Visual, Rows]], days: Rows, 
         labels = {row["label"] for visual, rows in answers if visual.name == PIE for row in rows}
         figures = {"labels": f"{len(labels):,}"}
         span += f" Only labels: {', '.join(map(printable, scope.narrowing.labels))}."
-    title, note = f"Labelwatch report: stack {scope.stack}", counts.NOTE if outcomes else ""
+    title, note = f"Labelwatch report: stack {scope.stack}", counts.note(scope.outputs) if outcomes else ""
     return Summary(title, span, scope.outputs["LabelsofInterest"], figures, note)
 
 

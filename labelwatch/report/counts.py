@@ -21,6 +21,14 @@ NOTE = (
     f"for at most {RECORD_RETENTION.days} days. Dead letters are those in the queues now, of all days."
 )
 
+_EXPIRY = " The stack keeps predictions for {} days: older predictions are not counted."
+
+
+def note(outputs: Mapping[str, str]) -> str:
+    """What the figures count, and how long the stack of these outputs keeps predictions."""
+    days = outputs.get("PredictionDays", "0")
+    return NOTE + (_EXPIRY.format(days) if days != "0" else "")
+
 
 def outcome_figures(client: Callable[[str], Any], outputs: Mapping[str, str], narrowing: Narrowing) -> dict[str, str]:
     """The figures by name; UNKNOWN where AWS refuses the call. Alerts and dead letters have no labels or sources."""

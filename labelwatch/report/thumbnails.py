@@ -24,7 +24,7 @@ SIDE = 320
 # The largest picture that Rekognition accepts: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 MAX_PIXELS = 4096 * 4096
 ACCESS_DENIED = "Access denied."
-DELETED = "The image was deleted."
+DELETED = "The image is no longer in its bucket."
 TOO_LARGE = "The image is too large to show."
 UNREADABLE = "The image cannot be shown."
 _QUALITY = 75

@@ -307,3 +307,60 @@ def test_an_image_that_becomes_a_dead_letter_after_these_were_read_is_in_progres
     stack.send("ImagesQueueUrl", "the notification")
     verdict = compare(stack.reader_of(Meanwhile).read(TODAY))
     assert (len(verdict.unaccounted_for), verdict.in_progress, verdict.is_explained) == (1, 1, True)
+
+
+def aged(expected: Prediction, days: int) -> Prediction:
+    """The same prediction, as if its image had been uploaded so many days ago."""
+    moment = expected.image.uploaded_at - timedelta(days=days)
+    return msgspec.structs.replace(expected, image=msgspec.structs.replace(expected.image, uploaded_at=moment))
+
+
+def deleted(stack: Stack, key: str) -> Prediction:
+    """An upload whose version S3 has deleted."""
+    expected = stack.upload(key, key.encode())
+    stack.s3.delete_object(Bucket="images", Key=key, VersionId=str(expected.image.version_id))
+    return expected
+
+
+def without_upload(stack: Stack, expected: Prediction) -> int:
+    """How many rows have no upload, among those of the day of this prediction."""
+    stack.store(expected)
+    found = stack.reader.read(Scope(day=expected.image.uploaded_at.date()))
+    assert len(found.predictions) == 1
+    return len(compare(found).rows_without_upload)
+
+
+@pytest.mark.parametrize(("image_days", "age", "missing"), [("0", 31, 1), ("30", 31, 0), ("30", 30, 1)])
+def test_rows_stay_when_their_image_expires(stack: Stack, image_days: str, age: int, missing: int) -> None:
+    stack.outputs["ImageDays"] = image_days
+    assert without_upload(stack, aged(deleted(stack, "leaf.jpg"), age)) == missing
+
+
+@pytest.mark.parametrize(("image_days", "missing"), [("0", 1), ("30", 0)])
+@pytest.mark.parametrize("replaced", [True, False])
+def test_with_image_days_replaced_and_hidden_versions_expire_sooner(
+    stack: Stack, image_days: str, missing: int, *, replaced: bool
+) -> None:
+    stack.outputs["ImageDays"] = image_days
+    expected = stack.upload("leaf.jpg")
+    if replaced:
+        stack.upload("leaf.jpg", b"newer")
+    else:
+        stack.s3.delete_object(Bucket="images", Key="leaf.jpg")
+    stack.s3.delete_object(Bucket="images", Key="leaf.jpg", VersionId=str(expected.image.version_id))
+    assert without_upload(stack, expected) == missing
+
+
+def test_image_days_explain_nothing_in_an_existing_bucket(stack: Stack) -> None:
+    stack.outputs |= {"ExistingBucketName": "existing", "ImageDays": "30"}
+    stack.s3.put_bucket_versioning(Bucket="existing", VersioningConfiguration={"Status": "Enabled"})
+    expected = stack.upload("theirs.jpg", bucket="existing")
+    stack.s3.delete_object(Bucket="existing", Key="theirs.jpg", VersionId=str(expected.image.version_id))
+    assert without_upload(stack, aged(expected, 100)) == 1
+
+
+@pytest.mark.parametrize(("prediction_days", "days"), [("0", None), ("30", 30)])
+def test_rows_since_follow_from_prediction_days(stack: Stack, prediction_days: str, days: int | None) -> None:
+    stack.outputs["PredictionDays"] = prediction_days
+    expected = datetime.now(UTC).date() - timedelta(days=days) if days else date.min
+    assert stack.reader.read(TODAY).rows_since == expected

@@ -243,6 +243,21 @@ def test_of_a_bucket_with_versions_the_current_ones_count(bench: Bench) -> None:
     assert bench.keys_received() == ["replaced.jpg"]
 
 
+@pytest.mark.parametrize(
+    # Moto's objects are of today, and with -1 day today is as old as no parameter allows.
+    ("prediction_days", "force", "sent"),
+    [("0", False, 2), ("1", False, 2), ("-1", False, 0), ("-1", True, 2)],
+)
+def test_images_whose_prediction_may_have_expired_are_sent_with_force_alone(
+    bench: Bench, prediction_days: str, *, force: bool, sent: int
+) -> None:
+    bench.deployed.outputs["PredictionDays"] = prediction_days
+    bench.upload(*names(2))
+    printed = bench.run(force=force)
+    assert len(bench.keys_received()) == sent
+    assert ("--force" in printed) is (prediction_days != "0" and not force)
+
+
 def test_force_leaves_nothing_out(bench: Bench) -> None:
     bench.upload(*names(2))
     bench.predict(*names(2))

@@ -44,6 +44,8 @@ ACCEPTED: dict[str, list[str]] = {
     ],
     "ExistingBucketName": ["", "abc", "my.old.bucket"],
     "DatabaseName": ["labelwatch", "a", "leaves_2026"],
+    "ImageDays": ["0", "1", "90", "9999"],
+    "PredictionDays": ["0", "30", "99", "100", "9999"],
     "UploadOrigin": ["", "https://example.com", "https://leaves.example.com:8443", "http://localhost:3000"],
 }
 REFUSED: dict[str, list[str]] = {
@@ -105,6 +107,8 @@ REFUSED: dict[str, list[str]] = {
         *("ab", "Leaves", ".leaves", "leaves_in", "a" * 64, "192.168.5.4"),
         *("leaves-s3alias", "leaves--ol-s3", "leaves.mrap", "leaves--x-s3", "leaves--table-s3"),
     ],
+    "ImageDays": ["", "-1", "01", "1.5", "10000", "a week"],
+    "PredictionDays": ["", "1", "29", "030", "30.5", "10000"],
     "DatabaseName": ["", "Labelwatch", "1leaf", "leaf-smut", "a" * 129],
     "UploadOrigin": [
         "*",

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.adapters.dynamodb import IdempotencyTable
 from labelwatch.analytics import Narrowing
-from labelwatch.report.counts import ALERTED, DEAD_LETTERS, OUTPUTS, UNKNOWN, count_alerted, outcome_figures
+from labelwatch.report.counts import ALERTED, DEAD_LETTERS, OUTPUTS, UNKNOWN, count_alerted, note, outcome_figures
 from tests.integration.conftest import TABLE
 from tests.support.fake_account import client_error
 
@@ -74,3 +74,8 @@ class Denied:
 def test_a_count_that_aws_refuses_is_unknown() -> None:
     outputs = dict.fromkeys(OUTPUTS, "x")
     assert set(outcome_figures(lambda _: Denied(), outputs, Narrowing()).values()) == {UNKNOWN}
+
+
+def test_the_note_says_how_long_predictions_are_kept_where_they_expire() -> None:
+    assert "365 days" in note({"PredictionDays": "365"})
+    assert note({"PredictionDays": "0"}) == note({})

@@ -158,7 +158,7 @@ def test_no_function_reserves_concurrency(packaged: Package) -> None:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 INLINE_LIMIT = 51_200
 # Leaves room for the parameters, roles and schedules to come.
-INLINE_BUDGET = 47_000
+INLINE_BUDGET = 49_000
 
 
 def test_labelwatch_up_can_send_its_template_without_a_bucket(record_property: Callable[[str, object], None]) -> None:
@@ -579,6 +579,44 @@ def test_the_template_refuses_an_automatic_start_without_a_limit_of_hours(
     template: Template, parameters: dict[str, str], *, passes: bool
 ) -> None:
     assert rule_passes(template, "AutoStartHasLimit", parameters) is passes
+
+
+def rules_with(template: Template, bucket: str, parameters: dict[str, str]) -> dict[str, Any]:
+    """The bucket's lifecycle rules by id, without those whose condition does not hold."""
+
+    def chosen(value: Any) -> Any:
+        match value:
+            case {"Fn::If": [condition, yes, no]}:
+                return chosen(yes if holds(template, {"Condition": condition}, parameters) else no)
+        return value
+
+    configuration = chosen(template["Resources"][bucket]["Properties"].get("LifecycleConfiguration", {}))
+    found = [chosen(rule) for rule in configuration.get("Rules", [])]
+    return {rule["Id"]: rule for rule in found if "Id" in rule}
+
+
+@pytest.mark.parametrize(
+    ("bucket", "parameter", "rule"),
+    [
+        ("InputBucket", "ImageDays", "images"),
+        ("OutputBucket", "PredictionDays", "predictions"),
+    ],
+)
+def test_current_and_older_versions_expire_only_where_a_parameter_says_so(
+    template: Template, bucket: str, parameter: str, rule: str
+) -> None:
+    assert rule not in rules_with(template, bucket, {})
+    found = rules_with(template, bucket, {parameter: "90"})[rule]
+    assert (found["Status"], found["ExpirationInDays"]) == ("Enabled", {"Ref": parameter})
+    assert found["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    # S3 takes no rule that has both; with days it removes the delete markers of that age as well.
+    assert "ExpiredObjectDeleteMarker" not in found
+
+
+def test_only_rows_expire_in_the_output_bucket_and_unfinished_uploads_always_do(template: Template) -> None:
+    assert rules_with(template, "OutputBucket", {"PredictionDays": "90"})["predictions"]["Prefix"] == "predictions/"
+    for parameters in ({}, {"ImageDays": "90"}):
+        assert "unfinished-uploads" in rules_with(template, "InputBucket", parameters)
 
 
 MODEL_CONDITIONS = ("UsesCustomModel", "StartsModel", "StopsIdleModel", "LimitsModelHours", "StopsModel")

@@ -275,9 +275,30 @@ def test_json_has_every_count_and_list_under_its_name() -> None:
         "suppressed": 0,
         "in_progress": 0,
         "predictions_of_deleted_images": 0,
+        "expired_predictions": 0,
+        "predictions_of_expired_images": 0,
         "unaccounted_for": ["s3://images/lost.jpg (version v1)"],
         "not_notified": [f"predictions/dt={DAY}/id of silent.jpg.json, of s3://images/silent.jpg"],
         "rows_without_upload": [],
         "unreadable_rows": [],
         "complete": False,
     }
+
+
+def test_an_old_image_whose_rows_may_have_expired_is_not_unaccounted_for() -> None:
+    old, new = uploaded("old"), msgspec.structs.replace(uploaded("new"), day=DAY + timedelta(days=1))
+    verdict = compare(found(uploads=[old, new], rows_since=new.day))
+    assert (verdict.expired_predictions, verdict.unaccounted_for) == (1, [new])
+    assert "PredictionDays" in output.as_text("uploads", verdict)
+
+
+def test_rows_of_an_expired_image_are_not_without_an_upload() -> None:
+    expired, lost = stored(uploaded("expired"), of_interest=False), stored(uploaded("lost"), of_interest=False)
+    verdict = compare(found(predictions=[expired, lost], expired_images=[expired.row_key]))
+    assert (verdict.predictions_of_expired_images, verdict.rows_without_upload) == (1, [lost])
+    assert "ImageDays" in output.as_text("uploads", verdict)
+
+
+def test_without_expiry_a_verdict_does_not_mention_it() -> None:
+    image = uploaded()
+    assert "Days" not in output.as_text("uploads", compare(found(uploads=[image], predictions=[stored(image)])))

@@ -72,6 +72,9 @@ def test_missing_parameters_are_named_with_their_options() -> None:
         ("ModelMaxHoursPerMonth", "1000", "0 to 999"),
         ("MaxImagesPerDay", "10000000", "0 to 9999999"),
         ("UploadOrigin", "*", "https://example.com"),
+        ("ImageDays", "0.5", "whole number of days"),
+        ("ImageDays", "-1", "0 to 9999"),
+        ("PredictionDays", "29", "30 to 9999"),
     ],
 )
 def test_a_wrong_value_is_named_with_the_valid_values(name: str, value: str, valid: str) -> None:

@@ -43,6 +43,8 @@ CHANGES = {
     "ModelMaxHoursPerMonth": "40",
     "MaxImagesPerDay": "500",
     "DatabaseName": "leaves",
+    "ImageDays": "90",
+    "PredictionDays": "365",
     "Tracing": "yes",
     "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
 }
