@@ -21,6 +21,7 @@ from labelwatch.commands import (
     dead_letters,
     deploy,
     doctor,
+    forget,
     links,
     local,
     model,
@@ -55,6 +56,7 @@ app.command()(report.report)
 app.command()(backfill.backfill)
 app.command()(audit.audit)
 app.command()(verify.verify)
+app.command()(forget.forget)
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(alert.app, name="alert")
 app.add_typer(tokens.app, name="tokens")

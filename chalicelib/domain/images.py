@@ -60,13 +60,18 @@ class ImageReference(Struct, frozen=True, kw_only=True):
 
         It is printable, so that people can type it where they filter by it.
         """
-        sender = _SENDER.match(self.key)
-        return printable(sender[1] or sender[2]) if sender else self.bucket
+        return source_of(self.bucket, self.key)
 
     @property
     def file_name(self) -> str:
         """The name of the file, as its sender knows it."""
         return file_name_of(self.key)
+
+
+def source_of(bucket: str, key: str) -> str:
+    """The source of an image with this key in this bucket."""
+    sender = _SENDER.match(key)
+    return printable(sender[1] or sender[2]) if sender else bucket
 
 
 def file_name_of(key: str) -> str:

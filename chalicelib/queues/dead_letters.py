@@ -47,7 +47,7 @@ class IdempotentDeadLetters(Struct, frozen=True, kw_only=True):
         body = counted_body(message.body)
         # A body that is no JSON object is of no event notification: then only the message itself can be repeated.
         identity = identity_of(body) if body else message.id
-        record_id = hashlib.sha256(f"{self.queue_url}\n{identity}".encode(errors="surrogatepass")).hexdigest()
+        record_id = record_id_of(self.queue_url, identity)
         dead_letter = msgspec.structs.replace(message, body=body or message.body)
         sent, faults = Idempotency(
             records=self.records, telemetry=self.telemetry, now=self.now, needs_record=False
@@ -80,6 +80,11 @@ def counted_body(body: str) -> str | None:
     if "dead_letter_count" in members:
         return msgspec.json.encode(members | {"dead_letter_count": count}).decode()
     return f'{{"dead_letter_count":{count},' + body.lstrip().removeprefix("{") if members else None
+
+
+def record_id_of(queue_url: str, identity: str) -> str:
+    """The id of the idempotency record of a dead letter of this queue."""
+    return hashlib.sha256(f"{queue_url}\n{identity}".encode(errors="surrogatepass")).hexdigest()
 
 
 def identity_of(body: str) -> str:

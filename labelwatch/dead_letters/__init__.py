@@ -2,12 +2,13 @@
 
 from labelwatch.dead_letters.dead_letter import OUTPUTS, DeadLetter, DeadLetterQueue, dead_letter_queues
 from labelwatch.dead_letters.purged import PurgedImage, PurgedImages
-from labelwatch.dead_letters.reader import receiving
+from labelwatch.dead_letters.reader import DeadLetterReader, receiving
 
 __all__ = [
     "OUTPUTS",
     "DeadLetter",
     "DeadLetterQueue",
+    "DeadLetterReader",
     "PurgedImage",
     "PurgedImages",
     "dead_letter_queues",

@@ -14,6 +14,7 @@ from chalicelib.domain import events
 from chalicelib.domain.errors import Disposition, Rejected
 from chalicelib.domain.images import ObjectCreated
 from chalicelib.domain.predictions import Prediction
+from chalicelib.queues.dead_letters import identity_of, record_id_of
 from labelwatch.shared.queues import Message
 from labelwatch.shared.text import counted
 
@@ -66,6 +67,11 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     def images(self) -> tuple[ObjectCreated, ...]:
         """The images in its body: several in a batch notification, none in the body of another producer."""
         return tuple(_predicted(self.body) if self.queue.name == "predictions" else _created(self.body))
+
+    @property
+    def record_id(self) -> str:
+        """The id of its idempotency record; raises ValueError where the body is no JSON object, as of no image."""
+        return record_id_of(self.queue.url, identity_of(self.body))
 
     @property
     def sent_at(self) -> datetime:

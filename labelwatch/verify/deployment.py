@@ -19,7 +19,6 @@ from chalicelib.domain.images import ImageReference
 from chalicelib.domain.model import RUNNING
 from chalicelib.domain.predictions import Prediction, prediction_id
 from chalicelib.domain.rows import Row
-from chalicelib.queues.dead_letters import identity_of
 from chalicelib.settings import GENERAL_MODEL
 from chalicelib.steps.detect import encoded
 from labelwatch.dead_letters import OUTPUTS, DeadLetter, dead_letter_queues, receiving
@@ -179,8 +178,7 @@ class Deployment:
             own = [dead_letter for dead_letter in reader.dead_letters if _is_own(dead_letter.images)]
             failed = reader.delete(own)
         for dead_letter in own:
-            identity = f"{dead_letter.queue.url}\n{identity_of(dead_letter.body)}"
-            self._delete_item("dead-letter", hashlib.sha256(identity.encode()).hexdigest())
+            self._delete_item("dead-letter", dead_letter.record_id)
         if failed or warnings:
             raise UserError(" ".join([*warnings, *(f"Not deleted: {reason}." for reason in failed.values())]))
         return own

@@ -11,7 +11,7 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 LIBRARY = ("chalicelib",)
 CAPABILITIES = (
-    "analytics", "audit", "backfill", "dead_letters", "deploy", "doctor", "links", "model", "quicksight",
+    "analytics", "audit", "backfill", "dead_letters", "deploy", "doctor", "forget", "links", "model", "quicksight",
     "report", "subscriptions", "uploads", "verify",
 )  # fmt: skip
 # A layer may import itself and the layers named here. Where several names fit a module, the longest counts.
@@ -40,6 +40,7 @@ ARROWS = {
     "labelwatch.doctor": (
         "labelwatch.shared", "labelwatch.analytics", "labelwatch.deploy", "labelwatch.subscriptions", *LIBRARY,
     ),
+    "labelwatch.forget": ("labelwatch.shared", "labelwatch.dead_letters", *LIBRARY),
     "labelwatch.links": ("labelwatch.shared", *LIBRARY),
     "labelwatch.model": ("labelwatch.shared", *LIBRARY),
     "labelwatch.quicksight": ("labelwatch.shared", "labelwatch.analytics", *LIBRARY),
