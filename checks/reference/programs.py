@@ -14,6 +14,11 @@ from labelwatch.audit.read import Scope
 from labelwatch.dead_letters import output as dead_letters
 from labelwatch.dead_letters.dead_letter import DeadLetter, DeadLetterQueue
 from labelwatch.doctor import Status
+from labelwatch.forget import output as forget
+from labelwatch.forget.find import Found as Forgotten
+from labelwatch.forget.objects import ObjectVersion
+from labelwatch.forget.records import Record
+from labelwatch.forget.selection import Selection
 from labelwatch.shared.errors import EXIT_CODES
 from labelwatch.shared.findings import Finding, Result, as_json
 from labelwatch.subscriptions import deliveries
@@ -80,6 +85,7 @@ def json_outputs() -> dict[str, str]:
         "alert test": deliveries.as_json(test_alert, deliveries.deliveries_of(test_alert, [subscription])),
         "athena query": analytics.as_json(QueryResult(["label", "images"], ["varchar", "bigint"], [["rust", "3"]], 0)),
         "audit": audit.as_json(Scope(DAY, ""), compare(found)),
+        "forget": _forgotten(dead_letter),
         "dead-letters list": dead_letters.as_json([dead_letter]),
         "verify": as_json(
             [Finding(check="Detection", result=Result.PASS, found="Rows stored: rust 97.0 %.", seconds=3.2)],
@@ -88,6 +94,17 @@ def json_outputs() -> dict[str, str]:
         "doctor": as_json([_finding()], stack="labelwatch-prod", region="eu-central-1"),
         "status": _status().as_json(),
     }  # fmt: skip
+
+
+def _forgotten(dead_letter: DeadLetter) -> str:
+    key = "notes.jpg"
+    image = ObjectVersion("images", key, "v1", "etag")
+    found = Forgotten(
+        links=[], dead_letters=[dead_letter], records=[Record("dead-letter", "hash")], rows=[], images=[image],
+        existing_images=[],
+    )  # fmt: skip
+    outputs = {"WorkspaceBucket": "rows-workspace"}
+    return forget.as_json(Selection(key=key), found, outputs, waiting=0, deleted=True, kept=False)
 
 
 def _finding() -> Finding:

@@ -45,17 +45,17 @@ def not_recallable(outputs: Mapping[str, str]) -> list[str]:
     """What a stack with these outputs cannot call back, and how long that stays."""
     workspace = outputs["WorkspaceBucket"]
     return [
-        "Alerts that were sent, as e-mail, SMS or messages to programs. Their links no longer open a page.",
+        "Alerts that were sent, by e-mail, SMS or to programs. Their links open no page.",
         "Pictures that are open in a browser.",
         "Logs of the functions, which name keys: 90 days.",
         f"Access logs in s3://{workspace}/access-logs/, which name keys: 90 days.",
-        f"Athena results: 30 days. To delete all now: aws s3 rm s3://{workspace}/athena-results/ --recursive",
+        f"Athena results: 30 days. To delete: aws s3 rm s3://{workspace}/athena-results/ --recursive",
         "Athena's history, with the text of queries: 45 days.",
         "Point-in-time recovery of the table: 35 days.",
         f"Hashes of earlier dead letters in the table, without a key: {RECORD_RETENTION.days} days.",
         "Rows in QuickSight (SPICE): until the next import.",
-        "Copies outside the stack: reports, downloads, backups, replicas, CloudTrail, and what subscribers keep.",
-        "Images that AWS keeps to improve Rekognition, unless your organization opts out: see docs/privacy.md.",
+        "Copies elsewhere: reports, downloads, backups, replicas, CloudTrail.",
+        "Images that AWS keeps to improve Rekognition, until you opt out: see docs/privacy.md.",
     ]
 
 

@@ -1,0 +1,149 @@
+"""`labelwatch forget` on the local AWS: afterwards, no store has anything of the image but what the command lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+from uuid import uuid4
+
+import pytest
+
+from labelwatch.local.session import INPUT_BUCKET
+from labelwatch.shared.queues import QueueReader, ReceiveOptions
+from tests.support.command import invoke_labelwatch
+from tests.support.pipeline import Pipeline, picture
+
+# In milliseconds of a test: all queues are read, the mailbox's too.
+QUICKLY = ReceiveOptions(hidden_seconds=60, long_poll_seconds=0)
+
+
+class Stores:
+    """All buckets, queues and tables of the account."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._s3, self._sqs, self._dynamodb = map(pipeline.session.local_aws.client, ("s3", "sqs", "dynamodb"))
+
+    def having(self, *texts: bytes) -> list[str]:
+        """Where one of the texts is: in a key, in the bytes of any version, in a message or in an item."""
+        return [
+            location
+            for part in (self._objects(), self._messages(), self._items())
+            for location, content in part
+            if any(text in content for text in texts)
+        ]
+
+    def _objects(self) -> Iterator[tuple[str, bytes]]:
+        for bucket in [found["Name"] for found in self._s3.list_buckets()["Buckets"]]:
+            for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                for marker in page.get("DeleteMarkers", []):
+                    yield f"marker in {bucket}", f"{marker['Key']} {marker['VersionId']}".encode()
+                for version in page.get("Versions", []):
+                    name = {"Key": version["Key"], "VersionId": version["VersionId"]}
+                    content = self._s3.get_object(Bucket=bucket, **name)["Body"].read()
+                    yield f"object in {bucket}", " ".join([*name.values(), version["ETag"], ""]).encode() + content
+
+    def _messages(self) -> Iterator[tuple[str, bytes]]:
+        for url in self._sqs.list_queues()["QueueUrls"]:
+            reader = QueueReader(self._sqs, url, QUICKLY)
+            reader.receive_all()
+            reader.release()
+            for message in reader.messages.values():
+                yield f"message in {url}", json.dumps(message, ensure_ascii=False).encode()
+
+    def _items(self) -> Iterator[tuple[str, bytes]]:
+        for table in self._dynamodb.list_tables()["TableNames"]:
+            for page in self._dynamodb.get_paginator("scan").paginate(TableName=table):
+                for item in page["Items"]:
+                    yield f"item of {table}", json.dumps(item, ensure_ascii=False).encode()
+
+
+class Uploads:
+    """Three versions of one key, with an alert and a dead letter, and all words by which a store may know the image."""
+
+    def __init__(self, pipeline: Pipeline, key: str) -> None:
+        self.pipeline, self.key = pipeline, key
+        self._s3 = pipeline.session.local_aws.client("s3")
+        # With bytes of its own: other tests upload the same picture.
+        self.contents = [
+            content + key.encode() for content in (picture("leaf-smut"), b"no image ", picture("brown-spot"))
+        ]
+
+    def upload(self) -> None:
+        words = [self.key]
+        for content in self.contents:
+            self.pipeline.upload(self.key, content=content)
+            head = self._s3.head_object(Bucket=INPUT_BUCKET, Key=self.key)
+            words += [head["VersionId"], head["ETag"].strip('"')]
+            self.pipeline.wait_until_empty()
+            if content is self.contents[0]:
+                self.pipeline.wait_for_alert(self.key)
+        self.pipeline.wait_until(lambda: self.key in self.pipeline.dead_letters, "a dead letter")
+        words += self._prediction_ids()
+        dynamodb, table = self.pipeline.session.local_aws.client("dynamodb"), self.pipeline.outputs["TableName"]
+        # As of a presigned upload, whose record has the key as its id.
+        dynamodb.put_item(TableName=table, Item={"kind": {"S": "upload"}, "id": {"S": self.key}})
+        forms = {form for word in words for form in (word, quote(word, safe=":/"), quote_plus(word, safe="/"))}
+        escaped = {json.dumps(form)[1:-1] for form in forms}
+        self.words = [*(word.encode() for word in forms | escaped), *self.contents]
+
+    def _prediction_ids(self) -> list[str]:
+        """Of both versions with a prediction."""
+        bucket = self.pipeline.outputs["OutputBucket"]
+        listed = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="predictions/")
+        keys = [found["Key"] for page in listed for found in page["Contents"]]
+        of_image = [
+            key for key in keys if json.dumps(self.key)[1:-1].encode() in self._content(bucket, key) or
+            self.key.encode() in self._content(bucket, key)
+        ]  # fmt: skip
+        assert len(of_image) == 2
+        return [key.rpartition("/")[2].removesuffix(".json") for key in of_image]
+
+    def _content(self, bucket: str, key: str) -> bytes:
+        content: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+
+@pytest.fixture
+def folder() -> str:
+    """Of no other test: the pipeline is shared."""
+    return f"forgotten {uuid4().hex[:8]}"
+
+
+def test_no_store_has_a_forgotten_image_and_other_images_stay(pipeline: Pipeline, folder: str) -> None:
+    stores = Stores(pipeline)
+    forgotten, other = Uploads(pipeline, f"{folder}/葉 1.jpg"), Uploads(pipeline, f"{folder}/葉 1.jpg.jpg")
+    other.contents = [content + b"?" for content in other.contents]
+    forgotten.upload()
+    other.upload()
+    assert len(stores.having(*forgotten.words)) > 8
+    kept = stores.having(*(word for word in other.words if folder.encode() not in word))
+
+    dry = invoke_labelwatch(pipeline.session, "forget", forgotten.key, "--dry-run", "--format", "json")
+    assert dry.returncode == 0, dry.stderr
+    found = json.loads(dry.stdout)
+    assert (len(found["images"]), len(found["predictions"]), len(found["dead_letters"]), found["links"]) == (3, 2, 1, 1)
+
+    done = invoke_labelwatch(pipeline.session, "forget", forgotten.key, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # The keys of the other image begin with the key of this one.
+    left = stores.having(*(word for word in forgotten.words if not any(word in theirs for theirs in other.words)))
+    assert left == []
+    assert sorted(stores.having(*(word for word in other.words if folder.encode() not in word))) == sorted(kept)
+    for listed in ("e-mail", "90 days", "35 days", "30 days"):
+        assert listed in done.stdout
+
+    audited = invoke_labelwatch(pipeline.session, "audit", "--prefix", f"{folder}/")
+    assert audited.returncode == 0, audited.stdout
+    by_source = invoke_labelwatch(pipeline.session, "forget", "--source", folder, "-y", "--format", "json")
+    assert by_source.returncode == 0, by_source.stderr
+    assert stores.having(*other.words) == []
+
+
+def test_without_a_terminal_nothing_is_forgotten(pipeline: Pipeline, folder: str) -> None:
+    key = f"{folder}/leaf.jpg"
+    pipeline.upload(key)
+    pipeline.wait_for_alert(key)
+    refused = invoke_labelwatch(pipeline.session, "forget", key)
+    assert (refused.returncode, "--yes" in refused.stderr) == (1, True)
+    assert pipeline.session.local_aws.client("s3").head_object(Bucket=INPUT_BUCKET, Key=key)
