@@ -110,34 +110,38 @@ def folder() -> str:
     return f"forgotten {uuid4().hex[:8]}"
 
 
-def test_no_store_has_a_forgotten_image_and_other_images_stay(pipeline: Pipeline, folder: str) -> None:
-    stores = Stores(pipeline)
-    forgotten, other = Uploads(pipeline, f"{folder}/葉 1.jpg"), Uploads(pipeline, f"{folder}/葉 1.jpg.jpg")
-    other.contents = [content + b"?" for content in other.contents]
-    forgotten.upload()
-    other.upload()
-    assert len(stores.having(*forgotten.words)) > 8
-    kept = stores.having(*(word for word in other.words if folder.encode() not in word))
+@pytest.fixture
+def forgotten(pipeline: Pipeline, folder: str) -> Uploads:
+    uploads = Uploads(pipeline, f"{folder}/葉 1.jpg")
+    uploads.upload()
+    return uploads
 
-    dry = invoke_labelwatch(pipeline.session, "forget", forgotten.key, "--dry-run", "--format", "json")
-    assert dry.returncode == 0, dry.stderr
-    found = json.loads(dry.stdout)
-    assert (len(found["images"]), len(found["predictions"]), len(found["dead_letters"]), found["links"]) == (3, 2, 1, 1)
 
-    done = invoke_labelwatch(pipeline.session, "forget", forgotten.key, "--yes")
+def forget(pipeline: Pipeline, *words: str) -> str:
+    done = invoke_labelwatch(pipeline.session, "forget", *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    # The keys of the other image begin with the key of this one.
-    left = stores.having(*(word for word in forgotten.words if not any(word in theirs for theirs in other.words)))
-    assert left == []
-    assert sorted(stores.having(*(word for word in other.words if folder.encode() not in word))) == sorted(kept)
-    for listed in ("e-mail", "90 days", "35 days", "30 days"):
-        assert listed in done.stdout
+    return done.stdout
 
-    audited = invoke_labelwatch(pipeline.session, "audit", "--prefix", f"{folder}/")
-    assert audited.returncode == 0, audited.stdout
-    by_source = invoke_labelwatch(pipeline.session, "forget", "--source", folder, "-y", "--format", "json")
-    assert by_source.returncode == 0, by_source.stderr
-    assert stores.having(*other.words) == []
+
+def test_no_store_has_a_forgotten_image_but_what_the_command_lists(pipeline: Pipeline, forgotten: Uploads) -> None:
+    stores = Stores(pipeline)
+    assert len(stores.having(*forgotten.words)) > 8
+    found = json.loads(forget(pipeline, forgotten.key, "--dry-run", "--format", "json"))
+    assert (len(found["images"]), len(found["predictions"]), len(found["dead_letters"]), found["links"]) == (3, 2, 1, 1)
+    printed = forget(pipeline, forgotten.key, "--yes")
+    assert stores.having(*forgotten.words) == []
+    assert [listed in printed for listed in ("e-mail", "90 days", "35 days", "30 days")] == [True] * 4
+    assert invoke_labelwatch(pipeline.session, "audit", "--prefix", forgotten.key).returncode == 0
+
+
+def test_images_with_a_longer_key_stay_until_their_source_is_forgotten(pipeline: Pipeline, forgotten: Uploads) -> None:
+    stores = Stores(pipeline)
+    before = sorted(stores.having(*forgotten.words))
+    forget(pipeline, forgotten.key.removesuffix(".jpg"), "--yes")
+    assert sorted(stores.having(*forgotten.words)) == before
+    source = forgotten.key.partition("/")[0]
+    assert json.loads(forget(pipeline, "--source", source, "-y", "--format", "json"))["deleted"]
+    assert stores.having(*forgotten.words) == []
 
 
 def test_without_a_terminal_nothing_is_forgotten(pipeline: Pipeline, folder: str) -> None:
