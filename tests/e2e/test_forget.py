@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote, quote_plus
 from uuid import uuid4
 
 import pytest
 
 from labelwatch.local.session import INPUT_BUCKET
+from labelwatch.shared.project import PROJECT
 from labelwatch.shared.queues import QueueReader, ReceiveOptions
-from tests.support.command import invoke_labelwatch
-from tests.support.pipeline import Pipeline, picture
+from tests.support.command import invoke, invoke_labelwatch
+from tests.support.pipeline import Pipeline, picture, user_environment
 
 # In milliseconds of a test: all queues are read, the mailbox's too.
 QUICKLY = ReceiveOptions(hidden_seconds=60, long_poll_seconds=0)
@@ -151,3 +154,43 @@ def test_without_a_terminal_nothing_is_forgotten(pipeline: Pipeline, folder: str
     refused = invoke_labelwatch(pipeline.session, "forget", key)
     assert (refused.returncode, "--yes" in refused.stderr) == (1, True)
     assert pipeline.session.local_aws.client("s3").head_object(Bucket=INPUT_BUCKET, Key=key)
+
+
+def documented_permissions() -> set[str]:
+    """The permissions of the command, by docs/deploy.md."""
+    text = (PROJECT / "docs" / "deploy.md").read_text()
+    section = text.partition("- `labelwatch forget`: ")[2].partition("\n- `labelwatch ")[0]
+    return set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", section))
+
+
+@contextmanager
+def user_with(pipeline: Pipeline, permissions: set[str]) -> Iterator[dict[str, str]]:
+    """The environment of a user with these permissions alone."""
+    iam, name = pipeline.session.local_aws.client("iam"), f"user-{uuid4().hex[:8]}"
+    iam.create_user(UserName=name)
+    statement = {"Effect": "Allow", "Action": sorted(permissions), "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=name, PolicyName="forget", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    credentials = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    yield user_environment(pipeline.session) | credentials
+    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName=name, PolicyName="forget")
+    iam.delete_user(UserName=name)
+
+
+def test_the_documented_permissions_suffice_and_a_dry_run_needs_none_to_delete(
+    pipeline: Pipeline, forgotten: Uploads
+) -> None:
+    permissions = documented_permissions()
+    deleting = {permission for permission in permissions if "Delete" in permission or "Send" in permission}
+    assert {permission.partition(":")[0] for permission in deleting} == {"s3", "sqs", "dynamodb"}
+    with user_with(pipeline, permissions - deleting) as environment:
+        dry = invoke(environment, "forget", forgotten.key, "--dry-run")
+        assert dry.returncode == 0, dry.stderr
+        refused = invoke(environment, "forget", forgotten.key, "--yes")
+        assert (refused.returncode, "same command" in refused.stderr) == (1, True)
+    with user_with(pipeline, permissions) as environment:
+        done = invoke(environment, "forget", forgotten.key, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert Stores(pipeline).having(*forgotten.words) == []
