@@ -43,6 +43,7 @@ def findings(account: Account, desired: DesiredStack) -> Iterator[Finding]:
     """The finding of each check, as it is made; raises UserError at the first that fails."""
     yield Finding(check_model(account, desired.parameters["CustomModelARN"]))
     yield from _labels(desired)
+    yield from _lifetimes(desired)
     check_bucket_names(desired)
     for logical_id, name in desired.bucket_names.items():
         yield Finding(check_bucket(account, desired, logical_id, name))
@@ -52,6 +53,15 @@ def findings(account: Account, desired: DesiredStack) -> Iterator[Finding]:
     yield Finding(check_database(account, desired))
     if desired.parameters["ExistingBucketName"]:
         yield from check_existing_bucket(account, desired)
+
+
+def _lifetimes(desired: DesiredStack) -> Iterator[Finding]:
+    """A warning for each lifetime that is set or changed: S3 deletes what is older, and what exists is no exception."""
+    before = desired.current.parameters if desired.current else {}
+    for name, data in (("ImageDays", "images in the input bucket"), ("PredictionDays", "predictions")):
+        days = desired.parameters.get(name, "0")
+        if days not in {"0", before.get(name)}:
+            yield Finding(f"{name} {days}: S3 deletes all {data} that are older, existing data too", is_warning=True)
 
 
 def check_parameter(account: Account, stack_name: str, name: str, values: dict[str, str]) -> None:

@@ -63,18 +63,20 @@ def run(account: Account, request: Request, terminal: Terminal, on_step: Callabl
 
 def _confirmed(found: Found, request: Request, outputs: dict[str, str], terminal: Terminal) -> Found:
     """What to delete: nothing in a dry run; without the existing bucket where the user refuses."""
-    items = f"{counted(found.total, 'item')} of {request.selection}"
     if not found.total:
         terminal.print(f"Nothing found of {request.selection} in stack {request.stack}.")
         return found
     if request.dry_run:
-        terminal.print(f"Dry run: {items} would be deleted. Nothing was changed.")
+        items = counted(found.total, "item")
+        terminal.print(f"Dry run: {items} of {request.selection} would be deleted. Nothing was changed.")
         return Found([], [], [], [], [], [])
-    terminal.confirm(f"Delete {items}? This cannot be undone.")
+    own = found._replace(existing_images=[])
+    if own.total:
+        terminal.confirm(f"Delete {counted(own.total, 'item')} of {request.selection}? This cannot be undone.")
     if not found.existing_images:
-        return found
+        return own
     bucket, number = outputs["ExistingBucketName"], counted(len(found.existing_images), "version")
     if terminal.accepts(f"Bucket {bucket} is not part of the stack. Delete {number} in that bucket too?"):
         return found
     terminal.print(f"Kept {number} in bucket {bucket}.")
-    return found._replace(existing_images=[])
+    return own

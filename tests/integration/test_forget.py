@@ -207,6 +207,13 @@ def test_images_of_an_existing_bucket_are_deleted_only_after_a_question_of_their
     assert not any(content.values())
 
 
+def test_where_only_the_existing_bucket_has_the_image_only_its_question_is_asked(stack: Stack) -> None:
+    stack.upload(KEY, bucket=EXISTING)
+    stack.forget(FORGOTTEN)
+    assert [EXISTING in question for question in stack.questions] == [True]
+    assert stack.content()[EXISTING] == []
+
+
 def test_without_an_existing_bucket_there_is_one_question(stack: Stack) -> None:
     stack.outputs["ExistingBucketName"] = ""
     stack.alert(KEY)

@@ -335,3 +335,19 @@ def test_without_the_right_to_list_models_there_is_only_the_question(account: Fa
 
 def test_no_other_question_lists_models(account: FakeAccount) -> None:
     assert question(account, "MinConfidence", "1") == ("Which?", "1")
+
+
+@pytest.mark.parametrize(
+    ("before", "days", "warned"),
+    [(None, "0", False), (None, "90", True), ("0", "90", True), ("90", "90", False), ("90", "30", True)],
+)
+@pytest.mark.parametrize("name", ["ImageDays", "PredictionDays"])
+def test_a_new_lifetime_is_a_warning_since_existing_data_is_deleted_too(
+    account: FakeAccount, name: str, before: str | None, days: str, *, warned: bool
+) -> None:
+    typed: Any = account
+    current = Stack("UPDATE_COMPLETE", {name: before}, {}) if before else None
+    ids = {"InputBucket": "images", "OutputBucket": "predictions", "WorkspaceBucket": "predictions-workspace"}
+    desired = DesiredStack("labelwatch-prod", PARAMETERS | {name: days}, current, ids | {"Database": "labelwatch_prod"})
+    found = [finding for finding in preflight.findings(typed, desired) if finding.is_warning]
+    assert [f"{name} {days}" in finding.text for finding in found] == [True] * warned
