@@ -74,10 +74,13 @@ format: setup ## Format the code with ruff
 package: setup ## Make build/template.json and build/deployment.zip
 	@$(BIN)/labelwatch package
 
-lock: setup .venv-checks/ready ## Update the locked requirements
+lock: setup .venv-checks/ready ## Update the locked requirements, with hashes
 	@$(BIN)/python -m pip install -q uv
-	@for name in requirements-dev requirements-checks; do \
-		$(BIN)/uv pip compile -q --universal --upgrade --python-version 3.12 --no-header --no-annotate $$name.in -o $$name.txt || exit; \
+# What runs in Lambda keeps its versions; the others are updated.
+	@for name in requirements requirements-dev requirements-runtime requirements-checks; do \
+		[ $$name = requirements ] && update= || update=--upgrade; \
+		$(BIN)/uv pip compile -q --universal --generate-hashes $$update --python-version 3.12 --no-header --no-annotate \
+			$$name.in -o $$name.txt || exit; \
 	done
 	@cd checks/sql && $(NPM) install --loglevel=error --package-lock-only dt-sql-parser@latest
 

@@ -1,4 +1,4 @@
-"""Installs locked requirements into the environment of this Python, and shows how far it is.
+"""Installs locked requirements with their hashes into the environment of this Python, and shows how far it is.
 
 pip alone is silent for minutes or prints hundreds of lines, and blames a package where the network fails.
 
@@ -50,7 +50,7 @@ def main(requirements: Path) -> int:
     total = sum(line[:1].isalnum() for line in requirements.read_text().splitlines())
     output: list[str] = []
     # Without dependencies: the lock is complete, so nothing is left to resolve.
-    command = [*PIP, "--no-deps", "-r", str(requirements)]
+    command = [*PIP, "--require-hashes", "--no-deps", "-r", str(requirements)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603 - the command is ours
         total = download(pip.stdout or (), total, output)
         # Read meanwhile: pip would wait for ever where nobody reads what it prints.

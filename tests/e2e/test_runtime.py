@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -70,8 +71,7 @@ def files_of(folder: Path) -> dict[Path, int]:
 
 
 def pins(requirements: Path) -> dict[str, str]:
-    lines = requirements.read_text().splitlines()
-    return dict(line.split(" ;")[0].split("==") for line in lines if line and not line.startswith("#"))
+    return dict(re.findall(r"^([\w.-]+)==([^ ]+)", requirements.read_text(), re.MULTILINE))
 
 
 def test_every_handler_of_the_template_is_tried_here(packaged: Package, aws: HandlerEnvironment) -> None:

@@ -130,8 +130,9 @@ def runtime() -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as new:
         # The list is complete, so nothing is left to resolve.
-        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--target", f"{new}/packages", "-r", str(REQUIREMENTS)], check=True)
+        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        locked = ["--require-hashes", "--no-deps"]
+        subprocess.run([*pip, *locked, "--target", f"{new}/packages", "-r", str(REQUIREMENTS)], check=True)
         if not folder.exists():  # a concurrent process may have made it
             Path(new, "packages").rename(folder)
     return folder

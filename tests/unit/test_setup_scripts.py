@@ -1,5 +1,6 @@
 """The set-up of an environment: what it says, and what it says where it fails."""
 
+import hashlib
 import io
 import os
 import shlex
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -151,3 +153,43 @@ def test_another_python_replaces_the_environment(tmp_path: Path) -> None:
     assert "scripts/setup" not in steps("")
     assert "scripts/setup" not in steps("/a b/python3.13")
     assert "scripts/setup" in steps("/a b/python3.12")
+
+
+def wheel(folder: Path) -> str:
+    """A wheel of a package named labelwatch-example; its hash."""
+    file = folder / "labelwatch_example-1-py3-none-any.whl"
+    with ZipFile(file, "w") as content:
+        for name, text in {
+            "METADATA": "Metadata-Version: 2.1\nName: labelwatch-example\nVersion: 1\n",
+            "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            "RECORD": "",
+        }.items():
+            content.writestr(f"labelwatch_example-1.dist-info/{name}", text)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("lock", "is_installed"),
+    [
+        ("labelwatch-example==1 --hash=sha256:{digest}\n", True),
+        ("labelwatch-example==1 --hash=sha256:{zeros}\n", False),
+        ("labelwatch-example==1\n", False),
+    ],
+    ids=["right hash", "wrong hash", "no hash"],
+)
+def test_a_package_is_installed_only_with_its_locked_hash(tmp_path: Path, lock: str, *, is_installed: bool) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(lock.format(digest=wheel(tmp_path), zeros=64 * "0"))
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_TARGET": str(tmp_path / "installed")}
+    completed = subprocess.run(
+        [sys.executable, "scripts/install.py", str(requirements)],
+        cwd=PROJECT, env=os.environ | offline, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (completed.returncode == 0, (tmp_path / "installed").exists()) == (is_installed, is_installed)
+    assert is_installed or "hash" in completed.stderr.lower()
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-runtime", "requirements-checks"])
+def test_every_locked_package_has_hashes(name: str) -> None:
+    requirements = (PROJECT / f"{name}.txt").read_text().replace("\\\n", "").splitlines()
+    assert [line for line in requirements if "==" not in line or "--hash=sha256:" not in line] == []
