@@ -7,9 +7,10 @@ import subprocess
 import sys
 import tempfile
 from copy import copy
+from importlib.metadata import distribution
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from chalicelib import settings
 from labelwatch.shared.errors import UserError
@@ -19,6 +20,10 @@ from labelwatch.shared.project import PROJECT
 PACKAGING_STAGE = "template"
 # Where Lambda unpacks the zip: the path that a traceback shows.
 LAMBDA_TASK_ROOT = "/var/task"
+# The attributes of a file in a zip: a file with mode 0644.
+READABLE = 0o100644 << 16
+# The locked versions and hashes of what is in the zip, in the folder of the project.
+LOCK = "requirements.txt"
 # The whitespace of JSON, or a text in it, whose own blanks count.
 _WHITESPACE = re.compile(r'(?P<text>"[^"]*")|\s+')
 # CloudFormation copies a stack's tags to its resources. A stack launched by hand has none: the template sets the tags.
@@ -59,11 +64,14 @@ def package(build: Path) -> Package:
     )
     overlay.unlink()
     if result.returncode:
-        *_, last = ["no output", *(result.stderr or result.stdout).strip().splitlines()]
-        raise UserError(f"`chalice package` failed: {last.rstrip('.')}. Correct the error, then run the command again.")
+        raise UserError(
+            f"`chalice package` failed: {_reason(result.stderr or result.stdout)}. Correct the error, then run the "
+            "command again."
+        )
     template = build / "template.json"
     template.write_text(json.dumps(_without_chalice_outputs(json.loads((build / "sam.json").read_text())), indent=2))
     (build / "sam.json").unlink()
+    _add_licences(build / "deployment.zip")
     _add_compiled_code(build / "deployment.zip")
     return Package(template, build / "deployment.zip")
 
@@ -104,8 +112,19 @@ def _environment() -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # With its hashes: a wheel that fits Lambda and not this machine, Chalice downloads by name and version alone.
+        # Relative to the project: pip would split a path at spaces.
+        "PIP_CONSTRAINT": LOCK,
     }
     return users | nobody | {"AWS_DEFAULT_REGION": "us-east-1"} | settings.examples()
+
+
+def _reason(output: str) -> str:
+    """Chalice's last line, or what pip says on many lines."""
+    if "DO NOT MATCH THE HASHES" in output:
+        return f"a downloaded package does not have the hash that {LOCK} names"
+    *_, last = ["no output", *output.strip().splitlines()]
+    return last.rstrip(".")
 
 
 def _overlay() -> dict[str, Any]:
@@ -143,10 +162,25 @@ def _variables(outputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _add_licences(archive: Path) -> None:
+    """Adds the licences of the project and of Chalice, whose runtime Chalice copies without its licence.
+
+    All other packages are whole wheels, which have their licences inside.
+    """
+    texts = {"LICENSE": (PROJECT / "LICENSE").read_bytes()}
+    for file in distribution("chalice").files or ():
+        if "licenses" in file.parts:
+            texts[str(file)] = file.read_binary()
+    with ZipFile(archive, "a") as target:
+        for name, text in texts.items():
+            target.writestr(ZipInfo(name), text)  # of 1980, as all files of the zip
+
+
 def _add_compiled_code(archive: Path) -> None:
     """Adds each module's compiled code, the same on every machine, and drops the compiled code that Chalice packaged.
 
     Lambda cannot keep what Python compiles: without this, each cold start compiles every module (docs/decisions/0019).
+    Every file is readable for all, as Lambda requires, whatever the umask of this process.
     """
     rewritten = archive.with_suffix(".new")
     with (
@@ -166,7 +200,9 @@ def _add_compiled_code(archive: Path) -> None:
         for file in original.infolist():
             if "__pycache__" in file.filename:
                 continue
-            target.writestr(file, original.read(file))
+            content = original.read(file)
+            file.external_attr, file.compress_type = READABLE, ZIP_DEFLATED
+            target.writestr(file, content)
             if file.filename.endswith(".py"):
                 compiled = copy(file)
                 compiled.filename = _compiled_name(file.filename)

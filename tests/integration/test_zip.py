@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import marshal
 import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from chalicelib import __version__
-from labelwatch.deploy import Package
+from labelwatch.deploy import Package, packaging
 from labelwatch.shared.project import PROJECT
 
 
@@ -93,14 +95,95 @@ def test_compiled_code_names_no_folder_of_this_machine(packaged: Package) -> Non
 
 
 def test_another_process_makes_the_same_zip(packaged: Package, tmp_path: Path) -> None:
-    # Sets are in another order there, nothing of pytest is imported, and compiled code is kept elsewhere.
+    # Sets are in another order there, nothing of pytest is imported, and compiled code is kept elsewhere. Files that
+    # this process writes are for their owner alone.
     another = {"PYTHONHASHSEED": "1", "PYTHONPYCACHEPREFIX": str(tmp_path / "cache")}
     subprocess.run(
         [sys.executable, "-m", "labelwatch", "package", "--build", str(tmp_path)],
-        cwd=PROJECT, env=os.environ | another, check=True, capture_output=True,
+        cwd=PROJECT, env=os.environ | another, umask=0o077, check=True, capture_output=True,
     )  # fmt: skip
     assert (tmp_path / "deployment.zip").read_bytes() == packaged.zip.read_bytes()
 
 
 def test_the_zip_is_under_four_megabytes(packaged: Package) -> None:
     assert packaged.zip.stat().st_size < 4_000_000
+
+
+def licensed(files: dict[str, bytes]) -> set[str]:
+    """The distributions that have the text of their licence in their dist-info."""
+    paths = {PurePosixPath(name) for name, text in files.items() if text.strip()}
+    texts = {path for path in paths if path.name.startswith("LICEN") and path.parts[0].endswith(".dist-info")}
+    return {text.parts[0].partition("-")[0] for text in texts}
+
+
+def test_every_package_of_the_zip_has_the_text_of_its_licence(packaged: Package) -> None:
+    files = zipped(packaged)
+    top_level = {PurePosixPath(name).parts[0] for name in files} - {"__pycache__", "LICENSE"}
+    # A distribution here has the name of its package; the data of a wheel are its scripts.
+    packages = {name.removesuffix(".py") for name in top_level if not name.endswith((".dist-info", ".data"))}
+    assert packages - {"app", "chalicelib"} == licensed(files)
+    assert files["LICENSE"] == (PROJECT / "LICENSE").read_bytes()
+
+
+def test_the_zip_has_the_licence_and_the_notice_of_chalice(packaged: Package) -> None:
+    chalice = {PurePosixPath(name).name: text for name, text in zipped(packaged).items() if name.startswith("chalice-")}
+    assert b"Apache License" in chalice["LICENSE"]
+    assert b"James Saryerwinnie" in chalice["NOTICE"]
+
+
+def test_lambda_can_read_every_file_of_the_zip(packaged: Package) -> None:
+    with zipfile.ZipFile(packaged.zip) as archive:
+        assert {oct(file.external_attr >> 16) for file in archive.infolist()} == {"0o100644"}
+
+
+def forged(folder: Path, name: str) -> dict[str, str]:
+    """The environment of pip with an index that has nothing but a forged wheel, under the name of a locked one."""
+    distribution, version, *_ = name.split("-")
+    with zipfile.ZipFile(folder / name, "w") as wheel:
+        for file, text in {
+            "METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n",
+            "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n",
+        }.items():
+            wheel.writestr(f"{distribution}-{version}.dist-info/{file}", text)
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_NO_CACHE_DIR": "1"}
+
+
+def test_a_wheel_with_another_hash_is_not_packaged(tmp_path: Path) -> None:
+    lock = (PROJECT / packaging.LOCK).read_text()
+    (version,) = re.findall(r"^aws-lambda-powertools==(\S+)", lock, re.MULTILINE)
+    index = forged(tmp_path, f"aws_lambda_powertools-{version}-py3-none-any.whl")
+    # Chalice keeps what it has downloaded for this content of the file.
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "build", "docs", "tests", "node_modules"))
+    shutil.copytree(PROJECT / ".chalice", project / ".chalice", ignore=shutil.ignore_patterns("deployments"))
+    completed = subprocess.run(
+        [sys.executable, "-m", "labelwatch", "package", "--build", str(tmp_path / "build")],
+        cwd=project, env=os.environ | index, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert completed.returncode == 1
+    assert "requirements.txt" in completed.stderr
+
+
+def test_a_wheel_that_chalice_downloads_by_its_name_needs_its_hash_too(tmp_path: Path) -> None:
+    """As Chalice does on a machine whose own wheel of the package does not fit Lambda."""
+    lock = (PROJECT / packaging.LOCK).read_text()
+    (version,) = re.findall(r"^markupsafe==(\S+)", lock, re.MULTILINE)
+    abi = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    index = forged(tmp_path, f"markupsafe-{version}-{abi}-{abi}-manylinux_2_17_x86_64.whl")
+    download = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--only-binary=:all:",
+        "--no-deps",
+        "--dest",
+        str(tmp_path / "to"),
+    ]
+    platform = ["--platform", "manylinux_2_17_x86_64", "--implementation", "cp", "--abi", abi]
+    completed = subprocess.run(
+        [*download, *platform, f"markupsafe=={version}"],
+        cwd=PROJECT, env=packaging._environment() | index, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert completed.returncode == 1
+    assert "HASHES" in completed.stderr
