@@ -1,8 +1,5 @@
 """Query results for people and programs, and their cost."""
 
-import csv
-import io
-import json
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -12,7 +9,7 @@ from chalicelib.domain.rules import Rules
 from chalicelib.domain.text import printable
 from labelwatch.analytics.athena import DECIMAL_TYPES, INTEGER_TYPES, Athena, QueryResult
 from labelwatch.analytics.queries import Narrowing, Query, load_query, narrow_query
-from labelwatch.shared import pricing
+from labelwatch.shared import formats, pricing
 from labelwatch.shared.interest import in_words
 from labelwatch.shared.records import print_records
 from labelwatch.shared.text import readable
@@ -40,22 +37,18 @@ def print_queries(console: Console, queries: Mapping[str, Query]) -> None:
 
 def print_result(console: Console, result: QueryResult, rules: Rules) -> None:
     """Prints the rows with rounded numbers, and with words where a label is missing or not of interest."""
-    types = zip(result.columns, result.types, strict=True)
-    numbers = [name for name, kind in types if kind in INTEGER_TYPES | DECIMAL_TYPES]
     records = [[readable(value) for value in in_words(record, rules).values()] for record in result.records]
-    print_records(console, result.columns, records, numbers)
+    print_records(console, result.columns, records, _numbers(result))
 
 
-def as_csv(result: QueryResult) -> str:
-    """With a header line, as Athena writes it: all values in quotation marks, nothing for null."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NOTNULL).writerows([result.columns, *result.rows])
-    return text.getvalue()
+def as_csv(result: QueryResult, *, raw: bool = False) -> str:
+    """With a header line; safe in a spreadsheet, unless `raw`: then as Athena writes it."""
+    return formats.as_csv(result.columns, result.rows, _numbers(result), raw=raw)
 
 
 def as_json(result: QueryResult) -> str:
     """A list of objects, with JSON's types."""
-    return json.dumps(result.records, ensure_ascii=False, indent=1) + "\n"
+    return formats.as_json(result.records)
 
 
 def explain_empty(athena: Athena, narrowing: Narrowing) -> tuple[str, list[int]]:
@@ -66,6 +59,12 @@ def explain_empty(athena: Athena, narrowing: Narrowing) -> tuple[str, list[int]]
     results = {thing: athena.query(narrow_query(load_query(name), days)) for thing, name in things.items()}
     found = [_found(thing, result) for thing, result in results.items()]
     return " ".join(["No rows match.", *found]), [result.scanned_bytes for result in results.values()]
+
+
+def _numbers(result: QueryResult) -> list[str]:
+    """The columns of numbers."""
+    types = zip(result.columns, result.types, strict=True)
+    return [name for name, kind in types if kind in INTEGER_TYPES | DECIMAL_TYPES]
 
 
 def _found(things: str, result: QueryResult) -> str:

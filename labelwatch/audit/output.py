@@ -1,10 +1,10 @@
 """A verdict for people and programs."""
 
-import json
 from collections.abc import Iterator
 
 from chalicelib.domain.text import printable
 from labelwatch.audit.compare import Verdict
+from labelwatch.shared import formats
 from labelwatch.shared.text import counted
 
 
@@ -42,7 +42,7 @@ def as_json(scope: object, verdict: Verdict) -> str:
     }
     # A program must not take messages in progress for success.
     complete = {"complete": verdict.is_explained and verdict.is_complete}
-    return json.dumps({"scope": str(scope)} | texts | complete, ensure_ascii=False, indent=1) + "\n"
+    return formats.as_json({"scope": str(scope)} | texts | complete)
 
 
 def _unexplained(verdict: Verdict) -> Iterator[str]:

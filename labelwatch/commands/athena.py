@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from labelwatch.commands.options import Profile, Region, Stack, console, stderr
+from labelwatch.shared.errors import UserError
 from labelwatch.shared.project import PROJECT
 
 app = typer.Typer(
@@ -78,13 +79,17 @@ def query(  # noqa: PLR0913 - a command's options, by name
     label: Label = None,
     source: Source = None,
     form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TABLE,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write csv for programs: without an apostrophe before formulas.")
+    ] = False,
     stack: Stack = "labelwatch",
     profile: Profile = None,
     region: Region = None,
 ) -> None:
     """Run a ready query of athena/, or list all queries.
 
-    The table has rounded numbers; csv and json are exact.
+    The table has rounded numbers; csv and json are exact. In csv, a text that a spreadsheet would take for a formula
+    gets an apostrophe before the formula.
 
     Example: `labelwatch athena query labels_by_day --format csv > labels.csv`
     """
@@ -95,6 +100,8 @@ def query(  # noqa: PLR0913 - a command's options, by name
     if name is None:
         output.print_queries(console(), queries.load_queries())
         return
+    if raw and form != Form.CSV:
+        raise UserError("--raw changes csv only. Pass --format csv, or omit --raw.")
     narrowing = queries.parse_narrowing(first, last, label or [], source or [])
     sql = queries.narrow_query(queries.load_query(name), narrowing)
     account = Account(profile, region)
@@ -103,7 +110,7 @@ def query(  # noqa: PLR0913 - a command's options, by name
         result = athena.query(sql)
         empty, scanned = (None, []) if result.rows else output.explain_empty(athena, narrowing)
     if form == Form.CSV:
-        sys.stdout.write(output.as_csv(result))
+        sys.stdout.write(output.as_csv(result, raw=raw))
     elif form == Form.JSON:
         sys.stdout.write(output.as_json(result))
     elif result.rows:

@@ -11,6 +11,7 @@ from chalicelib.domain.text import printable
 from labelwatch.dead_letters import advice
 from labelwatch.dead_letters.dead_letter import DeadLetter, number_of
 from labelwatch.dead_letters.selection import SHORTEST_ID
+from labelwatch.shared import formats
 from labelwatch.shared.records import print_records
 from labelwatch.shared.text import counted
 
@@ -37,7 +38,7 @@ def print_list(console: Console, dead_letters: Sequence[DeadLetter]) -> None:
 
 def as_json(dead_letters: Sequence[DeadLetter]) -> str:
     """A list of objects."""
-    return json.dumps([_object(dead_letter) for dead_letter in dead_letters], ensure_ascii=False, indent=1) + "\n"
+    return formats.as_json([_object(dead_letter) for dead_letter in dead_letters])
 
 
 def print_summary(console: Console, dead_letters: Sequence[DeadLetter]) -> None:

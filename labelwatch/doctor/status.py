@@ -11,7 +11,7 @@ from chalicelib.settings import GENERAL_MODEL
 from labelwatch.doctor.check import AWS_ERRORS, outcome_of
 from labelwatch.doctor.deployment import Deployment
 from labelwatch.doctor.model import PAUSED, POLLED
-from labelwatch.shared import image_limit, stacks
+from labelwatch.shared import formats, image_limit, stacks
 from labelwatch.shared.account import Account
 from labelwatch.shared.queues import queue_depth
 from labelwatch.shared.stacks import Stack
@@ -41,7 +41,7 @@ class Status(msgspec.Struct, frozen=True):
 
     def as_json(self) -> str:
         """One object, with the values and the reasons as objects."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"
+        return formats.as_json(self)
 
 
 def read_status(account: Account, name: str) -> Status:

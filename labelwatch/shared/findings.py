@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-import msgspec
 from msgspec import Struct
 
 from chalicelib.domain.text import printable
+from labelwatch.shared import formats
 
 
 class Result(StrEnum):
@@ -37,5 +37,4 @@ def as_line(finding: Finding) -> str:
 
 def as_json(findings: Iterable[Finding], **context: str) -> str:
     """An object with the context and the findings."""
-    content = msgspec.json.encode({**context, "findings": list(findings)})
-    return msgspec.json.format(content, indent=1).decode() + "\n"
+    return formats.as_json({**context, "findings": list(findings)})

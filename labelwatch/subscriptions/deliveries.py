@@ -1,6 +1,5 @@
 """To which subscriptions SNS delivers an alert, as far as their states and filters tell."""
 
-import json
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from chalicelib.domain.alerts import Alert
+from labelwatch.shared import formats
 from labelwatch.shared.records import print_records
 from labelwatch.subscriptions import filters
 from labelwatch.subscriptions.subscription import State, Subscription, Topic
@@ -60,7 +60,7 @@ def as_json(alert: Alert, deliveries: Iterable[Delivery]) -> str:
         for subscription, outcome in deliveries
     ]
     content = {"subject": alert.subject, "attributes": alert.attributes, "subscriptions": subscriptions}
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    return formats.as_json(content)
 
 
 def limits(topic: Topic) -> str:

@@ -21,6 +21,7 @@ from tests.support.command import invoke
         ("athena query pie", "labels_by_count"),
         ("athena query labels_by_count --from yesterday", "--from 'yesterday'"),
         ("athena query models_compared --label x", "--label"),
+        ("athena query labels_by_count --raw", "--format csv"),
         ("report --to 2026", "--to '2026'"),
     ],
 )
