@@ -107,12 +107,16 @@ def up(  # noqa: PLR0913 - a command's options
     )
 
 
-def down(
+def down(  # noqa: PLR0913 - a command's options, by name
     stage: Stage,
     *,
     delete_data: Annotated[
         bool, typer.Option("--delete-data", help="Delete the three buckets too, with all images and predictions.")
     ] = False,
+    bucket: Annotated[
+        list[str] | None,
+        typer.Option(help="With --delete-data: also a bucket that the stack does not list. Repeat for more."),
+    ] = None,
     yes: Yes = False,
     profile: Profile = None,
     region: Region = None,
@@ -121,6 +125,9 @@ def down(
 
     The command shows the resources to delete, and prompts. Without --delete-data, the buckets with images and
     predictions are kept: `labelwatch up` with the same names uses them again.
+
+    --delete-data deletes the buckets that the stack lists. A bucket may have the stack's tags only: after the stack was
+    deleted, or because somebody set the tags. Type the name of such a bucket, or pass --bucket. --yes does not suffice.
 
     For example:
 
@@ -132,11 +139,14 @@ def down(
     from labelwatch.deploy.down import run
     from labelwatch.shared.account import Account
 
+    if bucket and not delete_data:
+        raise UserError("--bucket needs --delete-data. Pass --delete-data, or omit --bucket.")
     run(
         Account(profile, region),
         stage,
-        open_terminal(yes=yes, default=False),
+        open_terminal(yes=yes, default=False, ask=_ask),
         delete_data=delete_data,
+        named=bucket or (),
     )
 
 

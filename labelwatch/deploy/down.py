@@ -4,6 +4,7 @@ Read the present state, plan what to delete, keep and skip, confirm, apply.
 """
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,12 +28,18 @@ from labelwatch.shared.text import counted
 
 # S3 may still deliver access logs of the last hours to the workspace bucket.
 ATTEMPTS_TO_DELETE = 3
+TAGS = "The buckets have the stack's tags, which anyone in the account can set."
+NAME_IT = "Pass --delete-data and --bucket NAME to delete a bucket."
+# Too short for the name of a bucket.
+KEEP = "no"
 
 
 class StageState(NamedTuple):
     """The resources of a stage in AWS, and those of `chalice deploy` compared with its file.
 
-    `unreadable_buckets` may be the stack's too: their tags may not be read.
+    `tagged_buckets` have the stack's tags, but the stack does not list them: it was deleted, it had another bucket
+    name before, or somebody else in the account set the tags. `unreadable_buckets` may be the stack's too: their tags
+    may not be read.
     """
 
     stage_name: str
@@ -41,16 +48,21 @@ class StageState(NamedTuple):
     stack: Stack | None
     resources: list[Resource]
     buckets: list[str]
+    tagged_buckets: list[str]
     unreadable_buckets: list[str]
     deployed: Comparison
 
 
 class Removal(NamedTuple):
-    """The stack and the buckets to delete, the buckets to keep, and the skipped buckets, whose tags are unreadable."""
+    """The stack and the buckets to delete, the buckets to keep, and the skipped buckets, whose tags are unreadable.
+
+    `unnamed_buckets` stay because nobody has named them.
+    """
 
     stack: Stack | None
     deleted_buckets: list[str]
     kept_buckets: list[str]
+    unnamed_buckets: list[str]
     skipped_buckets: list[str]
 
     def sentences(self) -> list[str]:
@@ -62,6 +74,9 @@ class Removal(NamedTuple):
             sentences += [f"Deletes these buckets with ALL images and predictions: {', '.join(self.deleted_buckets)}."]
         if self.kept_buckets:
             sentences += [f"Keeps these buckets with their objects: {', '.join(self.kept_buckets)}."]
+        if self.unnamed_buckets:
+            names = ", ".join(self.unnamed_buckets)
+            sentences += [f"Keeps buckets that the stack does not list: {names}. {TAGS} {NAME_IT}"]
         if self.skipped_buckets:
             names = ", ".join(self.skipped_buckets)
             sentences += [f"Skips buckets whose tags cannot be read (s3:GetBucketTagging): {names}."]
@@ -74,14 +89,23 @@ class Removal(NamedTuple):
         return f"Delete {' and '.join(things)}? This cannot be undone."
 
 
-def run(
-    account: Account, stage_name: str, terminal: Terminal, *, delete_data: bool, config: Path = stage.CONFIG
+def run(  # noqa: PLR0913 - the options of the command
+    account: Account,
+    stage_name: str,
+    terminal: Terminal,
+    *,
+    delete_data: bool,
+    named: Collection[str] = (),
+    config: Path = stage.CONFIG,
 ) -> None:
-    """Deletes the stack and the stage, and with `delete_data` the buckets."""
+    """Deletes the stack and the stage, and with `delete_data` the buckets.
+
+    A bucket that the stack does not list is deleted only if it is `named`, or if the person types its name.
+    """
     terminal.print(f"Stack {stack_name_of(stage_name)} in account {account.id}, Region {account.region}")
     state = read(account, stage_name, config)
     deployed_file.offer_to_rebuild(deployed_file.path_of(config, stage_name), state.deployed, terminal)
-    removal = plan(state, delete_data=delete_data)
+    removal = plan(state, delete_data=delete_data, named=_named(state, named, terminal) if delete_data else ())
     for sentence in removal.sentences():
         terminal.console.print(sentence)
     terminal.confirm(removal.question(state.stack_name))
@@ -108,9 +132,11 @@ def read(account: Account, stage_name: str, config: Path) -> StageState:
     # By tags too: a stack keeps the old bucket when its bucket name changes.
     tagged, unreadable = StackBuckets(account).created_by(stack_name)
     own = {item.physical_id for item in resources if item.resource_type == "AWS::S3::Bucket" and item.physical_id}
-    buckets = sorted({*tagged, *own})
+    others = sorted({*tagged} - own)
     deployed = _deployed(account, stack_name, stack, deployed_file.path_of(config, stage_name))
-    return StageState(stage_name, stack_name, account.region, stack, resources, buckets, unreadable, deployed)
+    return StageState(
+        stage_name, stack_name, account.region, stack, resources, sorted(own), others, unreadable, deployed
+    )
 
 
 def _deployed(account: Account, stack_name: str, stack: Stack | None, file: Path) -> Comparison:
@@ -120,22 +146,42 @@ def _deployed(account: Account, stack_name: str, stack: Stack | None, file: Path
     return deployed_file.read_and_compare(account, stack_name, stack.values, file)
 
 
-def plan(state: StageState, *, delete_data: bool) -> Removal:
+def plan(state: StageState, *, delete_data: bool, named: Collection[str] = ()) -> Removal:
     """What to delete and what to keep; raises UserError without anything to delete, or where functions exist."""
-    buckets = state.buckets
+    buckets = sorted([*state.buckets, *state.tagged_buckets])
+    deleted = [name for name in buckets if name in state.buckets or name in named] if delete_data else []
+    kept = [name for name in buckets if name not in deleted]
     # Without a stack the stage stays: this may be another Region, or account, than the stage's.
-    if not state.stack and not (delete_data and buckets):
-        kept = f"Buckets found: {', '.join(buckets)}. Pass --delete-data to delete the buckets."
-        hint = kept if buckets else "Pass --stage or --region."
-        raise UserError(f"No stack named {state.stack_name} in {state.region}. {hint}")
+    if not state.stack and not deleted:
+        found = f"Buckets found: {', '.join(kept)}. {NAME_IT}" if kept else "Pass --stage or --region."
+        raise UserError(f"No stack named {state.stack_name} in {state.region}. {found}")
     if state.deployed.existing:  # functions need their roles, which the stack has
         raise UserError(
             f"Stage {state.stage_name} still has resources of Chalice: {', '.join(state.deployed.existing)}. Run "
             f"`chalice delete --stage {state.stage_name}` first."
         )
     if delete_data:
-        return Removal(state.stack, buckets, [], state.unreadable_buckets)
-    return Removal(state.stack, [], buckets, [])
+        return Removal(state.stack, deleted, [], kept, state.unreadable_buckets)
+    return Removal(state.stack, [], kept, [], [])
+
+
+def _named(state: StageState, named: Collection[str], terminal: Terminal) -> set[str]:
+    """The buckets outside the stack that the person names, as an option or at the terminal.
+
+    Raises UserError for a name without the stack's tags. Consent to every question (--yes) names no bucket.
+    """
+    unknown = sorted({*named} - {*state.buckets, *state.tagged_buckets})
+    if unknown:
+        raise UserError(
+            f"No bucket named {unknown[0]} with the tags of stack {state.stack_name} in {state.region}. Omit --bucket "
+            "to list the buckets that have these tags."
+        )
+    return {*named} | {name for name in state.tagged_buckets if name not in named and _types_name(name, terminal)}
+
+
+def _types_name(name: str, terminal: Terminal) -> bool:
+    question = f"The stack does not list bucket {name}. {TAGS} Type its name to delete it with ALL objects."
+    return terminal.ask is not None and terminal.ask("Bucket to delete", question, KEEP) == name
 
 
 def _delete_stack(account: Account, state: StageState, stack: Stack, terminal: Terminal) -> None:

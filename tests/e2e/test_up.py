@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from labelwatch.local.ministack import LocalAws
+from labelwatch.local.ministack import REGION, LocalAws
 from labelwatch.shared.stacks import Stacks
 from tests.support.inventory import Inventory, buckets, inventory
 from tests.support.pipeline import Pipeline
@@ -23,6 +23,7 @@ from tests.support.project import Project
 STACK = "labelwatch-test"
 BUCKETS = ["test-images", "test-predictions", "test-predictions-workspace"]
 FORMER, RENAMED = "test-images", "test-other-images"
+FOREIGN = "test-payroll"
 UP = ("up", "--stage", "test")
 TOPIC: dict[str, Any] = {"Topic": {"Type": "AWS::SNS::Topic"}}
 WEAK_OWNERSHIP = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
@@ -294,17 +295,34 @@ def test_the_same_command_continues_after_the_import(continued: Imported, import
 
 @pytest.fixture(scope="module")
 def deleted(project: Project, local_aws: LocalAws, continued: Imported) -> Step:
-    """With the data: several versions of an image, and a bucket that was deleted meanwhile."""
+    """With the data: several versions of an image, a bucket that was deleted meanwhile, and a bucket of others."""
     assert continued
     s3 = local_aws.client("s3")
     s3.put_object(Bucket="test-images", Key="leaf.jpg", Body=b"second")
     s3.delete_object(Bucket="test-images", Key="leaf.jpg")
     s3.delete_bucket(Bucket="test-predictions")
-    return done(project, "down", "--stage", "test", "--delete-data")
+    s3.create_bucket(Bucket=FOREIGN, CreateBucketConfiguration={"LocationConstraint": REGION})
+    tag_buckets(local_aws, FOREIGN)
+    s3.put_object(Bucket=FOREIGN, Key="payroll.csv", Body=b"salaries")
+    return done(project, "down", "--stage", "test", "--delete-data", "--bucket", RENAMED)
 
 
-def test_down_with_delete_data_deletes_all_buckets_of_the_stack_too(deleted: Step, initial: State) -> None:
-    assert deleted.after == initial
+@pytest.fixture(scope="module")
+def foreign_deleted(project: Project, deleted: Step) -> Step:
+    """The bucket of others too, by its name."""
+    assert deleted
+    return done(project, "down", "--stage", "test", "--delete-data", "--bucket", FOREIGN)
+
+
+def test_down_with_delete_data_keeps_a_bucket_of_others_that_somebody_has_tagged(deleted: Step) -> None:
+    assert FOREIGN in deleted.after.buckets
+    assert re.search(rf"Keeps .*{FOREIGN}", " ".join(deleted.text.split()))
+
+
+def test_down_with_delete_data_deletes_all_buckets_of_the_stack_and_named_buckets(
+    foreign_deleted: Step, initial: State
+) -> None:
+    assert foreign_deleted.after == initial
 
 
 def test_down_prints_the_command_that_stops_the_model(deleted: Step, running: Pipeline) -> None:

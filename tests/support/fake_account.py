@@ -84,9 +84,13 @@ class FakeAccount:
         pages = {
             "list_buckets": {"Buckets": [{"Name": bucket} for bucket in self.buckets]},
             "list_event_source_mappings": {"EventSourceMappings": self.mappings},
+            "list_object_versions": {},
             "list_rules": {"Rules": [{"Name": rule} for rule in self.rules]},
         }
         return SimpleNamespace(paginate=lambda **_: [pages[name]])
+
+    def delete_bucket(self, Bucket: str) -> None:  # noqa: N803 - the same
+        del self.buckets[Bucket]
 
     def get_bucket_notification_configuration(self, Bucket: str) -> dict[str, Any]:  # noqa: ARG002, N803 - the same
         return self.notifications
@@ -158,7 +162,10 @@ class FakeApiGateway:
 
 
 class FakeCloudFormation:
-    """At most one stack, `description`, with resources as logical id → type; `changes` are the calls that change it."""
+    """At most one stack, `description`, with resources as logical id → type; `changes` are the calls that change it.
+
+    The logical id of a bucket is its name.
+    """
 
     def __init__(self) -> None:
         self.description: dict[str, Any] | None = None
@@ -238,6 +245,7 @@ class FakeCloudFormation:
     def _pages_of_list_stack_resources(self, **_: Any) -> Iterator[dict[str, Any]]:
         summaries = [
             {"LogicalResourceId": name, "ResourceType": kind, "ResourceStatus": "CREATE_COMPLETE"}
+            | ({"PhysicalResourceId": name} if kind == "AWS::S3::Bucket" else {})
             for name, kind in self.resources.items()
         ]
         yield {"StackResourceSummaries": summaries}

@@ -28,6 +28,7 @@ STATE = StageState(
     stack=STACK,
     resources=[],
     buckets=["images", "predictions"],
+    tagged_buckets=["former"],
     unreadable_buckets=["unknown"],
     deployed=NOTHING,
 )
@@ -35,36 +36,45 @@ STATE = StageState(
 
 def test_the_buckets_are_kept_and_buckets_of_others_are_not_mentioned() -> None:
     removal = plan(STATE, delete_data=False)
-    assert removal == Removal(STACK, [], ["images", "predictions"], [])
+    assert removal == Removal(STACK, [], ["former", "images", "predictions"], [], [])
     sentences = " ".join(removal.sentences())
     assert "Keeps these buckets" in sentences
-    assert "images, predictions" in sentences
+    assert "former, images, predictions" in sentences
     assert "unknown" not in sentences
 
 
-def test_the_buckets_are_deleted_where_that_is_requested_and_unreadable_buckets_are_left_alone() -> None:
+def test_the_stack_s_buckets_are_deleted_where_that_is_requested_and_all_others_are_left_alone() -> None:
     removal = plan(STATE, delete_data=True)
-    assert removal == Removal(STACK, ["images", "predictions"], [], ["unknown"])
-    deleted, skipped = removal.sentences()[1:]
+    assert removal == Removal(STACK, ["images", "predictions"], [], ["former"], ["unknown"])
+    deleted, unnamed, skipped = removal.sentences()[1:]
     assert "images, predictions" in deleted
+    assert "former" in unnamed
+    assert "--bucket" in unnamed
     assert "unknown" in skipped
 
 
-def test_the_buckets_of_a_deleted_stack_can_be_deleted_later() -> None:
-    removal = plan(STATE._replace(stack=None), delete_data=True)
-    assert removal == Removal(None, ["images", "predictions"], [], ["unknown"])
-    assert "images, predictions" in removal.sentences()[0]
+def test_a_bucket_that_the_stack_does_not_list_is_deleted_where_it_is_named() -> None:
+    removal = plan(STATE, delete_data=True, named=["former"])
+    assert removal == Removal(STACK, ["former", "images", "predictions"], [], [], ["unknown"])
 
 
-def test_a_missing_stack_is_refused_and_its_kept_buckets_are_named() -> None:
-    with pytest.raises(UserError, match=r"images, predictions.*--delete-data"):
-        plan(STATE._replace(stack=None), delete_data=False)
+def test_the_buckets_of_a_deleted_stack_can_be_deleted_later_by_their_names() -> None:
+    state = STATE._replace(stack=None, buckets=[], tagged_buckets=["images", "former"])
+    removal = plan(state, delete_data=True, named=["images"])
+    assert removal == Removal(None, ["images"], [], ["former"], ["unknown"])
+    assert "images" in removal.sentences()[0]
+
+
+@pytest.mark.parametrize("delete_data", [True, False])
+def test_a_missing_stack_is_refused_and_its_kept_buckets_are_listed(*, delete_data: bool) -> None:
+    with pytest.raises(UserError, match=r"former, images.*--delete-data and --bucket"):
+        plan(STATE._replace(stack=None, buckets=[], tagged_buckets=["images", "former"]), delete_data=delete_data)
 
 
 @pytest.mark.parametrize("delete_data", [True, False])
 def test_a_missing_stack_without_buckets_is_refused(*, delete_data: bool) -> None:
     with pytest.raises(UserError, match="No stack named labelwatch-prod"):
-        plan(STATE._replace(stack=None, buckets=[]), delete_data=delete_data)
+        plan(STATE._replace(stack=None, buckets=[], tagged_buckets=[]), delete_data=delete_data)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +94,7 @@ def test_nothing_is_deleted_while_functions_are_deployed(stack: Stack | None, *,
     ],
 )
 def test_the_question_names_all_that_is_deleted(stack: Stack | None, buckets: list[str], words: list[str]) -> None:
-    question = Removal(stack, buckets, [], []).question("labelwatch-prod")
+    question = Removal(stack, buckets, [], [], []).question("labelwatch-prod")
     assert question.startswith(
         f"Delete {' and '.join(f'stack {word}' if 'labelwatch' in word else word for word in words)}?"
     )
@@ -109,12 +119,20 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
-def run(fake: FakeAccount, config: Path, *, answer: bool = True) -> str:
-    """The output."""
+def run(
+    fake: FakeAccount,
+    config: Path,
+    *named: str,
+    answer: bool = True,
+    typed: str | None = None,
+    delete_data: bool = False,
+) -> str:
+    """The output; `typed` is what the person types where a question asks for text, None where nobody can."""
     account: Any = fake
     output = io.StringIO()
-    terminal = Terminal(Console(file=output, width=80, markup=False), lambda _: answer)
-    down.run(account, "prod", terminal, delete_data=False, config=config)
+    ask = None if typed is None else lambda _name, _text, default: typed or default
+    terminal = Terminal(Console(file=output, width=80, markup=False), lambda _: answer, ask)
+    down.run(account, "prod", terminal, delete_data=delete_data, named=named, config=config)
     return output.getvalue()
 
 
@@ -154,3 +172,43 @@ def test_a_stack_that_has_functions_is_refused(account: FakeAccount, config: Pat
 def test_a_stage_whose_functions_are_deployed_is_refused(account: FakeAccount, config: Path) -> None:
     account.functions = {"labelwatch-prod-detect"}
     assert "labelwatch-prod-detect" in refused(account, config)
+
+
+@pytest.fixture
+def tagged(account: FakeAccount) -> FakeAccount:
+    """With the stack's own bucket, and a bucket of others, whose tags somebody has set."""
+    account.cloudformation.resources["images"] = "AWS::S3::Bucket"
+    account.buckets["payroll"] = "labelwatch-prod"
+    return account
+
+
+def test_a_tagged_bucket_of_others_is_kept_although_every_question_is_accepted(
+    tagged: FakeAccount, config: Path
+) -> None:
+    assert "payroll" in run(tagged, config, delete_data=True)
+    assert tagged.buckets.keys() == {"payroll"}
+
+
+@pytest.mark.parametrize("typed", ["", "no", "yes", "y", "images"])
+def test_a_tagged_bucket_of_others_is_kept_unless_its_name_is_typed(
+    tagged: FakeAccount, config: Path, typed: str
+) -> None:
+    run(tagged, config, delete_data=True, typed=typed)
+    assert tagged.buckets.keys() == {"payroll"}
+
+
+def test_a_tagged_bucket_is_deleted_where_its_name_is_typed(tagged: FakeAccount, config: Path) -> None:
+    run(tagged, config, delete_data=True, typed="payroll")
+    assert tagged.buckets.keys() == set()
+
+
+def test_a_tagged_bucket_is_deleted_where_an_option_names_it(tagged: FakeAccount, config: Path) -> None:
+    run(tagged, config, "payroll", delete_data=True)
+    assert tagged.buckets.keys() == set()
+
+
+def test_a_named_bucket_without_the_tags_of_the_stack_is_refused(tagged: FakeAccount, config: Path) -> None:
+    tagged.buckets["payroll"] = "labelwatch-other"
+    with pytest.raises(UserError, match="payroll"):
+        run(tagged, config, "payroll", delete_data=True)
+    assert (sorted(tagged.buckets), tagged.cloudformation.changes) == (["images", "payroll"], [])

@@ -8,6 +8,7 @@ from tests.support.command import invoke
 @pytest.mark.parametrize(
     ("command", "part"),
     [
+        ("down --stage prod --bucket images", "--delete-data"),
         ("dead-letters redrive", "--all"),
         ("dead-letters purge", "--all"),
         ("dead-letters purge --all --key x", "--all"),
