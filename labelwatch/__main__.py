@@ -86,6 +86,7 @@ def _for_all_commands(
 
 def main() -> None:
     """Runs the command; an error that the user can correct is one line, with exit code 1 (130 after Ctrl-C)."""
+    os.umask(0o077)  # files may have links, pictures or credentials: new files and folders are the user's alone
     for name in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too must stop the processes of a command
         signal.signal(name, lambda number, _: sys.exit(128 + number))
     if sys.stderr is None:  # closed: print would write to standard output instead

@@ -58,6 +58,7 @@ def package(build: Path) -> Package:
         [*command, "--merge-template", str(overlay), str(build)],
         cwd=PROJECT,
         env=_environment(),
+        umask=0o022,  # `chalice deploy` uses the same downloaded packages again, with their modes
         capture_output=True,
         text=True,
         check=False,

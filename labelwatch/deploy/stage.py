@@ -1,6 +1,7 @@
 """A stage of .chalice/config.json: the stack's outputs, in the form that `chalice deploy` reads."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -127,5 +128,6 @@ def _changed(config: Path, before: dict[str, Any], after: dict[str, Any]) -> boo
     # Into another file first: an interrupted write must not leave half a configuration.
     new = config.with_suffix(".new")
     new.write_text(json.dumps(after, indent=2, ensure_ascii=False) + "\n")
+    shutil.copymode(config, new)  # the file is the team's
     new.replace(config)
     return True

@@ -134,7 +134,7 @@ def write_aws_command(folder: Path, python: str = sys.executable) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     command = folder / "aws"
     command.write_text(_AWS.format(python=shlex.quote(python)))
-    command.chmod(0o755)
+    command.chmod(0o700)
 
 
 def _follow(session: Session, console: Console) -> None:

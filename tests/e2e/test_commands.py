@@ -102,6 +102,12 @@ def test_the_demo_leaves_the_rows_and_the_alerts(demo: Demo) -> None:
     assert all(" in " in subject for subject in demo.subjects)
 
 
+def test_all_files_of_the_demo_are_readable_for_the_user_alone(demo: Demo) -> None:
+    """The alerts have links, and the report and the local AWS have pictures."""
+    others = [path for path in (demo.folder, *demo.folder.rglob("*")) if path.stat().st_mode & 0o077]
+    assert others == []
+
+
 def test_labels_of_a_folder_with_markup_or_formulas_are_shown_unchanged(tmp_path: Path) -> None:
     for label, colour in (("[bold]a$^$", 40), (":smile:b$\\q$", 200)):
         (tmp_path / "images" / label).mkdir(parents=True)

@@ -95,12 +95,11 @@ def test_compiled_code_names_no_folder_of_this_machine(packaged: Package) -> Non
 
 
 def test_another_process_makes_the_same_zip(packaged: Package, tmp_path: Path) -> None:
-    # Sets are in another order there, nothing of pytest is imported, and compiled code is kept elsewhere. Files that
-    # this process writes are for their owner alone.
+    # Sets are in another order there, nothing of pytest is imported, and compiled code is kept elsewhere.
     another = {"PYTHONHASHSEED": "1", "PYTHONPYCACHEPREFIX": str(tmp_path / "cache")}
     subprocess.run(
         [sys.executable, "-m", "labelwatch", "package", "--build", str(tmp_path)],
-        cwd=PROJECT, env=os.environ | another, umask=0o077, check=True, capture_output=True,
+        cwd=PROJECT, env=os.environ | another, check=True, capture_output=True,
     )  # fmt: skip
     assert (tmp_path / "deployment.zip").read_bytes() == packaged.zip.read_bytes()
 
@@ -131,9 +130,35 @@ def test_the_zip_has_the_licence_and_the_notice_of_chalice(packaged: Package) ->
     assert b"James Saryerwinnie" in chalice["NOTICE"]
 
 
-def test_lambda_can_read_every_file_of_the_zip(packaged: Package) -> None:
-    with zipfile.ZipFile(packaged.zip) as archive:
-        assert {oct(file.external_attr >> 16) for file in archive.infolist()} == {"0o100644"}
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project, for which Chalice has downloaded nothing yet."""
+    copied = tmp_path / "project"
+    shutil.copytree(PROJECT, copied, ignore=shutil.ignore_patterns(".*", "build", "docs", "tests", "node_modules"))
+    shutil.copytree(PROJECT / ".chalice", copied / ".chalice", ignore=shutil.ignore_patterns("deployments"))
+    return copied
+
+
+def package_in(project: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "labelwatch", "package", "--build", str(project / "build")],
+        cwd=project, env=os.environ | environment, umask=0o077, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def modes(archive: Path) -> dict[str, int]:
+    with zipfile.ZipFile(archive) as content:
+        return {file.filename: (file.external_attr >> 16) & 0o777 for file in content.infolist()}
+
+
+def test_lambda_can_read_every_file_although_the_files_of_a_command_are_private(project: Path) -> None:
+    (project / "app.py").chmod(0o600)
+    package_in(project)
+    assert set(modes(project / "build" / "deployment.zip").values()) == {0o644}
+    (downloaded,) = (project / ".chalice" / "deployments").glob("*.zip")  # `chalice deploy` uses this file again
+    assert [name for name, mode in modes(downloaded).items() if "chalicelib" not in name and not mode & 0o004] == [
+        "app.py"
+    ]
 
 
 def forged(folder: Path, name: str) -> dict[str, str]:
@@ -148,18 +173,11 @@ def forged(folder: Path, name: str) -> dict[str, str]:
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_NO_CACHE_DIR": "1"}
 
 
-def test_a_wheel_with_another_hash_is_not_packaged(tmp_path: Path) -> None:
+def test_a_wheel_with_another_hash_is_not_packaged(project: Path, tmp_path: Path) -> None:
     lock = (PROJECT / packaging.LOCK).read_text()
     (version,) = re.findall(r"^aws-lambda-powertools==(\S+)", lock, re.MULTILINE)
     index = forged(tmp_path, f"aws_lambda_powertools-{version}-py3-none-any.whl")
-    # Chalice keeps what it has downloaded for this content of the file.
-    project = tmp_path / "project"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "build", "docs", "tests", "node_modules"))
-    shutil.copytree(PROJECT / ".chalice", project / ".chalice", ignore=shutil.ignore_patterns("deployments"))
-    completed = subprocess.run(
-        [sys.executable, "-m", "labelwatch", "package", "--build", str(tmp_path / "build")],
-        cwd=project, env=os.environ | index, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    completed = package_in(project, **index)
     assert completed.returncode == 1
     assert "requirements.txt" in completed.stderr
 

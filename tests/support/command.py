@@ -20,6 +20,7 @@ def invoke(environment: Mapping[str, str], *words: str) -> CompletedProcess[str]
     """Runs a command without a terminal; it may fail. Not for one that fails to write: `main` ends standard output."""
     out, errors = io.StringIO(), io.StringIO()
     handlers = {name: signal.getsignal(name) for name in _SIGNALS}
+    mask = os.umask(0o022)
     with (
         mock.patch.dict(os.environ, environment, clear=True),
         mock.patch.object(sys, "argv", ["labelwatch", *words]),
@@ -35,6 +36,7 @@ def invoke(environment: Mapping[str, str], *words: str) -> CompletedProcess[str]
         finally:
             for name, handler in handlers.items():
                 signal.signal(name, handler)
+            os.umask(mask)
     return CompletedProcess(words, code, out.getvalue(), errors.getvalue())
 
 

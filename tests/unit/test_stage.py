@@ -50,6 +50,12 @@ def test_the_environment_is_what_the_functions_read(config: Path) -> None:
     assert not stage_settings.partial_batch_responses  # chalice deploy creates mappings that read none
 
 
+def test_the_configuration_keeps_its_mode(config: Path) -> None:
+    config.chmod(0o640)
+    written(config)
+    assert oct(config.stat().st_mode & 0o777) == "0o640"
+
+
 def test_every_output_and_parameter_that_a_stage_reads_is_in_the_template() -> None:
     template = resources()
     assert {*stage.VARIABLES.values(), *stage.ROLES.values()} <= template["Outputs"].keys() | template[
