@@ -1,12 +1,16 @@
 """Buckets: whether they exist, which stack created them, their protection, and their deletion."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from labelwatch.shared.account import Account
 from labelwatch.shared.errors import UserError
+
+if TYPE_CHECKING:
+    from labelwatch.shared.account import Account
 
 MISSING = {"404", "NoSuchBucket"}
 UNTAGGED = {*MISSING, "NoSuchTagSet"}

@@ -5,18 +5,22 @@ without the file, `chalice deploy` creates each event source mapping again, whic
 `chalice delete` skips what the file lacks, and fails on what no longer exists.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from labelwatch.deploy.deployed_resources import NAMES, Entry, find
-from labelwatch.shared.account import Clients
 from labelwatch.shared.console import Terminal
 from labelwatch.shared.errors import UserError
+
+if TYPE_CHECKING:
+    from labelwatch.shared.account import Clients
 
 # The field of each type of resource that names it in AWS, and its noun.
 IDENTITIES = {

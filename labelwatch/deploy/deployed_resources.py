@@ -5,8 +5,10 @@ notification by its entries alone. Each entry has the fields that its planner an
 https://github.com/aws/chalice/tree/1.34.0/chalice/deploy
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -14,7 +16,9 @@ from chalicelib.adapters.aws_lambda import API_STAGE, rest_api_id
 from labelwatch.deploy.buckets import MISSING
 from labelwatch.deploy.functions import deployed, function_names
 from labelwatch.deploy.stage import ROLES
-from labelwatch.shared.account import Clients
+
+if TYPE_CHECKING:
+    from labelwatch.shared.account import Clients
 
 type Entry = dict[str, Any]
 
