@@ -79,6 +79,13 @@ def remove(config: Path, stage: str) -> bool:
     return _changed(config, before, before | {"stages": others})
 
 
+def timeout(function: str) -> int:
+    """The function's timeout in seconds, of the packaging stage."""
+    config = read(PROJECT / ".chalice" / "config.json")
+    own = config["stages"][PACKAGING_STAGE]["lambda_functions"].get(function, {})
+    return int(own.get("lambda_timeout", config["lambda_timeout"]))
+
+
 def _updated(config: dict[str, Any], stage: str, stack: str, outputs: dict[str, str]) -> dict[str, Any]:
     old = _stage(config, stage)
     defaults = config["stages"][PACKAGING_STAGE]["lambda_functions"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import Fault
-from labelwatch.doctor.deployment import Deployment
+from labelwatch.doctor.deployment import REVERT_DRIFT, Deployment
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.findings import Finding, Result
 
@@ -76,7 +76,7 @@ def outcome_of(problem: BaseException) -> Outcome:
     message = refusal.response["Error"].get("Message", "") if refusal else str(problem)
     text = (message or str(problem)).rstrip(".")
     if refusal and MISSING.search(_code(refusal)):
-        return failed(f"Not found: {text}.", "Restore what was deleted, or deploy again.")
+        return failed(f"Not found: {text}.", REVERT_DRIFT)
     return warned(f"Not checked: {text}.")
 
 

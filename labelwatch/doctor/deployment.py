@@ -9,9 +9,10 @@ from chalicelib.adapters.rekognition import project_name, version_name
 from chalicelib.settings import GENERAL_MODEL, camel_case
 from labelwatch.deploy import functions, stage
 from labelwatch.shared.account import Account
-from labelwatch.shared.stacks import Stack, Stacks
+from labelwatch.shared.stacks import Resource, Stack, Stacks
 
 FUNCTION = "AWS::Lambda::Function"
+REVERT_DRIFT = 'See "A resource is changed or deleted by hand" in docs/deploy.md.'
 
 
 class Deployment:
@@ -54,6 +55,24 @@ class Deployment:
         return str(self.client("sts").meta.endpoint_url).startswith("http://")
 
     @property
+    def redeploy(self) -> str:
+        """How to restore the functions. CloudFormation updates no resource whose template is unchanged."""
+        if self.is_template:
+            return REVERT_DRIFT
+        # First `up`: after a deployment that stopped, it rebuilds the file that the next one reads.
+        return f"Run `labelwatch up{self.stage_option}`, then `chalice deploy{self.stage_option}`."
+
+    @property
+    def is_template(self) -> bool:
+        """Whether the stack has the functions and the REST API, too."""
+        return "RestAPIId" in self.values
+
+    @property
+    def stage_option(self) -> str:
+        """The option of `chalice deploy` and `labelwatch up` that names the stage."""
+        return f" --stage {self.name.removeprefix('labelwatch-')}"
+
+    @property
     def uses_custom_model(self) -> bool:
         """Whether the model is a Custom Labels model, which is trained, started and stopped."""
         return self.values["CustomModelARN"] != GENERAL_MODEL
@@ -70,10 +89,20 @@ class Deployment:
         with self._reading:
             return self._model
 
+    def resources(self, resource_type: str) -> dict[str, str]:
+        """The name in the account of each resource of this type that the stack has, by its logical id."""
+        with self._reading:
+            return {
+                item.logical_id: item.physical_id for item in self._resources if item.resource_type == resource_type
+            }
+
+    @cached_property
+    def _resources(self) -> list[Resource]:
+        return Stacks(self.client("cloudformation")).resources(self.name)
+
     @cached_property
     def _function_names(self) -> dict[str, str]:
-        resources = Stacks(self.client("cloudformation")).resources(self.name)
-        included = {item.logical_id: item.physical_id for item in resources if item.resource_type == FUNCTION}
+        included = {item.logical_id: item.physical_id for item in self._resources if item.resource_type == FUNCTION}
         roles = {name: output for name, output in stage.ROLES.items() if output in self.values}
         if not included:
             return {name: functions.chalice_name(self.name, name) for name in roles}

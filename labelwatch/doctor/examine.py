@@ -6,7 +6,7 @@ from pathlib import Path
 
 from labelwatch.deploy import stage
 from labelwatch.doctor import account as of_account
-from labelwatch.doctor import buckets, functions, model, queues, readers, roles, stage_file
+from labelwatch.doctor import buckets, functions, model, monitoring, queues, readers, roles, stage_file, table
 from labelwatch.doctor.check import AWS_ERRORS, Check, Outcome, failed, outcome_of, passed, run, warned
 from labelwatch.doctor.deployment import Deployment
 from labelwatch.shared.account import Account
@@ -23,6 +23,7 @@ CHECKS = (
     Check("Labels of interest", model.check_labels),
     Check("Functions", functions.check_functions),
     Check("Failed messages", functions.check_batch_responses),
+    Check("Invocations", functions.check_invocations),
     Check("Roles", roles.check_roles),
     Check("Time zone", functions.check_time_zone),
     Check("REST API", functions.check_api),
@@ -36,6 +37,9 @@ CHECKS = (
     Check("Access logs", buckets.check_access_logs),
     Check("Subscriptions", readers.check_subscriptions),
     Check("Athena tables", readers.check_tables),
+    Check("Table", table.check_table),
+    Check("Alarms", monitoring.check_alarms),
+    Check("Logs", monitoring.check_logs),
 )
 CHECKS_AT_ONCE = 8
 COMPLETE = {

@@ -86,7 +86,7 @@ def _polling_problems(deployment: Deployment, queue: str, function: str, *, is_p
     if len(states) != 1:
         yield failed(
             f"The {queue.lower()} queue has {len(states) or 'no'} event source mappings instead of 1.",
-            "Deploy the functions again with `chalice deploy` or CloudFormation.",
+            deployment.redeploy if not states else "Delete the others in the Lambda console.",
         )
     elif states[0] not in (POLLED if is_polled else PAUSED):
         advice = f" If it stays, see the log group /aws/lambda/{deployment.name}-manage_model."

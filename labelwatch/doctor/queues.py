@@ -1,13 +1,15 @@
-"""Checks of the queues: their policies, event notifications, waiting messages and dead letters."""
+"""Checks of the queues: their settings, event notifications, waiting messages and dead letters."""
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from labelwatch.deploy import functions
-from labelwatch.doctor.check import Outcome, failed, passed, warned
-from labelwatch.doctor.deployment import Deployment
+from botocore.exceptions import ClientError
+
+from labelwatch.deploy import functions, resources
+from labelwatch.doctor.check import MISSING, Outcome, failed, passed, warned
+from labelwatch.doctor.deployment import REVERT_DRIFT, Deployment
 from labelwatch.doctor.policies import allows_bucket, refuses_plain_http
 from labelwatch.shared.queues import queue_depth
 from labelwatch.shared.text import counted
@@ -19,23 +21,37 @@ QUEUES = {
     "ImagesDeadLettersUrl": "dead-letter queue of the images",
     "PredictionsDeadLettersUrl": "dead-letter queue of the predictions",
 }
+# The settings with a number. A queue without a delay in the template has none.
+SETTINGS = ("VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds")
 # The images queue's alarm begins at the same age.
 OLD = timedelta(hours=1)
 
 
 def check_queues(deployment: Deployment) -> Iterator[Outcome]:
-    """Whether all queues exist, refuse plain HTTP, and move failed messages to their dead-letter queue."""
+    """Whether all queues exist with the template's settings, and move failed messages to their dead-letter queue."""
+    properties = {name: resource["Properties"] for name, resource in resources()["Resources"].items()}
     problems = 0
     for output, name in QUEUES.items():
         url = deployment.values[output]
-        answer = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        for problem in _queue_problems(deployment, output, answer["Attributes"]):
+        try:
+            answer = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        except ClientError as refusal:
+            if not MISSING.search(refusal.response["Error"]["Code"]):
+                raise
+            problems += 1
+            yield failed(f"The {name} does not exist.", REVERT_DRIFT)
+            continue
+        expected = {"DelaySeconds": 0} | properties[output.removesuffix("Url")]
+        for problem in (
+            *_queue_problems(deployment, output, answer["Attributes"]),
+            *_differing(deployment, output, answer["Attributes"], expected),
+        ):
             problems += 1
             yield failed(
                 f"The {name} {problem}.", "Restore the setting in the SQS console, as in infra/resources.yaml."
             )
     if not problems:
-        yield passed(f"{len(QUEUES)} queues with their policies.")
+        yield passed(f"{len(QUEUES)} queues with the template's settings and policies.")
 
 
 def check_notifications(deployment: Deployment) -> Iterator[Outcome]:
@@ -96,8 +112,28 @@ def _queue_problems(deployment: Deployment, output: str, attributes: dict[str, s
         yield "accepts plain HTTP"
     if output == "ImagesQueueUrl" and not allows_bucket(policy, deployment.values["InputBucket"]):
         yield "does not let the input bucket send messages"
-    if not output.endswith("DeadLettersUrl") and not attributes.get("RedrivePolicy"):
+    if not attributes.get("KmsMasterKeyId") and attributes.get("SqsManagedSseEnabled") != "true":
+        yield "is not encrypted"
+
+
+def _differing(
+    deployment: Deployment, output: str, attributes: dict[str, str], expected: dict[str, Any]
+) -> Iterator[str]:
+    """The settings that the template gives another value."""
+    for name in (name for name in SETTINGS if name in expected):
+        if attributes.get(name) != str(expected[name]):
+            yield f"has {name} {attributes.get(name)} instead of {expected[name]}"
+    if "RedrivePolicy" not in expected:
+        return
+    redrive = json.loads(attributes.get("RedrivePolicy") or "{}")
+    dead_letters = deployment.values[output.replace("QueueUrl", "DeadLettersUrl")].rpartition("/")[2]
+    tries = expected["RedrivePolicy"]["maxReceiveCount"]
+    if not redrive:
         yield "has no dead-letter queue"
+    elif not redrive["deadLetterTargetArn"].endswith(f":{dead_letters}"):
+        yield f"has another dead-letter queue than {dead_letters}"
+    elif int(redrive["maxReceiveCount"]) != tries:
+        yield f"moves messages to its dead-letter queue after {redrive['maxReceiveCount']} receives instead of {tries}"
 
 
 def _notifies(deployment: Deployment, bucket: str, target: str) -> bool:

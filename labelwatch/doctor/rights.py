@@ -13,6 +13,8 @@ IMAGE = f"{S3}{{InputBucket}}/field/leaf.jpg"
 EXISTING_IMAGE = f"{S3}{{ExistingBucketName}}/field/leaf.jpg"
 POLLS = "sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes"
 
+LOGS = "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/{function}:log-stream:newest"
+
 LEADING_KEYS, FUNCTION_ARN = "dynamodb:LeadingKeys", "lambda:FunctionArn"
 
 
@@ -44,6 +46,7 @@ class Right(NamedTuple):
     when: str = ""
 
 
+WRITE_LOGS = Right("logs:PutLogEvents", LOGS)
 REQUIRED = {
     "detect": (
         Right(POLLS, "{ImagesQueueArn}"),
@@ -138,4 +141,4 @@ def conditions_of(values: dict[str, str]) -> set[str]:
 def required_of(function: str, values: dict[str, str]) -> Iterator[Right]:
     """The rights that the role of the function must have under these parameters."""
     conditions = conditions_of(values)
-    yield from (right for right in REQUIRED[function] if right.when in conditions)
+    yield from (right for right in (*REQUIRED[function], WRITE_LOGS) if right.when in conditions)

@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-from labelwatch.deploy import stage
+from labelwatch.deploy import functions, stage
 from labelwatch.doctor.check import Outcome, failed, passed
 from labelwatch.doctor.deployment import Deployment
 from labelwatch.doctor.rights import FORBIDDEN, LEADING_KEYS, Right, required_of
@@ -17,13 +17,13 @@ ACTION = "Restore the role's policy in the IAM console, as in infra/resources.ya
 
 def check_roles(deployment: Deployment) -> Iterator[Outcome]:
     """Whether each role may do what its function calls, and nothing that it must not."""
-    functions = [name for name, output in stage.ROLES.items() if output in deployment.values]
+    names = [name for name, output in stage.ROLES.items() if output in deployment.values]
     with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-        found = list(pool.map(lambda name: list(_problems(deployment, name)), functions))
+        found = list(pool.map(lambda name: list(_problems(deployment, name)), names))
     for problem in (problem for problems in found for problem in problems):
         yield failed(problem, ACTION)
     if not any(found):
-        yield passed(f"{len(functions)} roles have the rights that they need, and none that they must not have.")
+        yield passed(f"{len(names)} roles have the rights that they need, and none that they must not have.")
 
 
 def _problems(deployment: Deployment, function: str) -> Iterator[str]:
@@ -43,7 +43,7 @@ def _problems(deployment: Deployment, function: str) -> Iterator[str]:
 
 def _actions(deployment: Deployment, function: str, rights: Iterable[Right], *, allowed: bool) -> list[str]:
     """The actions that IAM allows, or denies, on their resources."""
-    names = _names(deployment)
+    names = _names(deployment) | {"function": functions.chalice_name(deployment.name, function)}
     found = [
         f"{result['EvalActionName']} on {result['EvalResourceName']}"
         for right in rights

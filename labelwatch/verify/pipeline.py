@@ -68,7 +68,8 @@ def prediction(run: Run) -> str | None:
         run.alerted = sent
     if not run.wait(lambda: run.deployment.rows_of(sent)):
         raise FailedError(f"No rows of a test prediction after {run.wait_seconds:g} s.", _read_log(run))
-    return f"Rows stored: a test prediction of {label.name}, because no label of interest was detected."
+    reason = "no label of interest was detected" if run.uploaded else "no image was uploaded"
+    return f"Rows stored: a test prediction of {label.name}, because {reason}."
 
 
 def alert_record(run: Run) -> str:

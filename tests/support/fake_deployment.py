@@ -11,8 +11,11 @@ from botocore.exceptions import ClientError
 from labelwatch.analytics import FOLDER, TABLES
 from labelwatch.analytics.tables import BUCKET_IN_DDL, shape_of
 from labelwatch.deploy import request_limits, resources, stage
+from labelwatch.deploy.functions import chalice_name
 from labelwatch.deploy.parameters import PARAMETERS
-from labelwatch.doctor.rights import REQUIRED
+from labelwatch.doctor.functions import INVOKERS, RATES
+from labelwatch.doctor.queues import SETTINGS
+from labelwatch.doctor.rights import REQUIRED, WRITE_LOGS
 from tests.support.builders import ENVIRONMENT, MODEL
 from tests.support.fake_account import OUTPUTS, OWNER, REGION, STACK
 
@@ -32,7 +35,9 @@ STATEMENTS = [
     },
 ]
 POLICY = {"Policy": json.dumps({"Statement": STATEMENTS})}
-PROPERTIES = resources()["Resources"]["InputBucket"]["Properties"]
+RESOURCES = resources()["Resources"]
+PROPERTIES = RESOURCES["InputBucket"]["Properties"]
+ALARM, LOG_GROUP = f"{STACK}-OldAlarm", f"/aws/lambda/{STACK}-detect"
 NO_MESSAGES = {
     "ApproximateNumberOfMessages": "0",
     "ApproximateNumberOfMessagesNotVisible": "0",
@@ -94,9 +99,15 @@ class _Client:
 def _healthy() -> dict[str, Any]:
     return {
         "cloudformation.describe_stacks": {"Stacks": [_described(VALUES)]},
-        "cloudformation.list_stack_resources": {"StackResourceSummaries": []},
+        "cloudformation.list_stack_resources": stack_resources(),
         "lambda.get_account_settings": {"AccountLimit": {"UnreservedConcurrentExecutions": 1000}},
         "lambda.get_function_configuration": configured(),
+        "lambda.get_function_concurrency": {},
+        "lambda.get_policy": {"Policy": invoked_by(*INVOKERS.values())},
+        "events.list_rule_names_by_target": lambda TargetArn: {  # noqa: N803 - boto3's name
+            "RuleNames": [TargetArn.rpartition(f":{STACK}-")[2]]
+        },
+        "events.describe_rule": scheduled(),
         "lambda.list_event_source_mappings": {"EventSourceMappings": [{"State": "Enabled"}]},
         "sns.get_sms_sandbox_account_status": {"IsInSandbox": False},
         "sns.list_subscriptions_by_topic": {
@@ -123,11 +134,19 @@ def _healthy() -> dict[str, Any]:
         "s3.list_objects_v2": {"KeyCount": 1},
         "sqs.get_queue_attributes": queue(),
         "cloudwatch.get_metric_statistics": {"Datapoints": []},
+        "cloudwatch.describe_alarms": {"MetricAlarms": [alarm()]},
+        "logs.describe_log_groups": {"logGroups": [{"logGroupName": LOG_GROUP}]},
         "apigateway.get_stage": {"methodSettings": LIMITS},
         "iam.simulate_principal_policy": FakeIam().simulate,
         "glue.get_table": table,
         "dynamodb.get_item": {},
         "dynamodb.query": {"Count": 3, "Items": []},
+        "dynamodb.describe_time_to_live": {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED"}},
+        "dynamodb.describe_continuous_backups": {
+            "ContinuousBackupsDescription": {
+                "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"},
+            }
+        },
     }
 
 
@@ -160,19 +179,62 @@ def configured(**changes: str) -> Callable[..., dict[str, Any]]:
 
     def answer(FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         name = "api_handler" if FunctionName == STACK else FunctionName.removeprefix(f"{STACK}-")
-        return {"Role": role_of(name), "Environment": {"Variables": variables}}
+        return {
+            "FunctionArn": f"arn:aws:lambda:{REGION}:{OWNER}:function:{FunctionName}",
+            "Role": role_of(name),
+            "Timeout": stage.timeout(name),
+            "Environment": {"Variables": variables},
+        }
 
     return answer
+
+
+def invoked_by(*services: str) -> str:
+    return json.dumps({"Statement": [{"Principal": {"Service": service}} for service in services]})
+
+
+def scheduled(state: str = "ENABLED", rate: str = "") -> Callable[..., dict[str, Any]]:
+    return lambda Name: {"Name": Name, "State": state, "ScheduleExpression": rate or RATES[Name]}  # noqa: N803 - the same
+
+
+def alarm(**changes: Any) -> dict[str, Any]:
+    return {"AlarmName": ALARM, "ActionsEnabled": True, "AlarmActions": [VALUES["OperationsTopicArn"]]} | changes
+
+
+def stack_resources(**functions: str) -> dict[str, Any]:
+    """The stack's alarm and log group, and these functions by their logical ids."""
+    found = [("OldAlarm", ALARM, "AWS::CloudWatch::Alarm"), ("Logs", LOG_GROUP, "AWS::Logs::LogGroup")]
+    found += [(logical_id, name, "AWS::Lambda::Function") for logical_id, name in functions.items()]
+    return {
+        "StackResourceSummaries": [
+            {
+                "LogicalResourceId": logical_id,
+                "PhysicalResourceId": name,
+                "ResourceType": resource_type,
+                "ResourceStatus": "CREATE_COMPLETE",
+            }
+            for logical_id, name, resource_type in found
+        ]
+    }
 
 
 def queue(depth: int = 0, **changes: str) -> Callable[..., dict[str, Any]]:
     counts = NO_MESSAGES | {"ApproximateNumberOfMessages": str(depth)}
 
-    def answer(AttributeNames: list[str], **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def answer(QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803 - boto3's names
         every = AttributeNames == ["All"]
-        return {"Attributes": counts | ({"RedrivePolicy": "{}"} | POLICY | changes if every else {})}
+        return {"Attributes": counts | (_settings_of(QueueUrl) | POLICY | changes if every else {})}
 
     return answer
+
+
+def _settings_of(url: str) -> dict[str, str]:
+    """A queue's attributes of the template."""
+    (output,) = [name for name, value in VALUES.items() if value == url]
+    properties = RESOURCES[output.removesuffix("Url")]["Properties"]
+    numbers = {name: str(properties[name]) for name in SETTINGS if name in properties}
+    redrive = {"deadLetterTargetArn": f"arn:aws:sqs:::{url.rpartition('/')[2]}-dead", "maxReceiveCount": 20}
+    return {"DelaySeconds": "0", "SqsManagedSseEnabled": "true", "RedrivePolicy": json.dumps(redrive)} | numbers
 
 
 class FakeIam:
@@ -189,9 +251,14 @@ class FakeIam:
             "PredictionsDeadLettersArn": VALUES["PredictionsQueueArn"] + "-dead",
         }  # fmt: skip
         self.granted = {
-            (function, action, right.resource.format(**names), right.context and right.context.value.format(**names))
+            (
+                function,
+                action,
+                right.resource.format(**names, function=chalice_name(STACK, function)),
+                right.context and right.context.value.format(**names),
+            )
             for function, rights in REQUIRED.items()
-            for right in rights
+            for right in (*rights, WRITE_LOGS)
             for action in right.actions.split()
         }
 

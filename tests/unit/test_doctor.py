@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 from labelwatch.deploy import resources, stage
 from labelwatch.doctor import as_text, examine, read_status
 from labelwatch.doctor.examine import CHECKS
+from labelwatch.doctor.functions import API, SCHEDULE
 from labelwatch.doctor.rights import LEADING_KEYS, REQUIRED
 from labelwatch.shared.errors import UserError
 from labelwatch.shared.findings import Finding, Result, as_json
@@ -92,6 +93,10 @@ def with_role(role: str) -> Answers:
     return {"lambda.get_function_configuration": lambda **function: aws.configured()(**function) | {"Role": role}}
 
 
+def with_timeout(seconds: int) -> Answers:
+    return {"lambda.get_function_configuration": lambda **name: aws.configured()(**name) | {"Timeout": seconds}}
+
+
 def rights(*more: tuple[str, str, str, str | None], without: str = "") -> Answers:
     iam = FakeIam()
     iam.granted = {right for right in iam.granted | set(more) if right[1] != without}
@@ -104,7 +109,7 @@ def queues(*, only: str = "", depth: int = 0, **attributes: str) -> Answers:
     def answer(QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803 - the same
         is_meant = QueueUrl.endswith(only)
         healthy: Callable[..., dict[str, Any]] = aws.queue(depth if is_meant else 0, **attributes if is_meant else {})
-        return healthy(AttributeNames)
+        return healthy(QueueUrl, AttributeNames)
 
     return {"sqs.get_queue_attributes": answer}
 
@@ -150,7 +155,15 @@ NO_TABLE = {"glue.get_table": refusal("EntityNotFoundException")}
 MOVED_TABLE: Answers = {"glue.get_table": lambda **name: aws.table(**name, location="s3://b")}
 NO_SUMMARY = {"rekognition.describe_project_versions": aws.model(EvaluationResult={})}
 CONCURRENCY = {"AccountLimit": {"UnreservedConcurrentExecutions": 10}}
-NO_API = {"lambda.get_policy": {"Policy": '{"Statement": []}'}}
+UNINVOKED = {"lambda.get_policy": {"Policy": aws.invoked_by(SCHEDULE)}}
+THROTTLED: Answers = {"lambda.get_function_concurrency": {"ReservedConcurrentExecutions": 0}}
+OTHER_REDRIVE = {"deadLetterTargetArn": "arn:aws:sqs:::other", "maxReceiveCount": 20}
+EARLY_REDRIVE = {"deadLetterTargetArn": "arn:aws:sqs:::images-dead", "maxReceiveCount": 1}
+NO_EXPIRY = {"dynamodb.describe_time_to_live": {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}}
+NO_BACKUPS: Answers = {"dynamodb.describe_continuous_backups": {"ContinuousBackupsDescription": {}}}
+UNSET_SETTINGS = {"lambda.get_function_configuration": lambda **name: aws.configured()(**name) | {"Environment": {}}}
+SILENT, TO_OTHERS = aws.alarm(ActionsEnabled=False), aws.alarm(AlarmActions=["arn:other"])
+DELETED = refusal("ResourceNotFoundException")
 OTHER_MODEL = {"ProjectVersionDescriptions": [{"ProjectVersionArn": "arn:other", "Status": "RUNNING"}]}
 
 # Chalice's file is compared where a clone has the stage, in test_doctor_stage_file.py.
@@ -175,13 +188,22 @@ def named(value: object) -> str:
         ("Labels of interest", "warn", "Rekognition console", NO_SUMMARY | NO_LABELS),
         ("Functions", "fail", "Not deployed: notify.", without_function("-notify")),
         ("Functions", "fail", "(MinConfidence)", OLD_SETTING),
+        ("Functions", "fail", "reserved concurrency", THROTTLED),
+        ("Functions", "fail", "under 60 seconds: detect, notify", with_timeout(59)),
+        ("Functions", "fail", "Without the stack's settings", UNSET_SETTINGS),
+        ("Invocations", "fail", "apigateway.amazonaws.com", UNINVOKED),
+        ("Invocations", "fail", "events.amazonaws.com", {"lambda.get_policy": {"Policy": aws.invoked_by(API)}}),
+        ("Invocations", "fail", "no permission", {"lambda.get_policy": DELETED}),
+        ("Invocations", "fail", "No schedule", {"events.list_rule_names_by_target": {"RuleNames": []}}),
+        ("Invocations", "fail", "disabled", {"events.describe_rule": aws.scheduled("DISABLED")}),
+        ("Invocations", "fail", "rate(7 days)", {"events.describe_rule": aws.scheduled(rate="rate(7 days)")}),
         ("Failed messages", "fail", "detect and notify", {"lambda.get_function_configuration": reporting}),
         ("Roles", "fail", "notify lacks sns:Publish", rights(without="sns:Publish")),
         ("Roles", "fail", "detect must not have dynamodb:Scan", rights(("detect", "dynamodb:Scan", TABLE, None))),
         ("Roles", "fail", "authorize must not", rights(("authorize", "dynamodb:UpdateItem", TABLE, "another"))),
         ("Time zone", "warn", "Europe/Berlin", settings(TimeZone="Mars/Olympus")),
         ("REST API", "fail", "limits", {"apigateway.get_stage": {}}),
-        ("REST API", "fail", "chalice deploy", stack(without="RestAPIId") | NO_API),
+        ("REST API", "fail", "chalice deploy --stage", stack(without="RestAPIId")),
         ("Polling", "fail", "images queue's", mappings(ImagesQueueArn=["Disabled"])),
         ("Polling", "fail", "predictions queue's", mappings(PredictionsQueueArn=["Disabled"])),
         ("Polling", "fail", "no event source mappings", mappings(ImagesQueueArn=[])),
@@ -191,6 +213,12 @@ def named(value: object) -> str:
         ("Queues", "fail", "plain HTTP", queues(Policy=ALLOWS_BUCKET)),
         ("Queues", "fail", "input bucket", queues(only="/images", Policy=REFUSES_HTTP)),
         ("Queues", "fail", "no dead-letter queue", queues(RedrivePolicy="")),
+        ("Queues", "fail", "than images-dead", queues(only="/images", RedrivePolicy=json.dumps(OTHER_REDRIVE))),
+        ("Queues", "fail", "1 receives", queues(only="/images", RedrivePolicy=json.dumps(EARLY_REDRIVE))),
+        ("Queues", "fail", "30 instead of 360", queues(only="/images", VisibilityTimeout="30")),
+        ("Queues", "fail", "MessageRetentionPeriod 60", queues(MessageRetentionPeriod="60")),
+        ("Queues", "fail", "DelaySeconds 900", queues(DelaySeconds="900")),
+        ("Queues", "fail", "not encrypted", queues(SqsManagedSseEnabled="false")),
         ("Waiting images", "warn", "s3:TestEvent", queues(only="/images", depth=1) | NO_IMAGE),
         ("Waiting images", "warn", "30 hours", queues(only="/images", depth=1) | age(30)),
         ("Dead letters", "warn", "labelwatch dead-letters list --stack x", queues(only="/predictions-dead", depth=2)),
@@ -205,6 +233,13 @@ def named(value: object) -> str:
         ("Subscriptions", "warn", "link in a message", subscriptions("arn:2")),
         ("Athena tables", "warn", "labelwatch athena up --stack x", NO_TABLE),
         ("Athena tables", "fail", "labelwatch athena up --stack x", MOVED_TABLE),
+        ("Table", "fail", "system backup", {"dynamodb.describe_time_to_live": DELETED}),
+        ("Table", "warn", "TTL", NO_EXPIRY),
+        ("Table", "warn", "point-in-time", NO_BACKUPS),
+        ("Alarms", "fail", "OldAlarm", {"cloudwatch.describe_alarms": {"MetricAlarms": []}}),
+        ("Alarms", "fail", "Enable the actions", {"cloudwatch.describe_alarms": {"MetricAlarms": [SILENT]}}),
+        ("Alarms", "fail", "with the topic", {"cloudwatch.describe_alarms": {"MetricAlarms": [TO_OTHERS]}}),
+        ("Logs", "fail", "aws logs create-log-group", {"logs.describe_log_groups": {"logGroups": []}}),
     ],
     ids=named,
 )  # fmt: skip
@@ -270,18 +305,8 @@ def test_functions_of_the_stack_itself_are_found_by_their_logical_ids(account: F
         for name in stage.ROLES
         if name != "api_handler"
     }
-    account.answers["cloudformation.list_stack_resources"] = {
-        "StackResourceSummaries": [
-            {
-                "LogicalResourceId": logical_id,
-                "PhysicalResourceId": name,
-                "ResourceType": "AWS::Lambda::Function",
-                "ResourceStatus": "CREATE_COMPLETE",
-            }
-            for logical_id, name in names.items()
-            if logical_id != "ManageModel"
-        ]
-    }
+    del names["ManageModel"]
+    account.answers["cloudformation.list_stack_resources"] = aws.stack_resources(**names)
     (found,) = problems(account)
     assert found.found == "Not deployed: manage_model."
 
@@ -308,7 +333,13 @@ def test_an_existing_bucket_needs_its_notification_to_ingest(account: FakeDeploy
     ("operation", "checks"),
     [
         ("lambda.get_account_settings", {"Lambda concurrency"}),
-        ("lambda.get_function_configuration", {"Functions", "Failed messages"}),
+        ("lambda.get_function_configuration", {"Functions", "Failed messages", "Invocations"}),
+        ("lambda.get_function_concurrency", {"Functions"}),
+        ("lambda.get_policy", {"Invocations"}),
+        ("events.list_rule_names_by_target", {"Invocations"}),
+        ("dynamodb.describe_time_to_live", {"Table"}),
+        ("cloudwatch.describe_alarms", {"Alarms"}),
+        ("logs.describe_log_groups", {"Logs"}),
         ("lambda.list_event_source_mappings", {"Polling", "Failed messages"}),
         ("iam.simulate_principal_policy", {"Roles"}),
         ("apigateway.get_stage", {"REST API"}),
@@ -355,6 +386,7 @@ def test_a_deleted_queue_fails(account: FakeDeployedAccount) -> None:
     account.answers["sqs.get_queue_attributes"] = refusal("AWS.SimpleQueueService.NonExistentQueue")
     assert {finding.result for finding in problems(account)} == {Result.FAIL}
     assert names_of(problems(account)) == {"Queues", "Waiting images", "Dead letters"}
+    assert any("predictions queue" in finding.found for finding in problems(account))
 
 
 def test_no_check_changes_anything_or_receives_a_message(account: FakeDeployedAccount) -> None:
@@ -435,7 +467,7 @@ def test_the_text_fits_a_terminal_and_keeps_commands_whole(account: FakeDeployed
         text = as_text(found, width)
         assert max(map(len, text.splitlines())) <= width
         assert "`labelwatch backfill s3://images --stack x`" in text
-    assert text.endswith("23 findings: 21 pass, 1 warn, 1 fail.\n")
+    assert text.endswith("27 findings: 25 pass, 1 warn, 1 fail.\n")
 
 
 def test_json_has_each_finding(account: FakeDeployedAccount) -> None:
