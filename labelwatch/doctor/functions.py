@@ -151,13 +151,14 @@ def _invokers_of(deployment: Deployment, function: str) -> set[str]:
         if not MISSING.search(problem.response["Error"]["Code"]):
             raise
         return set()
-    return {statement.get("Principal", {}).get("Service", "") for statement in policy["Statement"]}
+    principals = [statement.get("Principal") for statement in policy["Statement"]]
+    return {principal.get("Service", "") for principal in principals if isinstance(principal, dict)}
 
 
 def _schedule_problems(deployment: Deployment, name: str, arn: str) -> Iterator[str]:
     events = deployment.client("events")
     rules = [events.describe_rule(Name=rule) for rule in events.list_rule_names_by_target(TargetArn=arn)["RuleNames"]]
-    enabled = [rule["ScheduleExpression"] for rule in rules if rule["State"] == "ENABLED"]
+    enabled = [rule.get("ScheduleExpression", "by events") for rule in rules if rule["State"] == "ENABLED"]
     if not rules:
         yield f"No schedule invokes {name}."
     elif not enabled:

@@ -194,6 +194,8 @@ def named(value: object) -> str:
         ("Invocations", "fail", "apigateway.amazonaws.com", UNINVOKED),
         ("Invocations", "fail", "events.amazonaws.com", {"lambda.get_policy": {"Policy": aws.invoked_by(API)}}),
         ("Invocations", "fail", "no permission", {"lambda.get_policy": DELETED}),
+        ("Invocations", "fail", "no permission", {"lambda.get_policy": {"Policy": policy({"Principal": "*"})}}),
+        ("Invocations", "fail", "by events", {"events.describe_rule": {"Name": "other", "State": "ENABLED"}}),
         ("Invocations", "fail", "No schedule", {"events.list_rule_names_by_target": {"RuleNames": []}}),
         ("Invocations", "fail", "disabled", {"events.describe_rule": aws.scheduled("DISABLED")}),
         ("Invocations", "fail", "rate(7 days)", {"events.describe_rule": aws.scheduled(rate="rate(7 days)")}),
