@@ -32,7 +32,7 @@ from labelwatch.commands import (
     verify,
 )
 from labelwatch.commands.options import console
-from labelwatch.shared.account import sign_in
+from labelwatch.shared.credentials import sign_in
 from labelwatch.shared.errors import UserError
 
 app = typer.Typer(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError
 
-from labelwatch.shared.account import uses_local_aws
+from labelwatch.shared.credentials import uses_local_aws
 from labelwatch.shared.errors import UserError
 
 NOT_SIGNED_UP = (

@@ -1,30 +1,17 @@
 """The account and Region that a command acts in, from the standard AWS credential chain."""
 
-import os
 from functools import cached_property
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 
 from labelwatch.shared import slow_calls
+from labelwatch.shared.credentials import sign_in
 from labelwatch.shared.errors import UserError
 
 _CONFIG = Config(retries={"mode": "adaptive", "total_max_attempts": 8})
-
-
-def uses_local_aws() -> bool:
-    """Whether the commands of this shell use the local AWS of `labelwatch local up`."""
-    return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname == "127.0.0.1"
-
-
-def sign_in() -> str:
-    """How to get valid credentials, as a sentence."""
-    if uses_local_aws():
-        return "Each `make up` has new keys: paste its `export` line."
-    return "Run `aws sso login`, or pass --profile."
 
 
 class Clients(Protocol):
