@@ -16,7 +16,6 @@ type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 HEALTH = "/_localstack/health"
 _LOOPBACK = {"127.0.0.1", "localhost"}
 _REST_API = re.compile(r"/restapis/[a-z0-9]+/[^/]+/_user_request_(/.*)?", re.DOTALL)
-_BUCKET = re.compile(r"/[a-z0-9.-]+/?")
 
 
 def refusal(method: str, headers: Mapping[str, str], origin: str = "") -> str:
@@ -75,22 +74,14 @@ def _refusal(scope: Scope, origin: str) -> str:
         return "Labelwatch uses no WebSocket."
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     reason = refusal(scope["method"], headers, origin)
-    if reason or _needs_no_key(scope, headers) or _has_key(scope, headers):
+    if reason or _needs_no_key(scope) or _has_key(scope, headers):
         return reason
     return "The request has no signature. Paste the export line of labelwatch local up."
 
 
-def _needs_no_key(scope: Scope, headers: Mapping[str, str]) -> bool:
-    """Whether the request is a health check, a preflight, one for the REST API, or the form of a presigned upload."""
-    method, path = scope["method"], scope["path"]
-    is_form = (
-        method == "POST"
-        and _BUCKET.fullmatch(path)
-        and not scope["query_string"]
-        and headers.get("content-type", "").startswith("multipart/form-data")
-        and "x-amz-target" not in headers
-    )
-    return bool(method == "OPTIONS" or path == HEALTH or _REST_API.fullmatch(path) or is_form)
+def _needs_no_key(scope: Scope) -> bool:
+    """Whether the request is a health check, a preflight, or one for the REST API."""
+    return bool(scope["method"] == "OPTIONS" or scope["path"] == HEALTH or _REST_API.fullmatch(scope["path"]))
 
 
 def _has_key(scope: Scope, headers: Mapping[str, str]) -> bool:

@@ -20,10 +20,11 @@ def run(event, _):
 """
 # Starts the local AWS and the function, prints the ports on which they listen, and waits.
 PARENT = """
-import io, json, sys, time, zipfile
+import io, json, signal, sys, time, zipfile
 from pathlib import Path
 from labelwatch.local import ministack
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
 code = io.BytesIO()
 with zipfile.ZipFile(code, "w") as archive:
     archive.writestr("app.py", sys.argv[2])
@@ -49,7 +50,10 @@ def test_the_local_aws_and_its_functions_end_with_their_parent(tmp_path: Path, e
         ports = [int(port) for port in parent.stdout.readline().split()]
         assert [listens(port) for port in ports] == [True, True]
         parent.send_signal(ending)
-        parent.wait(60)
+        try:
+            parent.wait(60)
+        finally:
+            parent.kill()
     wait_until(lambda: [listens(port) for port in ports] == [False, False])
 
 

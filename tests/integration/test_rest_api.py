@@ -143,7 +143,7 @@ def event_of(path: str, method: str = "GET", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-@pytest.mark.parametrize(("body", "status"), [(b'{"filename": "leaf.jpg"}', 201), (b'{"filename": 7}', 400)])
+@pytest.mark.parametrize(("body", "status"), [(BODY, 201), (b'{"filename": 7}', 400)])
 def test_the_log_has_client_route_status_and_source_of_a_request_and_not_its_token(
     app: ModuleType, token: str, caplog: pytest.LogCaptureFixture, body: bytes, status: int
 ) -> None:

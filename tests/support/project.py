@@ -33,7 +33,7 @@ class Project:
             "COLUMNS": "160",
             "AWS_ENDPOINT_URL_REKOGNITION": session.rekognition,
         }
-        for name in ("app.py", "requirements.txt"):
+        for name in ("app.py", "requirements.txt", "LICENSE"):
             shutil.copy(PROJECT / name, folder)
         for name in ("chalicelib", ".chalice", "athena", "infra", "labelwatch"):
             shutil.copytree(PROJECT / name, folder / name, ignore=NOT_COPIED)

@@ -222,6 +222,7 @@ def _that_may_start_the_model(packaged: Package) -> Package:
     """The package, with the rights of ModelAutoStart; the environment of `manage_model` decides whether it does."""
     template = json.loads(packaged.template.read_text())
     template["Parameters"]["ModelAutoStart"]["Default"] = "yes"
+    template["Parameters"]["ModelMaxHoursPerMonth"]["Default"] = "744"
     file = packaged.template.with_name("auto-start.json")
     file.write_text(json.dumps(template))
     return Package(file, packaged.zip)
