@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
+from chalicelib.adapters.dynamodb import ImageCountTable
 from labelwatch.deploy import Package
 from labelwatch.local.deployment import PACKAGES_BUCKET, deploy_template
 from labelwatch.shared import stacks
@@ -114,3 +116,12 @@ def test_at_the_limit_images_wait_until_it_is_raised_or_the_next_day_begins_and_
     stack.pipeline.wait_until_empty()
     assert (set(stack.pipeline.predictions), stack.pipeline.dead_letters) == (set(keys), {})
     assert stack.counted == len(keys) - MORE
+
+
+def test_no_image_of_parallel_batches_is_lost_from_the_count(running: Pipeline) -> None:
+    """Here and not on moto, whose updates are not atomic among threads."""
+    counts = ImageCountTable(running.session.local_aws.client("dynamodb"), running.outputs["TableName"])
+    day = date(2000, 1, 1)  # of no other test: the table is shared
+    with ThreadPoolExecutor(8) as pool:
+        sums = list(pool.map(lambda _: counts.add(day, 1), range(40)))
+    assert sorted(sums) == list(range(1, 41))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -149,15 +148,6 @@ def test_a_client_s_uploads_are_counted_up_to_its_limit_on_each_day(uploads: Upl
 
 def test_a_higher_limit_counts_on_at_once(uploads: UploadTable) -> None:
     assert [uploads.count(limited("a", limit), NOW) for limit in (1, 1, 2, 2)] == [True, False, True, False]
-
-
-def test_of_two_requests_at_the_limit_exactly_one_counts(uploads: UploadTable) -> None:
-    for _ in range(9):
-        uploads.count(limited("a", 10), NOW)
-    with ThreadPoolExecutor(8) as pool:
-        counted = list(pool.map(lambda _: uploads.count(limited("a", 10), NOW), range(8)))
-    assert sorted(counted) == [False] * 7 + [True]
-    assert uploads.counts(NOW.date()) == {"a": 10}
 
 
 def test_a_count_expires_when_its_day_ends(uploads: UploadTable, dynamodb: DynamoDBClient) -> None:
@@ -416,13 +406,6 @@ def test_each_day_has_its_own_count_of_images(dynamodb: DynamoDBClient) -> None:
     counts = ImageCountTable(dynamodb, TABLE)
     assert (counts.of(DAY), counts.add(DAY, 10), counts.add(DAY, -3), counts.of(DAY)) == (0, 10, 7, 7)
     assert counts.of(DAY + timedelta(days=1)) == 0
-
-
-def test_no_image_of_parallel_batches_is_lost_from_the_count(dynamodb: DynamoDBClient) -> None:
-    counts = ImageCountTable(dynamodb, TABLE)
-    with ThreadPoolExecutor(8) as pool:
-        sums = list(pool.map(lambda _: counts.add(DAY, 1), range(40)))
-    assert sorted(sums) == list(range(1, 41))
 
 
 def test_the_count_of_a_day_expires_after_that_day(dynamodb: DynamoDBClient, template: dict[str, Any]) -> None:
